@@ -1,0 +1,5 @@
+module Mqtt5.Tests.ClauseReport
+
+open Expecto
+
+let tests = testList "ClauseReport" []

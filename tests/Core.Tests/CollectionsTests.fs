@@ -1,0 +1,5 @@
+module Mqtt5.Tests.CollectionsTests
+
+open Expecto
+
+let tests = testList "Collections" []

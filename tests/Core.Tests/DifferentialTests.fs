@@ -1,0 +1,5 @@
+module Mqtt5.Tests.DifferentialTests
+
+open Expecto
+
+let tests = testList "Differential" []

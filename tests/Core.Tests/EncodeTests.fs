@@ -1,0 +1,5 @@
+module Mqtt5.Tests.EncodeTests
+
+open Expecto
+
+let tests = testList "Encode" []

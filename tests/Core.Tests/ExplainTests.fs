@@ -1,0 +1,5 @@
+module Mqtt5.Tests.ExplainTests
+
+open Expecto
+
+let tests = testList "Explain" []

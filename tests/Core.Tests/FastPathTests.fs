@@ -1,0 +1,5 @@
+module Mqtt5.Tests.FastPathTests
+
+open Expecto
+
+let tests = testList "FastPath" []

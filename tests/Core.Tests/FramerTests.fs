@@ -1,0 +1,5 @@
+module Mqtt5.Tests.FramerTests
+
+open Expecto
+
+let tests = testList "Framer" []

@@ -1,0 +1,3 @@
+module Mqtt5.Tests.Generators
+
+let placeholder = ()

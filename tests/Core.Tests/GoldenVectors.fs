@@ -1,0 +1,5 @@
+module Mqtt5.Tests.GoldenVectors
+
+open Expecto
+
+let tests = testList "GoldenVectors" []

@@ -1,0 +1,5 @@
+module Mqtt5.Tests.GrammarTests
+
+open Expecto
+
+let tests = testList "Grammar" []

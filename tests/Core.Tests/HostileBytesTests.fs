@@ -1,0 +1,5 @@
+module Mqtt5.Tests.HostileBytesTests
+
+open Expecto
+
+let tests = testList "HostileBytes" []

@@ -1,0 +1,5 @@
+module Mqtt5.Tests.NotationTests
+
+open Expecto
+
+let tests = testList "Notation" []

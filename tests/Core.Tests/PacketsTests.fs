@@ -1,0 +1,5 @@
+module Mqtt5.Tests.PacketsTests
+
+open Expecto
+
+let tests = testList "Packets" []

@@ -1,0 +1,5 @@
+module Mqtt5.Tests.PreludeTests
+
+open Expecto
+
+let tests = testList "Prelude" []

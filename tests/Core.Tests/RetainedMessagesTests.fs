@@ -1,0 +1,5 @@
+module Mqtt5.Tests.RetainedMessagesTests
+
+open Expecto
+
+let tests = testList "RetainedMessages" []

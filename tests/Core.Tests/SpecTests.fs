@@ -1,0 +1,5 @@
+module Mqtt5.Tests.SpecTests
+
+open Expecto
+
+let tests = testList "Spec" []

@@ -1,0 +1,5 @@
+module Mqtt5.Tests.SubscriptionsTests
+
+open Expecto
+
+let tests = testList "Subscriptions" []

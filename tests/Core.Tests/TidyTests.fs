@@ -1,0 +1,5 @@
+module Mqtt5.Tests.TidyTests
+
+open Expecto
+
+let tests = testList "Tidy" []

@@ -1,0 +1,5 @@
+module Mqtt5.Tests.TopicAliasesTests
+
+open Expecto
+
+let tests = testList "TopicAliases" []
