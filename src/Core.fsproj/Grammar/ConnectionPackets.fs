@@ -1,0 +1,296 @@
+namespace Mqtt5
+
+open FParsec
+
+// The rules of the packets that open, check and close a connection: what follows their fixed headers.
+module internal ConnectionPackets =
+
+    open Binary
+    open Fields
+
+    // Name and version are judged before the rest, which another version lays out differently.
+    let private protocol: Rule<unit> =
+        let nameField = field "Protocol Name" "MQTT-3.1.2-1"
+        let versionField = field "Protocol Version" "MQTT-3.1.2-2"
+        let expected = (Bytes.OfText Spec.ProtocolName).ToArray()
+
+        let checkName (name: Slice) : Rule<unit> =
+            fun stream ->
+                if System.MemoryExtensions.SequenceEqual(span name (source stream), expected) then
+                    Reply(())
+                else
+                    faultAt
+                        ReasonCode.UnsupportedProtocolVersion
+                        name.Start
+                        nameField
+                        $"the Protocol Name is not {Spec.ProtocolName}"
+                        stream
+
+        let checkVersion (version: byte) : Rule<unit> =
+            fun stream ->
+                if version = Spec.ProtocolVersion then
+                    Reply(())
+                else
+                    faultAt
+                        ReasonCode.UnsupportedProtocolVersion
+                        (position stream - 1)
+                        versionField
+                        $"the Protocol Version is {version}, not {Spec.ProtocolVersion}"
+                        stream
+
+        let name = counted nameField
+        let version = oneByte versionField
+
+        grammar {
+            let! name = name
+            do! checkName name // [MQTT-3.1.2-1]
+            let! version = version
+            return! checkVersion version // [MQTT-3.1.2-2]
+        }
+
+    [<Literal>]
+    let private UserNameFlag = 0x80uy
+
+    [<Literal>]
+    let private PasswordFlag = 0x40uy
+
+    [<Literal>]
+    let private WillRetain = 0x20uy
+
+    [<Literal>]
+    let private WillQoS = 0x18uy
+
+    [<Literal>]
+    let private WillFlag = 0x04uy
+
+    [<Literal>]
+    let private CleanStart = 0x02uy
+
+    [<Literal>]
+    let private ReservedFlag = 0x01uy
+
+    let private has (flag: byte) (flags: byte) = flags &&& flag <> 0uy
+
+    let private connectFlags: Rule<byte> =
+        let name = "Connect Flags"
+        let flags = oneByte (field name "3.1.2.3")
+
+        fun stream ->
+            let at = position stream
+            let reply = flags stream
+            let flags = reply.Result
+
+            if reply.Status <> Ok then
+                reply
+            elif has ReservedFlag flags then
+                malformedAt at (field name "MQTT-3.1.2-3") "the reserved flag is set" stream
+            elif has WillFlag flags && flags &&& WillQoS = WillQoS then
+                malformedAt at (field name "MQTT-3.1.2-12") "the Will QoS is 3" stream
+            elif not (has WillFlag flags) && has WillQoS flags then
+                protocolErrorAt at (field name "MQTT-3.1.2-11") "a Will QoS without the Will Flag" stream
+            elif not (has WillFlag flags) && has WillRetain flags then
+                protocolErrorAt at (field name "MQTT-3.1.2-13") "Will Retain without the Will Flag" stream
+            else
+                reply
+
+    let private keepAlive: Rule<uint16<s>> =
+        twoByteInteger (field "Keep Alive" "3.1.2.10") |>> LanguagePrimitives.UInt16WithMeasure
+
+    // The first field of the payload, always there [MQTT-3.1.3-3] and a string [MQTT-3.1.3-4]; empty for
+    // the server to assign one.
+    let private clientId: Rule<ClientId voption> =
+        utf8String (field "Client Identifier" "MQTT-3.1.3-3")
+        |>> fun text -> if text.IsEmpty then ValueNone else ValueSome(ClientId.OfValid text)
+
+    // All three fields of the Will [MQTT-3.1.2-9], the topic a string [MQTT-3.1.3-11] without wildcard
+    // [MQTT-4.7.0-1].
+    let private will (flags: byte) : Rule<Will voption> =
+        let qos = LanguagePrimitives.EnumOfValue((flags &&& WillQoS) >>> 3)
+
+        pipe3
+            PropertySections.ofWill
+            (topicName (field "Will Topic" "MQTT-3.1.2-9"))
+            (binaryData (field "Will Payload" "MQTT-3.1.2-9"))
+            (fun properties topic payload ->
+                ValueSome
+                    {
+                        QoS = qos
+                        Retain = has WillRetain flags
+                        Properties = properties
+                        Topic = topic
+                        Payload = payload
+                    })
+
+    // Present exactly when its flag says so [MQTT-3.1.2-17], a string [MQTT-3.1.3-12].
+    let private userName: Rule<Utf8String voption> =
+        utf8String (field "User Name" "MQTT-3.1.2-17") |>> ValueSome
+
+    // Present exactly when its flag says so [MQTT-3.1.2-19].
+    let private password: Rule<Secret voption> =
+        binaryData (field "Password" "MQTT-3.1.2-19")
+        |>> fun content -> ValueSome(Secret content)
+
+    [<Struct; NoComparison; NoEquality>]
+    type private Credentials =
+        {
+            Will: Will voption
+            UserName: Utf8String voption
+            Password: Secret voption
+        }
+
+    // A field whose flag is not set is not there [MQTT-3.1.2-16] [MQTT-3.1.2-18]: its bytes would be left over.
+    let private payloadEnd (flags: byte) : Rule<unit> =
+        let clause =
+            if not (has UserNameFlag flags) then "MQTT-3.1.2-16"
+            elif not (has PasswordFlag flags) then "MQTT-3.1.2-18"
+            else "2.1.4"
+
+        nothingLeft (field "end of packet" clause)
+
+    // What follows the Client Identifier, in this order [MQTT-3.1.3-1], by the Connect Flags: built once, since
+    // a rule that is built for each packet has to be allocated for each.
+    let private credentials: Rule<Credentials>[] =
+        Array.init 256 (fun index ->
+            let flags = byte index
+
+            pipe3
+                (if has WillFlag flags then will flags else preturn ValueNone)
+                (if has UserNameFlag flags then userName else preturn ValueNone)
+                (if has PasswordFlag flags then password else preturn ValueNone)
+                (fun will userName password -> { Will = will; UserName = userName; Password = password })
+            .>> payloadEnd flags)
+
+    // A CONNECT that breaks any of this is refused [MQTT-3.1.4-1].
+    let connect: Rule<Packet> =
+        grammar {
+            do! protocol
+            let! flags = connectFlags
+            let! keepAlive = keepAlive
+            let! properties = PropertySections.ofConnect
+            let! clientId = clientId
+            let! rest = credentials[int flags]
+
+            return
+                Packet.Connect
+                    {
+                        CleanStart = has CleanStart flags
+                        KeepAlive = keepAlive
+                        Properties = properties
+                        ClientId = clientId
+                        Will = rest.Will
+                        UserName = rest.UserName
+                        Password = rest.Password
+                    }
+        }
+
+    let private acknowledgeFlags: Rule<byte> =
+        let acknowledgeFlags = field "Connect Acknowledge Flags" "MQTT-3.2.2-1"
+        let flags = oneByte acknowledgeFlags
+
+        fun stream ->
+            let at = position stream
+            let reply = flags stream
+
+            if reply.Status = Ok && reply.Result > 1uy then
+                malformedAt at acknowledgeFlags "a reserved bit is set" stream
+            else
+                reply
+
+    // A refused connection has no session [MQTT-3.2.2-6].
+    let private sessionPresent (flags: byte) (reason: ReasonCode) : Rule<bool> =
+        fun stream ->
+            if flags = 1uy && reason <> ReasonCode.Success then
+                let field = field "Connect Acknowledge Flags" "MQTT-3.2.2-6"
+                protocolErrorAt (position stream - 2) field "Session Present with a reason other than 0x00" stream
+            else
+                Reply((flags = 1uy))
+
+    let connack: Rule<Packet> =
+        let reasonCode = reasonCode PacketType.Connack // [MQTT-3.2.2-8]
+
+        grammar {
+            let! flags = acknowledgeFlags
+            let! reason = reasonCode
+            let! sessionPresent = sessionPresent flags reason
+            let! properties = PropertySections.ofConnack
+            do! endOfPacket
+
+            return
+                Packet.Connack
+                    {
+                        SessionPresent = sessionPresent
+                        Reason = reason
+                        Properties = properties
+                    }
+        }
+
+    let pingreq: Rule<Packet> = endOfPacket >>% Packet.Pingreq
+
+    let pingresp: Rule<Packet> = endOfPacket >>% Packet.Pingresp
+
+    // Nothing, a reason code, or a reason code and a property section (section 3.14.2).
+    let disconnect: Rule<Packet> =
+        let reasonCode = reasonCode PacketType.Disconnect // [MQTT-3.14.2-1]
+
+        let full =
+            grammar {
+                let! reason = reasonCode
+                let! properties = PropertySections.ofDisconnect
+                do! endOfPacket
+                return Packet.Disconnect(Outcome.Full(reason, properties))
+            }
+
+        let short = reasonCode |>> fun reason -> Packet.Disconnect(Outcome.Code reason)
+        let empty = preturn (Packet.Disconnect Outcome.Omitted)
+
+        fun stream ->
+            match remaining stream with
+            | 0 -> empty stream
+            | 1 -> short stream
+            | _ -> full stream
+
+    let private authenticationMethod = field "Authentication Method" "3.15.2.2.2"
+
+    // Every AUTH names its method.
+    let private authentication (at: int) (section: PropertySection) : Rule<Authentication> =
+        let optional = PropertySections.authentication section
+
+        fun stream ->
+            let reply = optional stream
+
+            if reply.Status <> Ok then
+                passOn reply
+            else
+                match reply.Result with
+                | ValueSome authentication -> Reply authentication
+                | ValueNone ->
+                    protocolErrorAt at authenticationMethod "AUTH without an Authentication Method" stream
+
+    // A reason code and a property section; without both, the method is missing as well.
+    let auth: Rule<Packet> =
+        let reasonCode = reasonCode PacketType.Auth // [MQTT-3.15.2-1]
+        let section = PropertySections.section Scope.Auth
+
+        let full =
+            grammar {
+                let! reason = reasonCode
+                let! at = fun (stream: Stream) -> Reply(position stream)
+                let! section = section
+                let! authentication = authentication at section
+                do! endOfPacket
+
+                return
+                    Packet.Auth
+                        {
+                            Reason = reason
+                            Authentication = authentication
+                            ReasonString = section.Text PropertyId.ReasonString
+                            UserProperties = section.UserProperties
+                        }
+            }
+
+        fun stream ->
+            if remaining stream = 0 then
+                protocolErrorAt 0 authenticationMethod "AUTH without an Authentication Method" stream
+            else
+                full stream

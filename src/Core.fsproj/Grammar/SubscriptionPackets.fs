@@ -1,0 +1,122 @@
+namespace Mqtt5
+
+open FParsec
+
+// The rules of SUBSCRIBE, UNSUBSCRIBE and their acknowledgements: what follows their fixed headers.
+module internal SubscriptionPackets =
+
+    open Binary
+    open Fields
+
+    // Counts items up to the end of the packet, at least one.
+    let private items (item: Rule<unit>) (itemField: Field) (missing: string) : Rule<int> =
+        fun stream ->
+            if remaining stream = 0 then
+                protocolErrorAt (position stream) itemField missing stream
+            else
+                let mutable count = 0
+                let mutable reply = Reply(())
+
+                while reply.Status = Ok && remaining stream > 0 do
+                    reply <- item stream
+                    count <- count + 1
+
+                if reply.Status = Ok then Reply count else passOn reply
+
+    // The payload as it stands in the frame, and the number of its items.
+    let private payload (items: Rule<int>) (list: Bytes -> int -> 'List) : Rule<'List> =
+        fun stream ->
+            let start = position stream
+            let count = items stream
+
+            if count.Status <> Ok then
+                passOn count
+            else
+                let slice = { Start = start; Length = position stream - start }
+                Reply(list (bytes slice (source stream)) count.Result)
+
+    // [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+    let private topicFilter: Rule<Slice> =
+        let rule = TextRule(fun utf8 -> TextRules.topicFilterProblem utf8)
+        text rule (field "Topic Filter" "3.8.3")
+
+    let private options (filter: Slice) : Rule<unit> =
+        let name = "Subscription Options"
+        let options = oneByte (field name "3.8.3.1")
+
+        fun stream ->
+            let at = position stream
+            let reply = options stream
+            let options = reply.Result
+
+            if reply.Status <> Ok then
+                passOn reply
+            elif options &&& 0xC0uy <> 0uy then
+                malformedAt at (field name "MQTT-3.8.3-5") "a reserved bit is set" stream
+            elif options &&& 0x03uy = 0x03uy then
+                protocolErrorAt at (field name "3.8.3.1") "the Maximum QoS is 3" stream
+            elif options &&& 0x30uy = 0x30uy then
+                protocolErrorAt at (field name "3.8.3.1") "the Retain Handling is 3" stream
+            elif
+                options &&& 0x04uy <> 0uy
+                && TextRules.sharedPrefixLength (span filter (source stream)) > 0
+            then
+                protocolErrorAt at (field name "MQTT-3.8.3-4") "No Local on a shared subscription" stream
+            else
+                Reply(())
+
+    let private subscription: Rule<unit> =
+        grammar {
+            let! filter = topicFilter
+            return! options filter
+        }
+
+    let private subscriptions: Rule<SubscriptionList> =
+        let items =
+            items subscription (field "Topic Filter" "MQTT-3.8.3-2") "SUBSCRIBE without a Topic Filter"
+
+        payload items (fun wire count -> SubscriptionList.OfValid(wire, count))
+
+    let subscribe: Rule<Packet> =
+        pipe3 newPacketId PropertySections.ofSubscribe subscriptions (fun id properties subscriptions ->
+            Packet.Subscribe
+                {
+                    PacketId = id
+                    Properties = properties
+                    Subscriptions = subscriptions
+                })
+
+    let private filters: Rule<TopicFilterList> =
+        let items =
+            items
+                (topicFilter |>> ignore)
+                (field "Topic Filter" "MQTT-3.10.3-2")
+                "UNSUBSCRIBE without a Topic Filter"
+
+        payload items (fun wire count -> TopicFilterList.OfValid(wire, count))
+
+    let unsubscribe: Rule<Packet> =
+        pipe3 newPacketId PropertySections.ofUnsubscribe filters (fun id properties filters ->
+            Packet.Unsubscribe { PacketId = id; UserProperties = properties; Filters = filters })
+
+    let private acknowledgement packetType clause (packet: SubscriptionAcknowledgement -> Packet) : Rule<Packet> =
+        let name = (Spec.packet packetType).Name
+        let code = reasonCode packetType |>> ignore
+        let codes = items code (field "Reason Code" clause) $"{name} without a reason code"
+
+        pipe3
+            (acknowledgedPacketId "MQTT-2.2.1-6")
+            (PropertySections.ofAcknowledgement packetType)
+            (payload codes (fun wire _ -> ReasonCodeList.OfValid wire))
+            (fun id properties reasons ->
+                packet
+                    {
+                        PacketId = id
+                        Properties = properties
+                        Reasons = reasons
+                    })
+
+    let suback: Rule<Packet> = acknowledgement PacketType.Suback "3.9.3" Packet.Suback // [MQTT-3.9.3-2]
+
+    let unsuback: Rule<Packet> =
+        acknowledgement PacketType.Unsuback "3.11.3" Packet.Unsuback // [MQTT-3.11.3-2]

@@ -1,0 +1,75 @@
+module Mqtt5.Tests.Parsing
+
+open System
+open System.Buffers
+open System.IO
+open Expecto
+open Mqtt5
+
+/// The directory that holds the solution.
+let root: DirectoryInfo =
+    let rec search (directory: DirectoryInfo | null) =
+        match directory with
+        | null -> failwith "no directory above the tests holds Mqtt5.sln"
+        | directory when File.Exists(Path.Combine(directory.FullName, "Mqtt5.sln")) -> directory
+        | directory -> search directory.Parent
+
+    search (DirectoryInfo AppContext.BaseDirectory)
+
+/// The lines of a table of the tests without its heading and its remarks, cut at the tabs.
+let table (name: string) : string[][] =
+    File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "data", name))
+    |> Array.skip 1
+    |> Array.filter (fun line -> line <> "" && not (line.StartsWith '#'))
+    |> Array.map _.Split('\t')
+
+/// Bytes in hexadecimal; spaces separate, and <c>61*123</c> is the byte 61 123 times.
+let bytesOf (text: string) : byte[] =
+    text.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+    |> Array.collect (fun part ->
+        match part.Split '*' with
+        | [| bytes; count |] -> Array.concat (Array.replicate (int count) (Convert.FromHexString bytes))
+        | _ -> Convert.FromHexString part)
+
+let private variableByteInteger (value: int) =
+    let rec groups (rest: int) =
+        if rest < 128 then
+            [ byte rest ]
+        else
+            byte (rest &&& 127 ||| 128) :: groups (rest >>> 7)
+
+    Array.ofList (groups value)
+
+/// A packet with a correct Remaining Length.
+let packetOf (first: string) (body: string) : byte[] =
+    let body = bytesOf body
+    Array.concat [ bytesOf first; variableByteInteger body.Length; body ]
+
+let both = [ ClientToServer; ServerToClient ]
+
+/// No limit that a test could meet by accident.
+let noLimit = Int32.MaxValue
+
+let parse (direction: Direction) (frame: byte[]) : Result<Packet, Fault> =
+    Grammar.parse direction noLimit 0L (ReadOnlyMemory frame)
+
+let accepted (direction: Direction) (frame: byte[]) : Packet =
+    match parse direction frame with
+    | Ok packet -> packet
+    | Error fault -> failtest $"refused: {fault}"
+
+/// Parses, and expects a fault of the peer with this reason code and clause at this offset.
+let refused (direction: Direction) (reason: ReasonCode) (clause: string) (offset: int) (frame: byte[]) =
+    match parse direction frame with
+    | Ok packet -> failtest $"accepted as {packet.Type}"
+    | Error fault ->
+        Expect.equal fault.Reason reason $"reason of {fault}"
+        Expect.equal fault.Blame Peer "the peer broke the rule"
+        Expect.equal fault.Clause clause $"clause of {fault}"
+        Expect.equal fault.Offset (int64 offset) $"offset of {fault}"
+
+let malformed = ReasonCode.MalformedPacket
+let protocolError = ReasonCode.ProtocolError
+
+let frame (direction: Direction) (bytes: byte[]) : Framing =
+    Framer.next direction noLimit 0L (ReadOnlySequence bytes)
