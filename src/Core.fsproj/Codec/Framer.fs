@@ -34,7 +34,7 @@ module Framer =
             $"the packet of {size} bytes is larger than the limit of {maximumPacketBytes}"
 
     // The Remaining Length, in the fewest bytes that hold it [MQTT-1.5.5-1].
-    let private afterFirst maximumPacketBytes offset (header: ReadOnlySpan<byte>) (available: int64) =
+    let private afterFirst direction maximumPacketBytes offset (header: ReadOnlySpan<byte>) (available: int64) =
         let packet = FixedHeader.packetType header[0]
         let mutable length = 0
         let mutable index = 1
@@ -56,19 +56,22 @@ module Framer =
         else
             let size = index + length
 
-            if size > maximumPacketBytes then
-                Broken(tooLarge packet offset size maximumPacketBytes)
-            elif int64 size > available then
-                Incomplete
-            else
-                Frame size
+            match FixedHeader.directionProblem direction header[0] with
+            | null ->
+                if size > maximumPacketBytes then
+                    Broken(tooLarge packet offset size maximumPacketBytes)
+                elif int64 size > available then
+                    Incomplete
+                else
+                    Frame size
+            | problem -> Broken(FixedHeader.firstByteFault offset header[0] problem)
 
     let private ofHeader direction maximumPacketBytes offset (header: ReadOnlySpan<byte>) (available: int64) =
         if header.IsEmpty then
             Incomplete
         else
-            match FixedHeader.firstByteProblem direction header[0] with
-            | null -> afterFirst maximumPacketBytes offset header available
+            match FixedHeader.firstByteProblem header[0] with
+            | null -> afterFirst direction maximumPacketBytes offset header available
             | problem -> Broken(FixedHeader.firstByteFault offset header[0] problem)
 
     // Kept apart, so that the ordinary way needs no stack memory.

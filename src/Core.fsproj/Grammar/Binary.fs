@@ -51,8 +51,17 @@ module internal Binary =
 
     let source (stream: Stream) : Source = stream.UserState.Source
 
+    let span (slice: Slice) (source: Source) : ReadOnlySpan<byte> =
+        source.Frame.Span.Slice(slice.Start, slice.Length)
+
+    let bytes (slice: Slice) (source: Source) : Bytes =
+        Bytes(source.Frame.Slice(slice.Start, slice.Length))
+
     // The next byte's index in the frame.
     let position (stream: Stream) : int = int (stream.Index - stream.UserState.Source.Offset)
+
+    // The place of the next field, for a fault that is found later.
+    let here (stream: Stream) : Reply<int> = Reply(position stream)
 
     let remaining (stream: Stream) : int = stream.UserState.End - position stream
 
@@ -185,19 +194,12 @@ module internal Binary =
                             problem.Detail
                     )
 
-    // Bytes of any value, read over without a look at them.
-    let skip (length: int) : Rule<unit> =
-        fun stream ->
-            stream.Skip length
-            Reply(())
-
     // All bytes up to the end of the region. The tape need not hold them.
-    let rest: Rule<Slice> =
+    let rest: Rule<Bytes> =
         fun stream ->
-            let start = position stream
-            let length = remaining stream
-            stream.Skip length
-            Reply { Start = start; Length = length }
+            let slice = { Start = position stream; Length = remaining stream }
+            stream.Skip slice.Length
+            Reply(bytes slice (source stream))
 
     // Nothing may be left of the region.
     let nothingLeft (field: Field) : Rule<unit> =
@@ -208,19 +210,12 @@ module internal Binary =
                 malformedAt (position stream) field "bytes are left over after the last field" stream
 
     // Reads a region of this length with a rule that cannot look beyond it.
-    let within (length: int) (rule: Rule<'T>) : Rule<'T> =
-        fun stream ->
-            let outer = stream.UserState
-            stream.UserState <- { outer with End = position stream + length }
-            let reply = rule stream
-            stream.UserState <- outer
-            reply
-
-    let span (slice: Slice) (source: Source) : ReadOnlySpan<byte> =
-        source.Frame.Span.Slice(slice.Start, slice.Length)
-
-    let bytes (slice: Slice) (source: Source) : Bytes =
-        Bytes(source.Frame.Slice(slice.Start, slice.Length))
+    let within (length: int) (rule: Rule<'T>) (stream: Stream) : Reply<'T> =
+        let outer = stream.UserState
+        stream.UserState <- { outer with End = position stream + length }
+        let reply = rule stream
+        stream.UserState <- outer
+        reply
 
     let private utf8 = TextRule(fun utf8 -> TextRules.utf8Problem utf8)
 

@@ -1,5 +1,6 @@
 namespace Mqtt5
 
+open System
 open FParsec
 
 // The rules of the packets that open, check and close a connection: what follows their fixed headers.
@@ -8,38 +9,33 @@ module internal ConnectionPackets =
     open Binary
     open Fields
 
+    let private protocolNameField = field "Protocol Name" "MQTT-3.1.2-1"
+
+    let private protocolVersionField = field "Protocol Version" "MQTT-3.1.2-2"
+
+    let private unsupported (at: int) (field: Field) (detail: string) (stream: Stream) : Reply<unit> =
+        faultAt ReasonCode.UnsupportedProtocolVersion at field detail stream
+
+    let private expectedName = Bytes.OfText Spec.ProtocolName
+
+    let private checkName (name: Slice) (stream: Stream) : Reply<unit> =
+        if (span name (source stream)).SequenceEqual expectedName.Span then
+            Reply(())
+        else
+            let detail = $"the Protocol Name is not {Spec.ProtocolName}"
+            unsupported name.Start protocolNameField detail stream
+
+    let private checkVersion (version: byte) (stream: Stream) : Reply<unit> =
+        if version = Spec.ProtocolVersion then
+            Reply(())
+        else
+            let detail = $"the Protocol Version is {version}, not {Spec.ProtocolVersion}"
+            unsupported (position stream - 1) protocolVersionField detail stream
+
     // Name and version are judged before the rest, which another version lays out differently.
     let private protocol: Rule<unit> =
-        let nameField = field "Protocol Name" "MQTT-3.1.2-1"
-        let versionField = field "Protocol Version" "MQTT-3.1.2-2"
-        let expected = (Bytes.OfText Spec.ProtocolName).ToArray()
-
-        let checkName (name: Slice) : Rule<unit> =
-            fun stream ->
-                if System.MemoryExtensions.SequenceEqual(span name (source stream), expected) then
-                    Reply(())
-                else
-                    faultAt
-                        ReasonCode.UnsupportedProtocolVersion
-                        name.Start
-                        nameField
-                        $"the Protocol Name is not {Spec.ProtocolName}"
-                        stream
-
-        let checkVersion (version: byte) : Rule<unit> =
-            fun stream ->
-                if version = Spec.ProtocolVersion then
-                    Reply(())
-                else
-                    faultAt
-                        ReasonCode.UnsupportedProtocolVersion
-                        (position stream - 1)
-                        versionField
-                        $"the Protocol Version is {version}, not {Spec.ProtocolVersion}"
-                        stream
-
-        let name = counted nameField
-        let version = oneByte versionField
+        let name = counted protocolNameField
+        let version = oneByte protocolVersionField
 
         grammar {
             let! name = name
@@ -197,13 +193,12 @@ module internal ConnectionPackets =
                 reply
 
     // A refused connection has no session [MQTT-3.2.2-6].
-    let private sessionPresent (flags: byte) (reason: ReasonCode) : Rule<bool> =
-        fun stream ->
-            if flags = 1uy && reason <> ReasonCode.Success then
-                let field = field "Connect Acknowledge Flags" "MQTT-3.2.2-6"
-                protocolErrorAt (position stream - 2) field "Session Present with a reason other than 0x00" stream
-            else
-                Reply((flags = 1uy))
+    let private sessionPresent (flags: byte) (reason: ReasonCode) (stream: Stream) : Reply<bool> =
+        if flags = 1uy && reason <> ReasonCode.Success then
+            let field = field "Connect Acknowledge Flags" "MQTT-3.2.2-6"
+            protocolErrorAt (position stream - 2) field "Session Present with a reason other than 0x00" stream
+        else
+            Reply((flags = 1uy))
 
     let connack: Rule<Packet> =
         let reasonCode = reasonCode PacketType.Connack // [MQTT-3.2.2-8]
@@ -252,19 +247,16 @@ module internal ConnectionPackets =
     let private authenticationMethod = field "Authentication Method" "3.15.2.2.2"
 
     // Every AUTH names its method.
-    let private authentication (at: int) (section: PropertySection) : Rule<Authentication> =
-        let optional = PropertySections.authentication section
+    let private authentication (at: int) (section: PropertySection) (stream: Stream) : Reply<Authentication> =
+        let reply = PropertySections.authentication section stream
 
-        fun stream ->
-            let reply = optional stream
-
-            if reply.Status <> Ok then
-                passOn reply
-            else
-                match reply.Result with
-                | ValueSome authentication -> Reply authentication
-                | ValueNone ->
-                    protocolErrorAt at authenticationMethod "AUTH without an Authentication Method" stream
+        if reply.Status <> Ok then
+            passOn reply
+        else
+            match reply.Result with
+            | ValueSome authentication -> Reply authentication
+            | ValueNone ->
+                protocolErrorAt at authenticationMethod "AUTH without an Authentication Method" stream
 
     // A reason code and a property section; without both, the method is missing as well.
     let auth: Rule<Packet> =
@@ -274,7 +266,7 @@ module internal ConnectionPackets =
         let full =
             grammar {
                 let! reason = reasonCode
-                let! at = fun (stream: Stream) -> Reply(position stream)
+                let! at = here
                 let! section = section
                 let! authentication = authentication at section
                 do! endOfPacket

@@ -9,39 +9,42 @@ module internal Fields =
 
     let field name clause : Field = { Name = name; Clause = clause }
 
+    let private refuse (first: byte) (problem: FirstByteProblem | null) (stream: Stream) : Reply<unit> =
+        match problem with
+        | null -> Reply(())
+        | problem -> fail (FixedHeader.firstByteFault (source stream).Offset first problem)
+
+    let private refuseFirst (first: byte) (stream: Stream) : Reply<unit> =
+        refuse first (FixedHeader.firstByteProblem first) stream
+
+    let private refuseDirection (first: byte) (stream: Stream) : Reply<unit> =
+        refuse first (FixedHeader.directionProblem (source stream).Direction first) stream
+
+    let private remainingLengthField = field FixedHeader.RemainingLength "2.1.4"
+
+    let private checkLength (length: int) (stream: Stream) : Reply<unit> =
+        if length > remaining stream then
+            malformedAt 1 remainingLengthField "the packet ends before its Remaining Length" stream
+        elif length < remaining stream then
+            malformedAt
+                (position stream + length)
+                remainingLengthField
+                "bytes follow after the Remaining Length"
+                stream
+        else
+            Reply(())
+
     // First byte and Remaining Length, which has to say exactly what follows (section 2.1).
     let fixedHeader: Rule<byte> =
-        let packetType = field "packet type" "2.1.2"
-        let remainingLength = field FixedHeader.RemainingLength "2.1.4"
-        let firstByte = oneByte packetType
-        let length = variableByteInteger remainingLength
-
-        let checkFirst (first: byte) : Rule<unit> =
-            fun stream ->
-                let source = source stream
-
-                match FixedHeader.firstByteProblem source.Direction first with
-                | null -> Reply(())
-                | problem -> fail (FixedHeader.firstByteFault source.Offset first problem)
-
-        let checkLength (at: int) (length: int) : Rule<unit> =
-            fun stream ->
-                if length > remaining stream then
-                    malformedAt at remainingLength "the packet ends before its Remaining Length" stream
-                elif length < remaining stream then
-                    malformedAt
-                        (position stream + length)
-                        remainingLength
-                        "bytes follow after the Remaining Length"
-                        stream
-                else
-                    Reply(())
+        let firstByte = oneByte (field "packet type" "2.1.2")
+        let remainingLength = variableByteInteger remainingLengthField
 
         grammar {
             let! first = firstByte
-            do! checkFirst first
-            let! length = length
-            do! checkLength 1 length
+            do! refuseFirst first
+            let! length = remainingLength
+            do! refuseDirection first
+            do! checkLength length
             return first
         }
 

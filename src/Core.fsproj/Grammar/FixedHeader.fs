@@ -12,46 +12,55 @@ module internal FixedHeader =
 
     let packetType (firstByte: byte) : PacketType = LanguagePrimitives.EnumOfValue(firstByte >>> 4)
 
-    let private problem (direction: Direction) (firstByte: byte) : FirstByteProblem | null =
+    let private found reason field clause detail : FirstByteProblem | null =
+        { Reason = reason; Field = field; Clause = clause; Detail = detail }
+
+    let private bits (flags: int) = Convert.ToString(flags, 2).PadLeft(4, '0')
+
+    let private problem (firstByte: byte) : FirstByteProblem | null =
         let rule = Spec.packet (packetType firstByte)
         let flags = int firstByte &&& 0x0F
-
-        let found reason field clause detail =
-            { Reason = reason; Field = field; Clause = clause; Detail = detail }
-
-        let malformed clause detail = found ReasonCode.MalformedPacket "flags" clause detail
+        let malformed field clause detail = found ReasonCode.MalformedPacket field clause detail
 
         if rule.Type = PacketType.Reserved then
-            found ReasonCode.MalformedPacket "packet type" "2.1.2" "the packet type 0 is reserved"
+            malformed "packet type" "2.1.2" "the packet type 0 is reserved"
         elif rule.Flags >= 0 && flags <> rule.Flags then // [MQTT-2.1.3-1]
-            malformed
-                rule.FlagsClause
-                $"the flags are {Convert.ToString(flags, 2).PadLeft(4, '0')}, not {Convert.ToString(rule.Flags, 2).PadLeft(4, '0')}"
+            malformed "flags" rule.FlagsClause $"the flags are {bits flags}, not {bits rule.Flags}"
         elif rule.Type = PacketType.Publish && flags &&& 0x06 = 0x06 then
-            malformed "MQTT-3.3.1-4" "both QoS bits are set"
+            malformed "flags" "MQTT-3.3.1-4" "both QoS bits are set"
         elif rule.Type = PacketType.Publish && flags &&& 0x0E = 0x08 then
-            malformed "MQTT-3.3.1-2" "DUP is set at QoS 0"
-        elif not (Spec.mayTravel direction rule.Type) then
+            malformed "flags" "MQTT-3.3.1-2" "DUP is set at QoS 0"
+        else
+            null
+
+    let private wrongWay (direction: Direction) (firstByte: byte) : FirstByteProblem | null =
+        let rule = Spec.packet (packetType firstByte)
+
+        if Spec.mayTravel direction rule.Type then
+            null
+        else
             let sender =
                 match direction with
                 | ClientToServer -> "client"
                 | ServerToClient -> "server"
 
             found ReasonCode.ProtocolError "packet type" "2.1.2" $"a {sender} does not send {rule.Name}"
-        else
-            null
 
-    let private problems direction = Array.init 256 (fun first -> problem direction (byte first))
+    let private problems = Array.init 256 (fun first -> problem (byte first))
+    let private wrongFromClient = Array.init 256 (fun first -> wrongWay ClientToServer (byte first))
+    let private wrongFromServer = Array.init 256 (fun first -> wrongWay ServerToClient (byte first))
 
-    let private fromClient = problems ClientToServer
-    let private fromServer = problems ServerToClient
+    // What keeps a byte from being the first of any packet; null where nothing does.
+    let firstByteProblem (firstByte: byte) : FirstByteProblem | null = problems[int firstByte]
 
-    /// The fault in the first byte of a packet at this offset of the stream; null when it may begin a packet.
-    let firstByteProblem (direction: Direction) (firstByte: byte) : FirstByteProblem | null =
+    // What keeps a packet with this first byte from travelling in a direction; null where nothing does. It is
+    // a Protocol Error, so it is looked at when the fixed header is complete and well formed.
+    let directionProblem (direction: Direction) (firstByte: byte) : FirstByteProblem | null =
         match direction with
-        | ClientToServer -> fromClient[int firstByte]
-        | ServerToClient -> fromServer[int firstByte]
+        | ClientToServer -> wrongFromClient[int firstByte]
+        | ServerToClient -> wrongFromServer[int firstByte]
 
+    // The fault for a problem of the first byte, which is at this offset of the stream.
     let firstByteFault (offset: int64) (firstByte: byte) (problem: FirstByteProblem) : Fault =
         Fault.peer
             problem.Reason
@@ -61,11 +70,11 @@ module internal FixedHeader =
             problem.Clause
             problem.Detail
 
-    /// The fault of a Variable Byte Integer that goes on after its fourth byte, which is at this offset.
+    // The fault of a Variable Byte Integer that goes on after its fourth byte, which is at this offset.
     let tooLong packet offset field : Fault =
         Fault.malformed packet offset field "MQTT-1.5.5-1" "a Variable Byte Integer has at most four bytes"
 
-    /// The fault of a Variable Byte Integer whose last byte, at this offset, adds nothing.
+    // The fault of a Variable Byte Integer whose last byte, at this offset, adds nothing.
     let notMinimal packet offset field : Fault =
         Fault.malformed
             packet

@@ -33,25 +33,25 @@ module internal MessagePackets =
     // By the flags of the first byte. QoS 3 does not come here [MQTT-3.3.1-4].
     let private deliveries: Rule<Delivery>[] = Array.init 16 (fun flags -> delivery (byte flags))
 
-    let private topicReference (topic: Slice) (section: PropertySection) : Rule<TopicReference> =
-        fun stream ->
-            let alias = section.TwoByteInteger PropertyId.TopicAlias
+    let private topicReference
+        (topic: Slice)
+        (section: PropertySection)
+        (stream: Stream)
+        : Reply<TopicReference> =
+        let alias = section.TwoByteInteger PropertyId.TopicAlias
 
-            if topic.Length > 0 then
-                let name = TopicName.OfValid(span topic (source stream))
+        if topic.Length > 0 then
+            let name = TopicName.OfValid(span topic (source stream))
 
-                match alias with
-                | ValueSome alias -> Reply(TopicReference.NameAndAlias(name, TopicAlias.Of alias))
-                | ValueNone -> Reply(TopicReference.Name name)
-            else
-                match alias with
-                | ValueSome alias -> Reply(TopicReference.Alias(TopicAlias.Of alias))
-                | ValueNone ->
-                    protocolErrorAt
-                        (topic.Start - 2)
-                        topicField
-                        "neither a Topic Name nor a Topic Alias"
-                        stream
+            match alias with
+            | ValueSome alias -> Reply(TopicReference.NameAndAlias(name, TopicAlias.Of alias))
+            | ValueNone -> Reply(TopicReference.Name name)
+        else
+            match alias with
+            | ValueSome alias -> Reply(TopicReference.Alias(TopicAlias.Of alias))
+            | ValueNone ->
+                let at = topic.Start - 2
+                protocolErrorAt at topicField "neither a Topic Name nor a Topic Alias" stream
 
     let publish (first: byte) : Rule<Packet> =
         let delivery = deliveries[int first &&& 0x0F]
@@ -63,7 +63,6 @@ module internal MessagePackets =
             let! section = section
             let! reference = topicReference topic section
             let! payload = rest
-            let! source = fun (stream: Stream) -> Reply(source stream)
 
             return
                 Packet.Publish
@@ -72,7 +71,7 @@ module internal MessagePackets =
                         Retain = first &&& 0x01uy <> 0uy
                         Topic = reference
                         Properties = PropertySections.ofPublish section
-                        Payload = bytes payload source
+                        Payload = payload
                     }
         }
 

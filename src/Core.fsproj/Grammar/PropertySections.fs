@@ -159,7 +159,7 @@ module internal PropertySections =
     [<Literal>]
     let private Numbers = 64
 
-    let private within (rule: PropertyRule) (value: Rule<uint32>) : Rule<unit> =
+    let private inRange (rule: PropertyRule) (value: Rule<uint32>) : Rule<unit> =
         let field = { Name = rule.Title; Clause = rule.Clause }
         let detail = $"the value is not in the range from {rule.Minimum} to {rule.Maximum}"
 
@@ -184,10 +184,10 @@ module internal PropertySections =
 
         match rule.Shape with
         | Shape.Byte
-        | Shape.Switch -> within rule (oneByte field |>> uint32)
-        | Shape.TwoByteInteger -> within rule (twoByteInteger field |>> uint32)
-        | Shape.FourByteInteger -> within rule (fourByteInteger field)
-        | Shape.VariableByteInteger -> within rule (variableByteInteger field |>> uint32)
+        | Shape.Switch -> inRange rule (oneByte field |>> uint32)
+        | Shape.TwoByteInteger -> inRange rule (twoByteInteger field |>> uint32)
+        | Shape.FourByteInteger -> inRange rule (fourByteInteger field)
+        | Shape.VariableByteInteger -> inRange rule (variableByteInteger field |>> uint32)
         | Shape.Utf8EncodedString -> utf8EncodedString field |>> ignore
         | Shape.TopicNameString -> text topicName field |>> ignore
         | Shape.BinaryData -> counted field |>> ignore
@@ -203,32 +203,33 @@ module internal PropertySections =
 
     let private identifierField = { Name = "property identifier"; Clause = "2.2.2.2" }
 
-    // The rule of the property that starts here, if it may stand here.
-    let private identifier (scope: Scope) (seen: uint64) : Rule<PropertyRule> =
-        fun stream ->
-            let at = position stream
-            let reply = oneByte identifierField stream
+    let private readIdentifier = oneByte identifierField
 
-            if reply.Status <> Ok then
-                passOn reply
-            else
-                match rules[int reply.Result] with
-                | ValueNone ->
-                    malformedAt at identifierField "the standard defines no property of this number" stream
-                | ValueSome rule when rule.Scopes &&& scope = Scope.None ->
-                    let field = { Name = rule.Title; Clause = "2.2.2.2" }
-                    malformedAt at field "the property does not belong here" stream
-                | ValueSome rule ->
-                    match Spec.forbiddenFrom (source stream).Direction scope rule.Id with
-                    | ValueSome clause -> // [MQTT-3.3.4-6] [MQTT-3.14.2-2]
-                        let field = { Name = rule.Title; Clause = clause }
-                        protocolErrorAt at field "the property does not travel in this direction" stream
-                    | ValueNone when
-                        seen &&& (1UL <<< int rule.Id) <> 0UL && rule.Repeatable &&& scope = Scope.None
-                        ->
-                        let field = { Name = rule.Title; Clause = rule.Clause }
-                        protocolErrorAt at field "the property stands here more than once" stream
-                    | ValueNone -> Reply rule
+    // The rule of the property that starts here, if it may stand here.
+    let private identifier (scope: Scope) (seen: uint64) (stream: Stream) : Reply<PropertyRule> =
+        let at = position stream
+        let reply = readIdentifier stream
+
+        if reply.Status <> Ok then
+            passOn reply
+        else
+            match rules[int reply.Result] with
+            | ValueNone ->
+                malformedAt at identifierField "the standard defines no property of this number" stream
+            | ValueSome rule when rule.Scopes &&& scope = Scope.None ->
+                let field = { Name = rule.Title; Clause = "2.2.2.2" }
+                malformedAt at field "the property does not belong here" stream
+            | ValueSome rule ->
+                match Spec.forbiddenFrom (source stream).Direction scope rule.Id with
+                | ValueSome clause -> // [MQTT-3.3.4-6] [MQTT-3.14.2-2]
+                    let field = { Name = rule.Title; Clause = clause }
+                    protocolErrorAt at field "the property does not travel in this direction" stream
+                | ValueNone when
+                    seen &&& (1UL <<< int rule.Id) <> 0UL && rule.Repeatable &&& scope = Scope.None
+                    ->
+                    let field = { Name = rule.Title; Clause = rule.Clause }
+                    protocolErrorAt at field "the property stands here more than once" stream
+                | ValueNone -> Reply rule
 
     let private noRun = { First = 0; End = 0; Bytes = 0; Count = 0 }
 
@@ -297,20 +298,19 @@ module internal PropertySections =
                 let field = { field with Clause = "2.2.2.1" }
                 malformedAt at field "fewer bytes are left than the Property Length says" stream
             else
-                Binary.within reply.Result properties stream
+                within reply.Result properties stream
 
     // Method and data of enhanced authentication. Data alone is a Protocol Error (section 3.1.2.11.10).
-    let authentication (section: PropertySection) : Rule<Authentication voption> =
-        fun stream ->
-            match section.Text PropertyId.AuthenticationMethod with
-            | ValueSome name ->
-                let data = section.Data PropertyId.AuthenticationData
-                Reply(ValueSome { Method = name; Data = ValueOption.map Secret data })
-            | ValueNone when section.Has PropertyId.AuthenticationData ->
-                let at = section.Place PropertyId.AuthenticationData - 1
-                let field = { Name = "Authentication Data"; Clause = "3.1.2.11.10" }
-                protocolErrorAt at field "Authentication Data without an Authentication Method" stream
-            | ValueNone -> Reply ValueNone
+    let authentication (section: PropertySection) (stream: Stream) : Reply<Authentication voption> =
+        match section.Text PropertyId.AuthenticationMethod with
+        | ValueSome name ->
+            let data = section.Data PropertyId.AuthenticationData
+            Reply(ValueSome { Method = name; Data = ValueOption.map Secret data })
+        | ValueNone when section.Has PropertyId.AuthenticationData ->
+            let at = section.Place PropertyId.AuthenticationData - 1
+            let field = { Name = "Authentication Data"; Clause = "3.1.2.11.10" }
+            protocolErrorAt at field "Authentication Data without an Authentication Method" stream
+        | ValueNone -> Reply ValueNone
 
     let private acknowledgement (section: PropertySection) : AcknowledgementProperties =
         if section.IsEmpty then

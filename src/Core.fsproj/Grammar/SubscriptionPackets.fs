@@ -40,35 +40,33 @@ module internal SubscriptionPackets =
         let rule = TextRule(fun utf8 -> TextRules.topicFilterProblem utf8)
         text rule (field "Topic Filter" "3.8.3")
 
-    let private options (filter: Slice) : Rule<unit> =
-        let name = "Subscription Options"
-        let options = oneByte (field name "3.8.3.1")
+    let private optionsField = field "Subscription Options" "3.8.3.1"
 
-        fun stream ->
-            let at = position stream
-            let reply = options stream
-            let options = reply.Result
+    let private checkOptions (filter: Slice) (options: byte) (stream: Stream) : Reply<unit> =
+        let at = position stream - 1
 
-            if reply.Status <> Ok then
-                passOn reply
-            elif options &&& 0xC0uy <> 0uy then
-                malformedAt at (field name "MQTT-3.8.3-5") "a reserved bit is set" stream
-            elif options &&& 0x03uy = 0x03uy then
-                protocolErrorAt at (field name "3.8.3.1") "the Maximum QoS is 3" stream
-            elif options &&& 0x30uy = 0x30uy then
-                protocolErrorAt at (field name "3.8.3.1") "the Retain Handling is 3" stream
-            elif
-                options &&& 0x04uy <> 0uy
-                && TextRules.sharedPrefixLength (span filter (source stream)) > 0
-            then
-                protocolErrorAt at (field name "MQTT-3.8.3-4") "No Local on a shared subscription" stream
-            else
-                Reply(())
+        if options &&& 0xC0uy <> 0uy then
+            malformedAt at { optionsField with Clause = "MQTT-3.8.3-5" } "a reserved bit is set" stream
+        elif options &&& 0x03uy = 0x03uy then
+            protocolErrorAt at optionsField "the Maximum QoS is 3" stream
+        elif options &&& 0x30uy = 0x30uy then
+            protocolErrorAt at optionsField "the Retain Handling is 3" stream
+        elif
+            options &&& 0x04uy <> 0uy
+            && TextRules.sharedPrefixLength (span filter (source stream)) > 0
+        then
+            let field = { optionsField with Clause = "MQTT-3.8.3-4" }
+            protocolErrorAt at field "No Local on a shared subscription" stream
+        else
+            Reply(())
 
     let private subscription: Rule<unit> =
+        let options = oneByte optionsField
+
         grammar {
             let! filter = topicFilter
-            return! options filter
+            let! options = options
+            return! checkOptions filter options
         }
 
     let private subscriptions: Rule<SubscriptionList> =
