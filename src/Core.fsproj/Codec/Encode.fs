@@ -231,25 +231,49 @@ module Encode =
         | ValueSome password -> prefixed password.Reveal.Span destination at
         | ValueNone -> at
 
+    // Fixed header, topic, Packet Identifier and Property Length of a PUBLISH.
+    let private publishStart
+        (first: byte)
+        (remaining: int)
+        (topic: ReadOnlySpan<byte>)
+        (packetId: uint16)
+        (propertyLength: int)
+        (destination: Span<byte>)
+        : int =
+        destination[0] <- first
+        let at = variableByteInteger remaining destination 1
+        let at = prefixed topic destination at
+        // [MQTT-2.2.1-2]
+        let at =
+            if first &&& 6uy = 0uy then
+                at
+            else
+                twoByteInteger packetId destination at
+
+        variableByteInteger propertyLength destination at
+
     let private publish (publish: Publish) (destination: Span<byte>) : int =
         let properties = PacketSize.publishProperties publish
-        let delivery = publish.Delivery
-        destination[0] <- publishByte delivery.QoS publish.Retain delivery.IsDup
-        let at = variableByteInteger (int (PacketSize.publish publish properties)) destination 1
 
-        let at =
+        let topic =
             match publish.Topic with
             | TopicReference.Name name
-            | TopicReference.NameAndAlias(name, _) -> prefixed name.Utf8.Span destination at
-            | TopicReference.Alias _ -> twoByteInteger 0us destination at
+            | TopicReference.NameAndAlias(name, _) -> name.Utf8.Span
+            | TopicReference.Alias _ -> ReadOnlySpan.Empty
+
+        let remaining = PacketSize.publish topic.Length publish.Delivery.QoS properties publish.Payload.Length
 
         let at =
-            match delivery with
-            | Delivery.AtMostOnce -> at
-            | Delivery.AtLeastOnce(id, _)
-            | Delivery.ExactlyOnce(id, _) -> twoByteInteger id.Value destination at
-
-        let at = variableByteInteger (int properties) destination at
+            match publish.Delivery with
+            | Delivery.AtMostOnce ->
+                let first = publishByte QoS.AtMostOnce publish.Retain false
+                publishStart first (int remaining) topic 0us (int properties) destination
+            | Delivery.AtLeastOnce(id, dup) ->
+                let first = publishByte QoS.AtLeastOnce publish.Retain dup
+                publishStart first (int remaining) topic id.Value (int properties) destination
+            | Delivery.ExactlyOnce(id, dup) ->
+                let first = publishByte QoS.ExactlyOnce publish.Retain dup
+                publishStart first (int remaining) topic id.Value (int properties) destination
 
         let at =
             if properties = 0L then
@@ -352,19 +376,11 @@ module Encode =
             write packet (Span bytes) |> ignore
             Ok bytes
 
-    // Everything between the fixed header and the payload of a PUBLISH.
-    let private publishHeader (topicBytes: int) (qos: QoS) (propertyBytes: int) : int64 =
-        2L
-        + int64 topicBytes
-        + (if qos = QoS.AtMostOnce then 0L else 2L)
-        + FieldSize.variableByteInteger (int64 propertyBytes)
-        + int64 propertyBytes
-
     /// The size in bytes of a whole PUBLISH: its head, which <c>publishHead</c> writes, and its payload. It
     /// can exceed 268,435,460, which no packet may.
     [<CompiledName "PublishSize">]
     let publishSize (topicBytes: int) (qos: QoS) (propertyBytes: int) (payloadBytes: int) : int64 =
-        PacketSize.whole (publishHeader topicBytes qos propertyBytes + int64 payloadBytes)
+        PacketSize.whole (PacketSize.publish topicBytes qos (int64 propertyBytes) payloadBytes)
 
     /// Writes all of a PUBLISH that stands before its payload, from parts that were checked before: a Topic
     /// Name in UTF-8, empty only if the properties hold a Topic Alias, a Packet Identifier that is not 0
@@ -383,7 +399,7 @@ module Encode =
         (payloadBytes: int)
         (destination: Span<byte>)
         : int =
-        let remaining = publishHeader topic.Length qos properties.Length + int64 payloadBytes
+        let remaining = PacketSize.publish topic.Length qos (int64 properties.Length) payloadBytes
 
         ArgumentOutOfRangeException.ThrowIfGreaterThan(
             remaining,
@@ -391,17 +407,8 @@ module Encode =
             nameof payloadBytes
         )
 
-        destination[0] <- publishByte qos retain dup
-        let at = variableByteInteger (int remaining) destination 1
-        let at = prefixed topic destination at
-
-        let at =
-            if qos = QoS.AtMostOnce then
-                at
-            else
-                twoByteInteger packetId destination at
-
-        let at = variableByteInteger properties.Length destination at
+        let first = publishByte qos retain dup
+        let at = publishStart first (int remaining) topic packetId properties.Length destination
         raw properties destination at
 
     /// Writes a PUBACK, PUBREC, PUBREL or PUBCOMP without properties in its shortest form: four bytes for

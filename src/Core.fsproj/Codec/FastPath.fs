@@ -1,6 +1,7 @@
 namespace Mqtt5
 
 open System
+open System.Buffers
 open System.Buffers.Binary
 open System.Runtime.InteropServices
 open System.Text.Unicode
@@ -40,12 +41,21 @@ module FastPath =
             let at = variableByteInteger frame 1 &remaining
             if at > 0 && remaining = frame.Length - at then at else -1
 
-    // [MQTT-1.5.4-1] [MQTT-1.5.4-2]
-    let private isText (utf8: ReadOnlySpan<byte>) = Utf8.IsValid utf8 && utf8.IndexOf 0uy < 0
+    // ASCII needs one look at each byte; only other text is decoded. [MQTT-1.5.4-1] [MQTT-1.5.4-2]
+    let private isText (utf8: ReadOnlySpan<byte>) =
+        utf8.IndexOfAnyExceptInRange(0x01uy, 0x7Fuy) < 0
+        || (Utf8.IsValid utf8 && utf8.IndexOf 0uy < 0)
+
+    // The ASCII characters of a Topic Name: all but U+0000 and the wildcards.
+    let private asciiTopicCharacters =
+        SearchValues.Create(
+            Array.filter (fun character -> character <> '#'B && character <> '+'B) [| 0x01uy .. 0x7Fuy |]
+        )
 
     // [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-3.3.2-2] [MQTT-3.3.2-14]
-    let private isTopicCharacters (utf8: ReadOnlySpan<byte>) =
-        Utf8.IsValid utf8 && utf8.IndexOfAny(0uy, '#'B, '+'B) < 0
+    let private isTopicText (utf8: ReadOnlySpan<byte>) =
+        utf8.IndexOfAnyExcept asciiTopicCharacters < 0
+        || (Utf8.IsValid utf8 && utf8.IndexOfAny(0uy, '#'B, '+'B) < 0)
 
     // The end of the bytes that a Two Byte Integer counts, or -1 when they do not end within the section.
     let private prefixedEnd (section: ReadOnlySpan<byte>) (at: int) : int =
@@ -88,10 +98,7 @@ module FastPath =
         | PropertyId.ResponseTopic ->
             let next = prefixedEnd section value
 
-            if
-                next > value + 2
-                && isTopicCharacters (section.Slice(value + 2, next - value - 2))
-            then
+            if next > value + 2 && isTopicText (section.Slice(value + 2, next - value - 2)) then
                 next
             else
                 -1
@@ -182,7 +189,7 @@ module FastPath =
                 && BinaryPrimitives.ReadUInt16BigEndian(frame.Slice packetIdAt) = 0us
             then
                 false
-            elif not (isTopicCharacters (frame.Slice(topicAt, topicLength))) then
+            elif not (isTopicText (frame.Slice(topicAt, topicLength))) then
                 false
             elif frame[propertyLengthAt] = 0uy then
                 let payloadAt = propertyLengthAt + 1

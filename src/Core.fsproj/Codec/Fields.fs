@@ -65,16 +65,20 @@ module internal FieldWriter =
 
     /// In the fewest bytes that hold the value [MQTT-1.5.5-1].
     let variableByteInteger (value: int) (destination: Span<byte>) (at: int) : int =
-        let mutable rest = uint32 value
-        let mutable next = at
+        if value < 0x80 then
+            destination[at] <- Operators.byte value
+            at + 1
+        else
+            let mutable rest = uint32 value
+            let mutable next = at
 
-        while rest >= 0x80u do
-            destination[next] <- Operators.byte (rest ||| 0x80u)
-            rest <- rest >>> 7
-            next <- next + 1
+            while rest >= 0x80u do
+                destination[next] <- Operators.byte (rest ||| 0x80u)
+                rest <- rest >>> 7
+                next <- next + 1
 
-        destination[next] <- Operators.byte rest
-        next + 1
+            destination[next] <- Operators.byte rest
+            next + 1
 
     let raw (value: ReadOnlySpan<byte>) (destination: Span<byte>) (at: int) : int =
         value.CopyTo(destination.Slice at)

@@ -105,17 +105,19 @@ module internal PacketSize =
            | ValueSome password -> binary password.Reveal
            | ValueNone -> 0L)
 
-    let private topic (reference: TopicReference) =
+    let private topicLength (reference: TopicReference) =
         match reference with
         | TopicReference.Name name
-        | TopicReference.NameAndAlias(name, _) -> 2L + int64 name.Utf8.Length
-        | TopicReference.Alias _ -> 2L
+        | TopicReference.NameAndAlias(name, _) -> name.Utf8.Length
+        | TopicReference.Alias _ -> 0
 
-    let publish (publish: Publish) (properties: int64) : int64 =
-        topic publish.Topic
-        + (if publish.Delivery.QoS = QoS.AtMostOnce then 0L else 2L)
+    /// The Remaining Length of a PUBLISH from the lengths of its parts.
+    let publish (topicLength: int) (qos: QoS) (properties: int64) (payloadLength: int) : int64 =
+        2L
+        + int64 topicLength
+        + (if qos = QoS.AtMostOnce then 0L else 2L)
         + section properties
-        + int64 publish.Payload.Length
+        + int64 payloadLength
 
     let acknowledgement (acknowledgement: Acknowledgement) : int64 =
         match acknowledgement.Outcome with
@@ -133,7 +135,12 @@ module internal PacketSize =
         match packet with
         | Packet.Connect packet -> connect packet
         | Packet.Connack connack -> 2L + section (connackProperties connack.Properties)
-        | Packet.Publish packet -> publish packet (publishProperties packet)
+        | Packet.Publish packet ->
+            publish
+                (topicLength packet.Topic)
+                packet.Delivery.QoS
+                (publishProperties packet)
+                packet.Payload.Length
         | Packet.Puback packet
         | Packet.Pubrec packet
         | Packet.Pubrel packet
