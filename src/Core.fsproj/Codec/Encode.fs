@@ -1,1 +1,552 @@
 namespace Mqtt5
+
+open System
+open FieldWriter
+
+/// Writes packets: the exact size first, then one pass over a span. Variable Byte Integers are the shortest
+/// [MQTT-1.5.5-1], and properties stand in the order of the standard's sections (<c>Spec.propertiesOf</c>).
+[<RequireQualifiedAccess>]
+module Encode =
+
+    // The first byte of a packet that has fixed flags [MQTT-2.1.3-1].
+    let private firstByte (packetType: PacketType) : byte =
+        match packetType with
+        | PacketType.Pubrel
+        | PacketType.Subscribe
+        | PacketType.Unsubscribe -> (Operators.byte packetType <<< 4) ||| 2uy
+        | _ -> Operators.byte packetType <<< 4
+
+    let private publishByte (qos: QoS) (retain: bool) (dup: bool) : byte =
+        0x30uy
+        ||| (Operators.byte qos <<< 1)
+        ||| (if retain then 1uy else 0uy)
+        ||| (if dup then 8uy else 0uy)
+
+    let private connectProperties (properties: ConnectProperties) (destination: Span<byte>) (at: int) : int =
+        let at = variableByteInteger (int (PacketSize.connectProperties properties)) destination at
+
+        let at =
+            fourByteProperty PropertyId.SessionExpiryInterval properties.SessionExpiryInterval destination at
+
+        let at = twoByteProperty PropertyId.ReceiveMaximum properties.ReceiveMaximum destination at
+        let at = fourByteProperty PropertyId.MaximumPacketSize properties.MaximumPacketSize destination at
+        let at = twoByteProperty PropertyId.TopicAliasMaximum properties.TopicAliasMaximum destination at
+
+        let at =
+            switchProperty
+                PropertyId.RequestResponseInformation
+                properties.RequestResponseInformation
+                destination
+                at
+
+        let at =
+            switchProperty
+                PropertyId.RequestProblemInformation
+                properties.RequestProblemInformation
+                destination
+                at
+
+        let at = raw properties.UserProperties.Wire.Span destination at
+        authentication properties.Authentication destination at
+
+    let private willProperties (properties: WillProperties) (destination: Span<byte>) (at: int) : int =
+        let at = variableByteInteger (int (PacketSize.willProperties properties)) destination at
+        let at = fourByteProperty PropertyId.WillDelayInterval properties.WillDelayInterval destination at
+
+        let at =
+            switchProperty PropertyId.PayloadFormatIndicator properties.PayloadFormatIndicator destination at
+
+        let at =
+            fourByteProperty PropertyId.MessageExpiryInterval properties.MessageExpiryInterval destination at
+
+        let at = textProperty PropertyId.ContentType properties.ContentType destination at
+        let at = topicProperty PropertyId.ResponseTopic properties.ResponseTopic destination at
+        let at = binaryProperty PropertyId.CorrelationData properties.CorrelationData destination at
+        raw properties.UserProperties.Wire.Span destination at
+
+    let private connackProperties (properties: ConnackProperties) (destination: Span<byte>) (at: int) : int =
+        let at = variableByteInteger (int (PacketSize.connackProperties properties)) destination at
+
+        let at =
+            fourByteProperty PropertyId.SessionExpiryInterval properties.SessionExpiryInterval destination at
+
+        let at = twoByteProperty PropertyId.ReceiveMaximum properties.ReceiveMaximum destination at
+
+        let at =
+            match properties.MaximumQoS with
+            | ValueSome qos -> byteProperty PropertyId.MaximumQoS (Operators.byte qos) destination at
+            | ValueNone -> at
+
+        let at = switchProperty PropertyId.RetainAvailable properties.RetainAvailable destination at
+        let at = fourByteProperty PropertyId.MaximumPacketSize properties.MaximumPacketSize destination at
+
+        let at =
+            textProperty
+                PropertyId.AssignedClientIdentifier
+                properties.AssignedClientIdentifier
+                destination
+                at
+
+        let at = twoByteProperty PropertyId.TopicAliasMaximum properties.TopicAliasMaximum destination at
+        let at = textProperty PropertyId.ReasonString properties.ReasonString destination at
+        let at = raw properties.UserProperties.Wire.Span destination at
+
+        let at =
+            switchProperty
+                PropertyId.WildcardSubscriptionAvailable
+                properties.WildcardSubscriptionAvailable
+                destination
+                at
+
+        let at =
+            switchProperty
+                PropertyId.SubscriptionIdentifierAvailable
+                properties.SubscriptionIdentifierAvailable
+                destination
+                at
+
+        let at =
+            switchProperty
+                PropertyId.SharedSubscriptionAvailable
+                properties.SharedSubscriptionAvailable
+                destination
+                at
+
+        let at = twoByteProperty PropertyId.ServerKeepAlive properties.ServerKeepAlive destination at
+        let at = textProperty PropertyId.ResponseInformation properties.ResponseInformation destination at
+        let at = textProperty PropertyId.ServerReference properties.ServerReference destination at
+        authentication properties.Authentication destination at
+
+    // Without the Property Length, which the caller has at hand.
+    let private publishProperties (publish: Publish) (destination: Span<byte>) (at: int) : int =
+        let properties = publish.Properties
+
+        let at =
+            switchProperty PropertyId.PayloadFormatIndicator properties.PayloadFormatIndicator destination at
+
+        let at =
+            fourByteProperty PropertyId.MessageExpiryInterval properties.MessageExpiryInterval destination at
+
+        let at =
+            match publish.Topic with
+            | TopicReference.Name _ -> at
+            | TopicReference.NameAndAlias(_, alias)
+            | TopicReference.Alias alias ->
+                twoByteProperty PropertyId.TopicAlias (ValueSome alias.Value) destination at
+
+        let at = topicProperty PropertyId.ResponseTopic properties.ResponseTopic destination at
+        let at = binaryProperty PropertyId.CorrelationData properties.CorrelationData destination at
+        let at = raw properties.UserProperties.Wire.Span destination at
+        let at = raw properties.SubscriptionIdentifiers.Wire.Span destination at
+        textProperty PropertyId.ContentType properties.ContentType destination at
+
+    let private acknowledgementProperties
+        (properties: AcknowledgementProperties)
+        (destination: Span<byte>)
+        (at: int)
+        : int =
+        let at = variableByteInteger (int (PacketSize.acknowledgementProperties properties)) destination at
+        let at = textProperty PropertyId.ReasonString properties.ReasonString destination at
+        raw properties.UserProperties.Wire.Span destination at
+
+    let private subscribeProperties
+        (properties: SubscribeProperties)
+        (destination: Span<byte>)
+        (at: int)
+        : int =
+        let at = variableByteInteger (int (PacketSize.subscribeProperties properties)) destination at
+
+        let at =
+            match properties.SubscriptionIdentifier with
+            | ValueNone -> at
+            | ValueSome identifier ->
+                let at = byte (Operators.byte PropertyId.SubscriptionIdentifier) destination at
+                variableByteInteger (int identifier) destination at
+
+        raw properties.UserProperties.Wire.Span destination at
+
+    let private disconnectProperties
+        (properties: DisconnectProperties)
+        (destination: Span<byte>)
+        (at: int)
+        : int =
+        let at = variableByteInteger (int (PacketSize.disconnectProperties properties)) destination at
+
+        let at =
+            fourByteProperty PropertyId.SessionExpiryInterval properties.SessionExpiryInterval destination at
+
+        let at = textProperty PropertyId.ReasonString properties.ReasonString destination at
+        let at = raw properties.UserProperties.Wire.Span destination at
+        textProperty PropertyId.ServerReference properties.ServerReference destination at
+
+    let private authProperties (auth: Auth) (destination: Span<byte>) (at: int) : int =
+        let at = variableByteInteger (int (PacketSize.authProperties auth)) destination at
+        let at = authentication (ValueSome auth.Authentication) destination at
+        let at = textProperty PropertyId.ReasonString auth.ReasonString destination at
+        raw auth.UserProperties.Wire.Span destination at
+
+    let private protocolName = Bytes.OfText Spec.ProtocolName
+
+    let private connectFlags (connect: Connect) : byte =
+        let will =
+            match connect.Will with
+            | ValueNone -> 0uy // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
+            | ValueSome will ->
+                0x04uy
+                ||| (Operators.byte will.QoS <<< 3)
+                ||| (if will.Retain then 0x20uy else 0uy)
+
+        will
+        ||| (if connect.CleanStart then 0x02uy else 0uy)
+        ||| (if connect.Password.IsSome then 0x40uy else 0uy)
+        ||| (if connect.UserName.IsSome then 0x80uy else 0uy)
+
+    // The payload fields in the order of [MQTT-3.1.3-1].
+    let private connect (connect: Connect) (destination: Span<byte>) (at: int) : int =
+        let at = prefixed protocolName.Span destination at
+        let at = byte Spec.ProtocolVersion destination at
+        let at = byte (connectFlags connect) destination at
+        let at = twoByteInteger (uint16 connect.KeepAlive) destination at
+        let at = connectProperties connect.Properties destination at
+
+        let at =
+            match connect.ClientId with
+            | ValueSome id -> text id.Utf8String destination at
+            | ValueNone -> twoByteInteger 0us destination at // [MQTT-3.1.3-3]
+
+        let at =
+            match connect.Will with
+            | ValueNone -> at
+            | ValueSome will ->
+                let at = willProperties will.Properties destination at
+                let at = prefixed will.Topic.Utf8.Span destination at
+                prefixed will.Payload.Span destination at
+
+        let at =
+            match connect.UserName with
+            | ValueSome name -> text name destination at
+            | ValueNone -> at
+
+        match connect.Password with
+        | ValueSome password -> prefixed password.Reveal.Span destination at
+        | ValueNone -> at
+
+    // Fixed header, topic, Packet Identifier and Property Length of a PUBLISH.
+    let private publishStart
+        (first: byte)
+        (remaining: int)
+        (topic: ReadOnlySpan<byte>)
+        (packetId: uint16)
+        (propertyLength: int)
+        (destination: Span<byte>)
+        : int =
+        destination[0] <- first
+        let at = variableByteInteger remaining destination 1
+        let at = prefixed topic destination at
+        // [MQTT-2.2.1-2]
+        let at =
+            if first &&& 6uy = 0uy then
+                at
+            else
+                twoByteInteger packetId destination at
+
+        variableByteInteger propertyLength destination at
+
+    let private publish (publish: Publish) (destination: Span<byte>) : int =
+        let properties = PacketSize.publishProperties publish
+
+        let topic =
+            match publish.Topic with
+            | TopicReference.Name name
+            | TopicReference.NameAndAlias(name, _) -> name.Utf8.Span
+            | TopicReference.Alias _ -> ReadOnlySpan.Empty
+
+        let remaining = PacketSize.publish topic.Length publish.Delivery.QoS properties publish.Payload.Length
+
+        let at =
+            match publish.Delivery with
+            | Delivery.AtMostOnce ->
+                let first = publishByte QoS.AtMostOnce publish.Retain false
+                publishStart first (int remaining) topic 0us (int properties) destination
+            | Delivery.AtLeastOnce(id, dup) ->
+                let first = publishByte QoS.AtLeastOnce publish.Retain dup
+                publishStart first (int remaining) topic id.Value (int properties) destination
+            | Delivery.ExactlyOnce(id, dup) ->
+                let first = publishByte QoS.ExactlyOnce publish.Retain dup
+                publishStart first (int remaining) topic id.Value (int properties) destination
+
+        let at =
+            if properties = 0L then
+                at
+            else
+                publishProperties publish destination at
+
+        raw publish.Payload.Span destination at
+
+    let private acknowledgementPacket
+        (packetType: PacketType)
+        (acknowledgement: Acknowledgement)
+        (destination: Span<byte>)
+        : int =
+        destination[0] <- firstByte packetType
+        let at = variableByteInteger (int (PacketSize.acknowledgement acknowledgement)) destination 1
+        let at = twoByteInteger acknowledgement.PacketId.Value destination at
+
+        match acknowledgement.Outcome with
+        | Outcome.Omitted -> at
+        | Outcome.Code reason -> byte (Operators.byte reason) destination at
+        | Outcome.Full(reason, properties) ->
+            let at = byte (Operators.byte reason) destination at
+            acknowledgementProperties properties destination at
+
+    let private body (packet: Packet) (destination: Span<byte>) (at: int) : int =
+        match packet with
+        | Packet.Connect packet -> connect packet destination at
+        | Packet.Connack connack ->
+            let at = byte (if connack.SessionPresent then 1uy else 0uy) destination at
+            let at = byte (Operators.byte connack.Reason) destination at
+            connackProperties connack.Properties destination at
+        | Packet.Subscribe subscribe ->
+            let at = twoByteInteger subscribe.PacketId.Value destination at
+            let at = subscribeProperties subscribe.Properties destination at
+            raw subscribe.Subscriptions.Wire.Span destination at
+        | Packet.Suback packet
+        | Packet.Unsuback packet ->
+            let at = twoByteInteger packet.PacketId.Value destination at
+            let at = acknowledgementProperties packet.Properties destination at
+            raw packet.Reasons.Wire.Span destination at
+        | Packet.Unsubscribe unsubscribe ->
+            let userProperties = unsubscribe.UserProperties.Wire
+            let at = twoByteInteger unsubscribe.PacketId.Value destination at
+            let at = variableByteInteger userProperties.Length destination at
+            let at = raw userProperties.Span destination at
+            raw unsubscribe.Filters.Wire.Span destination at
+        | Packet.Disconnect(Outcome.Code reason) -> byte (Operators.byte reason) destination at
+        | Packet.Disconnect(Outcome.Full(reason, properties)) ->
+            let at = byte (Operators.byte reason) destination at
+            disconnectProperties properties destination at
+        | Packet.Auth auth ->
+            let at = byte (Operators.byte auth.Reason) destination at
+            authProperties auth destination at
+        | Packet.Disconnect Outcome.Omitted
+        | Packet.Pingreq
+        | Packet.Pingresp
+        | Packet.Publish _
+        | Packet.Puback _
+        | Packet.Pubrec _
+        | Packet.Pubrel _
+        | Packet.Pubcomp _ -> at
+
+    /// What keeps a packet from being sent in a direction: the first fault, which blames the caller, or
+    /// <c>ValueNone</c>. It judges everything that the types leave open: the direction, reason codes, numbers
+    /// out of range, properties that may not travel that way, lists without an item, binary data above 65,535
+    /// bytes and packets above 268,435,460 bytes. It does not judge what depends on the connection, such as
+    /// the peer's limits.
+    [<CompiledName "Check">]
+    let check (direction: Direction) (packet: Packet) : Fault voption = CallerRules.check direction packet
+
+    /// The exact number of bytes that <c>write</c> needs for a packet in which <c>check</c> found nothing.
+    [<CompiledName "Size">]
+    let size (packet: Packet) : int = int (PacketSize.whole (PacketSize.remaining packet))
+
+    /// Writes a packet in which <c>check</c> found nothing, and returns the number of bytes written. Throws
+    /// <see cref="T:System.ArgumentException"/> or <see cref="T:System.IndexOutOfRangeException"/> when the
+    /// destination is shorter than <c>size</c>; what it then holds is undefined.
+    [<CompiledName "Write">]
+    let write (packet: Packet) (destination: Span<byte>) : int =
+        match packet with
+        | Packet.Publish packet -> publish packet destination
+        | Packet.Puback packet -> acknowledgementPacket PacketType.Puback packet destination
+        | Packet.Pubrec packet -> acknowledgementPacket PacketType.Pubrec packet destination
+        | Packet.Pubrel packet -> acknowledgementPacket PacketType.Pubrel packet destination
+        | Packet.Pubcomp packet -> acknowledgementPacket PacketType.Pubcomp packet destination
+        | _ ->
+            destination[0] <- firstByte packet.Type
+
+            let at = variableByteInteger (int (PacketSize.remaining packet)) destination 1
+            body packet destination at
+
+    /// The bytes of a packet for a direction, or the fault that <c>check</c> finds in it.
+    [<CompiledName "ToBytes">]
+    let toBytes (direction: Direction) (packet: Packet) : Result<byte[], Fault> =
+        match check direction packet with
+        | ValueSome fault -> Error fault
+        | ValueNone ->
+            let bytes = Array.zeroCreate (size packet)
+            write packet (Span bytes) |> ignore
+            Ok bytes
+
+    /// The size in bytes of a whole PUBLISH: its head, which <c>publishHead</c> writes, and its payload. It
+    /// can exceed 268,435,460, which no packet may.
+    [<CompiledName "PublishSize">]
+    let publishSize (topicBytes: int) (qos: QoS) (propertyBytes: int) (payloadBytes: int) : int64 =
+        PacketSize.whole (PacketSize.publish topicBytes qos (int64 propertyBytes) payloadBytes)
+
+    /// Writes all of a PUBLISH that stands before its payload, from parts that were checked before: a Topic
+    /// Name in UTF-8, empty only if the properties hold a Topic Alias, a Packet Identifier that is not 0
+    /// unless the QoS is 0, and properties as they stand on the wire, without the Property Length. Returns the
+    /// number of bytes written; the payload belongs right after them. It allocates nothing. Throws
+    /// <see cref="T:System.ArgumentOutOfRangeException"/> for a packet above 268,435,460 bytes, and as
+    /// <c>write</c> does for a destination that is too short.
+    [<CompiledName "PublishHead">]
+    let publishHead
+        (qos: QoS)
+        (retain: bool)
+        (dup: bool)
+        (topic: ReadOnlySpan<byte>)
+        (packetId: uint16)
+        (properties: ReadOnlySpan<byte>)
+        (payloadBytes: int)
+        (destination: Span<byte>)
+        : int =
+        let remaining = PacketSize.publish topic.Length qos (int64 properties.Length) payloadBytes
+
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(
+            remaining,
+            int64 Spec.MaximumVariableByteInteger,
+            nameof payloadBytes
+        )
+
+        let first = publishByte qos retain dup
+        let at = publishStart first (int remaining) topic packetId properties.Length destination
+        raw properties destination at
+
+    /// Writes a PUBACK, PUBREC, PUBREL or PUBCOMP without properties in its shortest form: four bytes for
+    /// success, five for another reason code. Returns the number of bytes written. Which code the packet may
+    /// carry is up to the caller (<c>Spec.reasonAllowed</c>). Throws
+    /// <see cref="T:System.ArgumentOutOfRangeException"/> for another packet type.
+    [<CompiledName "Acknowledgement">]
+    let acknowledgement
+        (packetType: PacketType)
+        (packetId: PacketId)
+        (reason: ReasonCode)
+        (destination: Span<byte>)
+        : int =
+        ArgumentOutOfRangeException.ThrowIfLessThan(int packetType, int PacketType.Puback, nameof packetType)
+
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(
+            int packetType,
+            int PacketType.Pubcomp,
+            nameof packetType
+        )
+
+        destination[0] <- firstByte packetType
+        destination[1] <- if reason = ReasonCode.Success then 2uy else 3uy
+        let at = twoByteInteger packetId.Value destination 2
+
+        if reason = ReasonCode.Success then
+            at
+        else
+            byte (Operators.byte reason) destination at
+
+    // The same packet with what its sender may leave out: a Reason String, User Properties, and what is then
+    // without content at the end.
+    let private without (reasonString: bool) (userProperties: bool) (packet: Packet) : Packet =
+        let text (value: Utf8String voption) = if reasonString then ValueNone else value
+        let list (value: UserProperties) = if userProperties then UserProperties.Empty else value
+
+        let acknowledged (properties: AcknowledgementProperties) : AcknowledgementProperties =
+            {
+                ReasonString = text properties.ReasonString
+                UserProperties = list properties.UserProperties
+            }
+
+        let outcome (packet: Acknowledgement) =
+            match packet.Outcome with
+            | Outcome.Full(reason, properties) ->
+                { packet with Outcome = Outcome.Full(reason, acknowledged properties) }
+            | Outcome.Omitted
+            | Outcome.Code _ -> packet
+
+        let answer (packet: SubscriptionAcknowledgement) =
+            { packet with Properties = acknowledged packet.Properties }
+
+        match packet with
+        | Packet.Connack connack ->
+            Packet.Connack
+                { connack with
+                    Properties.ReasonString = text connack.Properties.ReasonString
+                    Properties.UserProperties = list connack.Properties.UserProperties
+                }
+        | Packet.Puback packet -> Packet.Puback(outcome packet)
+        | Packet.Pubrec packet -> Packet.Pubrec(outcome packet)
+        | Packet.Pubrel packet -> Packet.Pubrel(outcome packet)
+        | Packet.Pubcomp packet -> Packet.Pubcomp(outcome packet)
+        | Packet.Suback packet -> Packet.Suback(answer packet)
+        | Packet.Unsuback packet -> Packet.Unsuback(answer packet)
+        | Packet.Disconnect(Outcome.Full(reason, properties)) ->
+            Packet.Disconnect(
+                Outcome.Full(
+                    reason,
+                    { properties with
+                        ReasonString = text properties.ReasonString
+                        UserProperties = list properties.UserProperties
+                    }
+                )
+            )
+        | Packet.Auth auth ->
+            Packet.Auth
+                { auth with
+                    ReasonString = text auth.ReasonString
+                    UserProperties = list auth.UserProperties
+                }
+        | Packet.Connect _
+        | Packet.Publish _
+        | Packet.Subscribe _
+        | Packet.Unsubscribe _
+        | Packet.Pingreq
+        | Packet.Pingresp
+        | Packet.Disconnect _ -> packet
+
+    // The shortest form of a reason code without properties.
+    let private shortest (reason: ReasonCode) : Outcome<'Properties> =
+        if reason = ReasonCode.Success then
+            Outcome.Omitted
+        else
+            Outcome.Code reason
+
+    let private shortened (packet: Packet) : Packet =
+        let outcome (packet: Acknowledgement) =
+            match packet.Outcome with
+            | Outcome.Full(_, properties) when PacketSize.acknowledgementProperties properties > 0L -> packet
+            | outcome -> { packet with Outcome = shortest outcome.Reason }
+
+        match packet with
+        | Packet.Puback packet -> Packet.Puback(outcome packet)
+        | Packet.Pubrec packet -> Packet.Pubrec(outcome packet)
+        | Packet.Pubrel packet -> Packet.Pubrel(outcome packet)
+        | Packet.Pubcomp packet -> Packet.Pubcomp(outcome packet)
+        | Packet.Disconnect(Outcome.Full(_, properties)) when PacketSize.disconnectProperties properties > 0L ->
+            packet
+        | Packet.Disconnect outcome -> Packet.Disconnect(shortest outcome.Reason)
+        | _ -> packet
+
+    /// The packet as it can be sent to a peer that takes packets of at most this many bytes
+    /// [MQTT-3.1.2-24] [MQTT-3.2.2-15]: itself where it fits; else without User Properties, without Reason
+    /// String or without both, whichever comes first and fits, in the packets where the standard lets them go
+    /// (CONNACK, the acknowledgements, DISCONNECT and AUTH), and at last in its short form. <c>ValueNone</c>
+    /// when none of that fits: then it cannot be sent.
+    [<CompiledName "Fit">]
+    let fit (maximumPacketBytes: int) (packet: Packet) : Packet voption =
+        let fits candidate = PacketSize.whole (PacketSize.remaining candidate) <= int64 maximumPacketBytes
+
+        if fits packet then
+            ValueSome packet
+        else
+            let noUserProperties = without false true packet
+
+            if fits noUserProperties then
+                ValueSome noUserProperties
+            else
+                let noReasonString = without true false packet
+
+                if fits noReasonString then
+                    ValueSome noReasonString
+                else
+                    let neither = without true true packet
+
+                    if fits neither then
+                        ValueSome neither
+                    else
+                        let short = shortened neither
+                        if fits short then ValueSome short else ValueNone

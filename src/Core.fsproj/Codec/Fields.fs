@@ -1,0 +1,164 @@
+namespace Mqtt5
+
+open System
+open System.Buffers.Binary
+open System.Text
+
+// The sizes of fields and properties on the wire, in bytes (section 1.5). They are 64-bit numbers, so that a
+// record that holds more than a packet can carry is noticed instead of overflowing. An absent property takes
+// no bytes; a present one its identifier and its value.
+module internal FieldSize =
+
+    let variableByteInteger (value: int64) : int64 =
+        if value < 0x80L then 1L
+        elif value < 0x4000L then 2L
+        elif value < 0x20_0000L then 3L
+        else 4L
+
+    let text (value: Utf8String) = 2L + int64 value.ByteCount
+
+    let binary (value: Bytes) = 2L + int64 value.Length
+
+    let switchProperty (value: bool voption) = if value.IsSome then 2L else 0L
+
+    let twoByteProperty (value: uint16<'unit> voption) = if value.IsSome then 3L else 0L
+
+    let fourByteProperty (value: uint32<'unit> voption) = if value.IsSome then 5L else 0L
+
+    let textProperty (value: Utf8String voption) =
+        match value with
+        | ValueSome text -> 3L + int64 text.ByteCount
+        | ValueNone -> 0L
+
+    let topicProperty (value: TopicName voption) =
+        match value with
+        | ValueSome topic -> 3L + int64 topic.Utf8.Length
+        | ValueNone -> 0L
+
+    let binaryProperty (value: Bytes voption) =
+        match value with
+        | ValueSome bytes -> 3L + int64 bytes.Length
+        | ValueNone -> 0L
+
+    let authentication (value: Authentication voption) =
+        match value with
+        | ValueNone -> 0L
+        | ValueSome authentication ->
+            let data =
+                match authentication.Data with
+                | ValueSome data -> 3L + int64 data.Length
+                | ValueNone -> 0L
+
+            3L + int64 authentication.Method.ByteCount + data
+
+// The writers of fields and properties: each writes at an offset of the destination and returns the offset
+// after what it wrote.
+module internal FieldWriter =
+
+    let byte (value: byte) (destination: Span<byte>) (at: int) : int =
+        destination[at] <- value
+        at + 1
+
+    let twoByteInteger (value: uint16) (destination: Span<byte>) (at: int) : int =
+        BinaryPrimitives.WriteUInt16BigEndian(destination.Slice at, value)
+        at + 2
+
+    /// In the fewest bytes that hold the value [MQTT-1.5.5-1].
+    let variableByteInteger (value: int) (destination: Span<byte>) (at: int) : int =
+        if value < 0x80 then
+            destination[at] <- Operators.byte value
+            at + 1
+        else
+            let mutable rest = uint32 value
+            let mutable next = at
+
+            while rest >= 0x80u do
+                destination[next] <- Operators.byte (rest ||| 0x80u)
+                rest <- rest >>> 7
+                next <- next + 1
+
+            destination[next] <- Operators.byte rest
+            next + 1
+
+    let raw (value: ReadOnlySpan<byte>) (destination: Span<byte>) (at: int) : int =
+        value.CopyTo(destination.Slice at)
+        at + value.Length
+
+    let prefixed (value: ReadOnlySpan<byte>) (destination: Span<byte>) (at: int) : int =
+        BinaryPrimitives.WriteUInt16BigEndian(destination.Slice at, uint16 value.Length)
+        value.CopyTo(destination.Slice(at + 2))
+        at + 2 + value.Length
+
+    let text (value: Utf8String) (destination: Span<byte>) (at: int) : int =
+        let length = Encoding.UTF8.GetBytes(value.Text.AsSpan(), destination.Slice(at + 2))
+        BinaryPrimitives.WriteUInt16BigEndian(destination.Slice at, uint16 length)
+        at + 2 + length
+
+    let byteProperty (id: PropertyId) (value: byte) (destination: Span<byte>) (at: int) : int =
+        destination[at] <- Operators.byte id
+        destination[at + 1] <- value
+        at + 2
+
+    let switchProperty (id: PropertyId) (value: bool voption) (destination: Span<byte>) (at: int) : int =
+        match value with
+        | ValueNone -> at
+        | ValueSome on -> byteProperty id (if on then 1uy else 0uy) destination at
+
+    let twoByteProperty
+        (id: PropertyId)
+        (value: uint16<'unit> voption)
+        (destination: Span<byte>)
+        (at: int)
+        : int =
+        match value with
+        | ValueNone -> at
+        | ValueSome value ->
+            destination[at] <- Operators.byte id
+            twoByteInteger (uint16 value) destination (at + 1)
+
+    let fourByteProperty
+        (id: PropertyId)
+        (value: uint32<'unit> voption)
+        (destination: Span<byte>)
+        (at: int)
+        : int =
+        match value with
+        | ValueNone -> at
+        | ValueSome value ->
+            destination[at] <- Operators.byte id
+            BinaryPrimitives.WriteUInt32BigEndian(destination.Slice(at + 1), uint32 value)
+            at + 5
+
+    let textProperty (id: PropertyId) (value: Utf8String voption) (destination: Span<byte>) (at: int) : int =
+        match value with
+        | ValueNone -> at
+        | ValueSome value ->
+            destination[at] <- Operators.byte id
+            text value destination (at + 1)
+
+    let topicProperty (id: PropertyId) (value: TopicName voption) (destination: Span<byte>) (at: int) : int =
+        match value with
+        | ValueNone -> at
+        | ValueSome topic ->
+            destination[at] <- Operators.byte id
+            prefixed topic.Utf8.Span destination (at + 1)
+
+    let binaryProperty (id: PropertyId) (value: Bytes voption) (destination: Span<byte>) (at: int) : int =
+        match value with
+        | ValueNone -> at
+        | ValueSome bytes ->
+            destination[at] <- Operators.byte id
+            prefixed bytes.Span destination (at + 1)
+
+    let authentication (value: Authentication voption) (destination: Span<byte>) (at: int) : int =
+        match value with
+        | ValueNone -> at
+        | ValueSome authentication ->
+            destination[at] <- Operators.byte PropertyId.AuthenticationMethod
+            let at = text authentication.Method destination (at + 1)
+
+            match authentication.Data with
+            | ValueNone -> at
+            | ValueSome data ->
+                destination[at] <- Operators.byte PropertyId.AuthenticationData
+                prefixed data.Reveal.Span destination (at + 1)
