@@ -161,12 +161,9 @@ let private connectWithPassword =
     gen {
         let! text = Gen.choose (0, 12) |> Gen.arrayOfLength 3
 
-        let! password =
-            Gen.choose (0xE0, 0xEF)
-            |> Gen.map byte
-            |> Gen.arrayOf
-            |> Gen.map (Array.truncate 30)
-
+        // Fewer than three bytes of Authentication Data could pass for a property that is a number.
+        let! length = Gen.choose (3, 30)
+        let! password = Gen.choose (0xE0, 0xEF) |> Gen.map byte |> Gen.arrayOfLength length
         let! hasWill = Gen.elements [ true; false ]
         let! authenticates = Gen.elements [ true; false ]
         let content length = field (Array.create length 'a'B)
