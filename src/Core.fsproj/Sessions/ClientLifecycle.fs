@@ -110,8 +110,7 @@ module internal ClientLifecycle =
                     {
                         CleanStart = cleanStart
                         KeepAlive = settings.KeepAlive
-                        Properties =
-                            { settings.Properties with Authentication = credentials.Authentication }
+                        Properties = { settings.Properties with Authentication = credentials.Authentication }
                         ClientId = state.Progress.ClientId
                         Will = settings.Will
                         UserName = credentials.UserName
@@ -176,7 +175,11 @@ module internal ClientLifecycle =
     // The delay before the next attempt. Attempts count from the last connection or, before there was one, from the
     // first attempt, which had no delay.
     let private nextDelay backoff (progress: ClientProgress) =
-        let nth = if progress.WasConnected then progress.Attempts + 1 else progress.Attempts
+        let nth =
+            if progress.WasConnected then
+                progress.Attempts + 1
+            else
+                progress.Attempts
 
         delay backoff (max 1 nth) progress.Seed
 

@@ -64,11 +64,7 @@ module internal ClientRequests =
         Packet.Subscribe
             {
                 PacketId = PacketId.OfValid id
-                Properties =
-                    {
-                        SubscriptionIdentifier = identifier
-                        UserProperties = request.UserProperties
-                    }
+                Properties = { SubscriptionIdentifier = identifier; UserProperties = request.UserProperties }
                 Subscriptions = request.Subscriptions
             }
 
@@ -111,14 +107,14 @@ module internal ClientRequests =
     let private put ticket request (subscriptions: ClientSubscriptions) =
         let others = remove ticket subscriptions
 
-        { FilterTable.count 1 request others with Requests = others.Requests.Add(ticket, request) }
+        { FilterTable.count 1 request others with
+            Requests = others.Requests.Add(ticket, request)
+        }
 
     let private enqueue ticket request (state: ClientState) =
         let subscriptions = put ticket request state.Subscriptions
 
-        withSubscriptions
-            { subscriptions with Unsent = Fifo.enqueue ticket subscriptions.Unsent }
-            state
+        withSubscriptions { subscriptions with Unsent = Fifo.enqueue ticket subscriptions.Unsent } state
 
     let private enqueueOwn request (state: ClientState) =
         let ticket = state.Subscriptions.NextOwnTicket
@@ -128,8 +124,7 @@ module internal ClientRequests =
 
     // Unsubscribes from those of the filters that nobody wants, on behalf of the client itself.
     let private giveBack (filters: seq<TopicFilter>) (state: ClientState) =
-        let struct (subscriptions, unwanted) =
-            FilterTable.unwanted (Seq.toArray filters) state.Subscriptions
+        let struct (subscriptions, unwanted) = FilterTable.unwanted (Seq.toArray filters) state.Subscriptions
 
         let state = withSubscriptions subscriptions state
 
@@ -251,14 +246,10 @@ module internal ClientRequests =
         // Its own SUBSCRIBE may have no answer yet.
         match Map.tryFind request.Subscriber subscriptions.Requests with
         | Some(ClientRequest.Subscribe(own, givenUp, wasSent, false)) ->
-            let givenUp =
-                Array.fold (fun set filter -> Set.add (filter: TopicFilter).Text set) givenUp asked
+            let givenUp = Array.fold (fun set filter -> Set.add (filter: TopicFilter).Text set) givenUp asked
 
             subscriptions <-
-                put
-                    request.Subscriber
-                    (ClientRequest.Subscribe(own, givenUp, wasSent, false))
-                    subscriptions
+                put request.Subscriber (ClientRequest.Subscribe(own, givenUp, wasSent, false)) subscriptions
         | _ -> ()
 
         for filter in asked do
@@ -304,7 +295,9 @@ module internal ClientRequests =
 
         // A filter that was given up, or that only this answer decided about, may be wanted by nobody now.
         let forsaken = FilterTable.forsaken (filtersOf request) subscriptions
-        let struct (state, effects) = issue (giveBack forsaken (withSubscriptions subscriptions state)) Effects.none
+
+        let struct (state, effects) =
+            issue (giveBack forsaken (withSubscriptions subscriptions state)) Effects.none
 
         struct (state, settle ticket (Settlement.Answered acknowledgement) effects)
 
@@ -403,8 +396,7 @@ module internal ClientRequests =
     let connectionLost (tickets: int64[]) (state: ClientState) : ClientState =
         let subscriptions = state.Subscriptions
 
-        let mutable unsent =
-            tickets |> Array.filter subscriptions.Requests.ContainsKey |> Fifo.ofSeq
+        let mutable unsent = tickets |> Array.filter subscriptions.Requests.ContainsKey |> Fifo.ofSeq
 
         for ticket in subscriptions.Unsent do
             unsent <- Fifo.enqueue ticket unsent
@@ -436,8 +428,7 @@ module internal ClientRequests =
         elif fits (of' within) then
             struct ([| of' within |], refused)
         else
-            let fit, oversize =
-                within |> Array.map (fun one -> of' [| one |]) |> Array.partition fits
+            let fit, oversize = within |> Array.map (fun one -> of' [| one |]) |> Array.partition fits
 
             let tooLarge =
                 oversize
@@ -455,8 +446,7 @@ module internal ClientRequests =
             | _ -> false
 
         // Those under way from an earlier try are replaced.
-        let own, others =
-            state.Subscriptions.Unsent |> Seq.toArray |> Array.partition isOwn
+        let own, others = state.Subscriptions.Unsent |> Seq.toArray |> Array.partition isOwn
 
         let cleared =
             Array.fold
@@ -498,10 +488,6 @@ module internal ClientRequests =
 
         let subscriptions =
             FilterTable.withoutForsaken
-                { subscriptions with
-                    Pending = Map.empty
-                    Requests = Map.empty
-                    Unsent = Fifo.empty
-                }
+                { subscriptions with Pending = Map.empty; Requests = Map.empty; Unsent = Fifo.empty }
 
         struct (withSubscriptions subscriptions state, tickets.ToArray())

@@ -48,8 +48,7 @@ module ClientSession =
         struct (state, effects, fits state)
 
     let private publishWaiting now (message: Outgoing) (state: ClientState) =
-        let struct (outbound, effects, fits) =
-            makeRoom message state.Settings.Queue state.Outbound
+        let struct (outbound, effects, fits) = makeRoom message state.Settings.Queue state.Outbound
 
         let state = { state with Outbound = outbound }
 
@@ -163,11 +162,7 @@ module ClientSession =
             | _, ReasonCode.ContinueAuthentication -> challenge auth state
             | ticket, _ ->
                 // The end of a re-authentication gets no answer [MQTT-4.12.0-3].
-                let connection =
-                    { state.Connection with
-                        Reauthentication = 0L
-                        AnswerDue = false
-                    }
+                let connection = { state.Connection with Reauthentication = 0L; AnswerDue = false }
 
                 let effects =
                     if ticket > 0L then
@@ -271,9 +266,7 @@ module ClientSession =
                 | Ok packet ->
                     let waiting = if ticket > 0L then ticket else -1L
 
-                    struct ({ state with
-                                Connection = { state.Connection with Reauthentication = waiting }
-                            },
+                    struct ({ state with Connection = { state.Connection with Reauthentication = waiting } },
                             Effects.one (Send packet))
         | ValueSome _ ->
             reject
@@ -388,7 +381,8 @@ module ClientSession =
             | struct (state, _, false) ->
                 match Outbound.cancel ticket state.Outbound with
                 // Messages behind the one that waited may be next.
-                | struct (outbound, true) -> pump now { state with Outbound = outbound } (Effects.one cancelled)
+                | struct (outbound, true) ->
+                    pump now { state with Outbound = outbound } (Effects.one cancelled)
                 | struct (_, false) -> struct (state, Effects.none)
 
     let private ping (now: Instant) (state: ClientState) =
@@ -397,11 +391,7 @@ module ClientSession =
             | ValueNone -> now + state.Settings.PingTimeout
             | ValueSome deadline -> deadline
 
-        let connection =
-            { state.Connection with
-                PingDeadline = ValueSome deadline
-                PingSent = ValueSome now
-            }
+        let connection = { state.Connection with PingDeadline = ValueSome deadline; PingSent = ValueSome now }
 
         struct ({ state with Connection = connection }, Effects.one (Send Packet.Pingreq))
 
@@ -475,6 +465,8 @@ module ClientSession =
             let reason =
                 if Spec.reasonAllowed ClientToServer PacketType.Puback reason then
                     reason
+                elif byte reason < 0x80uy then
+                    ReasonCode.Success
                 else
                     ReasonCode.ImplementationSpecificError
 

@@ -39,8 +39,7 @@ module internal FilterTable =
         if Set.contains subscriber (subscribersOf filter.Text subscriptions) then
             subscriptions
         else
-            let struct (routes, _) =
-                Subscriptions.unsubscribe subscriber filter subscriptions.Routes
+            let struct (routes, _) = Subscriptions.unsubscribe subscriber filter subscriptions.Routes
 
             { subscriptions with Routes = routes }
 
@@ -126,7 +125,9 @@ module internal FilterTable =
     /// The table without filters that have no subscriber: the server has no subscription for them any more.
     let withoutForsaken (subscriptions: ClientSubscriptions) =
         { subscriptions with
-            Active = subscriptions.Active |> Map.filter (fun _ active -> not active.Subscribers.IsEmpty)
+            Active =
+                subscriptions.Active
+                |> Map.filter (fun _ active -> not active.Subscribers.IsEmpty)
         }
 
     /// The requests that make all subscriptions again: those of one SUBSCRIBE together, oldest first.

@@ -130,7 +130,13 @@ module Outbound =
         { state with Waiting = waiting; WaitingBytes = state.WaitingBytes - message.Cost }
 
     // Sends the next of the messages of an earlier connection; false when there is none that may be sent.
-    let private resendNext now (id: uint16) resend (state: Outbound) effects : struct (Outbound * Effects * bool) =
+    let private resendNext
+        now
+        (id: uint16)
+        resend
+        (state: Outbound)
+        effects
+        : struct (Outbound * Effects * bool) =
         match PacketIdMap.tryFind id state.InFlight with
         | ValueSome(Exchange.Message(message, stage, order, 0L, false)) ->
             if state.Quota = 0 then
@@ -147,11 +153,20 @@ module Outbound =
         | ValueNone -> waiting
 
     // Sends the first waiting message, or drops it if it has expired; false when it has to wait.
-    let private sendNext now (message: Outgoing) (state: Outbound) effects : struct (Outbound * Effects * bool) =
+    let private sendNext
+        now
+        (message: Outgoing)
+        (state: Outbound)
+        effects
+        : struct (Outbound * Effects * bool) =
         if expired now message then
-            struct (dequeued message (withoutFirst state.Waiting) state, settle message.Ticket Settlement.Expired effects, true)
+            struct (dequeued message (withoutFirst state.Waiting) state,
+                    settle message.Ticket Settlement.Expired effects,
+                    true)
         elif message.QoS = QoS.AtMostOnce then
-            let struct (state, effects) = sendQoS0 now message (dequeued message (withoutFirst state.Waiting) state) effects
+            let struct (state, effects) =
+                sendQoS0 now message (dequeued message (withoutFirst state.Waiting) state) effects
+
             struct (state, effects, true)
         elif state.Quota = 0 then
             struct (state, effects, false)
