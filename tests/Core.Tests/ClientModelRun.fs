@@ -161,7 +161,10 @@ type Run(settings: ClientSettings, withMethod: bool) =
             Expect.notEqual transport Closed "a transport is closed once"
             transport <- Closed
         | Effect.Challenge _ -> challenged <- true
-        | Effect.Notify(Notice.Undeliverable(message, _)) -> sending.Forget messages[numberOf message.Payload]
+        | Effect.Notify(Notice.Undeliverable(message, _)) ->
+            seen.Add "undeliverable" |> ignore
+            sending.Forget messages[numberOf message.Payload]
+        | Effect.Notify(Notice.Resubscribed _) -> seen.Add "resubscribed" |> ignore
         | Effect.Notify _ -> ()
 
     // Messages that nobody waits for are dropped without a word, when they expire or there is no room for them.

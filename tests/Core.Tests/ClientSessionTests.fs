@@ -57,9 +57,9 @@ let tests =
             testCase "the runs go everywhere"
             <| fun () ->
                 let seen =
-                    Gen.sample 2_000 runs.Generator
+                    Gen.sampleWithSeed (FsCheck.Rnd(1UL, 3UL)) 50 5_000 runs.Generator
                     |> Seq.collect (fun bytes -> (runAll bytes).Seen)
                     |> Set.ofSeq
 
-                Expect.isEmpty (Set.difference (Set.ofList places) seen) "nothing was missed"
+                Expect.equal (Set.difference (Set.ofList places) seen) Set.empty "nothing was missed"
         ]
