@@ -30,6 +30,7 @@ module AllTests =
                 RetainedMessagesTests.tests
                 NotationTests.tests
                 ClientSessionTests.tests
+                ClientSessionTestsTwoParty.tests
                 ClauseReport.tests
                 TidyTests.tests
             ]

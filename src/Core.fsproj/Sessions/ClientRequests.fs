@@ -143,6 +143,21 @@ module internal ClientRequests =
             subscriptions
             (filtersOf request)
 
+    // The filters of a SUBSCRIBE that nobody waits for any more, as far as nobody else wants them, go back to the
+    // server: all of them if it was sent and may have been granted, or else those of which this decided.
+    let private giveUp (request: SubscribeRequest) wasSent (state: ClientState) =
+        let filters = filtersOf request
+
+        if wasSent then
+            let mutable subscriptions = state.Subscriptions
+
+            for one in request.Subscriptions do
+                subscriptions <- FilterTable.granted one request subscriptions
+
+            giveBack filters (withSubscriptions subscriptions state)
+        else
+            giveBack (FilterTable.forsaken filters state.Subscriptions) state
+
     // The request cannot be sent on this connection.
     let private rejected ticket request (fault: Fault) (state: ClientState) (effects: Effects) =
         let state = withSubscriptions (remove ticket state.Subscriptions) state
@@ -156,17 +171,9 @@ module internal ClientRequests =
 
             struct (state, effects)
         | ClientRequest.Subscribe(Request = subscribe; WasSent = wasSent) ->
-            let filters = filtersOf subscribe
-
-            let back =
-                if wasSent then
-                    filters
-                else
-                    FilterTable.forsaken filters state.Subscriptions
-
             let state =
                 withSubscriptions (unlisten ticket subscribe state.Subscriptions) state
-                |> giveBack back
+                |> giveUp subscribe wasSent
 
             struct (state, settle ticket (Settlement.Rejected fault) effects)
         | ClientRequest.Unsubscribe(Abandoned = abandoned) ->
@@ -376,14 +383,8 @@ module internal ClientRequests =
                     (remove ticket subscriptions)
                     filters
 
-            let back =
-                if wasSent then
-                    filters
-                else
-                    FilterTable.forsaken filters subscriptions
-
             let struct (state, effects) =
-                issue (giveBack back (withSubscriptions subscriptions state)) Effects.none
+                issue (giveUp request wasSent (withSubscriptions subscriptions state)) Effects.none
 
             struct (state, effects, true)
         | Some(ClientRequest.Unsubscribe(asked, sent, userProperties, false)) ->
