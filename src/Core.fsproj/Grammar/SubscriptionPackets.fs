@@ -61,13 +61,10 @@ module internal SubscriptionPackets =
             Reply(())
 
     let private subscription: Rule<unit> =
-        let options = oneByte optionsField
+        let filterAndOptions =
+            pipe2 topicFilter (oneByte optionsField) (fun filter options -> struct (filter, options))
 
-        grammar {
-            let! filter = topicFilter
-            let! options = options
-            return! checkOptions filter options
-        }
+        andThen filterAndOptions (fun (struct (filter, options)) stream -> checkOptions filter options stream)
 
     let private subscriptions: Rule<SubscriptionList> =
         let items =
@@ -77,12 +74,7 @@ module internal SubscriptionPackets =
 
     let subscribe: Rule<Packet> =
         pipe3 newPacketId PropertySections.ofSubscribe subscriptions (fun id properties subscriptions ->
-            Packet.Subscribe
-                {
-                    PacketId = id
-                    Properties = properties
-                    Subscriptions = subscriptions
-                })
+            Packet.Subscribe { PacketId = id; Properties = properties; Subscriptions = subscriptions })
 
     let private filters: Rule<TopicFilterList> =
         let items =
@@ -97,7 +89,11 @@ module internal SubscriptionPackets =
         pipe3 newPacketId PropertySections.ofUnsubscribe filters (fun id properties filters ->
             Packet.Unsubscribe { PacketId = id; UserProperties = properties; Filters = filters })
 
-    let private acknowledgement packetType clause (packet: SubscriptionAcknowledgement -> Packet) : Rule<Packet> =
+    let private acknowledgement
+        packetType
+        clause
+        (packet: SubscriptionAcknowledgement -> Packet)
+        : Rule<Packet> =
         let name = (Spec.packet packetType).Name
         let code = reasonCode packetType |>> ignore
         let codes = items code (field "Reason Code" clause) $"{name} without a reason code"
@@ -107,14 +103,8 @@ module internal SubscriptionPackets =
             (PropertySections.ofAcknowledgement packetType)
             (payload codes (fun wire _ -> ReasonCodeList.OfValid wire))
             (fun id properties reasons ->
-                packet
-                    {
-                        PacketId = id
-                        Properties = properties
-                        Reasons = reasons
-                    })
+                packet { PacketId = id; Properties = properties; Reasons = reasons })
 
     let suback: Rule<Packet> = acknowledgement PacketType.Suback "3.9.3" Packet.Suback // [MQTT-3.9.3-2]
 
-    let unsuback: Rule<Packet> =
-        acknowledgement PacketType.Unsuback "3.11.3" Packet.Unsuback // [MQTT-3.11.3-2]
+    let unsuback: Rule<Packet> = acknowledgement PacketType.Unsuback "3.11.3" Packet.Unsuback // [MQTT-3.11.3-2]
