@@ -36,9 +36,9 @@ module internal SubscriptionPackets =
                 Reply(list (bytes slice (source stream)) count.Result)
 
     // [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
-    let private topicFilter: Rule<Slice> =
+    let private topicFilter (clause: string) : Rule<Slice> =
         let rule = TextRule(fun utf8 -> TextRules.topicFilterProblem utf8)
-        text rule (field "Topic Filter" "3.8.3")
+        text rule (field "Topic Filter" clause)
 
     let private optionsField = field "Subscription Options" "3.8.3.1"
 
@@ -62,7 +62,8 @@ module internal SubscriptionPackets =
 
     let private subscription: Rule<unit> =
         let filterAndOptions =
-            pipe2 topicFilter (oneByte optionsField) (fun filter options -> struct (filter, options))
+            pipe2 (topicFilter "3.8.3") (oneByte optionsField) (fun filter options ->
+                struct (filter, options))
 
         andThen filterAndOptions (fun (struct (filter, options)) stream -> checkOptions filter options stream)
 
@@ -79,7 +80,7 @@ module internal SubscriptionPackets =
     let private filters: Rule<TopicFilterList> =
         let items =
             items
-                (topicFilter |>> ignore)
+                (topicFilter "3.10.3" |>> ignore)
                 (field "Topic Filter" "MQTT-3.10.3-2")
                 "UNSUBSCRIBE without a Topic Filter"
 
