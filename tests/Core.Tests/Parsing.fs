@@ -40,6 +40,11 @@ let private variableByteInteger (value: int) =
 
     Array.ofList (groups value)
 
+/// A property section: a Property Length that fits, and the properties.
+let sectionOf (properties: string) : string =
+    let length = (bytesOf properties).Length
+    $"{Convert.ToHexString(variableByteInteger length)} {properties}"
+
 /// A packet with a correct Remaining Length.
 let packetOf (first: string) (body: string) : byte[] =
     let body = bytesOf body
