@@ -4,154 +4,8 @@ open System
 open Expecto
 open Mqtt5
 open Mqtt5.Tests.Clauses
-
-let private text (value: string) = Utf8String.Of value
-let private some (value: string) = ValueSome(Utf8String.Of value)
-let private id (number: int) = PacketId.Of(uint16 number)
-
-let private user (pairs: (string * string) list) =
-    UserProperties.Of [ for pair in pairs -> UserProperty.Of pair ]
-
-let private kv = user [ "k", "v" ]
-let private bytes (hex: string) = Bytes.OfArray(Convert.FromHexString(hex.Replace(" ", "")))
-
-let private authentication name data : Authentication =
-    { Method = text name; Data = ValueOption.map (fun hex -> Secret(bytes hex)) data }
-
-let private plainConnect: Connect =
-    {
-        CleanStart = true
-        KeepAlive = 0us<s>
-        Properties = ConnectProperties.Empty
-        ClientId = ValueSome(ClientId.Of "d")
-        Will = ValueNone
-        UserName = ValueNone
-        Password = ValueNone
-    }
-
-let private plainWill: Will =
-    {
-        QoS = QoS.AtMostOnce
-        Retain = false
-        Properties = WillProperties.Empty
-        Topic = TopicName.Of "w"
-        Payload = Bytes.Empty
-    }
-
-let private plainConnack =
-    {
-        SessionPresent = false
-        Reason = ReasonCode.Success
-        Properties = ConnackProperties.Empty
-    }
-
-let private plainPublish: Publish =
-    {
-        Delivery = Delivery.AtMostOnce
-        Retain = false
-        Topic = TopicReference.Name(TopicName.Of "a")
-        Properties = PublishProperties.Empty
-        Payload = Bytes.Empty
-    }
-
-let private acknowledged outcome : Acknowledgement = { PacketId = id 1; Outcome = outcome }
-
-let private full reason reasonString userProperties : Outcome<AcknowledgementProperties> =
-    let properties: AcknowledgementProperties =
-        { ReasonString = reasonString; UserProperties = userProperties }
-
-    Outcome.Full(reason, properties)
-
-let private plainSubscribe =
-    {
-        PacketId = id 1
-        Properties = SubscribeProperties.Empty
-        Subscriptions =
-            SubscriptionList.Of
-                [ { Filter = TopicFilter.Of "a"; Options = SubscriptionOptions.Of QoS.AtMostOnce } ]
-    }
-
-let private answered codes : SubscriptionAcknowledgement =
-    {
-        PacketId = id 1
-        Properties = AcknowledgementProperties.Empty
-        Reasons = ReasonCodeList.Of codes
-    }
-
-let private plainAuth =
-    {
-        Reason = ReasonCode.ContinueAuthentication
-        Authentication = authentication "M" ValueNone
-        ReasonString = ValueNone
-        UserProperties = UserProperties.Empty
-    }
-
-let private allConnectProperties: ConnectProperties =
-    {
-        SessionExpiryInterval = ValueSome 0xFFFF_FFFFu<s>
-        ReceiveMaximum = ValueSome 20us
-        MaximumPacketSize = ValueSome 0x10_0000u
-        TopicAliasMaximum = ValueSome 10us
-        RequestResponseInformation = ValueSome true
-        RequestProblemInformation = ValueSome false
-        UserProperties = user [ "a", "b"; "a", "c" ]
-        Authentication = ValueSome(authentication "SCRAM" (ValueSome "0102"))
-    }
-
-let private allWillProperties: WillProperties =
-    {
-        WillDelayInterval = ValueSome 30u<s>
-        PayloadFormatIndicator = ValueSome true
-        MessageExpiryInterval = ValueSome 60u<s>
-        ContentType = some "text"
-        ResponseTopic = ValueSome(TopicName.Of "r")
-        CorrelationData = ValueSome(bytes "CAFE")
-        UserProperties = kv
-    }
-
-let private allConnackProperties: ConnackProperties =
-    {
-        SessionExpiryInterval = ValueSome 120u<s>
-        ReceiveMaximum = ValueSome 100us
-        MaximumQoS = ValueSome QoS.AtLeastOnce
-        RetainAvailable = ValueSome true
-        MaximumPacketSize = ValueSome 65_536u
-        AssignedClientIdentifier = some "auto-1"
-        TopicAliasMaximum = ValueSome 5us
-        ReasonString = some "ok"
-        UserProperties = kv
-        WildcardSubscriptionAvailable = ValueSome true
-        SubscriptionIdentifierAvailable = ValueSome true
-        SharedSubscriptionAvailable = ValueSome false
-        ServerKeepAlive = ValueSome 30us<s>
-        ResponseInformation = some "r/"
-        ServerReference = some "h:1"
-        Authentication = ValueSome(authentication "M" (ValueSome "00"))
-    }
-
-let private allPublishProperties: PublishProperties =
-    {
-        PayloadFormatIndicator = ValueSome true
-        MessageExpiryInterval = ValueSome 60u<s>
-        ResponseTopic = ValueSome(TopicName.Of "r")
-        CorrelationData = ValueSome(bytes "00FF")
-        UserProperties = kv
-        SubscriptionIdentifiers = SubscriptionIdentifiers.Of [ 1u; 128u; 268_435_455u ]
-        ContentType = some "tx"
-    }
-
-let private allDisconnectProperties direction : DisconnectProperties =
-    {
-        SessionExpiryInterval = if direction = ClientToServer then ValueSome 60u<s> else ValueNone
-        ReasonString = some "bye"
-        UserProperties = kv
-        ServerReference = if direction = ServerToClient then some "h:1" else ValueNone
-    }
-
-let private encoded direction packet : byte[] =
-    match Encode.toBytes direction packet with
-    | Ok bytes -> bytes
-    | Error fault -> failtest (fault.ToString())
+open Mqtt5.Tests.Generators
+open Mqtt5.Tests.PacketSamples
 
 // Packets by hand, and what the standard says of their bytes.
 let private vectors =
@@ -248,7 +102,7 @@ let private vectors =
                 Properties =
                     { allPublishProperties with SubscriptionIdentifiers = SubscriptionIdentifiers.Empty }
             },
-        "3225 0001 61 0001 1F 01 01 02 0000003C 23 0001 08 0001 72 09 0002 00FF 26 0001 6B 0001 76 03 0002 7478 78"
+        "3226 0001 61 0001 1F 01 01 02 0000003C 23 0001 08 0001 72 09 0002 00FF 26 0001 6B 0001 76 03 0002 7478 78"
         ClientToServer,
         Packet.Publish { plainPublish with Topic = TopicReference.Alias(alias 5) },
         "3006 0000 03 23 0005"
@@ -371,47 +225,17 @@ let private writesWithinDestination () =
 
             Expect.isTrue failed $"{packet.Type} into a destination that is too short"
 
-// Reads a property section by the shapes of the tables: the identifiers in their order, each run once.
 let private propertyOrder (bytes: byte[]) (sectionAt: int) : PropertyId list =
-    let variable at =
-        let mutable value = 0
-        let mutable next = at
-        let mutable shift = 0
+    // Identifiers that may repeat stand side by side; they count once.
+    let folder ids (item: byte[]) =
+        let id: PropertyId = LanguagePrimitives.EnumOfValue item[0]
 
-        while bytes[next] >= 0x80uy do
-            value <- value ||| (int (bytes[next] &&& 0x7Fuy) <<< shift)
-            shift <- shift + 7
-            next <- next + 1
+        match ids with
+        | last :: _ when last = id -> ids
+        | _ -> id :: ids
 
-        value ||| (int bytes[next] <<< shift), next + 1
-
-    let prefixed at = at + 2 + (int bytes[at] <<< 8) + int bytes[at + 1]
-
-    let rec ids at until =
-        if at = until then
-            []
-        else
-            let rule = Spec.property (LanguagePrimitives.EnumOfValue bytes[at])
-            let value = at + 1
-
-            let next =
-                match rule.Shape with
-                | Shape.Byte
-                | Shape.Switch -> value + 1
-                | Shape.TwoByteInteger -> value + 2
-                | Shape.FourByteInteger -> value + 4
-                | Shape.VariableByteInteger -> snd (variable value)
-                | Shape.Utf8EncodedString
-                | Shape.TopicNameString
-                | Shape.BinaryData -> prefixed value
-                | Shape.Utf8StringPair -> prefixed (prefixed value)
-
-            match ids next until with
-            | first :: rest when first = rule.Id -> first :: rest
-            | rest -> rule.Id :: rest
-
-    let length, first = variable sectionAt
-    ids first (first + length)
+    let struct (items, _) = propertyItems bytes sectionAt
+    items |> List.fold folder [] |> List.rev
 
 let private orderIsThatOfTheTables () =
     let allAcknowledged = { ReasonString = some "r"; UserProperties = kv }
@@ -593,13 +417,7 @@ let private parts () =
 let private acknowledgementParts () =
     let destination = Array.zeroCreate 5
 
-    for packetType, case in
-        [
-            PacketType.Puback, Packet.Puback
-            PacketType.Pubrec, Packet.Pubrec
-            PacketType.Pubrel, Packet.Pubrel
-            PacketType.Pubcomp, Packet.Pubcomp
-        ] do
+    for packetType, case in acknowledgements do
         for code in Spec.reasons do
             if Spec.reasonAllowed ServerToClient packetType code.Code then
                 let outcome =
@@ -669,6 +487,17 @@ let private hotPathsAllocateNothing () =
     Expect.isGreaterThan total 0 "something was written"
     Expect.isLessThan allocated 1000L "bytes allocated in 4,000 writes"
 
+let private parsesToItself (sample: Sample) =
+    let bytes = encoded sample.Direction sample.Packet
+    Expect.equal bytes.Length (Encode.size sample.Packet) "size"
+    Expect.equal (Parsing.accepted sample.Direction bytes) sample.Packet "parsed again"
+
+let private goldenRows () =
+    for vector in GoldenVectors.packets do
+        for direction in vector.Directions do
+            let packet = Parsing.accepted direction vector.Bytes
+            Expect.equal (encoded direction packet) vector.Bytes vector.Name
+
 let tests =
     testList
         "Encode"
@@ -697,4 +526,10 @@ let tests =
             testCase "a PUBLISH in parts is the PUBLISH in one" parts
             testCase "an acknowledgement in parts is the packet in its shortest form" acknowledgementParts
             testCase "the hot paths allocate nothing" hotPathsAllocateNothing
+            testPropertyWithConfig
+                Generators.config
+                "a packet is parsed from its bytes, and size counts them"
+                parsesToItself
+            testCase "every accepted row of the golden table is written as it was read" goldenRows
+            EncodeRulesTests.tests
         ]
