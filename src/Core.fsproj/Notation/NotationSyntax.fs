@@ -91,7 +91,7 @@ module internal NotationSyntax =
             skipChar 'u' >>. manyMinMaxSatisfyL 4 4 isHex "four hexadecimal digits"
             |>> fun digits -> string (char (Convert.ToUInt16(digits, 16)))
 
-        skipChar '\\'
+        (skipChar '\\' <?> "an escape")
         >>. ((simple <|> unicode)
              <?> "one of \" \\ / b f n r t, or u and four hexadecimal digits")
 
@@ -122,6 +122,7 @@ module internal NotationSyntax =
 
         (skipString "0x" >>. many1SatisfyL isHex "hexadecimal digits" |>> value)
         <|> digits
+        <?> "a number"
 
     // The literal and its repetition. The size is known before anything of it is made.
     let private repeated (literal: Parser<Bytes, State>) : Parser<Bytes, State> =
@@ -195,7 +196,7 @@ module internal NotationSyntax =
             else
                 fun _ -> fail (faultAt last "the last byte has only one hexadecimal digit" "another digit")
 
-    let private binary: Parser<Bytes, State> = repeated hex
+    let private binary: Parser<Bytes, State> = repeated hex <?> "bytes as x'...'"
 
     let private pair: Parser<NotationValue, State> =
         between
@@ -319,7 +320,8 @@ module internal NotationSyntax =
         optional comment >>. (skipNewline <|> eof) <?> "the end of the line"
 
     // Blanks, empty lines and comments.
-    let nothing: Parser<unit, State> = skipMany (skipMany1Satisfy isBlank <|> skipNewline <|> comment)
+    let nothing: Parser<unit, State> =
+        skipMany (choice [ skipMany1Satisfy isBlank; skipNewline; comment ] <?> "")
 
     // What one line of text holds, made into what it means.
     let lineOf
@@ -342,7 +344,7 @@ module internal NotationSyntax =
         | [ one ] -> one
         | last :: others -> String.Join(", ", List.rev others) + " or " + last
 
-    let private explain (line: int64) (column: int64) (errors: ErrorMessageList) : NotationFault =
+    let private explain (stream: CharStream<State>) (errors: ErrorMessageList) : NotationFault =
         let messages = ErrorMessageList.ToSortedArray errors
 
         let own =
@@ -354,15 +356,22 @@ module internal NotationSyntax =
         match own with
         | Some fault -> fault
         | None ->
+            let message =
+                if stream.IsEndOfStream then
+                    "the text ends too early"
+                else
+                    "unexpected character"
+
             let expected =
                 messages
                 |> Array.choose (function
+                    | Expected "" -> None
                     | Expected label -> Some label
                     | ExpectedString text -> Some $"{text}"
                     | _ -> None)
                 |> List.ofArray
 
-            fault (int line) (int column) "the text cannot be read on from here" (list expected)
+            fault (int stream.Line) (int stream.Column) message (list expected)
 
     // Applies a parser to a whole text.
     let run (parser: Parser<'T, State>) (text: string) : Result<'T, NotationFault> =
@@ -373,4 +382,4 @@ module internal NotationSyntax =
         if reply.Status = Ok then
             Result.Ok reply.Result
         else
-            Result.Error(explain stream.Line stream.Column reply.Error)
+            Result.Error(explain stream reply.Error)
