@@ -12,6 +12,7 @@ module AllTests =
         testList
             "Core"
             [
+                GeneratorsTests.tests
                 PreludeTests.tests
                 CollectionsTests.tests
                 SpecTests.tests
