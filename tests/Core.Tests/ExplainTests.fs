@@ -198,7 +198,7 @@ let private damaged =
         let! body = connectWithPassword
         let! at = Gen.choose (0, body.Length - 1)
         let! value = Gen.choose (0, 0xDF) |> Gen.map byte
-        let! count = Gen.choose (1, 4)
+        let! count = Gen.choose (1, 2)
 
         let! body =
             Gen.elements
