@@ -1,5 +1,3 @@
-using System.IO.Pipelines;
-
 namespace Mqtt5.Cli;
 
 /// <summary>Opens the input of <c>mqtt5 decode</c> and turns what comes of it into an <see cref="ExitCode"/>.</summary>

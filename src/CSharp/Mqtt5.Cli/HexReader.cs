@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Mqtt5.Cli;
 
 /// <summary>
