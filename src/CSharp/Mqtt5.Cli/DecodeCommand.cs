@@ -23,8 +23,8 @@ internal static class DecodeCommand
             HelpName = "FILE",
         };
 
-        var raw = new Option<bool>("--raw") { Description = "The input is the bytes themselves. Default: detected." };
-        var text = new Option<bool>("--hex") { Description = "The input is hexadecimal text. Default: detected." };
+        var raw = Flag("--raw", "The input is the bytes themselves. Default: detected.");
+        var text = Flag("--hex", "The input is hexadecimal text. Default: detected.");
 
         var from = new Option<string>("--from")
         {
@@ -49,10 +49,7 @@ internal static class DecodeCommand
             }
         });
 
-        var secrets = new Option<bool>("--show-secrets")
-        {
-            Description = "Show passwords and authentication data instead of hiding them.",
-        };
+        var secrets = Flag("--show-secrets", "Show passwords and authentication data instead of hiding them.");
 
         var command = new Command("decode", "Explain the packets in bytes from a capture, one after another.")
         {
@@ -67,8 +64,13 @@ internal static class DecodeCommand
 
         command.Validators.Add(result =>
         {
+            foreach (var option in (result.GetValue(hex) ?? []).Where(argument => argument.StartsWith('-')))
+            {
+                result.AddError($"There is no option {option}.");
+            }
+
             var hasHex = result.GetValue(hex) is { Length: > 0 };
-            var hasFile = result.GetValue(file) is not null;
+            var hasFile = result.GetResult(file) is not null;
 
             if (hasHex && hasFile)
             {
@@ -108,4 +110,7 @@ internal static class DecodeCommand
 
         return command;
     }
+
+    private static Option<bool> Flag(string name, string description) =>
+        new(name) { Description = description, Arity = ArgumentArity.Zero };
 }

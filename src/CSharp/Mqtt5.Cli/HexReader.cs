@@ -16,10 +16,6 @@ internal sealed class HexReader(Func<int, int, long, string> position)
     private int high = -1;
     private bool afterPrefix;
 
-    /// <summary>True for a character that hexadecimal text may contain.</summary>
-    public static bool Accepts(byte character) =>
-        char.IsAsciiHexDigit((char)character) || IsSeparator(character) || character is (byte)'x' or (byte)'X';
-
     /// <summary>
     /// Reads a piece of the text and returns how many bytes it wrote; the destination is at least half as long as
     /// the text. Throws <see cref="UsageException"/> with the position of a character that cannot stand there.
@@ -35,7 +31,7 @@ internal sealed class HexReader(Func<int, int, long, string> position)
 
             if (char.IsAsciiHexDigit((char)character))
             {
-                var value = Convert.ToInt32(((char)character).ToString(), 16);
+                var value = char.IsAsciiDigit((char)character) ? character - '0' : (character | 0x20) - 'a' + 10;
                 digits++;
                 afterPrefix = false;
 

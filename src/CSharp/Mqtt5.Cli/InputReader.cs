@@ -6,8 +6,8 @@ namespace Mqtt5.Cli;
 /// <summary>Opens an input as a reader of the bytes that it stands for.</summary>
 internal static class InputReader
 {
-    // Enough to tell: a packet that begins with four characters of hexadecimal text would need a topic of more
-    // than 2,303 bytes in fewer than 103.
+    // Enough to tell: a packet that begins with four printable characters would need a topic of more
+    // than 2,303 bytes in fewer than 127.
     private const int Sample = 4;
 
     private static readonly StreamPipeReaderOptions Options = new(bufferSize: 64 * 1024, minimumReadSize: 4 * 1024);
@@ -24,7 +24,13 @@ internal static class InputReader
         if (format == InputFormat.Detect)
         {
             var start = await reader.ReadAtLeastAsync(Sample, cancellationToken);
-            format = LooksLikeHex(start.Buffer) ? InputFormat.Hex : InputFormat.Raw;
+
+            if (IsText(start.Buffer))
+            {
+                format = InputFormat.Hex;
+                source += ", taken as hexadecimal text";
+            }
+
             reader.AdvanceTo(start.Buffer.Start);
         }
 
@@ -57,7 +63,8 @@ internal static class InputReader
         return bytes.WrittenSpan.ToArray();
     }
 
-    private static bool LooksLikeHex(ReadOnlySequence<byte> start)
+    // Any text: one with a mistake in it is better told where the mistake is than taken for packets.
+    private static bool IsText(ReadOnlySequence<byte> start)
     {
         var sample = start.Slice(0, Math.Min(start.Length, 4096)).ToArray().AsSpan();
 
@@ -68,7 +75,7 @@ internal static class InputReader
 
         foreach (var character in sample)
         {
-            if (!HexReader.Accepts(character))
+            if (character is not ((>= 0x20 and < 0x7F) or (>= 9 and <= 13)))
             {
                 return false;
             }

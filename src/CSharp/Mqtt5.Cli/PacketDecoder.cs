@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Cli;
 
@@ -8,6 +9,9 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
 {
     // What is shown of bytes whose packet has no known end.
     private const int BytesOfBrokenFrame = 64;
+
+    // A first byte and the longest Remaining Length.
+    private const int BytesOfHeader = 5;
 
     private long offset;
 
@@ -28,7 +32,7 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
             var rest = read.Buffer;
             IsEmpty &= rest.IsEmpty;
 
-            if (!Decode(ref rest))
+            if (!Decode(ref rest, read.IsCompleted))
             {
                 break;
             }
@@ -51,47 +55,64 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
     }
 
     // Decodes all whole packets; false when it is not known where the next one begins.
-    private bool Decode(ref ReadOnlySequence<byte> rest)
+    private bool Decode(ref ReadOnlySequence<byte> rest, bool isCompleted)
     {
         while (!rest.IsEmpty)
         {
             var directions = DirectionsOf((PacketType)(rest.FirstSpan[0] >> 4));
-            Fault? broken = null;
-            var length = 0;
+            var framings = new List<Framing>(directions.Count);
 
             foreach (var direction in directions)
             {
-                var framing = Framer.Next(direction, request.MaximumPacketBytes, offset, rest);
+                framings.Add(Framer.Next(direction, request.MaximumPacketBytes, offset, rest));
+            }
 
-                if (framing.IsIncomplete)
+            if (framings.Exists(framing => framing.IsIncomplete))
+            {
+                return true;
+            }
+
+            var whole = framings.FindIndex(framing => framing.IsFrame);
+            long length;
+
+            if (whole >= 0)
+            {
+                length = framings[whole].Length;
+                Show(rest.Slice(0, length).ToArray(), directions);
+            }
+            else
+            {
+                var fault = framings[0].Fault!;
+                length = SizeDespite(fault, rest);
+
+                if (length > rest.Length && !isCompleted)
                 {
                     return true;
                 }
 
-                if (framing.IsFrame)
-                {
-                    length = framing.Length;
-                    break;
-                }
-
-                broken = framing.Fault;
-            }
-
-            if (length == 0)
-            {
                 HasFault = true;
-                var start = rest.Slice(0, Math.Min(rest.Length, BytesOfBrokenFrame)).ToArray();
-                output.WriteLine(ExplainFault(start, broken!));
-                output.WriteLine("the next packet cannot be found from here; the rest is not decoded");
-                return false;
+                var shown = length > 0 ? length : BytesOfBrokenFrame;
+                output.WriteLine(ExplainFault(rest.Slice(0, Math.Min(rest.Length, shown)).ToArray(), fault));
+
+                if (length < 0 || length > rest.Length)
+                {
+                    output.WriteLine("the next packet cannot be found from here; the rest is not decoded");
+                    return false;
+                }
             }
 
-            Show(rest.Slice(0, length).ToArray(), directions);
             rest = rest.Slice(length);
             offset += length;
         }
 
         return true;
+    }
+
+    // The size of a packet whose first byte alone is wrong, so that the next packet can be found; else -1.
+    private long SizeDespite(Fault fault, ReadOnlySequence<byte> rest)
+    {
+        var size = Explain.AnnouncedBytes(rest.Slice(0, Math.Min(rest.Length, BytesOfHeader)).ToArray());
+        return fault.Offset != offset || size > request.MaximumPacketBytes ? -1 : size;
     }
 
     // With a choice, only those directions that the packet type may travel in, so that the fault is about the
@@ -109,15 +130,11 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
 
         if (fit >= 0)
         {
-            output.WriteLine(Notation.Print(results[fit].ResultValue));
+            var packet = results[fit].ResultValue;
+            var notation = request.ShowSecrets ? Notation.Print(packet) : Notation.PrintRedacted(packet);
 
-            var misfit = results.FindIndex(result => result.IsError);
-
-            if (misfit >= 0)
-            {
-                output.WriteLine($"# only from a {Sender(directions[fit])}; from a {Sender(directions[misfit])}: {results[misfit].ErrorValue}");
-            }
-
+            // As in a trace: a direction where the bytes tell it.
+            output.WriteLine(IsTold(directions, results) ? $"{Mark(directions[fit])} {notation}" : notation);
             return;
         }
 
@@ -137,6 +154,12 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
             }
         }
     }
+
+    // True when both ends were asked about and only one of them may send the packet.
+    private bool IsTold(IReadOnlyList<Direction> directions, List<FSharpResult<Packet, Fault>> results) =>
+        request.Directions.Count > 1 && (directions.Count == 1 || results.Any(result => result.IsError));
+
+    private static string Mark(Direction direction) => direction.IsClientToServer ? "[c>s]" : "[s>c]";
 
     private static string Sender(Direction direction) => direction.IsClientToServer ? "client" : "server";
 
