@@ -1,0 +1,398 @@
+namespace Mqtt5
+
+// How a client connects, loses its connection, waits and connects again.
+[<RequireQualifiedAccess>]
+module internal ClientLifecycle =
+
+    // One step of the SplitMix64 generator: Steele, Lea, Flood, "Fast splittable pseudorandom number
+    // generators", 2014.
+    let private nextRandom (seed: uint64) : struct (float * uint64) =
+        let seed = seed + 0x9E3779B97F4A7C15UL
+        let z = (seed ^^^ (seed >>> 30)) * 0xBF58476D1CE4E5B9UL
+        let z = (z ^^^ (z >>> 27)) * 0x94D049BB133111EBUL
+        let z = z ^^^ (z >>> 31)
+        struct (float (z >>> 11) * (1.0 / 9007199254740992.0), seed)
+
+    /// The delay before the nth attempt, n from 1: the initial delay, doubled for each attempt, varied by the
+    /// jitter, and never above the maximum.
+    let delay (backoff: Backoff) (attempt: int) (seed: uint64) : struct (int64<ms> * uint64) =
+        let doubled = float backoff.InitialDelay * (2.0 ** float (min (attempt - 1) 62))
+        let longest = float backoff.MaximumDelay
+        let middle = min doubled longest
+        let struct (random, seed) = nextRandom seed
+        let varied = middle * (1.0 + backoff.Jitter * (random - 0.5))
+        struct (LanguagePrimitives.Int64WithMeasure<ms>(int64 (max 0.0 (min varied longest))), seed)
+
+    let private open' (now: Instant) (state: ClientState) (effects: Effects) =
+        let progress = state.Progress
+
+        let effects = effects.Add(Notify(Notice.Connecting(progress.Attempts + 1)))
+
+        struct ({ state with
+                    Phase = ClientPhase.Opening(now + state.Settings.ConnectTimeout)
+                    Progress = { progress with Attempts = progress.Attempts + 1 }
+                },
+                effects.Add(OpenTransport(progress.Server, progress.Reference)))
+
+    /// Begins the next attempt.
+    let attempt now state = open' now state Effects.none
+
+    /// The application wants a connection.
+    let start now ticket (state: ClientState) =
+        match state.Phase with
+        | ClientPhase.Idle
+        | ClientPhase.Ended ->
+            let progress = { state.Progress with StartTicket = ticket; Attempts = 0; WasConnected = false }
+
+            open' now { state with Progress = progress } Effects.none
+        | _ ->
+            let fault =
+                Fault.caller
+                    ReasonCode.ProtocolError
+                    PacketType.Connect
+                    "CONNECT"
+                    "MQTT-3.1.0-2"
+                    "the client is connected or connecting"
+
+            struct (state, Effects.one (SettleWith(ticket, Settlement.Rejected fault)))
+
+    /// The transport is open: CONNECT is the first packet on it [MQTT-3.1.0-1].
+    let opened (credentials: Credentials) (state: ClientState) =
+        match state.Phase with
+        | ClientPhase.Opening until ->
+            let settings = state.Settings
+            // Later connections continue the session; only the first may throw one away [MQTT-3.1.2-4].
+            let cleanStart = settings.CleanStart && not state.Progress.WasConnected
+
+            let connect =
+                {
+                    CleanStart = cleanStart
+                    KeepAlive = settings.KeepAlive
+                    Properties = { settings.Properties with Authentication = credentials.Authentication }
+                    ClientId = state.Progress.ClientId
+                    Will = settings.Will
+                    UserName = credentials.UserName
+                    Password = credentials.Password
+                }
+
+            let connection =
+                { ClientState.newConnection settings cleanStart with
+                    Method =
+                        credentials.Authentication
+                        |> ValueOption.map (fun authentication -> authentication.Method)
+                }
+
+            struct ({ state with Phase = ClientPhase.Connecting until; Connection = connection },
+                    Effects.one (Send(Packet.Connect connect)))
+        | _ -> struct (state, Effects.one CloseTransport)
+
+    // Refusals that the same CONNECT would get again. A user name or a password may be another one next time.
+    let private isFinal reason =
+        match reason with
+        | ReasonCode.MalformedPacket
+        | ReasonCode.ProtocolError
+        | ReasonCode.UnsupportedProtocolVersion
+        | ReasonCode.ClientIdentifierNotValid
+        | ReasonCode.Banned
+        | ReasonCode.BadAuthenticationMethod
+        | ReasonCode.TopicNameInvalid
+        | ReasonCode.PacketTooLarge
+        | ReasonCode.PayloadFormatInvalid
+        | ReasonCode.RetainNotSupported
+        | ReasonCode.QoSNotSupported -> true
+        | _ -> false
+
+    let private worthRetry cause =
+        match cause with
+        | Cause.ByApplication -> false
+        // Two clients with one Client Identifier would take the session from each other for ever.
+        | Cause.ByPeer outcome -> outcome.Reason <> ReasonCode.SessionTakenOver
+        | Cause.Refused connack -> not (isFinal connack.Reason)
+        | Cause.Broken _
+        | Cause.TransportFailed _
+        | Cause.ConnectTimeout
+        | Cause.PingTimeout
+        | Cause.AuthenticationFailed _ -> true
+
+    // The Server Reference of a redirection (section 4.11).
+    let private redirection cause =
+        match cause with
+        | Cause.ByPeer(Outcome.Full((ReasonCode.UseAnotherServer | ReasonCode.ServerMoved), properties)) ->
+            properties.ServerReference
+        | Cause.Refused {
+                            Reason = ReasonCode.UseAnotherServer | ReasonCode.ServerMoved
+                            Properties = properties
+                        } -> properties.ServerReference
+        | _ -> ValueNone
+
+    /// Nothing more happens until the application starts the client again. All that waits is settled; what was
+    /// sent stays part of the session.
+    let finish (cause: Cause) (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
+        let struct (state, requests) = ClientRequests.ended state
+        let struct (outbound, messages) = Outbound.abandon state.Outbound
+        let mutable effects = effects
+
+        let settle ticket =
+            if ticket > 0L then
+                effects.Add(SettleWith(ticket, Settlement.Ended cause))
+            else
+                effects
+
+        effects <- settle state.Progress.StartTicket
+        effects <- settle state.Connection.Reauthentication
+
+        for ticket in requests do
+            effects <- settle ticket
+
+        for ticket in messages do
+            effects <- settle ticket
+
+        struct ({ state with
+                    Phase = ClientPhase.Ended
+                    Outbound = outbound
+                    Connection = { state.Connection with Reauthentication = 0L }
+                    Progress = { state.Progress with StartTicket = 0L }
+                },
+                effects.Add(Notify(Notice.Closed cause)))
+
+    // Waits for the next attempt, or goes on at once where a server named another one.
+    let private retry now (backoff: Backoff) cause (state: ClientState) (effects: Effects) =
+        let progress = state.Progress
+
+        let reference =
+            if state.Settings.FollowServerReference then
+                redirection cause
+            else
+                ValueNone
+
+        let struct (wait, seed) = delay backoff (max 1 progress.Attempts) progress.Seed
+
+        // A reference that leads to another one waits, so that a circle of servers does not spin.
+        let wait = if reference.IsSome && progress.Reference.IsNone then 0L<ms> else wait
+
+        let server =
+            if reference.IsSome then
+                progress.Server
+            else
+                (progress.Server + 1) % max 1 state.Settings.ServerCount
+
+        struct ({ state with
+                    Phase = ClientPhase.Waiting(now + wait)
+                    Progress = { progress with Seed = seed; Server = server; Reference = reference }
+                },
+                effects.Add(Notify(Notice.Reconnecting(cause, wait))))
+
+    /// The connection, or the attempt at one, is over. The session is kept [MQTT-4.1.0-1].
+    let lost (now: Instant) (cause: Cause) (state: ClientState) (effects: Effects) =
+        let struct (outbound, tickets) = Outbound.connectionLost state.Outbound
+
+        let effects =
+            match state.Connection.Reauthentication with
+            | 0L -> effects
+            | ticket -> effects.Add(SettleWith(ticket, Settlement.Ended cause))
+
+        let state =
+            ClientRequests.connectionLost
+                tickets
+                { state with
+                    Outbound = outbound
+                    Inbound = Inbound.connectionLost state.Inbound
+                    Connection =
+                        { ClientState.newConnection state.Settings false with
+                            Limits = state.Connection.Limits
+                        }
+                }
+
+        let again = state.Progress.WasConnected || state.Settings.RetryFirstConnection
+
+        match state.Settings.Reconnect with
+        | ValueSome backoff when again && worthRetry cause -> retry now backoff cause state effects
+        | _ -> finish cause state effects
+
+    /// Ends the connection for a fault: says why where the standard has it (section 4.13), closes
+    /// [MQTT-4.13.2-1], and treats it as a lost one.
+    let fail (now: Instant) (fault: Fault) (state: ClientState) : struct (ClientState * Effects) =
+        let phase =
+            match state.Phase with
+            | ClientPhase.Connecting _ -> Connecting
+            | ClientPhase.Connected -> Connected
+            | _ -> BeforeConnect
+
+        let effects =
+            match Fault.onWire Client phase fault with
+            | SendDisconnect reason ->
+                let outcome =
+                    if reason = ReasonCode.Success then
+                        Outcome.Omitted
+                    else
+                        Outcome.Code reason
+
+                Effects.one (Send(Packet.Disconnect outcome))
+            | CloseOnly
+            | SendConnack _ -> Effects.none
+
+        lost now (Cause.Broken fault) state (effects.Add CloseTransport)
+
+    /// Ends the connection without a word, and treats it as a lost one.
+    let drop (now: Instant) (cause: Cause) (state: ClientState) : struct (ClientState * Effects) =
+        lost now cause state (Effects.one CloseTransport)
+
+    let private sessionMissing =
+        Fault.protocolError
+            PacketType.Connack
+            -1L
+            "Session Present"
+            "MQTT-3.2.2-4"
+            "the server continues a session although CONNECT asked for a clean start"
+
+    let private wrongMethod packet =
+        Fault.protocolError
+            packet
+            -1L
+            "Authentication Method"
+            "MQTT-4.12.0-5"
+            "the Authentication Method is not the one of CONNECT"
+
+    /// The fault of a packet whose Authentication Method is not that of CONNECT [MQTT-4.12.0-5].
+    let methodFault packet (authentication: Authentication voption) (state: ClientState) : Fault voption =
+        match authentication, state.Connection.Method with
+        | ValueNone, ValueNone -> ValueNone
+        | ValueSome given, ValueSome expected when given.Method.Equals expected -> ValueNone
+        | _ -> ValueSome(wrongMethod packet)
+
+    let private tooLarge =
+        Fault.caller
+            ReasonCode.PacketTooLarge
+            PacketType.Publish
+            "Maximum Packet Size"
+            "MQTT-3.2.2-15"
+            "the packet would be larger than the server takes"
+
+    let private qosNotSupported =
+        Fault.caller
+            ReasonCode.QoSNotSupported
+            PacketType.Publish
+            "QoS"
+            "MQTT-3.2.2-11"
+            "the QoS is above the Maximum QoS of the server"
+
+    let private retainNotSupported =
+        Fault.caller
+            ReasonCode.RetainNotSupported
+            PacketType.Publish
+            "RETAIN"
+            "MQTT-3.2.2-14"
+            "the server does not keep retained messages"
+
+    // The whole PUBLISH with its topic in full, which is the largest form it can be sent in.
+    let private sizeOf (message: Outgoing) =
+        let id = PacketId.OfValid 1us
+
+        let delivery =
+            match message.QoS with
+            | QoS.AtMostOnce -> Delivery.AtMostOnce
+            | _ -> Delivery.AtLeastOnce(id, false)
+
+        let publish =
+            {
+                Delivery = delivery
+                Retain = message.Retain
+                Topic = TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
+                Properties = message.Properties
+                Payload = message.Payload
+            }
+
+        Encode.size (Packet.Publish publish)
+
+    /// Why a message may not be sent on a connection with these limits.
+    let refuse (limits: ServerLimits) (message: Outgoing) : Fault voption =
+        if message.QoS > limits.MaximumQoS then
+            ValueSome qosNotSupported
+        elif message.Retain && not limits.RetainAvailable then
+            ValueSome retainNotSupported
+        elif
+            limits.MaximumPacketBytes < uint32 Spec.MaximumPacketBytes
+            && int64 (sizeOf message) > int64 limits.MaximumPacketBytes
+        then
+            ValueSome tooLarge
+        else
+            ValueNone
+
+    let private accepted now (connack: Connack) (state: ClientState) =
+        let settings = state.Settings
+        let limits = ServerLimits.Of(settings, connack)
+        let again = state.Progress.WasConnected
+
+        let clientId =
+            match connack.Properties.AssignedClientIdentifier with
+            | ValueSome id when not id.IsEmpty -> ValueSome(ClientId.OfValid id)
+            | _ -> state.Progress.ClientId
+
+        let receiveMaximum = settings.Properties.ReceiveMaximum |> ValueOption.defaultValue 65_535us
+
+        let state =
+            { state with
+                Phase = ClientPhase.Connected
+                Connection = { state.Connection with Limits = limits }
+                Progress =
+                    { state.Progress with
+                        Attempts = 0
+                        Reference = ValueNone
+                        ClientId = clientId
+                        WasConnected = true
+                        StartTicket = 0L
+                    }
+            }
+
+        // Without a session at the server, ours is discarded [MQTT-3.2.2-5].
+        let state =
+            if connack.SessionPresent then
+                state
+            else
+                ClientRequests.resubscribe
+                    { state with
+                        Inbound = Inbound.sessionLost state.Inbound
+                        Outbound = Outbound.sessionLost state.Outbound
+                    }
+
+        let effects = Effects.one (Notify(Notice.Connected(connack, again)))
+
+        let aliases = min limits.TopicAliasMaximum settings.TopicAliasLimit
+
+        let struct (outbound, resumed) =
+            Outbound.resumed
+                now
+                limits.ReceiveMaximum
+                (OutboundTopicAliases.Empty aliases)
+                (refuse limits)
+                { state.Outbound with Window = 0 }
+
+        let online =
+            { state with
+                Outbound = outbound
+                Inbound = Inbound.connectionOpened receiveMaximum state.Inbound
+            }
+
+        // Subscriptions go first, so that answers to what is published find them.
+        let struct (state, issued) = ClientRequests.issue online Effects.none
+        struct (state, (effects.Append issued).Append resumed)
+
+    /// The server answers CONNECT.
+    let answered now (connack: Connack) (state: ClientState) : struct (ClientState * Effects) =
+        let ticket = state.Progress.StartTicket
+
+        if byte connack.Reason >= 0x80uy then
+            drop now (Cause.Refused connack) state
+        elif connack.SessionPresent && state.Connection.CleanStart then
+            fail now sessionMissing state
+        else
+            match methodFault PacketType.Connack connack.Properties.Authentication state with
+            | ValueSome fault -> fail now fault state
+            | ValueNone ->
+                let struct (state, effects) = accepted now connack state
+
+                if ticket > 0L then
+                    struct (state,
+                            (Effects.one (SettleWith(ticket, Settlement.Connected connack))).Append effects)
+                else
+                    struct (state, effects)

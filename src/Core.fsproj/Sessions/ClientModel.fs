@@ -1,0 +1,224 @@
+namespace Mqtt5
+
+/// How long a client waits before it connects again: an exponential backoff with jitter, as data.
+[<NoComparison>]
+type Backoff =
+    {
+        /// The first delay, in milliseconds, at least 1.
+        InitialDelay: int64<ms>
+        /// The longest delay, in milliseconds.
+        MaximumDelay: int64<ms>
+        /// How much a delay varies, from 0 (not at all) to 1: it is uniform in the delay plus or minus half of this part.
+        Jitter: float
+    }
+
+    /// One second, doubled each time up to 32 seconds, with a jitter of 0.5.
+    static member Default = { InitialDelay = 1_000L<ms>; MaximumDelay = 32_000L<ms>; Jitter = 0.5 }
+
+/// What happens to a message when the queue is full.
+[<Struct; RequireQualifiedAccess>]
+type WhenFull =
+    /// The new message is refused with <c>Settlement.QueueFull</c>.
+    | Refuse
+    /// The oldest waiting messages are dropped with <c>Settlement.QueueFull</c> until the new one fits.
+    | DropOldest
+
+/// The limits of the messages that wait in a client for a connection or for quota.
+[<NoComparison>]
+type QueueLimits =
+    {
+        /// The greatest number of waiting messages.
+        MaximumMessages: int
+        /// The greatest size of all waiting messages, in bytes of topics, payloads and User Properties.
+        MaximumBytes: int64
+        /// What happens beyond that.
+        WhenFull: WhenFull
+        /// Whether messages of QoS 0 wait for a connection. If not, they are refused without one.
+        KeepQoS0: bool
+    }
+
+    /// 100,000 messages, 64 MiB, new ones refused beyond that, QoS 0 kept.
+    static member Default =
+        {
+            MaximumMessages = 100_000
+            MaximumBytes = 67_108_864L
+            WhenFull = WhenFull.Refuse
+            KeepQoS0 = true
+        }
+
+/// How a client behaves. Immutable; checked once by <c>ClientSession.start</c>'s caller through the smart
+/// constructors of its parts.
+[<NoComparison>]
+type ClientSettings =
+    {
+        /// The Client Identifier; absent: the server assigns one, which reconnects use again.
+        ClientId: ClientId voption
+        /// Whether the first CONNECT throws an existing session away. Later ones never do.
+        CleanStart: bool
+        /// The Keep Alive to ask for, in seconds; 0: off.
+        KeepAlive: uint16<s>
+        /// The properties of CONNECT. Authentication is given with each connection instead.
+        Properties: ConnectProperties
+        /// The Will Message.
+        Will: Will voption
+        /// How many servers there are to try in turn, at least 1.
+        ServerCount: int
+        /// How long opening a transport and waiting for CONNACK may take together, in milliseconds.
+        ConnectTimeout: int64<ms>
+        /// How long PINGRESP may take, in milliseconds.
+        PingTimeout: int64<ms>
+        /// When to connect again after a connection was lost; absent: never.
+        Reconnect: Backoff voption
+        /// Whether the first connection is retried as well.
+        RetryFirstConnection: bool
+        /// Whether a Server Reference is followed.
+        FollowServerReference: bool
+        /// The limits of waiting messages.
+        Queue: QueueLimits
+        /// How many Topic Aliases to assign at most; the server's Topic Alias Maximum limits them further.
+        TopicAliasLimit: uint16
+    }
+
+    /// Clean start, Keep Alive of 60 seconds, one server, ten seconds for connecting and for PINGRESP, reconnect
+    /// with the default backoff, no Server Reference followed, no more than 16 Topic Aliases.
+    static member Default =
+        {
+            ClientId = ValueNone
+            CleanStart = true
+            KeepAlive = 60us<s>
+            Properties = ConnectProperties.Empty
+            Will = ValueNone
+            ServerCount = 1
+            ConnectTimeout = 10_000L<ms>
+            PingTimeout = 10_000L<ms>
+            Reconnect = ValueSome Backoff.Default
+            RetryFirstConnection = false
+            FollowServerReference = false
+            Queue = QueueLimits.Default
+            TopicAliasLimit = 16us
+        }
+
+/// What a client shows of itself at a connect. The application gives it anew for each connection.
+[<NoComparison; NoEquality>]
+type Credentials =
+    {
+        /// The User Name.
+        UserName: Utf8String voption
+        /// The Password.
+        Password: Secret voption
+        /// Method and first data of enhanced authentication.
+        Authentication: Authentication voption
+    }
+
+    /// None of them.
+    static member None = { UserName = ValueNone; Password = ValueNone; Authentication = ValueNone }
+
+/// What a server allows on a connection (section 3.2.2.3), with the defaults of the standard filled in.
+[<NoComparison>]
+type ServerLimits =
+    {
+        /// How many messages of QoS 1 and 2 it takes at a time.
+        ReceiveMaximum: uint16
+        /// The greatest QoS that it takes.
+        MaximumQoS: QoS
+        /// Whether it keeps retained messages.
+        RetainAvailable: bool
+        /// The largest packet that it takes, in bytes.
+        MaximumPacketBytes: uint32
+        /// The greatest Topic Alias that it takes; 0: none.
+        TopicAliasMaximum: uint16
+        /// Whether it takes Topic Filters with wildcards.
+        WildcardSubscriptions: bool
+        /// Whether it takes Subscription Identifiers.
+        SubscriptionIdentifiers: bool
+        /// Whether it takes shared subscriptions.
+        SharedSubscriptions: bool
+        /// The Keep Alive in force, in seconds; 0: off.
+        KeepAlive: uint16<s>
+        /// The Session Expiry Interval in force, in seconds.
+        SessionExpiryInterval: uint32<s>
+    }
+
+    /// What a CONNACK of success announces, given what CONNECT asked for [MQTT-3.1.2-21] [MQTT-3.2.2-21].
+    static member Of(settings: ClientSettings, connack: Connack) =
+        let announced = connack.Properties
+
+        {
+            ReceiveMaximum = announced.ReceiveMaximum |> ValueOption.defaultValue 65_535us
+            MaximumQoS = announced.MaximumQoS |> ValueOption.defaultValue QoS.ExactlyOnce
+            RetainAvailable = announced.RetainAvailable |> ValueOption.defaultValue true
+            MaximumPacketBytes =
+                announced.MaximumPacketSize
+                |> ValueOption.defaultValue (uint32 Spec.MaximumPacketBytes)
+            TopicAliasMaximum = announced.TopicAliasMaximum |> ValueOption.defaultValue 0us
+            WildcardSubscriptions = announced.WildcardSubscriptionAvailable |> ValueOption.defaultValue true
+            SubscriptionIdentifiers =
+                announced.SubscriptionIdentifierAvailable |> ValueOption.defaultValue true
+            SharedSubscriptions = announced.SharedSubscriptionAvailable |> ValueOption.defaultValue true
+            KeepAlive = announced.ServerKeepAlive |> ValueOption.defaultValue settings.KeepAlive
+            SessionExpiryInterval =
+                match announced.SessionExpiryInterval with
+                | ValueSome interval -> interval
+                | ValueNone -> settings.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
+        }
+
+/// A request to subscribe.
+[<NoComparison; NoEquality>]
+type SubscribeRequest =
+    {
+        /// The Topic Filters with their options.
+        Subscriptions: SubscriptionList
+        /// The Subscription Identifier to use where the server takes one.
+        Identifier: uint32 voption
+        /// User Properties for the SUBSCRIBE.
+        UserProperties: UserProperties
+    }
+
+/// A request to unsubscribe.
+[<NoComparison; NoEquality>]
+type UnsubscribeRequest =
+    {
+        /// The Topic Filters.
+        Filters: TopicFilterList
+        /// The subscriber that gives them up: the ticket of its SUBSCRIBE. A filter that another subscriber of this
+        /// client still has is not unsubscribed from at the server.
+        Subscriber: int64
+        /// User Properties for the UNSUBSCRIBE.
+        UserProperties: UserProperties
+    }
+
+/// What happens to a client. Tickets are numbers above 0 that the shell chooses, each used once.
+[<Struct; NoComparison; NoEquality>]
+type ClientEvent =
+    /// The application wants a connection; the ticket settles when it is open or given up.
+    | Start of Ticket: int64
+    /// The transport is open; CONNECT may be sent with these credentials.
+    | TransportOpened of Credentials: Credentials
+    /// The transport could not be opened or was closed.
+    | TransportClosed of Cause: Cause
+    /// A packet arrived.
+    | Received of Packet: Packet
+    /// A PUBACK, PUBREC, PUBREL or PUBCOMP without properties arrived.
+    | ReceivedAck of Kind: PacketType * Id: uint16 * Reason: ReasonCode
+    /// Bytes arrived that are no packet, or no allowed one.
+    | ReceivedFault of Fault: Fault
+    /// The application publishes a message; its ticket is in the message.
+    | Publish of Message: Outgoing
+    /// The application subscribes. The ticket names the subscriber from now on.
+    | Subscribe of Subscribe: SubscribeRequest * Ticket: int64
+    /// The application unsubscribes.
+    | Unsubscribe of Unsubscribe: UnsubscribeRequest * Ticket: int64
+    /// The application no longer waits for a ticket.
+    | Cancel of Ticket: int64
+    /// The application has dealt with a message that was delivered to it under this token.
+    | Acknowledge of Ticket: int64 * Reason: ReasonCode
+    /// The authenticator answers a challenge.
+    | Answer of Authentication: Authentication
+    /// The authenticator gives up; the text is for people.
+    | GiveUp of Detail: string
+    /// The application wants to authenticate again, with this method and data.
+    | Reauthenticate of Authentication: Authentication * Ticket: int64
+    /// The application ends the connection.
+    | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: int64
+    /// Time has passed. <c>LastSent</c> is when the last packet was written to the transport.
+    | Tick of LastSent: Instant

@@ -1,0 +1,232 @@
+namespace Mqtt5
+
+/// Where a client stands.
+[<Struct; RequireQualifiedAccess>]
+type ClientPhase =
+    /// Nothing was asked for yet.
+    | Idle
+    /// A transport is being opened; given up at this time.
+    | Opening of Until: Instant
+    /// CONNECT was sent; given up at this time.
+    | Connecting of Until: Instant
+    /// A CONNACK of success arrived.
+    | Connected
+    /// The next attempt to connect begins at this time.
+    | Waiting of Until: Instant
+    /// The connection was ended by the application or given up. It can be started again.
+    | Ended
+
+/// A filter that the client is subscribed to, or wants to be.
+[<NoComparison; NoEquality>]
+type ActiveSubscription =
+    {
+        /// The filter with the options that were asked for.
+        Subscription: Subscription
+        /// The Subscription Identifier.
+        Identifier: uint32 voption
+        /// The User Properties of its SUBSCRIBE.
+        UserProperties: UserProperties
+        /// The subscribers that get its messages: the tickets of their SUBSCRIBE.
+        Subscribers: Set<int64>
+        /// The ticket of the SUBSCRIBE that asked last, by which filters are subscribed to together again.
+        Owner: int64
+    }
+
+/// A SUBSCRIBE or an UNSUBSCRIBE that was not answered yet.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type ClientRequest =
+    /// <c>Abandoned</c>: nobody waits, and what is granted is to be given back. <c>Again</c>: the client itself
+    /// subscribes again after a session was lost.
+    | Subscribe of Request: SubscribeRequest * Abandoned: bool * Again: bool
+    /// <c>Asked</c>: the filters of the request. <c>Sent</c>: those that go to the server, because no other
+    /// subscriber of the client has them.
+    | Unsubscribe of Asked: TopicFilter[] * Sent: TopicFilter[] * UserProperties: UserProperties
+
+/// What a client knows of its subscriptions. Not session state: the server keeps that [MQTT-3.1.2-23].
+[<NoComparison; NoEquality>]
+type ClientSubscriptions =
+    {
+        /// The filters, by their text.
+        Active: Map<string, ActiveSubscription>
+        /// Which subscribers a message goes to, by its topic.
+        Routes: Subscriptions<int64>
+        /// The requests that were not answered, by ticket. Requests of the client itself have tickets below 0.
+        Requests: Map<int64, ClientRequest>
+        /// The tickets of those that were not sent, in order.
+        Unsent: Fifo<int64>
+        /// The ticket of the next request of the client itself.
+        NextOwnTicket: int64
+    }
+
+/// What belongs to one connection of a client and is forgotten with it.
+[<NoComparison; NoEquality>]
+type ClientConnection =
+    {
+        /// What the server allows. Undefined before CONNACK.
+        Limits: ServerLimits
+        /// The Topic Aliases that the server has set.
+        Aliases: InboundTopicAliases
+        /// When PINGRESP has to be here; absent: none is due.
+        PingDeadline: Instant voption
+        /// The Authentication Method of CONNECT.
+        Method: Utf8String voption
+        /// The ticket of the re-authentication under way; 0: none is.
+        Reauthentication: int64
+        /// Whether CONNECT asked for a clean start.
+        CleanStart: bool
+    }
+
+/// What a client remembers from one attempt to connect to the next.
+[<NoComparison; NoEquality>]
+type ClientProgress =
+    {
+        /// How many attempts were made since the last connection.
+        Attempts: int
+        /// The state of the pseudo-random sequence that jitter is drawn from.
+        Seed: uint64
+        /// The index of the server to try.
+        Server: int
+        /// The Server Reference to follow instead.
+        Reference: Utf8String voption
+        /// The Client Identifier: the one of the settings, or the one that a server assigned.
+        ClientId: ClientId voption
+        /// Whether there was a connection before.
+        WasConnected: bool
+        /// The ticket that waits for the first connection; 0: none.
+        StartTicket: int64
+    }
+
+/// The state of a client. Immutable; <see cref="T:Mqtt5.ClientSessionModule"/> makes the next one.
+[<NoComparison; NoEquality>]
+type ClientState =
+    {
+        /// How the client behaves.
+        Settings: ClientSettings
+        /// Where it stands.
+        Phase: ClientPhase
+        /// The sending half of its session.
+        Outbound: Outbound
+        /// The receiving half of its session.
+        Inbound: Inbound
+        /// Its connection.
+        Connection: ClientConnection
+        /// Its subscriptions.
+        Subscriptions: ClientSubscriptions
+        /// Its attempts to connect.
+        Progress: ClientProgress
+    }
+
+    /// True between a CONNACK of success and the end of the connection.
+    member this.IsConnected = this.Phase.IsConnected
+
+/// Makes and inspects states of a client.
+[<RequireQualifiedAccess>]
+module ClientState =
+
+    let private noConnection (settings: ClientSettings) : ClientConnection =
+        {
+            Limits =
+                ServerLimits.Of(
+                    settings,
+                    {
+                        SessionPresent = false
+                        Reason = ReasonCode.Success
+                        Properties = ConnackProperties.Empty
+                    }
+                )
+            Aliases = InboundTopicAliases.Empty(ServerToClient, 0us)
+            PingDeadline = ValueNone
+            Method = ValueNone
+            Reauthentication = 0L
+            CleanStart = false
+        }
+
+    /// A client that has done nothing yet. The seed makes the jitter of its backoff; the hash seed protects its
+    /// look-up of topics.
+    [<CompiledName("Create")>]
+    let create (seed: uint64) (hashSeed: HashSeed) (settings: ClientSettings) : ClientState =
+        {
+            Settings = settings
+            Phase = ClientPhase.Idle
+            Outbound = Outbound.empty
+            Inbound = Inbound.empty
+            Connection = noConnection settings
+            Subscriptions =
+                {
+                    Active = Map.empty
+                    Routes = Subscriptions.empty hashSeed
+                    Requests = Map.empty
+                    Unsent = Fifo.empty
+                    NextOwnTicket = -1L
+                }
+            Progress =
+                {
+                    Attempts = 0
+                    Seed = seed
+                    Server = 0
+                    Reference = ValueNone
+                    ClientId = settings.ClientId
+                    WasConnected = false
+                    StartTicket = 0L
+                }
+        }
+
+    /// The connection that an attempt begins with.
+    let internal newConnection (settings: ClientSettings) cleanStart : ClientConnection =
+        let maximum = settings.Properties.TopicAliasMaximum |> ValueOption.defaultValue 0us
+
+        { noConnection settings with
+            Aliases = InboundTopicAliases.Empty(ServerToClient, maximum)
+            CleanStart = cleanStart
+        }
+
+    /// What must hold of every state; gives the first breach. Meant for tests, simulation and assertions.
+    [<CompiledName("Sound")>]
+    let sound (state: ClientState) : string voption =
+        let own =
+            if state.Outbound.IsOnline <> state.IsConnected then
+                ValueSome "the sending half is online without a connection, or offline with one"
+            elif
+                state.Phase.IsEnded
+                && not (Map.isEmpty state.Subscriptions.Requests && state.Outbound.Waiting.IsEmpty)
+            then
+                ValueSome "a client that has ended has requests that wait"
+            else
+                ValueNone
+
+        match own, Outbound.sound state.Outbound, Inbound.sound state.Inbound with
+        | ValueSome breach, _, _
+        | ValueNone, ValueSome breach, _
+        | ValueNone, ValueNone, ValueSome breach -> ValueSome breach
+        | ValueNone, ValueNone, ValueNone -> ValueNone
+
+    // PINGREQ goes out after three quarters of the Keep Alive, so that it is through before the whole of it.
+    let internal pingAfter (connection: ClientConnection) : int64<ms> voption =
+        match connection.Limits.KeepAlive with
+        | 0us<s> -> ValueNone
+        | seconds -> ValueSome(int64 seconds * 750L<ms>)
+
+    let private sooner (a: Instant voption) (b: Instant voption) =
+        match a, b with
+        | ValueSome a, ValueSome b -> ValueSome(min a b)
+        | ValueNone, only
+        | only, ValueNone -> only
+
+    /// When the next <c>Tick</c> is due; absent: nothing depends on time. <c>lastSent</c> is when the last packet was
+    /// written to the transport.
+    [<CompiledName("Deadline")>]
+    let deadline (lastSent: Instant) (state: ClientState) : Instant voption =
+        let phase =
+            match state.Phase with
+            | ClientPhase.Idle
+            | ClientPhase.Ended -> ValueNone
+            | ClientPhase.Opening until
+            | ClientPhase.Connecting until
+            | ClientPhase.Waiting until -> ValueSome until
+            | ClientPhase.Connected ->
+                match state.Connection.PingDeadline, pingAfter state.Connection with
+                | ValueSome due, _ -> ValueSome due
+                | ValueNone, ValueSome after -> ValueSome(lastSent + after)
+                | ValueNone, ValueNone -> ValueNone
+
+        sooner phase state.Outbound.SoonestExpiry

@@ -1,0 +1,210 @@
+namespace Mqtt5
+
+/// An application message on its way: what was published, without what belongs to one connection.
+[<NoComparison; ReferenceEquality>]
+type Outgoing =
+    {
+        /// The topic.
+        Topic: TopicName
+        /// The payload.
+        Payload: Bytes
+        /// The QoS it is sent with.
+        QoS: QoS
+        /// The RETAIN flag it is sent with.
+        Retain: bool
+        /// The properties. The Message Expiry Interval is replaced by what is left of it when it is sent.
+        Properties: PublishProperties
+        /// When the message expires; absent: never.
+        ExpiresAt: Instant voption
+        /// Whom to tell what became of it; 0: nobody. A ticket settles exactly once.
+        Ticket: int64
+    }
+
+    /// What the message costs while it is queued, in bytes: topic, payload and properties.
+    member this.Cost =
+        int64 this.Topic.Utf8.Length
+        + int64 this.Payload.Length
+        + int64 this.Properties.UserProperties.Wire.Length
+
+/// Why a connection ended, or why an attempt to connect failed.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type Cause =
+    /// The application asked for it.
+    | ByApplication
+    /// The peer sent a DISCONNECT.
+    | ByPeer of Outcome: Outcome<DisconnectProperties>
+    /// The server answered CONNECT with a reason code of failure.
+    | Refused of Connack: Connack
+    /// A rule was broken.
+    | Broken of Fault: Fault
+    /// The transport failed or was closed without a DISCONNECT; the text is for people.
+    | TransportFailed of Detail: string
+    /// No CONNACK came in time.
+    | ConnectTimeout
+    /// No PINGRESP came in time.
+    | PingTimeout
+    /// The authenticator of the application gave up; the text is for people.
+    | AuthenticationFailed of Detail: string
+
+/// What became of a request of the application.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type Settlement =
+    /// The connection is open.
+    | Connected of Connack: Connack
+    /// A message was answered with more than a reason code, or with a failure.
+    | Published of Reason: ReasonCode * Properties: AcknowledgementProperties
+    /// A SUBSCRIBE or an UNSUBSCRIBE was answered.
+    | Answered of Answer: SubscriptionAcknowledgement
+    /// A re-authentication succeeded.
+    | Authenticated of Auth: Auth
+    /// The request breaks a rule or a limit that the server announced, and was not sent.
+    | Rejected of Fault: Fault
+    /// The message expired before it was sent.
+    | Expired
+    /// The caller cancelled it. A message that was already sent may still arrive.
+    | Cancelled
+    /// The queue for messages that wait was full.
+    | QueueFull
+    /// The connection ended for good, or the request cannot outlive it.
+    | Ended of Cause: Cause
+
+/// What the application may want to know without having asked.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type Notice =
+    /// An attempt to connect begins, the nth in a row, counted from 1.
+    | Connecting of Attempt: int
+    /// The connection is open. <c>Again</c> tells whether it is not the first.
+    | Connected of Connack: Connack * Again: bool
+    /// The connection ended or an attempt failed; the next attempt comes after this time.
+    | Reconnecting of Cause: Cause * Delay: int64<ms>
+    /// The connection ended and no attempt follows.
+    | Closed of Cause: Cause
+    /// After a session was lost, a filter was subscribed to again with this outcome.
+    | Resubscribed of Filter: TopicFilter * Reason: ReasonCode
+    /// A message was dropped unsent at a resume, because limits of the new connection forbid it.
+    | Undeliverable of Message: Outgoing * Fault: Fault
+
+/// One thing that a machine asks its shell to do. The shell does them in order.
+[<Struct; NoComparison; NoEquality>]
+type Effect =
+    /// Nothing to do.
+    | Nothing
+    /// Write a packet to the connection.
+    | Send of Packet: Packet
+    /// Write a PUBACK, PUBREC, PUBREL or PUBCOMP without properties to the connection.
+    | SendAck of Kind: PacketType * Id: uint16 * Reason: ReasonCode
+    /// Hand a received message over. The token names it in the acknowledgement that is due; 0: none is due.
+    | Deliver of Packet: Packet * Ticket: int64
+    /// Tell the holder of a ticket that its message was acknowledged with a reason code of success.
+    | Settle of Ticket: int64 * Reason: ReasonCode
+    /// Tell the holder of a ticket what became of its request.
+    | SettleWith of Ticket: int64 * Settlement: Settlement
+    /// Open a transport to the server with this index, counted from 0, or to the Server Reference if there is one.
+    | OpenTransport of Server: int * Reference: Utf8String voption
+    /// Close the transport, after what was sent before has been written.
+    | CloseTransport
+    /// Ask the authenticator for the answer to this step.
+    | Challenge of Authentication: Authentication
+    /// Tell the application.
+    | Notify of Notice: Notice
+
+// The effects after the second. Appending claims the next slot if nobody did, so that a long run of appends is
+// linear; a value never looks beyond its own count, so it never sees what another one appended.
+[<Sealed; AllowNullLiteral(false)>]
+type internal EffectsTail(items: Effect[]) =
+    let mutable used = 0
+    member _.Items = items
+
+    member _.TryAppend(index: int, effect: Effect) =
+        index < items.Length
+        && System.Threading.Interlocked.CompareExchange(&used, index + 1, index) = index
+        && (items[index] <- effect
+            true)
+
+/// The effects of a step, in order. The first two need no memory of their own. Immutable.
+[<Struct; NoComparison; NoEquality>]
+type Effects =
+    val private count: int
+    val private first: Effect
+    val private second: Effect
+    val private tail: EffectsTail | null
+
+    private new(count, first, second, tail) = { count = count; first = first; second = second; tail = tail }
+
+    /// How many effects there are.
+    member this.Count = this.count
+
+    /// The effect at an index, counted from 0; throws <see cref="T:System.IndexOutOfRangeException"/> beyond the last.
+    member this.Item
+        with get (index: int) =
+            if index < 0 || index >= this.count then
+                raise (System.IndexOutOfRangeException())
+
+            match index with
+            | 0 -> this.first
+            | 1 -> this.second
+            | _ ->
+                match this.tail with
+                | null -> Nothing
+                | tail -> tail.Items[index - 2]
+
+    /// These effects and one more after them.
+    member this.Add(effect: Effect) : Effects =
+        match this.count with
+        | 0 -> Effects(1, effect, Nothing, null)
+        | 1 -> Effects(2, this.first, effect, null)
+        | count ->
+            let index = count - 2
+
+            match this.tail with
+            | null ->
+                let tail = EffectsTail(Array.zeroCreate 4)
+                tail.TryAppend(0, effect) |> ignore
+                Effects(count + 1, this.first, this.second, tail)
+            | tail when tail.TryAppend(index, effect) -> Effects(count + 1, this.first, this.second, tail)
+            | tail ->
+                let items = Array.zeroCreate (2 * index + 4)
+                let copy = EffectsTail items
+
+                for i in 0 .. index - 1 do
+                    copy.TryAppend(i, tail.Items[i]) |> ignore
+
+                copy.TryAppend(index, effect) |> ignore
+                Effects(count + 1, this.first, this.second, copy)
+
+    /// These effects and those of another step after them.
+    member this.Append(others: Effects) : Effects =
+        let mutable all = this
+
+        for index in 0 .. others.Count - 1 do
+            all <- all.Add others[index]
+
+        all
+
+    /// The effects in order.
+    member this.GetEnumerator() = EffectsEnumerator this
+
+/// Walks effects in order.
+and [<Struct; NoComparison; NoEquality>] EffectsEnumerator =
+    val private effects: Effects
+    val mutable private index: int
+
+    internal new(effects: Effects) = { effects = effects; index = -1 }
+
+    /// The effect reached.
+    member this.Current = this.effects[this.index]
+
+    /// Goes to the next effect; false when there is none.
+    member this.MoveNext() =
+        this.index <- this.index + 1
+        this.index < this.effects.Count
+
+/// Makes effects.
+[<RequireQualifiedAccess>]
+module Effects =
+
+    /// No effect.
+    let none = Effects()
+
+    /// One effect.
+    let one (effect: Effect) = Effects().Add effect

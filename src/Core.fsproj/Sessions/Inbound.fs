@@ -1,0 +1,279 @@
+namespace Mqtt5
+
+/// What an exchange of the receiving side waits for.
+[<Struct; RequireQualifiedAccess>]
+type Receipt =
+    /// The message was handed over and its acknowledgement is not decided.
+    | InHand
+    /// Its acknowledgement is decided, but those of earlier messages are not, and it may not overtake them.
+    | Decided of Reason: ReasonCode
+    /// A PUBREC of success was sent; PUBREL is due.
+    | AwaitPubrel
+
+/// A message that was received and whose exchange is not over.
+[<NoComparison; NoEquality>]
+type Held =
+    {
+        /// Names this receipt and no other, whatever its Packet Identifier; the identifier is in the lower 16 bits.
+        Token: int64
+        /// QoS 1 or 2.
+        QoS: QoS
+        /// Where it stands.
+        Receipt: Receipt
+        /// Whether the PUBLISH arrived on this connection and so counts against the Receive Maximum.
+        Counted: bool
+    }
+
+/// The receiving half of QoS 1 and 2, the same for both roles: which Packet Identifiers of the peer are open,
+/// what was acknowledged, and how many messages the peer has under way. Immutable.
+[<NoComparison; NoEquality>]
+type Inbound =
+    {
+        /// How many messages of QoS 1 and 2 the peer may have under way: the Receive Maximum that we announced.
+        Window: int
+        /// How many it has under way on this connection.
+        Open: int
+        /// How many more it may have, because exchanges of an earlier connection ended on this one: section 4.9 read
+        /// to the letter gives the sender quota for them.
+        Allowance: int
+        /// The exchanges, by the peer's Packet Identifier.
+        Held: PacketIdMap<Held>
+        /// Tokens of QoS 1 that are not acknowledged, in the order of arrival.
+        PubackOrder: Fifo<int64>
+        /// Tokens of QoS 2 that got no PUBREC, in the order of arrival.
+        PubrecOrder: Fifo<int64>
+        /// The number of the next token.
+        NextToken: int64
+    }
+
+/// What to do with a PUBLISH that arrived.
+[<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
+type Arrival =
+    /// Hand it over; the token names it in <c>Inbound.acknowledge</c>.
+    | Accept of Token: int64
+    /// It repeats a message that was handed over; only the effects are due.
+    | Repeated
+    /// It breaks a rule.
+    | Breach of Fault: Fault
+
+/// The transitions of the receiving half. None of them throws.
+[<RequireQualifiedAccess>]
+module Inbound =
+
+    /// Nothing received, no connection.
+    let empty: Inbound =
+        {
+            Window = 0
+            Open = 0
+            Allowance = 0
+            Held = PacketIdMap.empty
+            PubackOrder = Fifo.empty
+            PubrecOrder = Fifo.empty
+            NextToken = 1L
+        }
+
+    let private idOf (token: int64) = uint16 (token &&& 0xFFFFL)
+
+    /// What must hold of every state that these functions make: the open messages are those held and counted, and
+    /// within what the peer may have under way. Gives the first breach.
+    let sound (state: Inbound) : string voption =
+        let counted =
+            state.Held
+            |> PacketIdMap.fold (fun count _ held -> if (held: Held).Counted then count + 1 else count) 0
+
+        if counted <> state.Open then
+            ValueSome "the open messages are not those that are held and counted"
+        elif state.Open > state.Window + state.Allowance then
+            ValueSome "more messages are open than the Receive Maximum"
+        elif state.Open < 0 || state.Allowance < 0 then
+            ValueSome "a counter is negative"
+        else
+            ValueNone
+
+    /// The connection is gone. What was received stays held but does not count on the next one, and
+    /// acknowledgements that were not sent are due again when the peer repeats the PUBLISH, in the order in which
+    /// it does.
+    let connectionLost (state: Inbound) : Inbound =
+        let uncount held id (one: Held) =
+            if one.Counted then
+                PacketIdMap.add id { one with Counted = false } held
+            else
+                held
+
+        { state with
+            Window = 0
+            Open = 0
+            Allowance = 0
+            Held = PacketIdMap.fold uncount state.Held state.Held
+            PubackOrder = Fifo.empty
+            PubrecOrder = Fifo.empty
+        }
+
+    /// A connection begins on which the peer may have this many messages under way.
+    let connectionOpened (receiveMaximum: uint16) (state: Inbound) : Inbound =
+        { state with Window = int receiveMaximum }
+
+    /// The session is lost: nothing is held any more, and tokens given out mean nothing.
+    let sessionLost (state: Inbound) : Inbound = { empty with NextToken = state.NextToken }
+
+    let private receiveMaximumExceeded =
+        Fault.peer
+            ReasonCode.ReceiveMaximumExceeded
+            PacketType.Publish
+            -1L
+            "Packet Identifier"
+            "MQTT-3.3.4-7"
+            "more messages are under way than the Receive Maximum"
+
+    let private closed (held: Held) (state: Inbound) =
+        { state with
+            Held = PacketIdMap.remove (idOf held.Token) state.Held
+            Open = if held.Counted then state.Open - 1 else state.Open
+        }
+
+    let private tryHeld token (state: Inbound) =
+        match PacketIdMap.tryFind (idOf token) state.Held with
+        | ValueSome held when held.Token = token -> ValueSome held
+        | _ -> ValueNone
+
+    // Sends the acknowledgements that are decided, up to the first that is not [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+    let rec private flush (qos: QoS) (state: Inbound) (effects: Effects) : struct (Inbound * Effects) =
+        let order = if qos = QoS.AtLeastOnce then state.PubackOrder else state.PubrecOrder
+
+        match Fifo.tryDequeue order with
+        | ValueNone -> struct (state, effects)
+        | ValueSome(struct (token, rest)) ->
+            let advance state =
+                if qos = QoS.AtLeastOnce then
+                    { state with PubackOrder = rest }
+                else
+                    { state with PubrecOrder = rest }
+
+            match tryHeld token state with
+            | ValueNone -> flush qos (advance state) effects
+            | ValueSome { Receipt = Receipt.InHand } -> struct (state, effects)
+            | ValueSome { Receipt = Receipt.AwaitPubrel } -> flush qos (advance state) effects
+            | ValueSome({ Receipt = Receipt.Decided reason } as held) ->
+                let id = idOf token
+
+                if qos = QoS.AtLeastOnce then
+                    // After its PUBACK the identifier is free [MQTT-4.3.2-5].
+                    let effects = effects.Add(SendAck(PacketType.Puback, id, reason))
+                    flush qos (advance (closed held state)) effects
+                elif byte reason >= 0x80uy then
+                    // So it is after a PUBREC of failure [MQTT-4.3.3-9].
+                    let effects = effects.Add(SendAck(PacketType.Pubrec, id, reason))
+                    flush qos (advance (closed held state)) effects
+                else
+                    let held = { held with Receipt = Receipt.AwaitPubrel }
+
+                    let state = { advance state with Held = PacketIdMap.add id held state.Held }
+
+                    flush qos state (effects.Add(SendAck(PacketType.Pubrec, id, reason)))
+
+    let private queued qos token (state: Inbound) =
+        if qos = QoS.AtLeastOnce then
+            { state with PubackOrder = Fifo.enqueue token state.PubackOrder }
+        else
+            { state with PubrecOrder = Fifo.enqueue token state.PubrecOrder }
+
+    let private accept qos (id: uint16) (state: Inbound) =
+        if state.Open >= state.Window + state.Allowance then
+            struct (state, Arrival.Breach receiveMaximumExceeded, Effects.none)
+        else
+            let token = (state.NextToken <<< 16) ||| int64 id
+
+            let held = { Token = token; QoS = qos; Receipt = Receipt.InHand; Counted = true }
+
+            let state =
+                { state with
+                    Held = PacketIdMap.add id held state.Held
+                    Open = state.Open + 1
+                    NextToken = state.NextToken + 1L
+                }
+
+            struct (queued qos token state, Arrival.Accept token, Effects.none)
+
+    let private inUse qos id state =
+        let kind = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
+        let effect = SendAck(kind, id, ReasonCode.PacketIdentifierInUse)
+        struct (state, Arrival.Repeated, Effects.one effect)
+
+    // A message of an earlier connection comes again on this one: it counts from now on, and its acknowledgement
+    // is due in the order of its new arrival.
+    let private again (held: Held) (state: Inbound) =
+        if state.Open >= state.Window + state.Allowance then
+            struct (state, Arrival.Breach receiveMaximumExceeded, Effects.none)
+        else
+            let state =
+                { state with
+                    Held = PacketIdMap.add (idOf held.Token) { held with Counted = true } state.Held
+                    Open = state.Open + 1
+                }
+
+            match held.Receipt with
+            | Receipt.AwaitPubrel ->
+                // [MQTT-4.3.3-10]
+                let effect = SendAck(PacketType.Pubrec, idOf held.Token, ReasonCode.Success)
+                struct (state, Arrival.Repeated, Effects.one effect)
+            | Receipt.InHand
+            | Receipt.Decided _ ->
+                let struct (state, effects) = flush held.QoS (queued held.QoS held.Token state) Effects.none
+
+                struct (state, Arrival.Repeated, effects)
+
+    /// Takes a PUBLISH of QoS 1 or 2.
+    let arrived (delivery: Delivery) (state: Inbound) : struct (Inbound * Arrival * Effects) =
+        match delivery.PacketId with
+        | ValueNone -> struct (state, Arrival.Accept 0L, Effects.none)
+        | ValueSome id ->
+            let qos = delivery.QoS
+
+            match PacketIdMap.tryFind id.Value state.Held with
+            | ValueNone -> accept qos id.Value state
+            | ValueSome held when held.QoS <> qos -> inUse qos id.Value state
+            | ValueSome held when not held.Counted ->
+                if qos = QoS.AtLeastOnce && not delivery.IsDup then
+                    // The peer never got our PUBACK and yet sends something new: the older message is over for it.
+                    accept qos id.Value (closed held state)
+                else
+                    again held state
+            | ValueSome _ when qos = QoS.AtLeastOnce -> inUse qos id.Value state
+            | ValueSome { Receipt = Receipt.AwaitPubrel } ->
+                let effect = SendAck(PacketType.Pubrec, id.Value, ReasonCode.Success)
+                struct (state, Arrival.Repeated, Effects.one effect)
+            // Its PUBREC is due anyway, once the first copy is dealt with.
+            | ValueSome _ -> struct (state, Arrival.Repeated, Effects.none)
+
+    /// Decides the acknowledgement of a message that was handed over. A token of a lost session, or one that was
+    /// used before, changes nothing. The acknowledgement is sent when those of all earlier messages of its QoS are.
+    let acknowledge (token: int64) (reason: ReasonCode) (state: Inbound) : struct (Inbound * Effects) =
+        match tryHeld token state with
+        | ValueSome({ Receipt = Receipt.InHand } as held) ->
+            let held = { held with Receipt = Receipt.Decided reason }
+
+            let state = { state with Held = PacketIdMap.add (idOf token) held state.Held }
+
+            flush held.QoS state Effects.none
+        | _ -> struct (state, Effects.none)
+
+    /// Takes a PUBREL: the exchange ends with a PUBCOMP [MQTT-4.3.3-11], with 0x92 for an identifier that is not
+    /// held. One for a message without a PUBREC is a fault.
+    let released (id: uint16) (state: Inbound) : Result<struct (Inbound * Effects), Fault> =
+        let pubcomp reason = Effects.one (SendAck(PacketType.Pubcomp, id, reason))
+
+        match PacketIdMap.tryFind id state.Held with
+        | ValueNone -> Ok(struct (state, pubcomp ReasonCode.PacketIdentifierNotFound))
+        | ValueSome({ Receipt = Receipt.AwaitPubrel } as held) ->
+            let allowance = if held.Counted then state.Allowance else state.Allowance + 1
+            let state = { closed held state with Allowance = allowance }
+            Ok(struct (state, pubcomp ReasonCode.Success))
+        | ValueSome _ ->
+            Error(
+                Fault.protocolError
+                    PacketType.Pubrel
+                    -1L
+                    "Packet Identifier"
+                    "MQTT-4.3.3-4"
+                    "PUBREL for a message that got no PUBREC"
+            )
