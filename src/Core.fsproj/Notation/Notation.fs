@@ -97,7 +97,7 @@ module Notation =
     let printFilter (filter: TopicFilter) : string =
         printed (fun output -> NotationPrint.text output filter.Text)
 
-    let private filterParser = oneLine NotationSyntax.alone NotationParse.filter
+    let private filterParser = oneLine NotationSyntax.alone NotationValues.topicFilter
 
     /// The Topic Filter that a text in quotes holds.
     [<CompiledName("ParseFilter")>]
@@ -120,7 +120,7 @@ module Notation =
     [<CompiledName("PrintReason")>]
     let printReason (code: ReasonCode) : string = printed (fun output -> NotationPrint.reason output code)
 
-    let private reasonParser = oneLine NotationSyntax.alone NotationParse.reasonCode
+    let private reasonParser = oneLine NotationSyntax.alone NotationValues.reason
 
     /// The reason code that a text names or numbers.
     [<CompiledName("ParseReason")>]
@@ -154,7 +154,7 @@ module Notation =
             if output.Length = 0 then
                 output.Append "0s" |> ignore)
 
-    let private durationParser = oneLine NotationSyntax.duration (NotationParse.duration units)
+    let private durationParser = oneLine NotationSyntax.duration (NotationValues.duration units)
 
     /// The duration of a text such as <c>500ms</c>, <c>2s</c> or <c>1m30s</c>: whole numbers with the units d, h,
     /// m, s and ms, the larger before the smaller, each at most once.

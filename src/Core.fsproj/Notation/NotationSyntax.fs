@@ -51,6 +51,14 @@ module internal NotationSyntax =
 
     let faultAt (at: Located<'T>) message expected = fault at.Line at.Column message expected
 
+    let oneOf (names: seq<string>) =
+        let names = Seq.toArray names
+
+        match names.Length with
+        | 0 -> ""
+        | 1 -> names[0]
+        | count -> String.Join(", ", names[.. count - 2]) + " or " + names[count - 1]
+
     // A fault of our own travels through FParsec as an error message that FParsec does not look into.
     let fail (fault: NotationFault) : Reply<'T> = Reply(FatalError, otherError (box fault))
 
@@ -338,12 +346,6 @@ module internal NotationSyntax =
                 | Result.Ok value -> Reply value
                 | Result.Error fault -> fail fault
 
-    let private list (items: string list) =
-        match List.rev items with
-        | [] -> ""
-        | [ one ] -> one
-        | last :: others -> String.Join(", ", List.rev others) + " or " + last
-
     let private explain (stream: CharStream<State>) (errors: ErrorMessageList) : NotationFault =
         let messages = ErrorMessageList.ToSortedArray errors
 
@@ -369,9 +371,8 @@ module internal NotationSyntax =
                     | Expected label -> Some label
                     | ExpectedString text -> Some $"{text}"
                     | _ -> None)
-                |> List.ofArray
 
-            fault (int stream.Line) (int stream.Column) message (list expected)
+            fault (int stream.Line) (int stream.Column) message (oneOf expected)
 
     // Applies a parser to a whole text.
     let run (parser: Parser<'T, State>) (text: string) : Result<'T, NotationFault> =
