@@ -200,4 +200,26 @@ let private connack =
                     refused ServerToClient protocolError "MQTT-3.2.2-8" 3 packet)
     ]
 
-let tests = testList "CONNECT and CONNACK" (connect @ connack)
+let private authentication =
+    [
+        testCase "Authentication Data has an Authentication Method" (fun () ->
+            packetOf "10" "0004 4D515454 05 02 0000 04 16 0001 00 0001 64"
+            |> refused ClientToServer protocolError "3.1.2.11.10" 13
+
+            packetOf "20" "00 00 04 16 0001 00"
+            |> refused ServerToClient protocolError "3.1.2.11.10" 5)
+
+        testCase
+            "Authentication Data and passwords are secrets, in whatever order the properties come"
+            (fun () ->
+                let section = sectionOf "16 0002 AABB 15 0001 4D"
+                let secret = Secret(Bytes.OfArray [| 0xAAuy; 0xBBuy |])
+
+                match accepted ServerToClient (packetOf "20" $"00 00 {section}") with
+                | Packet.Connack { Properties = { Authentication = ValueSome authentication } } ->
+                    Expect.equal authentication.Method (Utf8String.Of "M") "method"
+                    Expect.equal authentication.Data (ValueSome secret) "data"
+                | packet -> failtest $"{packet.Type}")
+    ]
+
+let tests = testList "CONNECT and CONNACK" (connect @ connack @ authentication)

@@ -264,6 +264,39 @@ let private totality =
     testList
         "any bytes give a packet or a fault"
         [
+            testCase "0D 0A are two bytes, wherever they stand" (fun () ->
+                match accepted ClientToServer (packetOf "32" "0D0A 61*3338 0D0A 02 01 01 0D0A") with
+                | Packet.Publish publish ->
+                    Expect.equal publish.Delivery.PacketId (ValueSome(PacketId.Of 0x0D0Aus)) "identifier"
+                    Expect.equal publish.Payload (Bytes.OfArray [| 0x0Duy; 0x0Auy |]) "payload"
+                | packet -> failtest $"{packet.Type}"
+
+                let properties = sectionOf "11 0D0A0D0A 26 0002 0D0A 0002 0A0D 21 0D0A"
+
+                match
+                    accepted
+                        ClientToServer
+                        (packetOf "10" $"0004 4D515454 05 42 0D0A {properties} 0003 0D0A0D 0001 0D")
+                with
+                | Packet.Connect connect ->
+                    Expect.equal connect.KeepAlive 0x0D0Aus<s> "Keep Alive"
+                    Expect.equal connect.ClientId (ValueSome(ClientId.Of "\r\n\r")) "Client Identifier"
+
+                    Expect.equal
+                        connect.Properties.SessionExpiryInterval
+                        (ValueSome 0x0D0A0D0Au<s>)
+                        "four bytes"
+
+                    Expect.equal connect.Properties.ReceiveMaximum (ValueSome 0x0D0Aus) "two bytes"
+
+                    Expect.sequenceEqual
+                        connect.Properties.UserProperties
+                        [ UserProperty.Of("\r\n", "\n\r") ]
+                        "strings"
+
+                    Expect.equal connect.Password (ValueSome(Secret(Bytes.OfText "\r"))) "the last byte"
+                | packet -> failtest $"{packet.Type}")
+
             testCase "no byte, and each byte alone" (fun () ->
                 Expect.isError (parse ClientToServer [||]) "no byte"
 

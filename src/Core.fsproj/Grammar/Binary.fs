@@ -62,18 +62,14 @@ module internal Binary =
 
     // The fault that a failed rule replied with. FParsec's own messages can show content and are never used.
     let faultOf (source: Source) (reply: Reply<'T>) : Fault =
+        let reason = ReasonCode.ImplementationSpecificError
+
         match reply.Error with
-        | null ->
-            Fault.ours ReasonCode.ImplementationSpecificError source.Packet "packet" "no fault was given"
+        | null -> Fault.ours reason source.Packet "packet" "the grammar stopped without a fault"
         | errors ->
             match errors.Head with
             | OtherErrorMessage(:? Fault as fault) -> fault
-            | _ ->
-                Fault.ours
-                    ReasonCode.ImplementationSpecificError
-                    source.Packet
-                    "packet"
-                    "the grammar gave a message that is no fault"
+            | _ -> Fault.ours reason source.Packet "packet" "the grammar stopped with something else"
 
     // A rule, and what follows from its value. The next step gets the stream as well and so need not be a rule
     // of its own: FParsec's >>= would allocate one for each packet.
@@ -144,14 +140,14 @@ module internal Binary =
                 value <- value ||| ((last &&& 0x7F) <<< (7 * length))
                 length <- length + 1
 
-            let lastOffset () = stream.Index + int64 (length - 1)
+            let lastOffset = stream.Index + int64 (length - 1)
 
             if last >= 0x80 && length = 4 then
-                fail (FixedHeader.tooLong (source stream).Packet (lastOffset ()) field.Name)
+                fail (FixedHeader.tooLong (source stream).Packet lastOffset field.Name)
             elif last >= 0x80 then
                 cut field stream
             elif last = 0 && length > 1 then
-                fail (FixedHeader.notMinimal (source stream).Packet (lastOffset ()) field.Name)
+                fail (FixedHeader.notMinimal (source stream).Packet lastOffset field.Name)
             else
                 stream.Skip length
                 Reply value
@@ -185,7 +181,7 @@ module internal Binary =
                     Fault.peer problem.Reason source.Packet offset field.Name problem.Clause problem.Detail
                 ))
 
-    // All bytes up to the end of the region. The tape need not hold them.
+    // All bytes up to the end of the region, as the last thing that is read: the tape need not hold them.
     let rest: Rule<Bytes> =
         fun stream ->
             let slice = { Start = position stream; Length = remaining stream }

@@ -79,7 +79,11 @@ module internal Fields =
             if Spec.reasonAllowed (source stream).Direction packetType code then
                 Reply code
             else
-                let detail = $"the reason code 0x%02X{number} is not one of this packet in this direction"
+                let detail =
+                    "the reason code 0x"
+                    + number.ToString "X2"
+                    + " is not one of this packet in this direction"
+
                 protocolErrorAt (position stream - 1) field detail stream)
 
     let endOfPacket: Rule<unit> = nothingLeft (field "end of packet" "2.1.4")

@@ -11,7 +11,7 @@ module internal MessagePackets =
 
     let private topicField = field "Topic Name" "MQTT-3.3.2-1"
 
-    // A Topic Name, or nothing where a Topic Alias stands for it [MQTT-3.3.2-1] [MQTT-3.3.2-2].
+    // A Topic Name [MQTT-3.3.2-2] [MQTT-4.7.3-2], or nothing where a Topic Alias stands for it [MQTT-3.3.2-1].
     let private topicOrNothing: Rule<Slice> =
         let rule =
             TextRule(fun utf8 ->

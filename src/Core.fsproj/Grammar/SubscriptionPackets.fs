@@ -35,7 +35,8 @@ module internal SubscriptionPackets =
                 let slice = { Start = start; Length = position stream - start }
                 Reply(list (bytes slice (source stream)) count.Result)
 
-    // [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+    // [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.8.2-1]
+    // [MQTT-4.8.2-2]
     let private topicFilter (clause: string) : Rule<Slice> =
         let rule = TextRule(fun utf8 -> TextRules.topicFilterProblem utf8)
         text rule (field "Topic Filter" clause)
