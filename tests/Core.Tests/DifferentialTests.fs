@@ -109,7 +109,10 @@ let private mutants: Mutant list =
             "takes a long frame that goes on after its Remaining Length"
             "remaining = frame.Length - at"
             "remaining <= frame.Length - at"
-        mutant "takes a short frame that goes on after its Remaining Length" "int frame[1] = frame.Length - 2" "int frame[1] <= frame.Length - 2"
+        mutant
+            "takes a short frame that goes on after its Remaining Length"
+            "int frame[1] = frame.Length - 2"
+            "int frame[1] <= frame.Length - 2"
         mutant
             "reads the payload too late"
             "let payloadAt = propertyLengthAt + 1"
@@ -172,7 +175,18 @@ let private build (directory: DirectoryInfo) : Assembly =
     let start =
         ProcessStartInfo(
             "dotnet",
-            [ "build"; "Mutants.fsproj"; "-c"; "Release"; "-nologo"; "-v"; "q"; "-clp:NoSummary" ],
+            [
+                "build"
+                "Mutants.fsproj"
+                "-c"
+                "Release"
+                "-nologo"
+                "-v"
+                "q"
+                "-clp:NoSummary"
+                "-nodeReuse:false"
+                "-p:UseSharedCompilation=false"
+            ],
             WorkingDirectory = directory.FullName,
             RedirectStandardOutput = true,
             UseShellExecute = false
