@@ -163,28 +163,30 @@ let private ranges () =
             (Packet.Subscribe { plainSubscribe with Properties.SubscriptionIdentifier = ValueSome identifier })
 
 let private subscriptionOptions () =
-    let withOptions filter options =
-        // Only Create refuses a shared subscription that is No Local as such; numbers outside of an
-        // enumeration pass it and share the byte.
-        Packet.Subscribe
-            { plainSubscribe with
-                Subscriptions =
-                    SubscriptionList.Of
-                        [
-                            { Filter = TopicFilter.Of "a"; Options = SubscriptionOptions.Of QoS.AtMostOnce }
-                            { Filter = TopicFilter.Of filter; Options = options }
-                        ]
-            }
-
     let plain = SubscriptionOptions.Of QoS.AtLeastOnce
     let qos (number: int) = { plain with MaximumQoS = LanguagePrimitives.EnumOfValue(byte number) }
     let handling (number: int) = { plain with RetainHandling = LanguagePrimitives.EnumOfValue(byte number) }
-    blamed ClientToServer (withOptions "b" (qos 3)) protocolError "3.8.3.1"
-    blamed ClientToServer (withOptions "b" (handling 3)) protocolError "3.8.3.1"
-    blamed ClientToServer (withOptions "b" (qos 0x40)) ReasonCode.MalformedPacket "MQTT-3.8.3-5"
-    blamed ClientToServer (withOptions "b" (handling 8)) ReasonCode.MalformedPacket "MQTT-3.8.3-5"
-    blamed ClientToServer (withOptions "$share/g/b" (qos 4)) protocolError "MQTT-3.8.3-4"
-    clean ClientToServer (withOptions "$share/g/b" (handling 2))
+
+    let created filter options =
+        SubscriptionList.Create
+            [
+                { Filter = TopicFilter.Of "a"; Options = SubscriptionOptions.Of QoS.AtMostOnce }
+                { Filter = TopicFilter.Of filter; Options = options }
+            ]
+
+    let refused filter options clause =
+        match created filter options with
+        | Ok _ -> failtest $"{filter} is accepted"
+        | Error fault ->
+            Expect.equal (fault.Blame, fault.Reason, fault.Clause) (Caller, protocolError, clause) filter
+
+    for number in [ 3; 4; 0x40; 255 ] do
+        refused "b" (qos number) "3.8.3.1"
+        refused "b" (handling number) "3.8.3.1"
+        refused "$share/g/b" (qos number) "3.8.3.1"
+
+    refused "$share/g/b" { plain with NoLocal = true } "MQTT-3.8.3-4"
+    Expect.isOk (created "$share/g/b" (handling 2)) "options that exist"
 
 let private binaryData () =
     let long = Bytes.OfArray(Array.zeroCreate 65_536)
@@ -288,22 +290,12 @@ let private spoiled (number: int) (value: int) (packet: Packet) : Packet =
     | Packet.Pubrel packet -> Packet.Pubrel(acknowledgement packet)
     | Packet.Pubcomp packet -> Packet.Pubcomp(acknowledgement packet)
     | Packet.Subscribe subscribe ->
-        let options =
-            { SubscriptionOptions.Of qos with
-                RetainHandling = LanguagePrimitives.EnumOfValue(byte (value % 16))
-            }
-
         Packet.Subscribe(
-            match number % 3 with
-            | 0 -> { subscribe with PacketId = id }
-            | 1 ->
+            if number % 2 = 0 then
+                { subscribe with PacketId = id }
+            else
                 { subscribe with
                     Properties.SubscriptionIdentifier = ValueSome(uint32 (value % 2) * 268_435_456u)
-                }
-            | _ ->
-                { subscribe with
-                    Subscriptions =
-                        SubscriptionList.Of [ { Filter = TopicFilter.Of "$share/g/a"; Options = options } ]
                 }
         )
     | Packet.Suback packet -> Packet.Suback(answer packet)
