@@ -50,6 +50,16 @@ let packetOf (first: string) (body: string) : byte[] =
     let body = bytesOf body
     Array.concat [ bytesOf first; variableByteInteger body.Length; body ]
 
+/// The fewest bytes that an action allocates on this thread in ten runs: in a single run the runtime may add
+/// some of its own, when it compiles the code anew or another thread has it collect.
+let allocated (action: unit -> unit) : int64 =
+    let once () =
+        let before = GC.GetAllocatedBytesForCurrentThread()
+        action ()
+        GC.GetAllocatedBytesForCurrentThread() - before
+
+    Seq.min [ for _ in 1..10 -> once () ]
+
 let both = [ ClientToServer; ServerToClient ]
 
 /// No limit that a test could meet by accident.
