@@ -368,25 +368,6 @@ module Outbound =
         | Error fault -> Error fault
         | Ok(struct (state, effects)) -> Ok(pump now state effects)
 
-    // The messages under way: those whose PUBREL was sent, in that order, and those whose PUBLISH was, in that one.
-    let private inOrder (state: Outbound) =
-        let releases = ResizeArray<struct (int64 * uint16 * Outgoing)>()
-        let publishes = ResizeArray<struct (int64 * uint16 * Outgoing)>()
-
-        state.InFlight
-        |> PacketIdMap.iterate (fun id exchange ->
-            match exchange with
-            | Exchange.Message(message, _, order, 0L, _) -> publishes.Add(struct (order, id, message))
-            | Exchange.Message(message, _, _, released, _) -> releases.Add(struct (released, id, message))
-            | Exchange.Request _ -> ())
-
-        let byOrder =
-            System.Comparison(fun (struct (a: int64, _, _)) (struct (b: int64, _, _)) -> a.CompareTo b)
-
-        releases.Sort byOrder
-        publishes.Sort byOrder
-        struct (releases, publishes)
-
     /// The connection is gone: no quota, no aliases [MQTT-3.3.2-7], and the requests that waited for an answer
     /// lose their identifiers, since only PUBLISH and PUBREL are ever sent again [MQTT-4.4.0-1]. Gives the
     /// tickets of those requests, in the order in which they were sent.
@@ -451,7 +432,7 @@ module Outbound =
         let mutable resend = Fifo.empty
         let mutable effects = Effects.none
 
-        let struct (releases, publishes) = inOrder state
+        let struct (releases, publishes) = OutboundOrder.inOrder state
 
         for struct (_, id, _) in releases do
             effects <- effects.Add(SendAck(PacketType.Pubrel, id, ReasonCode.Success))
@@ -492,19 +473,6 @@ module Outbound =
 
         sendAllQoS0 now pumped effects
 
-    // The messages under way in the order of their PUBLISH.
-    let private published (state: Outbound) : Outgoing[] =
-        let messages = ResizeArray<struct (int64 * Outgoing)>()
-
-        state.InFlight
-        |> PacketIdMap.iterate (fun _ exchange ->
-            match exchange with
-            | Exchange.Message(message, _, order, _, _) -> messages.Add(struct (order, message))
-            | Exchange.Request _ -> ())
-
-        messages.Sort(fun (struct (a: int64, _)) (struct (b: int64, _)) -> a.CompareTo b)
-        messages.ToArray() |> Array.map (fun (struct (_, message)) -> message)
-
     /// A session begins that the application asked for anew: what an earlier one had under way is over, and was
     /// settled when it ended. What waits was not part of it.
     let discarded (state: Outbound) : Outbound =
@@ -517,7 +485,7 @@ module Outbound =
         let mutable waitingBytes = state.WaitingBytes
         let mutable soonest = state.SoonestExpiry
 
-        for message in published state do
+        for message in OutboundOrder.published state do
             waiting <- Fifo.enqueue message waiting
             waitingBytes <- waitingBytes + message.Cost
             soonest <- sooner soonest message.ExpiresAt
@@ -588,7 +556,7 @@ module Outbound =
     let abandon (state: Outbound) : struct (Outbound * int64[]) =
         let tickets = ResizeArray<int64>()
 
-        for message in published state do
+        for message in OutboundOrder.published state do
             if message.Ticket <> 0L then
                 tickets.Add message.Ticket
 

@@ -100,3 +100,38 @@ module internal OutboundChecks =
             ValueSome "Packet Identifier 0 is in use"
         else
             ValueNone
+
+// The order of what is under way.
+module internal OutboundOrder =
+
+    /// The messages under way: those whose PUBREL was sent, in that order, and those whose PUBLISH was, in that one.
+    let inOrder (state: Outbound) =
+        let releases = ResizeArray<struct (int64 * uint16 * Outgoing)>()
+        let publishes = ResizeArray<struct (int64 * uint16 * Outgoing)>()
+
+        state.InFlight
+        |> PacketIdMap.iterate (fun id exchange ->
+            match exchange with
+            | Exchange.Message(message, _, order, 0L, _) -> publishes.Add(struct (order, id, message))
+            | Exchange.Message(message, _, _, released, _) -> releases.Add(struct (released, id, message))
+            | Exchange.Request _ -> ())
+
+        let byOrder =
+            System.Comparison(fun (struct (a: int64, _, _)) (struct (b: int64, _, _)) -> a.CompareTo b)
+
+        releases.Sort byOrder
+        publishes.Sort byOrder
+        struct (releases, publishes)
+
+    /// The messages under way in the order of their PUBLISH.
+    let published (state: Outbound) : Outgoing[] =
+        let messages = ResizeArray<struct (int64 * Outgoing)>()
+
+        state.InFlight
+        |> PacketIdMap.iterate (fun _ exchange ->
+            match exchange with
+            | Exchange.Message(message, _, order, _, _) -> messages.Add(struct (order, message))
+            | Exchange.Request _ -> ())
+
+        messages.Sort(fun (struct (a: int64, _)) (struct (b: int64, _)) -> a.CompareTo b)
+        messages.ToArray() |> Array.map (fun (struct (_, message)) -> message)
