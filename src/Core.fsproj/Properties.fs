@@ -63,8 +63,10 @@ type UserProperty =
 type UserProperties private (wire: Bytes, count: int) =
     inherit WireList<UserProperty>(wire, count)
 
+    static let empty = UserProperties(Bytes.Empty, 0)
+
     /// No User Property.
-    static member Empty = UserProperties(Bytes.Empty, 0)
+    static member Empty = empty
 
     override _.ReadAt offset =
         let struct (name, next) = Wire.string wire.Span (offset + 1)
@@ -93,8 +95,10 @@ type UserProperties private (wire: Bytes, count: int) =
 type SubscriptionIdentifiers private (wire: Bytes, count: int) =
     inherit WireList<uint32>(wire, count)
 
+    static let empty = SubscriptionIdentifiers(Bytes.Empty, 0)
+
     /// No Subscription Identifier.
-    static member Empty = SubscriptionIdentifiers(Bytes.Empty, 0)
+    static member Empty = empty
 
     override _.ReadAt offset = Wire.variableByteInteger wire.Span (offset + 1)
 
@@ -291,8 +295,7 @@ type PublishProperties =
         ContentType: Utf8String voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty: PublishProperties =
         {
             PayloadFormatIndicator = ValueNone
             MessageExpiryInterval = ValueNone
@@ -302,6 +305,9 @@ type PublishProperties =
             SubscriptionIdentifiers = SubscriptionIdentifiers.Empty
             ContentType = ValueNone
         }
+
+    /// No property. Always the same object.
+    static member Empty = empty
 
 /// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
 [<NoComparison>]
@@ -313,8 +319,11 @@ type AcknowledgementProperties =
         UserProperties: UserProperties
     }
 
-    /// No property.
-    static member Empty = { ReasonString = ValueNone; UserProperties = UserProperties.Empty }
+    static let empty: AcknowledgementProperties =
+        { ReasonString = ValueNone; UserProperties = UserProperties.Empty }
+
+    /// No property. Always the same object.
+    static member Empty = empty
 
 /// The properties of SUBSCRIBE (section 3.8.2.1).
 [<NoComparison>]
