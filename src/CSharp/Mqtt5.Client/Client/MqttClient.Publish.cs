@@ -27,8 +27,9 @@ public sealed partial class MqttClient
         ArgumentNullException.ThrowIfNull(payload);
         var name = topics.Get(topic);
 
-        return qos == QoS.AtMostOnce && IsPlain && engine.TryWrite(name, payload, retain) == ClientEngine.Direct.Written
-            ? PublishedDirectly(cancellationToken)
+        return qos == QoS.AtMostOnce && IsPlain && !cancellationToken.IsCancellationRequested
+            && engine.TryWrite(name, payload, retain) == ClientEngine.Direct.Written
+            ? PublishedDirectly()
             : SendAsync(name, Bytes.OfText(payload), qos, retain, PublishProperties.Empty, cancellationToken);
     }
 
@@ -48,8 +49,9 @@ public sealed partial class MqttClient
     {
         var name = topics.Get(topic);
 
-        return qos == QoS.AtMostOnce && IsPlain && engine.TryWrite(name, payload.Span, retain) == ClientEngine.Direct.Written
-            ? PublishedDirectly(cancellationToken)
+        return qos == QoS.AtMostOnce && IsPlain && !cancellationToken.IsCancellationRequested
+            && engine.TryWrite(name, payload.Span, retain) == ClientEngine.Direct.Written
+            ? PublishedDirectly()
             : SendAsync(name, Bytes.Copy(payload.Span), qos, retain, PublishProperties.Empty, cancellationToken);
     }
 
@@ -78,10 +80,11 @@ public sealed partial class MqttClient
         var name = topics.Get(message.Topic);
         var properties = message.ToProperties();
 
-        if (message.QoS == QoS.AtMostOnce && IsPlain && ReferenceEquals(properties, PublishProperties.Empty)
+        if (message.QoS == QoS.AtMostOnce && IsPlain && !cancellationToken.IsCancellationRequested
+            && ReferenceEquals(properties, PublishProperties.Empty)
             && engine.TryWrite(name, message.Payload.Span, message.Retain) == ClientEngine.Direct.Written)
         {
-            return PublishedDirectly(cancellationToken);
+            return PublishedDirectly();
         }
 
         Check(name, message, properties);
@@ -134,9 +137,8 @@ public sealed partial class MqttClient
         return published;
     }
 
-    private static ValueTask<MqttPublishResult> PublishedDirectly(CancellationToken cancellationToken)
+    private static ValueTask<MqttPublishResult> PublishedDirectly()
     {
-        _ = cancellationToken;
         Telemetry.Published(QoS.AtMostOnce);
         return default;
     }

@@ -172,6 +172,8 @@ internal sealed partial class ClientEngine
             {
                 var (after, effects) = ClientSession.Step(Now(), next, state);
                 state = after;
+                // Before anybody learns of the step, who might then look at the clock.
+                Arm();
 
                 for (var index = 0; index < effects.Count; index++)
                     Apply(effects[index]);
@@ -183,8 +185,6 @@ internal sealed partial class ClientEngine
         {
             running = false;
         }
-
-        Arm();
     }
 
     private static ulong RandomNumber()
