@@ -15,6 +15,9 @@ type internal Run = { First: int; End: int; Bytes: int; Count: int }
 type internal PropertySection
     (source: Source, start: int, finish: int, places: int[], users: Run, subscriptions: Run) =
 
+    static let noUserProperties = UserProperties.Empty
+    static let noSubscriptionIdentifiers = SubscriptionIdentifiers.Empty
+
     static let empty =
         let source =
             {
@@ -65,7 +68,9 @@ type internal PropertySection
 
     member this.Seconds(id: PropertyId) : uint32<s> voption =
         if this.Has id then
-            ValueSome(LanguagePrimitives.UInt32WithMeasure(BinaryPrimitives.ReadUInt32BigEndian(this.From id)))
+            ValueSome(
+                LanguagePrimitives.UInt32WithMeasure(BinaryPrimitives.ReadUInt32BigEndian(this.From id))
+            )
         else
             ValueNone
 
@@ -137,13 +142,13 @@ type internal PropertySection
     // In order, with duplicates [MQTT-3.3.2-18].
     member this.UserProperties: UserProperties =
         if users.Count = 0 then
-            UserProperties.Empty
+            noUserProperties
         else
             UserProperties.OfValid(this.Gather(PropertyId.UserProperty, users), users.Count)
 
     member this.SubscriptionIdentifiers: SubscriptionIdentifiers =
         if subscriptions.Count = 0 then
-            SubscriptionIdentifiers.Empty
+            noSubscriptionIdentifiers
         else
             SubscriptionIdentifiers.OfValid(
                 this.Gather(PropertyId.SubscriptionIdentifier, subscriptions),
@@ -174,8 +179,7 @@ module internal PropertySections =
             else
                 Reply(())
 
-    let private topicName =
-        TextRule(fun utf8 -> TextRules.topicNameProblem "MQTT-3.3.2-14" utf8)
+    let private topicName = TextRule(fun utf8 -> TextRules.topicNameProblem "MQTT-3.3.2-14" utf8)
 
     // Checks a value and moves past it. [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-1.5.7-1] [MQTT-3.3.2-13]
     // [MQTT-3.3.2-14] [MQTT-3.3.2-19] [MQTT-3.3.2-8]
@@ -312,9 +316,11 @@ module internal PropertySections =
             protocolErrorAt at field "Authentication Data without an Authentication Method" stream
         | ValueNone -> Reply ValueNone
 
+    let private noAcknowledgementProperties = AcknowledgementProperties.Empty
+
     let private acknowledgement (section: PropertySection) : AcknowledgementProperties =
         if section.IsEmpty then
-            AcknowledgementProperties.Empty
+            noAcknowledgementProperties
         else
             {
                 ReasonString = section.Text PropertyId.ReasonString
@@ -326,24 +332,23 @@ module internal PropertySections =
         section (Spec.scopeOf packetType) |>> acknowledgement
 
     let ofConnect: Rule<ConnectProperties> =
-        let section = section Scope.Connect
+        andThen (section Scope.Connect) (fun section stream ->
+            let authentication = authentication section stream
 
-        grammar {
-            let! section = section
-            let! authentication = authentication section
-
-            return
-                {
-                    SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
-                    ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
-                    MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
-                    TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
-                    RequestResponseInformation = section.Switch PropertyId.RequestResponseInformation
-                    RequestProblemInformation = section.Switch PropertyId.RequestProblemInformation
-                    UserProperties = section.UserProperties
-                    Authentication = authentication
-                }
-        }
+            if authentication.Status <> Ok then
+                passOn authentication
+            else
+                Reply
+                    {
+                        SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
+                        ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
+                        MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
+                        TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
+                        RequestResponseInformation = section.Switch PropertyId.RequestResponseInformation
+                        RequestProblemInformation = section.Switch PropertyId.RequestProblemInformation
+                        UserProperties = section.UserProperties
+                        Authentication = authentication.Result
+                    })
 
     let private will (section: PropertySection) : WillProperties =
         {
@@ -359,39 +364,44 @@ module internal PropertySections =
     let ofWill: Rule<WillProperties> = section Scope.Will |>> will
 
     let ofConnack: Rule<ConnackProperties> =
-        let section = section Scope.Connack
+        andThen (section Scope.Connack) (fun section stream ->
+            let authentication = authentication section stream
 
-        grammar {
-            let! section = section
-            let! authentication = authentication section
+            if authentication.Status <> Ok then
+                passOn authentication
+            else
+                Reply
+                    {
+                        SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
+                        ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
+                        MaximumQoS =
+                            section.Byte PropertyId.MaximumQoS
+                            |> ValueOption.map LanguagePrimitives.EnumOfValue
+                        RetainAvailable = section.Switch PropertyId.RetainAvailable
+                        MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
+                        AssignedClientIdentifier = section.Text PropertyId.AssignedClientIdentifier
+                        TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
+                        ReasonString = section.Text PropertyId.ReasonString
+                        UserProperties = section.UserProperties
+                        WildcardSubscriptionAvailable =
+                            section.Switch PropertyId.WildcardSubscriptionAvailable
+                        SubscriptionIdentifierAvailable =
+                            section.Switch PropertyId.SubscriptionIdentifierAvailable
+                        SharedSubscriptionAvailable = section.Switch PropertyId.SharedSubscriptionAvailable
+                        ServerKeepAlive =
+                            section.TwoByteInteger PropertyId.ServerKeepAlive
+                            |> ValueOption.map LanguagePrimitives.UInt16WithMeasure
+                        ResponseInformation = section.Text PropertyId.ResponseInformation
+                        ServerReference = section.Text PropertyId.ServerReference
+                        Authentication = authentication.Result
+                    })
 
-            return
-                {
-                    SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
-                    ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
-                    MaximumQoS = section.Byte PropertyId.MaximumQoS |> ValueOption.map LanguagePrimitives.EnumOfValue
-                    RetainAvailable = section.Switch PropertyId.RetainAvailable
-                    MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
-                    AssignedClientIdentifier = section.Text PropertyId.AssignedClientIdentifier
-                    TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
-                    ReasonString = section.Text PropertyId.ReasonString
-                    UserProperties = section.UserProperties
-                    WildcardSubscriptionAvailable = section.Switch PropertyId.WildcardSubscriptionAvailable
-                    SubscriptionIdentifierAvailable = section.Switch PropertyId.SubscriptionIdentifierAvailable
-                    SharedSubscriptionAvailable = section.Switch PropertyId.SharedSubscriptionAvailable
-                    ServerKeepAlive =
-                        section.TwoByteInteger PropertyId.ServerKeepAlive
-                        |> ValueOption.map LanguagePrimitives.UInt16WithMeasure
-                    ResponseInformation = section.Text PropertyId.ResponseInformation
-                    ServerReference = section.Text PropertyId.ServerReference
-                    Authentication = authentication
-                }
-        }
+    let private noPublishProperties = PublishProperties.Empty
 
     // The properties of PUBLISH without the Topic Alias, which is part of the topic.
     let ofPublish (section: PropertySection) : PublishProperties =
         if section.IsEmpty then
-            PublishProperties.Empty
+            noPublishProperties
         else
             {
                 PayloadFormatIndicator = section.Switch PropertyId.PayloadFormatIndicator
