@@ -78,7 +78,7 @@ internal sealed partial class ClientEngine
             Ask(request, ticket => ClientEvent.NewReauthenticate(authentication, ticket));
         }
 
-        var settlement = await request.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var settlement = await WaitForAuthenticationAsync(request, cancellationToken).ConfigureAwait(false);
 
         if (settlement is not Settlement.Authenticated authenticated)
             throw Failures.Of(settlement!, cancellationToken);
@@ -91,6 +91,19 @@ internal sealed partial class ClientEngine
         catch (Exception failure)
         {
             GiveUp(link!, failure);
+            throw;
+        }
+    }
+
+    private async Task<Settlement?> WaitForAuthenticationAsync(Request request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await request.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            Cancel(request.Ticket);
             throw;
         }
     }

@@ -98,7 +98,7 @@ internal sealed partial class ClientEngine
     {
         lock (Gate)
         {
-            if (!state.IsConnected || IsCongested || !state.Outbound.Waiting.IsEmpty)
+            if (!state.IsConnected || IsCongested)
                 return false;
 
             var refused = new Refusal();
