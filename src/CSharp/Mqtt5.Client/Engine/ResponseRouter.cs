@@ -31,7 +31,14 @@ internal sealed class ResponseRouter(MqttClient client)
             if (client.State.Status == MqttConnectionStatus.Closed)
                 throw Failures.Closed();
 
-            await client.PublishAsync(request.AsRequest(topic, key.Memory, timeout), either.Token).ConfigureAwait(false);
+            var publishing = client.PublishAsync(request.AsRequest(topic, key.Memory, timeout), either.Token).AsTask();
+
+            // An answer may be here before the acknowledgement of the request; then that no longer matters.
+            if (await Task.WhenAny(publishing, answer.Task).ConfigureAwait(false) == publishing)
+                await publishing.ConfigureAwait(false);
+            else
+                publishing.Forget();
+
             return await answer.Task.WaitAsync(either.Token).ConfigureAwait(false);
         }
         catch (Exception failure) when (

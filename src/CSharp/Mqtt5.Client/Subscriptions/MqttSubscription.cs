@@ -100,7 +100,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
                 if (engine.IsConnected)
                     await unsubscribing.ConfigureAwait(false);
                 else
-                    Ignore(unsubscribing);
+                    unsubscribing.Forget();
             }
         }
         catch (Exception failure) when (failure is MqttException or OperationCanceledException)
@@ -177,10 +177,6 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
         lock (filters)
             filters.RemoveAll(filter => Results.Any(result => !result.IsGranted && result.Filter == filter.Text));
     }
-
-    private static void Ignore(Task task) =>
-        task.ContinueWith(
-            static done => done.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
 
     private UnsubscribeRequest RequestFor(TopicFilter[] given) =>
         new(TopicFilterList.Of(given), Ticket, UserProperties.Empty);
