@@ -28,6 +28,9 @@ module AllTests =
             SubscriptionsTests.tests
             RetainedMessagesTests.tests
             NotationTests.tests
+            ClientSessionTests.tests
+            ClientClausesTests.tests
+            ClientSessionTestsTwoParty.tests
             TidyTests.tests
         ]
 
