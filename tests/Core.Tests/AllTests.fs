@@ -29,6 +29,7 @@ module AllTests =
                 SubscriptionsTests.tests
                 RetainedMessagesTests.tests
                 NotationTests.tests
+                ServerConnectClausesTests.tests
                 BrokerWorldTests.tests
                 ClauseReport.tests
                 TidyTests.tests
