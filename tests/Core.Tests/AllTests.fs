@@ -31,6 +31,8 @@ module AllTests =
             ClientSessionTests.tests
             ClientClausesTests.tests
             ClientSessionTestsTwoParty.tests
+            ServerConnectClausesTests.tests
+            BrokerWorldTests.tests
             TidyTests.tests
         ]
 
