@@ -455,7 +455,7 @@ module ServerSession =
             state.Outbound.InFlight
             |> PacketIdMap.iterate (fun _ exchange ->
                 match exchange with
-                | Exchange.Message(message, Stage.AwaitPuback, order, _) ->
+                | Exchange.Message(Message = message; Stage = Stage.AwaitPuback; Order = order) ->
                     begun.Add(struct (order, message))
                 | _ -> ())
 
