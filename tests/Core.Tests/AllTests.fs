@@ -28,6 +28,11 @@ module AllTests =
             SubscriptionsTests.tests
             RetainedMessagesTests.tests
             NotationTests.tests
+            ClientSessionTests.tests
+            ClientClausesTests.tests
+            ClientSessionTestsTwoParty.tests
+            ServerConnectClausesTests.tests
+            BrokerWorldTests.tests
             TidyTests.tests
         ]
 
