@@ -473,7 +473,8 @@ module ClientSession =
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
         | Answer authentication -> answer now authentication state
-        | GiveUp detail when state.Connection.AnswerDue ->
+        // Also when it was not asked: it may not believe what the server shows with its success.
+        | GiveUp detail when state.Connection.Method.IsSome ->
             giveUp now (Cause.AuthenticationFailed detail) state
         | GiveUp _ -> struct (state, Effects.none)
         | Reauthenticate(authentication, ticket) -> reauthenticate authentication ticket state
