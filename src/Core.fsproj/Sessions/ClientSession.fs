@@ -474,9 +474,12 @@ module ClientSession =
             struct ({ state with Inbound = inbound }, effects)
         | Answer authentication -> answer now authentication state
         // Also when it was not asked: it may not believe what the server shows with its success.
-        | GiveUp detail when state.Connection.Method.IsSome ->
-            giveUp now (Cause.AuthenticationFailed detail) state
-        | GiveUp _ -> struct (state, Effects.none)
+        | GiveUp detail ->
+            match state.Phase with
+            | ClientPhase.Connecting _
+            | ClientPhase.Connected when state.Connection.Method.IsSome ->
+                giveUp now (Cause.AuthenticationFailed detail) state
+            | _ -> struct (state, Effects.none)
         | Reauthenticate(authentication, ticket) -> reauthenticate authentication ticket state
         | Disconnect(outcome, ticket) -> disconnect outcome ticket state
         | Tick lastSent -> tick now lastSent state
