@@ -266,6 +266,46 @@ public sealed class MosquittoTests
         Assert.Equal(Enumerable.Range(0, 50).Select(i => Text(i * i)), answers.Select(answer => answer.Text));
     }
 
+    [Fact]
+    public async Task The_calls_that_a_newcomer_copies()
+    {
+        await using var broker = await Mosquitto.StartAsync();
+        var uri = broker.Uri;
+        var saved = new ConcurrentQueue<string>();
+
+        await using var client = await MqttClient.ConnectAsync(uri);
+
+        // Pull: a message is acknowledged when the loop asks for the next one.
+        await using var temperatures = await client.SubscribeAsync("plant/+/temp");
+
+        // Push: a message is acknowledged when the handler completes.
+        await using var all = await client.SubscribeAsync("plant/#", async (message, cancellationToken) =>
+        {
+            await Task.Delay(1, cancellationToken);
+            saved.Enqueue(message.Text);
+        });
+
+        // Completes with PUBACK or PUBCOMP; a refusal throws with its reason code.
+        await client.PublishAsync("plant/7/temp", "21.5", QoS.AtLeastOnce);
+
+        await foreach (var message in temperatures)
+        {
+            Assert.Equal("plant/7/temp = 21.5", $"{message.Topic} = {message.Text}");
+            break;
+        }
+
+        // Request and response.
+        await using var responder = await client.RespondAsync("math/square", (request, _) =>
+            Task.FromResult(Text(int.Parse(request.Text, CultureInfo.InvariantCulture) * 12)));
+        var answer = await client.RequestAsync("math/square", "12");
+        Assert.Equal("144", answer.Text);
+
+        // As fast as it goes, without waiting.
+        Assert.True(client.TryPublish("plant/7/tick", "1"));
+        await UntilAsync(() => saved.Count == 2);
+        await client.DisconnectAsync();
+    }
+
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static async Task<List<T>> TakeAsync<T>(MqttSubscription subscription, int count, Func<MqttReceivedMessage, T> select)
