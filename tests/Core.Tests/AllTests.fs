@@ -30,6 +30,8 @@ module AllTests =
                 RetainedMessagesTests.tests
                 NotationTests.tests
                 ServerConnectClausesTests.tests
+                ServerPublishClausesTests.tests
+                ServerSubscribeClausesTests.tests
                 BrokerWorldTests.tests
                 ClauseReport.tests
                 TidyTests.tests
