@@ -29,9 +29,12 @@ module AllTests =
                 SubscriptionsTests.tests
                 RetainedMessagesTests.tests
                 NotationTests.tests
+                AccessTests.tests
+                BrokerTests.tests
                 ServerConnectClausesTests.tests
                 ServerPublishClausesTests.tests
                 ServerSubscribeClausesTests.tests
+                BrokerHostileTests.tests
                 BrokerWorldTests.tests
                 ClauseReport.tests
                 TidyTests.tests

@@ -43,17 +43,12 @@ module DeliveryExplanation =
         : struct (Target voption * int64[] * bool) =
         let matches = SubscriptionMatches<int64>()
         Subscriptions.find message.Topic.Utf8.Span matches subscriptions
-        let mutable members = [||]
+
+        let sessionsOf (group: SharedGroup<int64>) =
+            group.Members |> Seq.map (fun entry -> entry.Subscriber) |> Seq.toArray
 
         let choice =
-            SharedChoice(fun group ->
-                let sessions = group.Members |> Seq.map (fun entry -> entry.Subscriber) |> Seq.toArray
-                let index = System.Array.IndexOf(sessions, session)
-
-                if index >= 0 then
-                    members <- sessions
-
-                index)
+            SharedChoice(fun group -> System.Array.IndexOf(sessionsOf group, session))
 
         let route = Route()
         Routing.plan message.Publisher choice matches route
@@ -67,6 +62,14 @@ module DeliveryExplanation =
         for entry in matches.Entries do
             if entry.Subscriber = session then
                 isBarred <- true
+
+        let members =
+            match target with
+            | ValueSome { Shared = ValueSome filter } ->
+                match Subscriptions.tryFindGroup filter subscriptions with
+                | ValueSome group -> sessionsOf group
+                | ValueNone -> [||]
+            | _ -> [||]
 
         struct (target, members, isBarred)
 
