@@ -7,21 +7,11 @@ open Mqtt5
 open Mqtt5.Tests.Clauses
 
 let private grant subject allows scope pattern : AccessGrant =
-    {
-        Subject = subject
-        Allows = allows
-        Scope = scope
-        Pattern = pattern
-    }
+    { Subject = subject; Allows = allows; Scope = scope; Pattern = pattern }
 
-let private everyone allows scope pattern =
-    grant AccessSubject.Everyone allows scope pattern
+let private everyone allows scope pattern = grant AccessSubject.Everyone allows scope pattern
 
-let private user name =
-    if name = "" then
-        ValueNone
-    else
-        ValueSome(Utf8String.Of name)
+let private user name = if name = "" then ValueNone else ValueSome(Utf8String.Of name)
 
 let private decide client name request (grants: AccessGrant list) =
     Access.decide request (Access.forClient (ClientId.Of client) (user name) grants)
@@ -68,22 +58,12 @@ let private filterText =
     }
 
 /// A grant's pattern, a filter that is asked for, and another grant that denies.
-type Question =
-    {
-        Pattern: string
-        Denied: string
-        Asked: string
-    }
+type Question = { Pattern: string; Denied: string; Asked: string }
 
 type Questions =
     static member Question() : Arbitrary<Question> =
         Gen.map3
-            (fun pattern denied asked ->
-                {
-                    Pattern = pattern
-                    Denied = denied
-                    Asked = asked
-                })
+            (fun pattern denied asked -> { Pattern = pattern; Denied = denied; Asked = asked })
             filterText
             filterText
             filterText
@@ -118,25 +98,31 @@ let private deciding =
                 Expect.equal (mayPublish "c" "" topic.Text grants) expected topic.Text
                 Expect.equal (mayReceive "c" "" topic.Text grants) expected topic.Text)
 
-        testPropertyWithConfig config "a filter that is allowed matches nothing beyond the grant" (fun question ->
-            let grants = [ everyone true AccessScope.Subscribe question.Pattern ]
-            let asked = TopicFilter.Of question.Asked
+        testPropertyWithConfig
+            config
+            "a filter that is allowed matches nothing beyond the grant"
+            (fun question ->
+                let grants = [ everyone true AccessScope.Subscribe question.Pattern ]
+                let asked = TopicFilter.Of question.Asked
 
-            if maySubscribe "c" "" question.Asked grants then
-                for topic in universe do
-                    if Topic.matches asked topic then
-                        Expect.isTrue
-                            (Topic.matches (TopicFilter.Of question.Pattern) topic)
-                            $"{question.Asked} gets {topic} although only {question.Pattern} is granted")
+                if maySubscribe "c" "" question.Asked grants then
+                    for topic in universe do
+                        if Topic.matches asked topic then
+                            Expect.isTrue
+                                (Topic.matches (TopicFilter.Of question.Pattern) topic)
+                                $"{question.Asked} gets {topic} although only {question.Pattern} is granted")
 
-        testPropertyWithConfig config "a filter is allowed by its own grant, and by a wider one" (fun question ->
-            let grants = [ everyone true AccessScope.Subscribe question.Asked ]
-            Expect.isTrue (maySubscribe "c" "" question.Asked grants) "its own"
-            Expect.isTrue (maySubscribe "c" "" ("$share/g/" + question.Asked) grants) "shared as well"
+        testPropertyWithConfig
+            config
+            "a filter is allowed by its own grant, and by a wider one"
+            (fun question ->
+                let grants = [ everyone true AccessScope.Subscribe question.Asked ]
+                Expect.isTrue (maySubscribe "c" "" question.Asked grants) "its own"
+                Expect.isTrue (maySubscribe "c" "" ("$share/g/" + question.Asked) grants) "shared as well"
 
-            if not (question.Asked.StartsWith '$') then
-                let grants = [ everyone true AccessScope.Subscribe "#" ]
-                Expect.isTrue (maySubscribe "c" "" question.Asked grants) "everything")
+                if not (question.Asked.StartsWith '$') then
+                    let grants = [ everyone true AccessScope.Subscribe "#" ]
+                    Expect.isTrue (maySubscribe "c" "" question.Asked grants) "everything")
 
         testCase "what nobody grants is denied, and publishing is not subscribing" (fun () ->
             Expect.isFalse (mayPublish "c" "" "t" []) "nothing"
@@ -175,21 +161,22 @@ let private deciding =
 
                 Expect.isFalse (maySubscribe name "" "dev/+/data" grants) name
 
-            let grants =
-                [
-                    everyone true AccessScope.All "#"
-                    everyone false AccessScope.All "dev/%c/data"
-                ]
+            let grants = [ everyone true AccessScope.All "#"; everyone false AccessScope.All "dev/%c/data" ]
 
             Expect.isFalse (mayPublish "a/b" "" "dev/other/data" grants) "a denial then means any name")
 
         testCase "messages need a check of their own only where something is denied" (fun () ->
-            let access grants =
-                Access.forClient (ClientId.Of "c") ValueNone grants
+            let access grants = Access.forClient (ClientId.Of "c") ValueNone grants
 
             Expect.isTrue (access [ everyone true AccessScope.All "#" ]).SubscriptionsSuffice "no denial"
-            Expect.isTrue (access [ everyone false AccessScope.Publish "x" ]).SubscriptionsSuffice "of publishing"
-            Expect.isFalse (access [ everyone false AccessScope.Subscribe "x" ]).SubscriptionsSuffice "a denial")
+
+            Expect.isTrue
+                (access [ everyone false AccessScope.Publish "x" ]).SubscriptionsSuffice
+                "of publishing"
+
+            Expect.isFalse
+                (access [ everyone false AccessScope.Subscribe "x" ]).SubscriptionsSuffice
+                "a denial")
     ]
 
 let private reading =
@@ -251,5 +238,4 @@ let private reading =
             Expect.equal (parsed (grants |> List.map line |> String.concat "")) grants "the same")
     ]
 
-let tests =
-    testList "Access" [ testList "deciding" deciding; testList "reading" reading ]
+let tests = testList "Access" [ testList "deciding" deciding; testList "reading" reading ]

@@ -29,6 +29,7 @@ module AllTests =
                 SubscriptionsTests.tests
                 RetainedMessagesTests.tests
                 NotationTests.tests
+                RoutingTests.tests
                 AccessTests.tests
                 BrokerTests.tests
                 ServerConnectClausesTests.tests

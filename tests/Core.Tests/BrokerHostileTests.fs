@@ -46,7 +46,10 @@ let private packet: Gen<Packet> =
             let! alias = Gen.elements [ 0us; 0us; 0us; 1us; 2us; 3us ]
             let! named = flag
             let! size = Gen.elements [ 0; 3; 40 ]
-            let! expiry = Gen.elements [ ValueNone; ValueNone; ValueSome 0u<s>; ValueSome 1u<s>; ValueSome 5u<s> ]
+
+            let! expiry =
+                Gen.elements [ ValueNone; ValueNone; ValueSome 0u<s>; ValueSome 1u<s>; ValueSome 5u<s> ]
+
             let name = TopicName.Of topic
 
             let delivery =
@@ -96,7 +99,11 @@ let private packet: Gen<Packet> =
         [
             12, publish
             6, subscribe
-            1, Gen.map2 (fun id filter -> Packet.Unsubscribe(unsubscribePacket id [ filter ])) id (Gen.elements filters)
+            1,
+            Gen.map2
+                (fun id filter -> Packet.Unsubscribe(unsubscribePacket id [ filter ]))
+                id
+                (Gen.elements filters)
             4, Gen.map Packet.Puback acknowledgement
             4, Gen.map Packet.Pubrec acknowledgement
             2, Gen.map Packet.Pubrel (Gen.map (fun id -> ack id ReasonCode.Success) id)
@@ -329,7 +336,8 @@ let private run whenFull (deeds: Deed list) =
             | DeliveryVerdict.Waits _ ->
                 Expect.isNonEmpty prediction.Tickets $"{prediction.Verdict}: it comes"
                 Expect.isFalse isDropped $"{prediction.Verdict}: it is not dropped"
-            | DeliveryVerdict.Expired -> Expect.equal (prediction.Tickets.Count > 0) isDropped "expired: dropped"
+            | DeliveryVerdict.Expired ->
+                Expect.equal (prediction.Tickets.Count > 0) isDropped "expired: dropped"
             | _ -> Expect.isTrue isDropped $"{prediction.Verdict}: dropped"
 
 let private config = { Clauses.config with arbitrary = [ typeof<Generators> ] }
@@ -371,8 +379,10 @@ let tests =
     testList
         "BrokerHostile"
         [
-            testPropertyWithConfig config "whatever clients do, all stays sound and is accounted for" (fun (one: Deeds) ->
-                run WhenFull.Refuse one.Deeds)
+            testPropertyWithConfig
+                config
+                "whatever clients do, all stays sound and is accounted for"
+                (fun (one: Deeds) -> run WhenFull.Refuse one.Deeds)
 
             testPropertyWithConfig config "also where full queues drop their oldest" (fun (one: Deeds) ->
                 run WhenFull.DropOldest one.Deeds)
@@ -380,6 +390,7 @@ let tests =
             testCase "a session that is over has no effect any more" (fun () ->
                 let world = world ()
                 let link = connectKept world "a"
+
                 let struct (state, _) =
                     ServerSession.step
                         world.Now

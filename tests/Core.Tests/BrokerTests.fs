@@ -143,9 +143,7 @@ let private compareWith (changes: Change list) =
                 { connectPacket $"c{client}" with
                     CleanStart = clean
                     Properties =
-                        { ConnectProperties.Empty with
-                            SessionExpiryInterval = ValueSome(expiry * 1u<s>)
-                        }
+                        { ConnectProperties.Empty with SessionExpiryInterval = ValueSome(expiry * 1u<s>) }
                     Will =
                         if willDelay < 0 then
                             ValueNone
@@ -153,8 +151,7 @@ let private compareWith (changes: Change list) =
                             ValueSome(delayed (uint32 willDelay) (will "w" name))
                 }
 
-            let struct (next, result) =
-                Broker.admit (seconds now) connect (ClientId.Of "spare") broker
+            let struct (next, result) = Broker.admit (seconds now) connect (ClientId.Of "spare") broker
 
             match result with
             | Error reason ->
@@ -287,39 +284,42 @@ let tests =
     testList
         "Broker"
         [
-            testPropertyWithConfig config "sessions and Wills are those of the naive registry" (fun (history: History) ->
-                compareWith history.Changes)
+            testPropertyWithConfig
+                config
+                "sessions and Wills are those of the naive registry"
+                (fun (history: History) -> compareWith history.Changes)
 
-            testCase "a session that is over when its client comes back is not continued, tick or no tick" (fun () ->
-                let now = 0L<ms>
-                let broker = Broker.create now (HashSeed.Of(1UL, 2UL)) settings
-                let connect = keeping 10u (connectPacket "a")
+            testCase
+                "a session that is over when its client comes back is not continued, tick or no tick"
+                (fun () ->
+                    let now = 0L<ms>
+                    let broker = Broker.create now (HashSeed.Of(1UL, 2UL)) settings
+                    let connect = keeping 10u (connectPacket "a")
 
-                let connect =
-                    { connect with Will = ValueSome(delayed 20u (will "w" "gone")) }
+                    let connect = { connect with Will = ValueSome(delayed 20u (will "w" "gone")) }
 
-                let admit now broker =
-                    match Broker.admit now connect (ClientId.Of "spare") broker with
-                    | struct (next, Ok admission) -> next, admission
-                    | _ -> failtest "admitted"
+                    let admit now broker =
+                        match Broker.admit now connect (ClientId.Of "spare") broker with
+                        | struct (next, Ok admission) -> next, admission
+                        | _ -> failtest "admitted"
 
-                let broker, first = admit now broker
+                    let broker, first = admit now broker
 
-                let ending =
-                    {
-                        Connection = first.Connection
-                        KeepsWill = true
-                        SessionExpiry = 10u<s>
-                        Cause = Cause.ByApplication
-                    }
+                    let ending =
+                        {
+                            Connection = first.Connection
+                            KeepsWill = true
+                            SessionExpiry = 10u<s>
+                            Cause = Cause.ByApplication
+                        }
 
-                let struct (broker, _) = Broker.detach now first.Session ending broker
-                let _, second = admit 9_999L<ms> broker
-                Expect.isTrue second.SessionPresent "just in time"
-                let _, second = admit 10_000L<ms> broker
-                Expect.isFalse second.SessionPresent "too late"
-                Expect.hasLength second.Outcome.Ended 1 "the old one ends"
-                Expect.hasLength second.Outcome.Wills 1 "and its Will is due")
+                    let struct (broker, _) = Broker.detach now first.Session ending broker
+                    let _, second = admit 9_999L<ms> broker
+                    Expect.isTrue second.SessionPresent "just in time"
+                    let _, second = admit 10_000L<ms> broker
+                    Expect.isFalse second.SessionPresent "too late"
+                    Expect.hasLength second.Outcome.Ended 1 "the old one ends"
+                    Expect.hasLength second.Outcome.Wills 1 "and its Will is due")
 
             testCase "$SYS has the values of mosquitto's names" (fun () ->
                 let world = world ()
@@ -363,7 +363,11 @@ let tests =
                             let struct (next, isIn) = TokenBucket.take now rate.Get burst.Get bucket
                             bucket <- next
                             Expect.isGreaterThanOrEqual bucket.MilliTokens 0L "never negative"
-                            Expect.isLessThanOrEqual bucket.MilliTokens (int64 burst.Get * 1_000L) "never above the burst"
+
+                            Expect.isLessThanOrEqual
+                                bucket.MilliTokens
+                                (int64 burst.Get * 1_000L)
+                                "never above the burst"
 
                             if isIn then
                                 taken <- taken + 1L
@@ -378,7 +382,10 @@ let tests =
                 let struct (bucket, isIn) = TokenBucket.take 100L<ms> 10 1 bucket
                 Expect.isTrue isIn "then"
                 let always = System.Int64.MaxValue * 1L<ms>
-                let struct (bucket, isIn) = TokenBucket.take always System.Int32.MaxValue System.Int32.MaxValue bucket
+
+                let struct (bucket, isIn) =
+                    TokenBucket.take always System.Int32.MaxValue System.Int32.MaxValue bucket
+
                 Expect.isTrue isIn "no overflow"
                 Expect.isGreaterThan bucket.MilliTokens 0L "full"
                 let struct (_, isIn) = TokenBucket.take 0L<ms> 0 1 bucket

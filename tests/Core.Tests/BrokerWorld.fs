@@ -139,8 +139,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             | Settle(ticket, _)
             | SettleWith(ticket, _) -> this.Settle ticket
             | Serve task -> tasks.Enqueue(fun () -> this.Perform(session, link, task))
-            | Notify(Notice.Undeliverable(message, _)) ->
-                happened (Undeliverable(session, message))
+            | Notify(Notice.Undeliverable(message, _)) -> happened (Undeliverable(session, message))
             | _ -> failtest "an effect that no server has"
 
     /// Steps a session and applies the effects to a link.

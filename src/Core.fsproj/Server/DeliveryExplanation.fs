@@ -47,8 +47,7 @@ module DeliveryExplanation =
         let sessionsOf (group: SharedGroup<int64>) =
             group.Members |> Seq.map (fun entry -> entry.Subscriber) |> Seq.toArray
 
-        let choice =
-            SharedChoice(fun group -> System.Array.IndexOf(sessionsOf group, session))
+        let choice = SharedChoice(fun group -> System.Array.IndexOf(sessionsOf group, session))
 
         let route = Route()
         Routing.plan message.Publisher choice matches route
