@@ -264,9 +264,13 @@ module Explain =
 
         let missing =
             match Layout.announced start with
-            | -1L -> "the end of the fixed header is missing, so the length of the packet is not known"
-            | size ->
-                let bytes = plural (size - int64 start.Length) "byte"
-                $"{bytes} of {size} missing"
+            | -1L -> "the end of the fixed header, and with it the size of the packet"
+            | size -> plural (size - int64 start.Length) "byte" + $" of {size}"
 
-        text.Append("cut off ").Append(missing).ToString()
+        text.Append("missing ").Append(missing).ToString()
+
+    /// The size in bytes of the packet whose fixed header stands at the start of these bytes, if that is there
+    /// and its Remaining Length can be read, else -1. Nothing else of it is judged: for finding the next packet
+    /// when the fault is in the first byte.
+    [<CompiledName "AnnouncedBytes">]
+    let announcedBytes (start: ReadOnlyMemory<byte>) : int64 = Layout.announced start

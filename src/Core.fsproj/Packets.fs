@@ -224,8 +224,8 @@ type Subscription =
         Options: SubscriptionOptions
     }
 
-/// The payload of SUBSCRIBE: at least one subscription [MQTT-3.8.3-2], none of them both shared and No Local
-/// [MQTT-3.8.3-4].
+/// The payload of SUBSCRIBE: at least one subscription [MQTT-3.8.3-2], each with options that exist
+/// [MQTT-3.8.3-5], none of them both shared and No Local [MQTT-3.8.3-4].
 [<Sealed; AllowNullLiteral(false)>]
 type SubscriptionList private (wire: Bytes, count: int) =
     inherit WireList<Subscription>(wire, count)
@@ -244,7 +244,23 @@ type SubscriptionList private (wire: Bytes, count: int) =
     static member Create(subscriptions: seq<Subscription>) : Result<SubscriptionList, Fault> =
         let output = List<byte>()
         let mutable count = 0
-        let mutable sharedNoLocal = false
+        let mutable problem = ValueNone
+
+        let fault field clause detail =
+            ValueSome(Fault.caller ReasonCode.ProtocolError PacketType.Subscribe field clause detail)
+
+        // An enumeration can hold any number, and the two here share a byte with the flags.
+        let problemOf (subscription: Subscription) =
+            let options = subscription.Options
+
+            if options.MaximumQoS > QoS.ExactlyOnce then
+                fault "Subscription Options" "3.8.3.1" "the Maximum QoS of a subscription is 0, 1 or 2"
+            elif options.RetainHandling > RetainHandling.DoNotSend then
+                fault "Subscription Options" "3.8.3.1" "the Retain Handling of a subscription is 0, 1 or 2"
+            elif options.NoLocal && subscription.Filter.IsShared then
+                fault "Subscription Options" "MQTT-3.8.3-4" "a shared subscription cannot have No Local"
+            else
+                ValueNone
 
         for subscription in subscriptions do
             Wire.addTwoByteInteger output subscription.Filter.Utf8.Length
@@ -252,18 +268,15 @@ type SubscriptionList private (wire: Bytes, count: int) =
             output.Add subscription.Options.Byte
             count <- count + 1
 
-            if subscription.Filter.IsShared && subscription.Options.NoLocal then
-                sharedNoLocal <- true
-
-        let fault clause detail =
-            Error(Fault.caller ReasonCode.ProtocolError PacketType.Subscribe "Topic Filter" clause detail)
+            if problem.IsNone then
+                problem <- problemOf subscription
 
         if count = 0 then
-            fault "MQTT-3.8.3-2" "SUBSCRIBE has at least one Topic Filter"
-        elif sharedNoLocal then
-            fault "MQTT-3.8.3-4" "a shared subscription cannot have No Local"
-        else
-            Ok(SubscriptionList(Bytes.OfArray(output.ToArray()), count))
+            problem <- fault "Topic Filter" "MQTT-3.8.3-2" "SUBSCRIBE has at least one Topic Filter"
+
+        match problem with
+        | ValueSome fault -> Error fault
+        | ValueNone -> Ok(SubscriptionList(Bytes.OfArray(output.ToArray()), count))
 
     /// As <c>Create</c>, but throws <see cref="T:System.ArgumentException"/> instead of returning a fault.
     static member Of(subscriptions: seq<Subscription>) : SubscriptionList =

@@ -63,8 +63,10 @@ type UserProperty =
 type UserProperties private (wire: Bytes, count: int) =
     inherit WireList<UserProperty>(wire, count)
 
+    static let empty = UserProperties(Bytes.Empty, 0)
+
     /// No User Property.
-    static member Empty = UserProperties(Bytes.Empty, 0)
+    static member Empty = empty
 
     override _.ReadAt offset =
         let struct (name, next) = Wire.string wire.Span (offset + 1)
@@ -93,8 +95,10 @@ type UserProperties private (wire: Bytes, count: int) =
 type SubscriptionIdentifiers private (wire: Bytes, count: int) =
     inherit WireList<uint32>(wire, count)
 
+    static let empty = SubscriptionIdentifiers(Bytes.Empty, 0)
+
     /// No Subscription Identifier.
-    static member Empty = SubscriptionIdentifiers(Bytes.Empty, 0)
+    static member Empty = empty
 
     override _.ReadAt offset = Wire.variableByteInteger wire.Span (offset + 1)
 
@@ -167,8 +171,7 @@ type ConnectProperties =
         Authentication: Authentication voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             SessionExpiryInterval = ValueNone
             ReceiveMaximum = ValueNone
@@ -179,6 +182,9 @@ type ConnectProperties =
             UserProperties = UserProperties.Empty
             Authentication = ValueNone
         }
+
+    /// No property.
+    static member Empty = empty
 
 /// The Will Properties of CONNECT (section 3.1.3.2).
 [<NoComparison>]
@@ -200,8 +206,7 @@ type WillProperties =
         UserProperties: UserProperties
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             WillDelayInterval = ValueNone
             PayloadFormatIndicator = ValueNone
@@ -211,6 +216,9 @@ type WillProperties =
             CorrelationData = ValueNone
             UserProperties = UserProperties.Empty
         }
+
+    /// No property.
+    static member Empty = empty
 
 /// The properties of CONNACK (section 3.2.2.3).
 [<NoComparison>]
@@ -250,8 +258,7 @@ type ConnackProperties =
         Authentication: Authentication voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             SessionExpiryInterval = ValueNone
             ReceiveMaximum = ValueNone
@@ -270,6 +277,9 @@ type ConnackProperties =
             ServerReference = ValueNone
             Authentication = ValueNone
         }
+
+    /// No property.
+    static member Empty = empty
 
 /// The properties of PUBLISH (section 3.3.2.3), without the Topic Alias, which is part of the topic.
 [<NoComparison>]
@@ -291,8 +301,7 @@ type PublishProperties =
         ContentType: Utf8String voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             PayloadFormatIndicator = ValueNone
             MessageExpiryInterval = ValueNone
@@ -302,6 +311,9 @@ type PublishProperties =
             SubscriptionIdentifiers = SubscriptionIdentifiers.Empty
             ContentType = ValueNone
         }
+
+    /// No property.
+    static member Empty = empty
 
 /// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
 [<NoComparison>]
@@ -313,8 +325,10 @@ type AcknowledgementProperties =
         UserProperties: UserProperties
     }
 
+    static let empty = { ReasonString = ValueNone; UserProperties = UserProperties.Empty }
+
     /// No property.
-    static member Empty = { ReasonString = ValueNone; UserProperties = UserProperties.Empty }
+    static member Empty = empty
 
 /// The properties of SUBSCRIBE (section 3.8.2.1).
 [<NoComparison>]
@@ -326,8 +340,10 @@ type SubscribeProperties =
         UserProperties: UserProperties
     }
 
+    static let empty = { SubscriptionIdentifier = ValueNone; UserProperties = UserProperties.Empty }
+
     /// No property.
-    static member Empty = { SubscriptionIdentifier = ValueNone; UserProperties = UserProperties.Empty }
+    static member Empty = empty
 
 /// The properties of DISCONNECT (section 3.14.2.2).
 [<NoComparison>]
@@ -343,11 +359,14 @@ type DisconnectProperties =
         ServerReference: Utf8String voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             SessionExpiryInterval = ValueNone
             ReasonString = ValueNone
             UserProperties = UserProperties.Empty
             ServerReference = ValueNone
         }
+
+
+    /// No property.
+    static member Empty = empty

@@ -95,9 +95,9 @@ let private examples =
 
         testCase "a packet without its end says how many bytes are missing" (fun () ->
             let cutOff hex = Explain.cutOff false 0L (ReadOnlyMemory(bytes hex))
-            Expect.stringContains (cutOff "3004 00 01") "cut off 2 bytes of 6 missing" "body"
-            Expect.stringContains (cutOff "3004 0001 61") "cut off 1 byte of 6 missing" "one byte"
-            Expect.stringContains (cutOff "30FF") "cut off the end of the fixed header is missing" "header"
+            Expect.stringContains (cutOff "3004 00 01") "\nmissing 2 bytes of 6" "body"
+            Expect.stringContains (cutOff "3004 0001 61") "\nmissing 1 byte of 6" "one byte"
+            Expect.stringContains (cutOff "30FF") "\nmissing the end of the fixed header" "header"
             Expect.stringContains (cutOff "3004 00 01") "^^ the bytes end here" "caret")
     ]
 
@@ -198,7 +198,7 @@ let private damaged =
         let! body = connectWithPassword
         let! at = Gen.choose (0, body.Length - 1)
         let! value = Gen.choose (0, 0xDF) |> Gen.map byte
-        let! count = Gen.choose (1, 4)
+        let! count = Gen.choose (1, 2)
 
         let! body =
             Gen.elements

@@ -476,7 +476,7 @@ type Sample =
         Packet: Packet
     }
 
-    member this.Display = string this.Packet
+    member this.Display = Notation.print this.Packet
 
     override this.ToString() = this.Display
 

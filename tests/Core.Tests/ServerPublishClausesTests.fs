@@ -545,5 +545,47 @@ let private sending =
                     | _ -> failtest "UNSUBACK is due")
     ]
 
+let private diagnostics =
+    let acknowledgements =
+        [
+            "PUBACK", [ "MQTT-3.4.2-2"; "MQTT-3.4.2-3" ], Packet.Puback
+            "PUBREC", [ "MQTT-3.5.2-2"; "MQTT-3.5.2-3" ], Packet.Pubrec
+            "PUBREL", [ "MQTT-3.6.2-2"; "MQTT-3.6.2-3" ], Packet.Pubrel
+            "PUBCOMP", [ "MQTT-3.7.2-2"; "MQTT-3.7.2-3" ], Packet.Pubcomp
+        ]
+
+    let text = ValueSome(Utf8String.Of(System.String('r', 40)))
+    let user = UserProperties.Of [ UserProperty.Of(System.String('u', 40), "") ]
+
+    let makeOf wrap (properties: AcknowledgementProperties) =
+        wrap { PacketId = PacketId.Of 7us; Outcome = Outcome.Full(ReasonCode.Success, properties) }
+
+    [
+        for name, ids, wrap in acknowledgements do
+            clause ids $"{name} leaves out what does not fit the client" (fun () ->
+                let make = makeOf wrap
+                let reason = { ReasonString = text; UserProperties = UserProperties.Empty }
+                let users = { ReasonString = ValueNone; UserProperties = user }
+                let both = { ReasonString = text; UserProperties = user }
+
+                let fitted limit properties =
+                    match Encode.fit limit (make properties) with
+                    | ValueSome packet ->
+                        Expect.isLessThanOrEqual (Encode.size packet) limit "it fits"
+                        packet
+                    | ValueNone -> failtest "the short form fits"
+
+                Expect.equal (string (fitted 200 both)) (string (make both)) "with room all stays"
+                Expect.equal (string (fitted 60 both)) (string (make reason)) "then the Reason String"
+                Expect.notEqual (string (fitted 20 reason)) (string (make reason)) "or none of them"
+                Expect.notEqual (string (fitted 20 users)) (string (make users)) "none of them")
+    ]
+
 let tests =
-    testList "ServerPublishClauses" [ testList "receiving" receiving; testList "sending" sending ]
+    testList
+        "ServerPublishClauses"
+        [
+            testList "receiving" receiving
+            testList "sending" sending
+            testList "diagnostics" diagnostics
+        ]

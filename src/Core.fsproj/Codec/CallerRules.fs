@@ -168,55 +168,6 @@ module internal CallerRules =
         packetId packet acknowledgement.PacketId
         |> andThen (fun () -> reason direction packet acknowledgement.Outcome.Reason)
 
-    // The options as they are written: enumerations can hold any number, and the numbers share one byte.
-    let private options (subscription: Subscription) =
-        let options = subscription.Options
-
-        if options.MaximumQoS > QoS.ExactlyOnce then
-            notAllowed
-                PacketType.Subscribe
-                "Subscription Options"
-                "3.8.3.1"
-                "the Maximum QoS of a subscription is 0, 1 or 2"
-        elif options.RetainHandling > RetainHandling.DoNotSend then
-            notAllowed
-                PacketType.Subscribe
-                "Subscription Options"
-                "3.8.3.1"
-                "the Retain Handling of a subscription is 0, 1 or 2"
-        elif options.NoLocal && subscription.Filter.IsShared then
-            notAllowed
-                PacketType.Subscribe
-                "Subscription Options"
-                "MQTT-3.8.3-4"
-                "a shared subscription cannot have No Local"
-        else
-            ValueNone
-
-    let private subscriptions (list: SubscriptionList) =
-        let wire = list.Wire
-        let mutable found = ValueNone
-        let mutable at = 0
-
-        while found.IsNone && at < wire.Length do
-            let struct (subscription, next) = list.ReadAt at
-
-            // [MQTT-3.8.3-5]
-            if wire.Span[next - 1] &&& 0xC0uy <> 0uy then
-                found <-
-                    fault
-                        ReasonCode.MalformedPacket
-                        PacketType.Subscribe
-                        "Subscription Options"
-                        "MQTT-3.8.3-5"
-                        "the reserved bits of the Subscription Options are 0"
-            else
-                found <- options subscription
-
-            at <- next
-
-        found
-
     let private subscribe (subscribe: Subscribe) =
         packetId PacketType.Subscribe subscribe.PacketId
         |> andThen (fun () ->
@@ -224,7 +175,6 @@ module internal CallerRules =
                 PacketType.Subscribe
                 PropertyId.SubscriptionIdentifier
                 subscribe.Properties.SubscriptionIdentifier)
-        |> andThen (fun () -> subscriptions subscribe.Subscriptions)
 
     let private subscriptionAcknowledgement direction packet (acknowledgement: SubscriptionAcknowledgement) =
         packetId packet acknowledgement.PacketId

@@ -1,7 +1,6 @@
 namespace Mqtt5
 
 open System
-open System.Buffers
 open System.Buffers.Binary
 open System.Runtime.InteropServices
 open System.Text.Unicode
@@ -46,15 +45,9 @@ module FastPath =
         utf8.IndexOfAnyExceptInRange(0x01uy, 0x7Fuy) < 0
         || (Utf8.IsValid utf8 && utf8.IndexOf 0uy < 0)
 
-    // The ASCII characters of a Topic Name: all but U+0000 and the wildcards.
-    let private asciiTopicCharacters =
-        SearchValues.Create(
-            Array.filter (fun character -> character <> '#'B && character <> '+'B) [| 0x01uy .. 0x7Fuy |]
-        )
-
     // [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-3.3.2-2] [MQTT-3.3.2-14]
     let private isTopicText (utf8: ReadOnlySpan<byte>) =
-        utf8.IndexOfAnyExcept asciiTopicCharacters < 0
+        AsciiTopic.isPlain utf8
         || (Utf8.IsValid utf8 && utf8.IndexOfAny(0uy, '#'B, '+'B) < 0)
 
     // The end of the bytes that a Two Byte Integer counts, or -1 when they do not end within the section.

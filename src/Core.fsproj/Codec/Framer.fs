@@ -34,7 +34,13 @@ module Framer =
             $"the packet of {size} bytes is larger than the limit of {maximumPacketBytes}"
 
     // The Remaining Length, in the fewest bytes that hold it [MQTT-1.5.5-1].
-    let private afterFirst direction maximumPacketBytes offset (header: ReadOnlySpan<byte>) (available: int64) =
+    let private afterFirst
+        direction
+        maximumPacketBytes
+        offset
+        (header: ReadOnlySpan<byte>)
+        (available: int64)
+        =
         let packet = FixedHeader.packetType header[0]
         let mutable length = 0
         let mutable index = 1
@@ -56,7 +62,7 @@ module Framer =
         else
             let size = index + length
 
-            match FixedHeader.directionProblem direction header[0] with
+            match FixedHeader.directionProblem direction packet with
             | null ->
                 if size > maximumPacketBytes then
                     Broken(tooLarge packet offset size maximumPacketBytes)
@@ -64,7 +70,7 @@ module Framer =
                     Incomplete
                 else
                     Frame size
-            | problem -> Broken(FixedHeader.firstByteFault offset header[0] problem)
+            | problem -> Broken(FixedHeader.firstByteFault offset problem)
 
     let private ofHeader direction maximumPacketBytes offset (header: ReadOnlySpan<byte>) (available: int64) =
         if header.IsEmpty then
@@ -72,7 +78,7 @@ module Framer =
         else
             match FixedHeader.firstByteProblem header[0] with
             | null -> afterFirst direction maximumPacketBytes offset header available
-            | problem -> Broken(FixedHeader.firstByteFault offset header[0] problem)
+            | problem -> Broken(FixedHeader.firstByteFault offset problem)
 
     // Kept apart, so that the ordinary way needs no stack memory.
     [<MethodImpl(MethodImplOptions.NoInlining)>]

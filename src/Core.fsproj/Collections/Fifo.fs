@@ -9,7 +9,7 @@ open System.Collections.Generic
 /// equal items in the same order. Safe to share between threads. Its functions are in the module of the same
 /// name.
 [<Sealed; AllowNullLiteral(false)>]
-type Fifo<'T when 'T: equality> private (front: 'T list, rear: 'T list, count: int) =
+type Fifo<[<EqualityConditionalOn>] 'T> private (front: 'T list, rear: 'T list, count: int) =
 
     // The front is only empty when the queue is, so that the first item is always at hand.
     static member internal Of(front: 'T list, rear: 'T list, count: int) =
@@ -67,7 +67,7 @@ type Fifo<'T when 'T: equality> private (front: 'T list, rear: 'T list, count: i
 module Fifo =
 
     /// The queue without items.
-    let empty<'T when 'T: equality> : Fifo<'T> = Fifo<'T>.Empty
+    let empty<'T> : Fifo<'T> = Fifo<'T>.Empty
 
     /// Adds an item at the end.
     let enqueue (item: 'T) (queue: Fifo<'T>) : Fifo<'T> =

@@ -8,12 +8,7 @@ open FParsec
 // Where a packet comes from: what its rules need beside its bytes.
 [<ReferenceEquality>]
 type internal Source =
-    {
-        Frame: ReadOnlyMemory<byte>
-        Offset: int64
-        Direction: Direction
-        Packet: PacketType
-    }
+    { Frame: ReadOnlyMemory<byte>; Offset: int64; Direction: Direction; Packet: PacketType }
 
 // What a rule may read: the bytes of the source before an end, which is that of the packet or of the property
 // section that the rule is in.
@@ -54,14 +49,10 @@ module internal Binary =
     let span (slice: Slice) (source: Source) : ReadOnlySpan<byte> =
         source.Frame.Span.Slice(slice.Start, slice.Length)
 
-    let bytes (slice: Slice) (source: Source) : Bytes =
-        Bytes(source.Frame.Slice(slice.Start, slice.Length))
+    let bytes (slice: Slice) (source: Source) : Bytes = Bytes(source.Frame.Slice(slice.Start, slice.Length))
 
     // The next byte's index in the frame.
     let position (stream: Stream) : int = int (stream.Index - stream.UserState.Source.Offset)
-
-    // The place of the next field, for a fault that is found later.
-    let here (stream: Stream) : Reply<int> = Reply(position stream)
 
     let remaining (stream: Stream) : int = stream.UserState.End - position stream
 
@@ -71,17 +62,27 @@ module internal Binary =
 
     // The fault that a failed rule replied with. FParsec's own messages can show content and are never used.
     let faultOf (source: Source) (reply: Reply<'T>) : Fault =
+        let reason = ReasonCode.ImplementationSpecificError
+
         match reply.Error with
-        | null -> Fault.ours ReasonCode.ImplementationSpecificError source.Packet "packet" "no fault was given"
+        | null -> Fault.ours reason source.Packet "packet" "the grammar stopped without a fault"
         | errors ->
             match errors.Head with
             | OtherErrorMessage(:? Fault as fault) -> fault
-            | _ ->
-                Fault.ours
-                    ReasonCode.ImplementationSpecificError
-                    source.Packet
-                    "packet"
-                    "the grammar gave a message that is no fault"
+            | _ -> Fault.ours reason source.Packet "packet" "the grammar stopped with something else"
+
+    // A rule, and what follows from its value. The next step gets the stream as well and so need not be a rule
+    // of its own: FParsec's >>= would allocate one for each packet.
+    let andThen (rule: Rule<'A>) (next: 'A -> Stream -> Reply<'B>) : Rule<'B> =
+        let next = OptimizedClosures.FSharpFunc<_, _, _>.Adapt next
+
+        fun stream ->
+            let reply = rule stream
+
+            if reply.Status = Ok then
+                next.Invoke(reply.Result, stream)
+            else
+                passOn reply
 
     let malformedAt (at: int) (field: Field) (detail: string) (stream: Stream) : Reply<'T> =
         let source = source stream
@@ -139,14 +140,14 @@ module internal Binary =
                 value <- value ||| ((last &&& 0x7F) <<< (7 * length))
                 length <- length + 1
 
-            let lastOffset () = stream.Index + int64 (length - 1)
+            let lastOffset = stream.Index + int64 (length - 1)
 
             if last >= 0x80 && length = 4 then
-                fail (FixedHeader.tooLong (source stream).Packet (lastOffset ()) field.Name)
+                fail (FixedHeader.tooLong (source stream).Packet lastOffset field.Name)
             elif last >= 0x80 then
                 cut field stream
             elif last = 0 && length > 1 then
-                fail (FixedHeader.notMinimal (source stream).Packet (lastOffset ()) field.Name)
+                fail (FixedHeader.notMinimal (source stream).Packet lastOffset field.Name)
             else
                 stream.Skip length
                 Reply value
@@ -168,33 +169,19 @@ module internal Binary =
 
     // Counted bytes that a text rule accepts.
     let text (rule: TextRule) (field: Field) : Rule<Slice> =
-        let bytes = counted field
+        andThen (counted field) (fun slice stream ->
+            let source = source stream
 
-        fun stream ->
-            let reply = bytes stream
+            match rule.Invoke(span slice source) with
+            | ValueNone -> Reply slice
+            | ValueSome problem ->
+                let offset = source.Offset + int64 (slice.Start + problem.At)
 
-            if reply.Status <> Ok then
-                reply
-            else
-                let slice = reply.Result
-                let source = source stream
+                fail (
+                    Fault.peer problem.Reason source.Packet offset field.Name problem.Clause problem.Detail
+                ))
 
-                match rule.Invoke(source.Frame.Span.Slice(slice.Start, slice.Length)) with
-                | ValueNone -> reply
-                | ValueSome problem ->
-                    let offset = source.Offset + int64 (slice.Start + problem.At)
-
-                    fail (
-                        Fault.peer
-                            problem.Reason
-                            source.Packet
-                            offset
-                            field.Name
-                            problem.Clause
-                            problem.Detail
-                    )
-
-    // All bytes up to the end of the region. The tape need not hold them.
+    // All bytes up to the end of the region, as the last thing that is read: the tape need not hold them.
     let rest: Rule<Bytes> =
         fun stream ->
             let slice = { Start = position stream; Length = remaining stream }
@@ -221,26 +208,3 @@ module internal Binary =
 
     // A UTF-8 Encoded String (section 1.5.4).
     let utf8EncodedString (field: Field) : Rule<Slice> = text utf8 field
-
-// Sequences rules. Every member is inlined, so that a rule written with it is one function: FParsec's own >>=
-// would allocate a parser for each step of each packet.
-[<Sealed>]
-type internal GrammarBuilder() =
-
-    member inline _.Bind
-        ([<InlineIfLambda>] rule: Stream -> Reply<'A>, [<InlineIfLambda>] next: 'A -> Stream -> Reply<'B>)
-        : Stream -> Reply<'B> =
-        fun stream ->
-            let reply = rule stream
-            if reply.Status = Ok then next reply.Result stream else Binary.passOn reply
-
-    member inline _.Return(value: 'T) : Stream -> Reply<'T> = fun _ -> Reply value
-
-    member inline _.ReturnFrom([<InlineIfLambda>] rule: Stream -> Reply<'T>) : Stream -> Reply<'T> = rule
-
-    member inline _.Zero() : Stream -> Reply<unit> = fun _ -> Reply(())
-
-[<AutoOpen>]
-module internal GrammarBuilderValue =
-
-    let grammar = GrammarBuilder()

@@ -18,31 +18,25 @@ module internal ConnectionPackets =
 
     let private expectedName = Bytes.OfText Spec.ProtocolName
 
-    let private checkName (name: Slice) (stream: Stream) : Reply<unit> =
-        if (span name (source stream)).SequenceEqual expectedName.Span then
-            Reply(())
-        else
-            let detail = $"the Protocol Name is not {Spec.ProtocolName}"
-            unsupported name.Start protocolNameField detail stream
-
-    let private checkVersion (version: byte) (stream: Stream) : Reply<unit> =
-        if version = Spec.ProtocolVersion then
-            Reply(())
-        else
-            let detail = $"the Protocol Version is {version}, not {Spec.ProtocolVersion}"
-            unsupported (position stream - 1) protocolVersionField detail stream
-
     // Name and version are judged before the rest, which another version lays out differently.
     let private protocol: Rule<unit> =
-        let name = counted protocolNameField
-        let version = oneByte protocolVersionField
+        let name = // [MQTT-3.1.2-1]
+            andThen (counted protocolNameField) (fun name stream ->
+                if (span name (source stream)).SequenceEqual expectedName.Span then
+                    Reply(())
+                else
+                    let detail = $"the Protocol Name is not {Spec.ProtocolName}"
+                    unsupported name.Start protocolNameField detail stream)
 
-        grammar {
-            let! name = name
-            do! checkName name // [MQTT-3.1.2-1]
-            let! version = version
-            return! checkVersion version // [MQTT-3.1.2-2]
-        }
+        let version = // [MQTT-3.1.2-2]
+            andThen (oneByte protocolVersionField) (fun version stream ->
+                if version = Spec.ProtocolVersion then
+                    Reply(())
+                else
+                    let detail = $"the Protocol Version is {version}, not {Spec.ProtocolVersion}"
+                    unsupported (position stream - 1) protocolVersionField detail stream)
+
+        name >>. version
 
     [<Literal>]
     let private UserNameFlag = 0x80uy
@@ -69,16 +63,11 @@ module internal ConnectionPackets =
 
     let private connectFlags: Rule<byte> =
         let name = "Connect Flags"
-        let flags = oneByte (field name "3.1.2.3")
 
-        fun stream ->
-            let at = position stream
-            let reply = flags stream
-            let flags = reply.Result
+        andThen (oneByte (field name "3.1.2.3")) (fun flags stream ->
+            let at = position stream - 1
 
-            if reply.Status <> Ok then
-                reply
-            elif has ReservedFlag flags then
+            if has ReservedFlag flags then
                 malformedAt at (field name "MQTT-3.1.2-3") "the reserved flag is set" stream
             elif has WillFlag flags && flags &&& WillQoS = WillQoS then
                 malformedAt at (field name "MQTT-3.1.2-12") "the Will QoS is 3" stream
@@ -87,10 +76,11 @@ module internal ConnectionPackets =
             elif not (has WillFlag flags) && has WillRetain flags then
                 protocolErrorAt at (field name "MQTT-3.1.2-13") "Will Retain without the Will Flag" stream
             else
-                reply
+                Reply flags)
 
     let private keepAlive: Rule<uint16<s>> =
-        twoByteInteger (field "Keep Alive" "3.1.2.10") |>> LanguagePrimitives.UInt16WithMeasure
+        twoByteInteger (field "Keep Alive" "3.1.2.10")
+        |>> LanguagePrimitives.UInt16WithMeasure
 
     // The first field of the payload, always there [MQTT-3.1.3-3] and a string [MQTT-3.1.3-4]; empty for
     // the server to assign one.
@@ -127,12 +117,7 @@ module internal ConnectionPackets =
         |>> fun content -> ValueSome(Secret content)
 
     [<Struct; NoComparison; NoEquality>]
-    type private Credentials =
-        {
-            Will: Will voption
-            UserName: Utf8String voption
-            Password: Secret voption
-        }
+    type private Credentials = { Will: Will voption; UserName: Utf8String voption; Password: Secret voption }
 
     // A field whose flag is not set is not there [MQTT-3.1.2-16] [MQTT-3.1.2-18]: its bytes would be left over.
     let private payloadEnd (flags: byte) : Rule<unit> =
@@ -158,131 +143,107 @@ module internal ConnectionPackets =
 
     // A CONNECT that breaks any of this is refused [MQTT-3.1.4-1].
     let connect: Rule<Packet> =
-        grammar {
-            do! protocol
-            let! flags = connectFlags
-            let! keepAlive = keepAlive
-            let! properties = PropertySections.ofConnect
-            let! clientId = clientId
-            let! rest = credentials[int flags]
+        let head =
+            pipe5
+                protocol
+                connectFlags
+                keepAlive
+                PropertySections.ofConnect
+                clientId
+                (fun () flags keepAlive properties clientId ->
+                    struct (flags, keepAlive, properties, clientId))
 
-            return
-                Packet.Connect
-                    {
-                        CleanStart = has CleanStart flags
-                        KeepAlive = keepAlive
-                        Properties = properties
-                        ClientId = clientId
-                        Will = rest.Will
-                        UserName = rest.UserName
-                        Password = rest.Password
-                    }
-        }
+        andThen head (fun (struct (flags, keepAlive, properties, clientId)) stream ->
+            let reply = credentials[int flags] stream
+            let credentials = reply.Result
+
+            if reply.Status <> Ok then
+                passOn reply
+            else
+                Reply(
+                    Packet.Connect
+                        {
+                            CleanStart = has CleanStart flags
+                            KeepAlive = keepAlive
+                            Properties = properties
+                            ClientId = clientId
+                            Will = credentials.Will
+                            UserName = credentials.UserName
+                            Password = credentials.Password
+                        }
+                ))
 
     let private acknowledgeFlags: Rule<byte> =
-        let acknowledgeFlags = field "Connect Acknowledge Flags" "MQTT-3.2.2-1"
-        let flags = oneByte acknowledgeFlags
+        let field = field "Connect Acknowledge Flags" "MQTT-3.2.2-1"
 
-        fun stream ->
-            let at = position stream
-            let reply = flags stream
-
-            if reply.Status = Ok && reply.Result > 1uy then
-                malformedAt at acknowledgeFlags "a reserved bit is set" stream
+        andThen (oneByte field) (fun flags stream ->
+            if flags > 1uy then
+                malformedAt (position stream - 1) field "a reserved bit is set" stream
             else
-                reply
-
-    // A refused connection has no session [MQTT-3.2.2-6].
-    let private sessionPresent (flags: byte) (reason: ReasonCode) (stream: Stream) : Reply<bool> =
-        if flags = 1uy && reason <> ReasonCode.Success then
-            let field = field "Connect Acknowledge Flags" "MQTT-3.2.2-6"
-            protocolErrorAt (position stream - 2) field "Session Present with a reason other than 0x00" stream
-        else
-            Reply((flags = 1uy))
+                Reply flags)
 
     let connack: Rule<Packet> =
-        let reasonCode = reasonCode PacketType.Connack // [MQTT-3.2.2-8]
+        let flagsAndReason =
+            pipe2 acknowledgeFlags (reasonCode PacketType.Connack) (fun flags reason -> // [MQTT-3.2.2-8]
+                struct (flags = 1uy, reason))
 
-        grammar {
-            let! flags = acknowledgeFlags
-            let! reason = reasonCode
-            let! sessionPresent = sessionPresent flags reason
-            let! properties = PropertySections.ofConnack
-            do! endOfPacket
+        // A refused connection has no session [MQTT-3.2.2-6].
+        let head =
+            let field = field "Connect Acknowledge Flags" "MQTT-3.2.2-6"
 
-            return
-                Packet.Connack
-                    {
-                        SessionPresent = sessionPresent
-                        Reason = reason
-                        Properties = properties
-                    }
-        }
+            andThen flagsAndReason (fun (struct (sessionPresent, reason) as head) stream ->
+                if sessionPresent && reason <> ReasonCode.Success then
+                    let at = position stream - 2
+                    protocolErrorAt at field "Session Present with a reason other than 0x00" stream
+                else
+                    Reply head)
+
+        pipe3
+            head
+            PropertySections.ofConnack
+            endOfPacket
+            (fun (struct (sessionPresent, reason)) properties () ->
+                Packet.Connack { SessionPresent = sessionPresent; Reason = reason; Properties = properties })
 
     let pingreq: Rule<Packet> = endOfPacket >>% Packet.Pingreq
 
     let pingresp: Rule<Packet> = endOfPacket >>% Packet.Pingresp
 
-    // Nothing, a reason code, or a reason code and a property section (section 3.14.2).
+    // Nothing, a reason code, or a reason code and a property section (section 3.14.2). [MQTT-3.14.2-1]
     let disconnect: Rule<Packet> =
-        let reasonCode = reasonCode PacketType.Disconnect // [MQTT-3.14.2-1]
+        outcome (reasonCode PacketType.Disconnect) PropertySections.ofDisconnect
+        |>> Packet.Disconnect
 
-        let full =
-            grammar {
-                let! reason = reasonCode
-                let! properties = PropertySections.ofDisconnect
-                do! endOfPacket
-                return Packet.Disconnect(Outcome.Full(reason, properties))
-            }
-
-        let short = reasonCode |>> fun reason -> Packet.Disconnect(Outcome.Code reason)
-        let empty = preturn (Packet.Disconnect Outcome.Omitted)
-
-        fun stream ->
-            match remaining stream with
-            | 0 -> empty stream
-            | 1 -> short stream
-            | _ -> full stream
-
-    let private authenticationMethod = field "Authentication Method" "3.15.2.2.2"
-
-    // Every AUTH names its method.
-    let private authentication (at: int) (section: PropertySection) (stream: Stream) : Reply<Authentication> =
-        let reply = PropertySections.authentication section stream
-
-        if reply.Status <> Ok then
-            passOn reply
-        else
-            match reply.Result with
-            | ValueSome authentication -> Reply authentication
-            | ValueNone ->
-                protocolErrorAt at authenticationMethod "AUTH without an Authentication Method" stream
-
-    // A reason code and a property section; without both, the method is missing as well.
+    // A reason code and a property section, which names the method; without both, it is missing as well.
     let auth: Rule<Packet> =
-        let reasonCode = reasonCode PacketType.Auth // [MQTT-3.15.2-1]
-        let section = PropertySections.section Scope.Auth
+        let field = field "Authentication Method" "3.15.2.2.2"
+        let missing = "AUTH without an Authentication Method"
+
+        let properties =
+            andThen (PropertySections.section Scope.Auth) (fun section stream ->
+                let reply = PropertySections.authentication section stream
+
+                match reply.Result with
+                | ValueSome authentication when reply.Status = Ok -> Reply(struct (section, authentication))
+                | _ when reply.Status = Ok -> protocolErrorAt (position stream) field missing stream
+                | _ -> passOn reply)
 
         let full =
-            grammar {
-                let! reason = reasonCode
-                let! at = here
-                let! section = section
-                let! authentication = authentication at section
-                do! endOfPacket
-
-                return
+            pipe3
+                (reasonCode PacketType.Auth) // [MQTT-3.15.2-1]
+                properties
+                endOfPacket
+                (fun reason (struct (section, authentication)) () ->
                     Packet.Auth
                         {
                             Reason = reason
                             Authentication = authentication
                             ReasonString = section.Text PropertyId.ReasonString
                             UserProperties = section.UserProperties
-                        }
-            }
+                        })
 
         fun stream ->
             if remaining stream = 0 then
-                protocolErrorAt 0 authenticationMethod "AUTH without an Authentication Method" stream
+                protocolErrorAt (position stream) field missing stream
             else
                 full stream

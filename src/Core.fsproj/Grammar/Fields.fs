@@ -9,97 +9,56 @@ module internal Fields =
 
     let field name clause : Field = { Name = name; Clause = clause }
 
-    let private refuse (first: byte) (problem: FirstByteProblem | null) (stream: Stream) : Reply<unit> =
-        match problem with
-        | null -> Reply(())
-        | problem -> fail (FixedHeader.firstByteFault (source stream).Offset first problem)
+    let private firstByte: Rule<byte> =
+        andThen (oneByte (field "packet type" "2.1.2")) (fun first stream ->
+            match FixedHeader.firstByteProblem first with
+            | null -> Reply first
+            | problem -> fail (FixedHeader.firstByteFault (source stream).Offset problem))
 
-    let private refuseFirst (first: byte) (stream: Stream) : Reply<unit> =
-        refuse first (FixedHeader.firstByteProblem first) stream
+    // Says exactly what follows. A packet in the wrong direction is refused before that is looked at.
+    let private remainingLength: Rule<unit> =
+        let field = field FixedHeader.RemainingLength "2.1.4"
 
-    let private refuseDirection (first: byte) (stream: Stream) : Reply<unit> =
-        refuse first (FixedHeader.directionProblem (source stream).Direction first) stream
+        andThen (variableByteInteger field) (fun length stream ->
+            let source = source stream
 
-    let private remainingLengthField = field FixedHeader.RemainingLength "2.1.4"
+            match FixedHeader.directionProblem source.Direction source.Packet with
+            | null ->
+                if length > remaining stream then
+                    malformedAt 1 field "the packet ends before its Remaining Length" stream
+                elif length < remaining stream then
+                    let at = position stream + length
+                    malformedAt at field "bytes follow after the Remaining Length" stream
+                else
+                    Reply(())
+            | problem -> fail (FixedHeader.firstByteFault source.Offset problem))
 
-    let private checkLength (length: int) (stream: Stream) : Reply<unit> =
-        if length > remaining stream then
-            malformedAt 1 remainingLengthField "the packet ends before its Remaining Length" stream
-        elif length < remaining stream then
-            malformedAt
-                (position stream + length)
-                remainingLengthField
-                "bytes follow after the Remaining Length"
-                stream
-        else
-            Reply(())
-
-    // First byte and Remaining Length, which has to say exactly what follows (section 2.1).
-    let fixedHeader: Rule<byte> =
-        let firstByte = oneByte (field "packet type" "2.1.2")
-        let remainingLength = variableByteInteger remainingLengthField
-
-        grammar {
-            let! first = firstByte
-            do! refuseFirst first
-            let! length = remainingLength
-            do! refuseDirection first
-            do! checkLength length
-            return first
-        }
+    // First byte and Remaining Length (section 2.1).
+    let fixedHeader: Rule<byte> = firstByte .>> remainingLength
 
     let private topic = TextRule(fun utf8 -> TextRules.topicNameProblem "MQTT-4.7.0-1" utf8)
 
     // A Topic Name that has to have a character, such as the Will Topic.
     let topicName (field: Field) : Rule<TopicName> =
-        let slice = text topic field
-
-        fun stream ->
-            let reply = slice stream
-
-            if reply.Status <> Ok then
-                passOn reply
-            else
-                Reply(TopicName.OfValid(span reply.Result (source stream)))
+        andThen (text topic field) (fun name stream -> Reply(TopicName.OfValid(span name (source stream))))
 
     let utf8String (field: Field) : Rule<Utf8String> =
-        let slice = utf8EncodedString field
-
-        fun stream ->
-            let reply = slice stream
-
-            if reply.Status <> Ok then
-                passOn reply
-            else
-                Reply(Utf8String.OfValid(span reply.Result (source stream)))
+        andThen (utf8EncodedString field) (fun text stream ->
+            Reply(Utf8String.OfValid(span text (source stream))))
 
     let binaryData (field: Field) : Rule<Bytes> =
-        let slice = counted field
-
-        fun stream ->
-            let reply = slice stream
-
-            if reply.Status <> Ok then
-                passOn reply
-            else
-                Reply(bytes reply.Result (source stream))
+        andThen (counted field) (fun data stream -> Reply(bytes data (source stream)))
 
     // A Packet Identifier, which is never 0. The statement depends on who chose it.
     let private identifier (clauseOf: Direction -> string) : Rule<PacketId> =
         let name = "Packet Identifier"
-        let number = twoByteInteger (field name "2.2.1")
 
-        fun stream ->
-            let at = position stream
-            let reply = number stream
-
-            if reply.Status <> Ok then
-                passOn reply
-            elif reply.Result = 0us then
+        andThen (twoByteInteger (field name "2.2.1")) (fun number stream ->
+            if number = 0us then
                 let field = field name (clauseOf (source stream).Direction)
-                protocolErrorAt at field "a Packet Identifier is not 0" stream
+                protocolErrorAt (position stream - 2) field "a Packet Identifier is not 0" stream
             else
-                Reply(PacketId.OfValid reply.Result)
+                Reply(PacketId.OfValid number))
 
     // The identifier of a PUBLISH, SUBSCRIBE or UNSUBSCRIBE: not 0 [MQTT-2.2.1-3] [MQTT-2.2.1-4].
     let newPacketId: Rule<PacketId> =
@@ -112,25 +71,35 @@ module internal Fields =
 
     // A reason code that the packet may carry in its direction.
     let reasonCode (packetType: PacketType) : Rule<ReasonCode> =
-        let reason = field "Reason Code" (Spec.reasonClause packetType)
-        let code = oneByte reason
+        let field = field "Reason Code" (Spec.reasonClause packetType)
 
-        fun stream ->
-            let at = position stream
-            let reply = code stream
+        andThen (oneByte field) (fun number stream ->
+            let code: ReasonCode = LanguagePrimitives.EnumOfValue number
 
-            if reply.Status <> Ok then
-                passOn reply
+            if Spec.reasonAllowed (source stream).Direction packetType code then
+                Reply code
             else
-                let code: ReasonCode = LanguagePrimitives.EnumOfValue reply.Result
+                let detail =
+                    "the reason code 0x"
+                    + number.ToString "X2"
+                    + " is not one of this packet in this direction"
 
-                if Spec.reasonAllowed (source stream).Direction packetType code then
-                    Reply code
-                else
-                    protocolErrorAt
-                        at
-                        reason
-                        $"the reason code 0x%02X{reply.Result} is not one of this packet in this direction"
-                        stream
+                protocolErrorAt (position stream - 1) field detail stream)
 
     let endOfPacket: Rule<unit> = nothingLeft (field "end of packet" "2.1.4")
+
+    // How an acknowledgement and DISCONNECT end: with nothing, with a reason code, or with a reason code and a
+    // property section (sections 3.4.2.1 and 3.14.2.1).
+    let outcome (reasonCode: Rule<ReasonCode>) (properties: Rule<'Properties>) : Rule<Outcome<'Properties>> =
+        let full =
+            pipe3 reasonCode properties endOfPacket (fun reason properties () ->
+                Outcome.Full(reason, properties))
+
+        let short = reasonCode |>> Outcome.Code
+        let omitted = preturn Outcome.Omitted
+
+        fun stream ->
+            match remaining stream with
+            | 0 -> omitted stream
+            | 1 -> short stream
+            | _ -> full stream

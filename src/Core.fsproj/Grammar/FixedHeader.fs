@@ -3,7 +3,8 @@ namespace Mqtt5
 open System
 
 // What is wrong with a first byte; null in the table where nothing is.
-type internal FirstByteProblem = { Reason: ReasonCode; Field: string; Clause: string; Detail: string }
+type internal FirstByteProblem =
+    { Packet: PacketType; Reason: ReasonCode; Field: string; Clause: string; Detail: string }
 
 // The rules of the fixed header (section 2.1). The framer applies them before a packet has arrived and the
 // grammar applies them to the whole packet, so both find the same fault.
@@ -12,15 +13,15 @@ module internal FixedHeader =
 
     let packetType (firstByte: byte) : PacketType = LanguagePrimitives.EnumOfValue(firstByte >>> 4)
 
-    let private found reason field clause detail : FirstByteProblem | null =
-        { Reason = reason; Field = field; Clause = clause; Detail = detail }
+    let private found packetType reason field clause detail : FirstByteProblem | null =
+        { Packet = packetType; Reason = reason; Field = field; Clause = clause; Detail = detail }
 
     let private bits (flags: int) = Convert.ToString(flags, 2).PadLeft(4, '0')
 
     let private problem (firstByte: byte) : FirstByteProblem | null =
         let rule = Spec.packet (packetType firstByte)
         let flags = int firstByte &&& 0x0F
-        let malformed field clause detail = found ReasonCode.MalformedPacket field clause detail
+        let malformed field clause detail = found rule.Type ReasonCode.MalformedPacket field clause detail
 
         if rule.Type = PacketType.Reserved then
             malformed "packet type" "2.1.2" "the packet type 0 is reserved"
@@ -33,10 +34,8 @@ module internal FixedHeader =
         else
             null
 
-    let private wrongWay (direction: Direction) (firstByte: byte) : FirstByteProblem | null =
-        let rule = Spec.packet (packetType firstByte)
-
-        if Spec.mayTravel direction rule.Type then
+    let private wrongWay (direction: Direction) (packetType: PacketType) : FirstByteProblem | null =
+        if Spec.mayTravel direction packetType then
             null
         else
             let sender =
@@ -44,31 +43,30 @@ module internal FixedHeader =
                 | ClientToServer -> "client"
                 | ServerToClient -> "server"
 
-            found ReasonCode.ProtocolError "packet type" "2.1.2" $"a {sender} does not send {rule.Name}"
+            let name = (Spec.packet packetType).Name
+            found packetType ReasonCode.ProtocolError "packet type" "2.1.2" $"a {sender} does not send {name}"
 
     let private problems = Array.init 256 (fun first -> problem (byte first))
-    let private wrongFromClient = Array.init 256 (fun first -> wrongWay ClientToServer (byte first))
-    let private wrongFromServer = Array.init 256 (fun first -> wrongWay ServerToClient (byte first))
+
+    let private wrongFromClient =
+        Array.init 16 (fun number -> wrongWay ClientToServer (LanguagePrimitives.EnumOfValue(byte number)))
+
+    let private wrongFromServer =
+        Array.init 16 (fun number -> wrongWay ServerToClient (LanguagePrimitives.EnumOfValue(byte number)))
 
     // What keeps a byte from being the first of any packet; null where nothing does.
     let firstByteProblem (firstByte: byte) : FirstByteProblem | null = problems[int firstByte]
 
-    // What keeps a packet with this first byte from travelling in a direction; null where nothing does. It is
-    // a Protocol Error, so it is looked at when the fixed header is complete and well formed.
-    let directionProblem (direction: Direction) (firstByte: byte) : FirstByteProblem | null =
+    // What keeps a packet from travelling in a direction; null where nothing does. It is a Protocol Error, so
+    // it is looked at when the fixed header is complete and well formed.
+    let directionProblem (direction: Direction) (packetType: PacketType) : FirstByteProblem | null =
         match direction with
-        | ClientToServer -> wrongFromClient[int firstByte]
-        | ServerToClient -> wrongFromServer[int firstByte]
+        | ClientToServer -> wrongFromClient[int packetType]
+        | ServerToClient -> wrongFromServer[int packetType]
 
     // The fault for a problem of the first byte, which is at this offset of the stream.
-    let firstByteFault (offset: int64) (firstByte: byte) (problem: FirstByteProblem) : Fault =
-        Fault.peer
-            problem.Reason
-            (packetType firstByte)
-            offset
-            problem.Field
-            problem.Clause
-            problem.Detail
+    let firstByteFault (offset: int64) (problem: FirstByteProblem) : Fault =
+        Fault.peer problem.Reason problem.Packet offset problem.Field problem.Clause problem.Detail
 
     // The fault of a Variable Byte Integer that goes on after its fourth byte, which is at this offset.
     let tooLong packet offset field : Fault =

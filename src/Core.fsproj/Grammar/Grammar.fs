@@ -31,10 +31,7 @@ module Grammar =
             | _ -> ConnectionPackets.auth)
 
     let private packet: Rule<Packet> =
-        grammar {
-            let! first = Fields.fixedHeader
-            return! bodies[int first]
-        }
+        Binary.andThen Fields.fixedHeader (fun first stream -> bodies[int first] stream)
 
     let private run (source: Source) (tapeBytes: int) (rule: Rule<'T>) : Result<'T, Fault> =
         use stream = Binary.openTape source tapeBytes
@@ -82,25 +79,13 @@ module Grammar =
                         $"{tapeBytes} bytes before the payload are more than the limit of {tapeLimitBytes}"
                 )
             else
-                let source =
-                    {
-                        Frame = frame
-                        Offset = offset
-                        Direction = direction
-                        Packet = packetType
-                    }
+                let source = { Frame = frame; Offset = offset; Direction = direction; Packet = packetType }
 
                 run source tapeBytes packet
 
     // A Variable Byte Integer that stands alone, for the vectors that test it.
     let internal variableByteInteger (bytes: ReadOnlyMemory<byte>) : Result<int, Fault> =
-        let source =
-            {
-                Frame = bytes
-                Offset = 0L
-                Direction = ClientToServer
-                Packet = PacketType.Reserved
-            }
+        let source = { Frame = bytes; Offset = 0L; Direction = ClientToServer; Packet = PacketType.Reserved }
 
         let field = Fields.field "Variable Byte Integer" "1.5.5"
         let number = Binary.variableByteInteger field .>> Binary.nothingLeft field

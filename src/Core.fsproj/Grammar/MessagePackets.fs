@@ -11,7 +11,7 @@ module internal MessagePackets =
 
     let private topicField = field "Topic Name" "MQTT-3.3.2-1"
 
-    // A Topic Name, or nothing where a Topic Alias stands for it [MQTT-3.3.2-1] [MQTT-3.3.2-2].
+    // A Topic Name [MQTT-3.3.2-2] [MQTT-4.7.3-2], or nothing where a Topic Alias stands for it [MQTT-3.3.2-1].
     let private topicOrNothing: Rule<Slice> =
         let rule =
             TextRule(fun utf8 ->
@@ -22,16 +22,14 @@ module internal MessagePackets =
 
         text rule topicField
 
-    let private delivery (flags: byte) : Rule<Delivery> =
-        let dup = flags &&& 0x08uy <> 0uy
+    // By the flags of the first byte. QoS 3 does not come here [MQTT-3.3.1-4], DUP not at QoS 0 [MQTT-3.3.1-2].
+    let private delivery (first: byte) : Rule<Delivery> =
+        let dup = first &&& 0x08uy <> 0uy
 
-        match flags &&& 0x06uy with
+        match first &&& 0x06uy with
         | 0x00uy -> preturn Delivery.AtMostOnce // [MQTT-2.2.1-2]
         | 0x02uy -> newPacketId |>> fun id -> Delivery.AtLeastOnce(id, dup)
         | _ -> newPacketId |>> fun id -> Delivery.ExactlyOnce(id, dup)
-
-    // By the flags of the first byte. QoS 3 does not come here [MQTT-3.3.1-4].
-    let private deliveries: Rule<Delivery>[] = Array.init 16 (fun flags -> delivery (byte flags))
 
     let private topicReference
         (topic: Slice)
@@ -54,26 +52,31 @@ module internal MessagePackets =
                 protocolErrorAt at topicField "neither a Topic Name nor a Topic Alias" stream
 
     let publish (first: byte) : Rule<Packet> =
-        let delivery = deliveries[int first &&& 0x0F]
-        let section = PropertySections.section Scope.Publish
+        let lengths =
+            pipe3
+                topicOrNothing
+                (delivery first)
+                (PropertySections.section Scope.Publish)
+                (fun topic delivery section -> struct (topic, delivery, section))
 
-        grammar {
-            let! topic = topicOrNothing
-            let! delivery = delivery
-            let! section = section
-            let! reference = topicReference topic section
-            let! payload = rest
+        let head =
+            andThen lengths (fun (struct (topic, delivery, section)) stream ->
+                let reply = topicReference topic section stream
 
-            return
-                Packet.Publish
-                    {
-                        Delivery = delivery
-                        Retain = first &&& 0x01uy <> 0uy
-                        Topic = reference
-                        Properties = PropertySections.ofPublish section
-                        Payload = payload
-                    }
-        }
+                if reply.Status <> Ok then
+                    passOn reply
+                else
+                    Reply(struct (reply.Result, delivery, section)))
+
+        pipe2 head rest (fun (struct (topic, delivery, section)) payload ->
+            Packet.Publish
+                {
+                    Delivery = delivery
+                    Retain = first &&& 0x01uy <> 0uy
+                    Topic = topic
+                    Properties = PropertySections.ofPublish section
+                    Payload = payload
+                })
 
     // The index after the Variable Byte Integer at this index, which may be cut or too long.
     let private afterVariable (frame: ReadOnlySpan<byte>) (start: int) =
@@ -108,31 +111,11 @@ module internal MessagePackets =
 
                 if length > frame.Length - start then start else start + length
 
-    // The Packet Identifier, then nothing, a reason code, or a reason code and a property section.
     let private acknowledgement (packetType: PacketType) (packet: Acknowledgement -> Packet) : Rule<Packet> =
-        let packetId = acknowledgedPacketId "MQTT-2.2.1-5"
-        let reasonCode = reasonCode packetType
-        let properties = PropertySections.ofAcknowledgement packetType
+        let outcome = outcome (reasonCode packetType) (PropertySections.ofAcknowledgement packetType)
 
-        let full: Rule<Outcome<AcknowledgementProperties>> =
-            grammar {
-                let! reason = reasonCode
-                let! properties = properties
-                do! endOfPacket
-                return Outcome.Full(reason, properties)
-            }
-
-        let short: Rule<Outcome<AcknowledgementProperties>> = reasonCode |>> Outcome.Code
-        let omitted: Rule<Outcome<AcknowledgementProperties>> = preturn Outcome.Omitted
-
-        let outcome: Rule<Outcome<AcknowledgementProperties>> =
-            fun stream ->
-                match remaining stream with
-                | 0 -> omitted stream
-                | 1 -> short stream
-                | _ -> full stream
-
-        pipe2 packetId outcome (fun id outcome -> packet { PacketId = id; Outcome = outcome })
+        pipe2 (acknowledgedPacketId "MQTT-2.2.1-5") outcome (fun id outcome ->
+            packet { PacketId = id; Outcome = outcome })
 
     let puback: Rule<Packet> = acknowledgement PacketType.Puback Packet.Puback // [MQTT-3.4.2-1]
 

@@ -65,7 +65,9 @@ type internal PropertySection
 
     member this.Seconds(id: PropertyId) : uint32<s> voption =
         if this.Has id then
-            ValueSome(LanguagePrimitives.UInt32WithMeasure(BinaryPrimitives.ReadUInt32BigEndian(this.From id)))
+            ValueSome(
+                LanguagePrimitives.UInt32WithMeasure(BinaryPrimitives.ReadUInt32BigEndian(this.From id))
+            )
         else
             ValueNone
 
@@ -174,8 +176,7 @@ module internal PropertySections =
             else
                 Reply(())
 
-    let private topicName =
-        TextRule(fun utf8 -> TextRules.topicNameProblem "MQTT-3.3.2-14" utf8)
+    let private topicName = TextRule(fun utf8 -> TextRules.topicNameProblem "MQTT-3.3.2-14" utf8)
 
     // Checks a value and moves past it. [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-1.5.7-1] [MQTT-3.3.2-13]
     // [MQTT-3.3.2-14] [MQTT-3.3.2-19] [MQTT-3.3.2-8]
@@ -326,24 +327,23 @@ module internal PropertySections =
         section (Spec.scopeOf packetType) |>> acknowledgement
 
     let ofConnect: Rule<ConnectProperties> =
-        let section = section Scope.Connect
+        andThen (section Scope.Connect) (fun section stream ->
+            let authentication = authentication section stream
 
-        grammar {
-            let! section = section
-            let! authentication = authentication section
-
-            return
-                {
-                    SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
-                    ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
-                    MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
-                    TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
-                    RequestResponseInformation = section.Switch PropertyId.RequestResponseInformation
-                    RequestProblemInformation = section.Switch PropertyId.RequestProblemInformation
-                    UserProperties = section.UserProperties
-                    Authentication = authentication
-                }
-        }
+            if authentication.Status <> Ok then
+                passOn authentication
+            else
+                Reply
+                    {
+                        SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
+                        ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
+                        MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
+                        TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
+                        RequestResponseInformation = section.Switch PropertyId.RequestResponseInformation
+                        RequestProblemInformation = section.Switch PropertyId.RequestProblemInformation
+                        UserProperties = section.UserProperties
+                        Authentication = authentication.Result
+                    })
 
     let private will (section: PropertySection) : WillProperties =
         {
@@ -359,34 +359,37 @@ module internal PropertySections =
     let ofWill: Rule<WillProperties> = section Scope.Will |>> will
 
     let ofConnack: Rule<ConnackProperties> =
-        let section = section Scope.Connack
+        andThen (section Scope.Connack) (fun section stream ->
+            let authentication = authentication section stream
 
-        grammar {
-            let! section = section
-            let! authentication = authentication section
-
-            return
-                {
-                    SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
-                    ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
-                    MaximumQoS = section.Byte PropertyId.MaximumQoS |> ValueOption.map LanguagePrimitives.EnumOfValue
-                    RetainAvailable = section.Switch PropertyId.RetainAvailable
-                    MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
-                    AssignedClientIdentifier = section.Text PropertyId.AssignedClientIdentifier
-                    TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
-                    ReasonString = section.Text PropertyId.ReasonString
-                    UserProperties = section.UserProperties
-                    WildcardSubscriptionAvailable = section.Switch PropertyId.WildcardSubscriptionAvailable
-                    SubscriptionIdentifierAvailable = section.Switch PropertyId.SubscriptionIdentifierAvailable
-                    SharedSubscriptionAvailable = section.Switch PropertyId.SharedSubscriptionAvailable
-                    ServerKeepAlive =
-                        section.TwoByteInteger PropertyId.ServerKeepAlive
-                        |> ValueOption.map LanguagePrimitives.UInt16WithMeasure
-                    ResponseInformation = section.Text PropertyId.ResponseInformation
-                    ServerReference = section.Text PropertyId.ServerReference
-                    Authentication = authentication
-                }
-        }
+            if authentication.Status <> Ok then
+                passOn authentication
+            else
+                Reply
+                    {
+                        SessionExpiryInterval = section.Seconds PropertyId.SessionExpiryInterval
+                        ReceiveMaximum = section.TwoByteInteger PropertyId.ReceiveMaximum
+                        MaximumQoS =
+                            section.Byte PropertyId.MaximumQoS
+                            |> ValueOption.map LanguagePrimitives.EnumOfValue
+                        RetainAvailable = section.Switch PropertyId.RetainAvailable
+                        MaximumPacketSize = section.FourByteInteger PropertyId.MaximumPacketSize
+                        AssignedClientIdentifier = section.Text PropertyId.AssignedClientIdentifier
+                        TopicAliasMaximum = section.TwoByteInteger PropertyId.TopicAliasMaximum
+                        ReasonString = section.Text PropertyId.ReasonString
+                        UserProperties = section.UserProperties
+                        WildcardSubscriptionAvailable =
+                            section.Switch PropertyId.WildcardSubscriptionAvailable
+                        SubscriptionIdentifierAvailable =
+                            section.Switch PropertyId.SubscriptionIdentifierAvailable
+                        SharedSubscriptionAvailable = section.Switch PropertyId.SharedSubscriptionAvailable
+                        ServerKeepAlive =
+                            section.TwoByteInteger PropertyId.ServerKeepAlive
+                            |> ValueOption.map LanguagePrimitives.UInt16WithMeasure
+                        ResponseInformation = section.Text PropertyId.ResponseInformation
+                        ServerReference = section.Text PropertyId.ServerReference
+                        Authentication = authentication.Result
+                    })
 
     // The properties of PUBLISH without the Topic Alias, which is part of the topic.
     let ofPublish (section: PropertySection) : PublishProperties =

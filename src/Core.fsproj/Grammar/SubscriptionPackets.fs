@@ -35,10 +35,11 @@ module internal SubscriptionPackets =
                 let slice = { Start = start; Length = position stream - start }
                 Reply(list (bytes slice (source stream)) count.Result)
 
-    // [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
-    let private topicFilter: Rule<Slice> =
+    // [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.8.2-1]
+    // [MQTT-4.8.2-2]
+    let private topicFilter (clause: string) : Rule<Slice> =
         let rule = TextRule(fun utf8 -> TextRules.topicFilterProblem utf8)
-        text rule (field "Topic Filter" "3.8.3")
+        text rule (field "Topic Filter" clause)
 
     let private optionsField = field "Subscription Options" "3.8.3.1"
 
@@ -61,13 +62,11 @@ module internal SubscriptionPackets =
             Reply(())
 
     let private subscription: Rule<unit> =
-        let options = oneByte optionsField
+        let filterAndOptions =
+            pipe2 (topicFilter "3.8.3") (oneByte optionsField) (fun filter options ->
+                struct (filter, options))
 
-        grammar {
-            let! filter = topicFilter
-            let! options = options
-            return! checkOptions filter options
-        }
+        andThen filterAndOptions (fun (struct (filter, options)) stream -> checkOptions filter options stream)
 
     let private subscriptions: Rule<SubscriptionList> =
         let items =
@@ -77,17 +76,12 @@ module internal SubscriptionPackets =
 
     let subscribe: Rule<Packet> =
         pipe3 newPacketId PropertySections.ofSubscribe subscriptions (fun id properties subscriptions ->
-            Packet.Subscribe
-                {
-                    PacketId = id
-                    Properties = properties
-                    Subscriptions = subscriptions
-                })
+            Packet.Subscribe { PacketId = id; Properties = properties; Subscriptions = subscriptions })
 
     let private filters: Rule<TopicFilterList> =
         let items =
             items
-                (topicFilter |>> ignore)
+                (topicFilter "3.10.3" |>> ignore)
                 (field "Topic Filter" "MQTT-3.10.3-2")
                 "UNSUBSCRIBE without a Topic Filter"
 
@@ -97,7 +91,11 @@ module internal SubscriptionPackets =
         pipe3 newPacketId PropertySections.ofUnsubscribe filters (fun id properties filters ->
             Packet.Unsubscribe { PacketId = id; UserProperties = properties; Filters = filters })
 
-    let private acknowledgement packetType clause (packet: SubscriptionAcknowledgement -> Packet) : Rule<Packet> =
+    let private acknowledgement
+        packetType
+        clause
+        (packet: SubscriptionAcknowledgement -> Packet)
+        : Rule<Packet> =
         let name = (Spec.packet packetType).Name
         let code = reasonCode packetType |>> ignore
         let codes = items code (field "Reason Code" clause) $"{name} without a reason code"
@@ -107,14 +105,8 @@ module internal SubscriptionPackets =
             (PropertySections.ofAcknowledgement packetType)
             (payload codes (fun wire _ -> ReasonCodeList.OfValid wire))
             (fun id properties reasons ->
-                packet
-                    {
-                        PacketId = id
-                        Properties = properties
-                        Reasons = reasons
-                    })
+                packet { PacketId = id; Properties = properties; Reasons = reasons })
 
     let suback: Rule<Packet> = acknowledgement PacketType.Suback "3.9.3" Packet.Suback // [MQTT-3.9.3-2]
 
-    let unsuback: Rule<Packet> =
-        acknowledgement PacketType.Unsuback "3.11.3" Packet.Unsuback // [MQTT-3.11.3-2]
+    let unsuback: Rule<Packet> = acknowledgement PacketType.Unsuback "3.11.3" Packet.Unsuback // [MQTT-3.11.3-2]

@@ -99,8 +99,8 @@ module DeliveryExplanation =
 
             let sendsNow =
                 not connection.IsCongested
-                && outbound.Waiting.IsEmpty
-                && (message.QoS = QoS.AtMostOnce || (outbound.Quota > 0 && outbound.Resend.IsEmpty))
+                && (message.QoS = QoS.AtMostOnce
+                    || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
 
             if sendsNow then
                 DeliveryVerdict.Sent message.QoS

@@ -32,7 +32,7 @@ type SharedMember =
     }
 
 /// Chooses the member of a shared subscription that gets a message: its index, or -1 when none may have it.
-type SharedChoice = delegate of Group: SharedGroup<int64> -> int
+type SharedChoice = Func<SharedGroup<int64>, int>
 
 /// Where a message goes. It belongs to the caller, who uses it again and again, from one thread at a time: once it is
 /// large enough, planning a route allocates nothing but Subscription Identifiers.

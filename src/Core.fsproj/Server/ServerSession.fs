@@ -93,16 +93,16 @@ module ServerSession =
             | ValueNone ->
                 let outbound = state.Outbound
 
+                // QoS 0 needs neither quota nor a Packet Identifier.
                 let sendsNow =
                     not connection.IsCongested
-                    && outbound.Waiting.IsEmpty
-                    && (message.QoS = QoS.AtMostOnce || (outbound.Quota > 0 && outbound.Resend.IsEmpty))
+                    && (message.QoS = QoS.AtMostOnce
+                        || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
 
                 if sendsNow then
                     let struct (outbound, effects) = Outbound.publish now message outbound
                     struct ({ state with Outbound = outbound }, effects, true)
                 else
-                    // QoS 0 does not overtake what waits, but needs neither quota nor acknowledgement.
                     wait message spare state
 
     // Messages are remembered as those of a shared subscription until they are settled.
@@ -456,7 +456,7 @@ module ServerSession =
             state.Outbound.InFlight
             |> PacketIdMap.iterate (fun _ exchange ->
                 match exchange with
-                | Exchange.Message(message, Stage.AwaitPuback, order, _) ->
+                | Exchange.Message(Message = message; Stage = Stage.AwaitPuback; Order = order) ->
                     begun.Add(struct (order, message))
                 | _ -> ())
 

@@ -42,7 +42,13 @@ module internal ClientLifecycle =
         match state.Phase with
         | ClientPhase.Idle
         | ClientPhase.Ended ->
-            let progress = { state.Progress with StartTicket = ticket; Attempts = 0; WasConnected = false }
+            let progress =
+                { state.Progress with
+                    StartTicket = ticket
+                    Attempts = 0
+                    WasConnected = false
+                    Reference = ValueNone
+                }
 
             open' now { state with Progress = progress } Effects.none
         | _ ->
@@ -55,75 +61,6 @@ module internal ClientLifecycle =
                     "the client is connected or connecting"
 
             struct (state, Effects.one (SettleWith(ticket, Settlement.Rejected fault)))
-
-    /// The transport is open: CONNECT is the first packet on it [MQTT-3.1.0-1].
-    let opened (credentials: Credentials) (state: ClientState) =
-        match state.Phase with
-        | ClientPhase.Opening until ->
-            let settings = state.Settings
-            // Later connections continue the session; only the first may throw one away [MQTT-3.1.2-4].
-            let cleanStart = settings.CleanStart && not state.Progress.WasConnected
-
-            let connect =
-                {
-                    CleanStart = cleanStart
-                    KeepAlive = settings.KeepAlive
-                    Properties = { settings.Properties with Authentication = credentials.Authentication }
-                    ClientId = state.Progress.ClientId
-                    Will = settings.Will
-                    UserName = credentials.UserName
-                    Password = credentials.Password
-                }
-
-            let connection =
-                { ClientState.newConnection settings cleanStart with
-                    Method =
-                        credentials.Authentication
-                        |> ValueOption.map (fun authentication -> authentication.Method)
-                }
-
-            struct ({ state with Phase = ClientPhase.Connecting until; Connection = connection },
-                    Effects.one (Send(Packet.Connect connect)))
-        | _ -> struct (state, Effects.one CloseTransport)
-
-    // Refusals that the same CONNECT would get again. A user name or a password may be another one next time.
-    let private isFinal reason =
-        match reason with
-        | ReasonCode.MalformedPacket
-        | ReasonCode.ProtocolError
-        | ReasonCode.UnsupportedProtocolVersion
-        | ReasonCode.ClientIdentifierNotValid
-        | ReasonCode.Banned
-        | ReasonCode.BadAuthenticationMethod
-        | ReasonCode.TopicNameInvalid
-        | ReasonCode.PacketTooLarge
-        | ReasonCode.PayloadFormatInvalid
-        | ReasonCode.RetainNotSupported
-        | ReasonCode.QoSNotSupported -> true
-        | _ -> false
-
-    let private worthRetry cause =
-        match cause with
-        | Cause.ByApplication -> false
-        // Two clients with one Client Identifier would take the session from each other for ever.
-        | Cause.ByPeer outcome -> outcome.Reason <> ReasonCode.SessionTakenOver
-        | Cause.Refused connack -> not (isFinal connack.Reason)
-        | Cause.Broken _
-        | Cause.TransportFailed _
-        | Cause.ConnectTimeout
-        | Cause.PingTimeout
-        | Cause.AuthenticationFailed _ -> true
-
-    // The Server Reference of a redirection (section 4.11).
-    let private redirection cause =
-        match cause with
-        | Cause.ByPeer(Outcome.Full((ReasonCode.UseAnotherServer | ReasonCode.ServerMoved), properties)) ->
-            properties.ServerReference
-        | Cause.Refused {
-                            Reason = ReasonCode.UseAnotherServer | ReasonCode.ServerMoved
-                            Properties = properties
-                        } -> properties.ServerReference
-        | _ -> ValueNone
 
     /// Nothing more happens until the application starts the client again. All that waits is settled; what was
     /// sent stays part of the session.
@@ -150,25 +87,105 @@ module internal ClientLifecycle =
         struct ({ state with
                     Phase = ClientPhase.Ended
                     Outbound = outbound
-                    Connection = { state.Connection with Reauthentication = 0L }
+                    Connection =
+                        { state.Connection with
+                            Reauthentication = 0L
+                            AnswerDue = false
+                            PingDeadline = ValueNone
+                        }
                     Progress = { state.Progress with StartTicket = 0L }
                 },
                 effects.Add(Notify(Notice.Closed cause)))
 
-    // Waits for the next attempt, or goes on at once where a server named another one.
-    let private retry now (backoff: Backoff) cause (state: ClientState) (effects: Effects) =
-        let progress = state.Progress
+    /// The transport is open: CONNECT is the first packet on it [MQTT-3.1.0-1].
+    let opened (credentials: Credentials) (state: ClientState) =
+        match state.Phase with
+        | ClientPhase.Opening until ->
+            let settings = state.Settings
+            // Later connections continue the session; only the first may throw one away [MQTT-3.1.2-4].
+            let cleanStart = settings.CleanStart && not state.Progress.WasConnected
 
-        let reference =
-            if state.Settings.FollowServerReference then
-                redirection cause
+            let connect =
+                Packet.Connect
+                    {
+                        CleanStart = cleanStart
+                        KeepAlive = settings.KeepAlive
+                        Properties = { settings.Properties with Authentication = credentials.Authentication }
+                        ClientId = state.Progress.ClientId
+                        Will = settings.Will
+                        UserName = credentials.UserName
+                        Password = credentials.Password
+                    }
+
+            let connection =
+                { ClientState.newConnection settings cleanStart with
+                    Method =
+                        credentials.Authentication
+                        |> ValueOption.map (fun authentication -> authentication.Method)
+                }
+
+            match Encode.check ClientToServer connect with
+            | ValueNone ->
+                struct ({ state with Phase = ClientPhase.Connecting until; Connection = connection },
+                        Effects.one (Send connect))
+            // The same settings would fail again.
+            | ValueSome fault -> finish (Cause.Broken fault) state (Effects.one CloseTransport)
+        | _ -> struct (state, Effects.one CloseTransport)
+
+    // Refusals that the same CONNECT would get again. A user name or a password may be another one next time.
+    let private isFinal reason =
+        match reason with
+        | ReasonCode.MalformedPacket
+        | ReasonCode.ProtocolError
+        | ReasonCode.UnsupportedProtocolVersion
+        | ReasonCode.ClientIdentifierNotValid
+        | ReasonCode.Banned
+        | ReasonCode.BadAuthenticationMethod
+        | ReasonCode.TopicNameInvalid
+        | ReasonCode.PacketTooLarge
+        | ReasonCode.PayloadFormatInvalid
+        | ReasonCode.RetainNotSupported
+        | ReasonCode.QoSNotSupported -> true
+        | _ -> false
+
+    let private worthRetry cause =
+        match cause with
+        | Cause.ByApplication -> false
+        // Two clients with one Client Identifier would take the session from each other for ever.
+        | Cause.ByPeer outcome -> outcome.Reason <> ReasonCode.SessionTakenOver
+        | Cause.Refused connack -> not (isFinal connack.Reason)
+        // What the application asks for breaks a rule and will do so again.
+        | Cause.Broken fault -> not fault.Blame.IsCaller
+        | Cause.TransportFailed _
+        | Cause.ConnectTimeout
+        | Cause.PingTimeout
+        | Cause.AuthenticationFailed _ -> true
+
+    // The Server Reference of a redirection (section 4.11).
+    let private redirection cause =
+        match cause with
+        | Cause.ByPeer(Outcome.Full((ReasonCode.UseAnotherServer | ReasonCode.ServerMoved), properties)) ->
+            properties.ServerReference
+        | Cause.Refused {
+                            Reason = ReasonCode.UseAnotherServer | ReasonCode.ServerMoved
+                            Properties = properties
+                        } -> properties.ServerReference
+        | _ -> ValueNone
+
+    // The delay before the next attempt. Attempts count from the last connection or, before there was one, from the
+    // first attempt, which had no delay.
+    let private nextDelay backoff (progress: ClientProgress) =
+        let nth =
+            if progress.WasConnected then
+                progress.Attempts + 1
             else
-                ValueNone
+                progress.Attempts
 
-        let struct (wait, seed) = delay backoff (max 1 progress.Attempts) progress.Seed
+        delay backoff (max 1 nth) progress.Seed
 
-        // A reference that leads to another one waits, so that a circle of servers does not spin.
-        let wait = if reference.IsSome && progress.Reference.IsNone then 0L<ms> else wait
+    // Waits for the next attempt.
+    let private retry now cause (reference: Utf8String voption) wait seed (state: ClientState) effects =
+        let progress = state.Progress
 
         let server =
             if reference.IsSome then
@@ -180,7 +197,7 @@ module internal ClientLifecycle =
                     Phase = ClientPhase.Waiting(now + wait)
                     Progress = { progress with Seed = seed; Server = server; Reference = reference }
                 },
-                effects.Add(Notify(Notice.Reconnecting(cause, wait))))
+                (effects: Effects).Add(Notify(Notice.Reconnecting(cause, wait))))
 
     /// The connection, or the attempt at one, is over. The session is kept [MQTT-4.1.0-1].
     let lost (now: Instant) (cause: Cause) (state: ClientState) (effects: Effects) =
@@ -188,8 +205,8 @@ module internal ClientLifecycle =
 
         let effects =
             match state.Connection.Reauthentication with
-            | 0L -> effects
-            | ticket -> effects.Add(SettleWith(ticket, Settlement.Ended cause))
+            | ticket when ticket > 0L -> effects.Add(SettleWith(ticket, Settlement.Ended cause))
+            | _ -> effects
 
         let state =
             ClientRequests.connectionLost
@@ -203,10 +220,23 @@ module internal ClientLifecycle =
                         }
                 }
 
-        let again = state.Progress.WasConnected || state.Settings.RetryFirstConnection
+        let progress = state.Progress
+        let again = progress.WasConnected || state.Settings.RetryFirstConnection
+
+        let reference =
+            if state.Settings.FollowServerReference then
+                redirection cause
+            else
+                ValueNone
 
         match state.Settings.Reconnect with
-        | ValueSome backoff when again && worthRetry cause -> retry now backoff cause state effects
+        // A reference is followed at once, even from the first connection; but one that leads to another one waits,
+        // so that a circle of servers does not spin.
+        | _ when reference.IsSome && progress.Reference.IsNone ->
+            retry now cause reference 0L<ms> progress.Seed state effects
+        | ValueSome backoff when again && worthRetry cause ->
+            let struct (wait, seed) = nextDelay backoff progress
+            retry now cause reference wait seed state effects
         | _ -> finish cause state effects
 
     /// Ends the connection for a fault: says why where the standard has it (section 4.13), closes
@@ -284,8 +314,8 @@ module internal ClientLifecycle =
             "MQTT-3.2.2-14"
             "the server does not keep retained messages"
 
-    // The whole PUBLISH with its topic in full, which is the largest form it can be sent in.
-    let private sizeOf (message: Outgoing) =
+    // The PUBLISH in the largest form in which it can be sent.
+    let private largest hasAliases (message: Outgoing) =
         let id = PacketId.OfValid 1us
 
         let delivery =
@@ -293,26 +323,63 @@ module internal ClientLifecycle =
             | QoS.AtMostOnce -> Delivery.AtMostOnce
             | _ -> Delivery.AtLeastOnce(id, false)
 
-        let publish =
+        let expiry =
+            if message.ExpiresAt.IsSome then
+                ValueSome 0u<s>
+            else
+                message.Properties.MessageExpiryInterval
+
+        Packet.Publish
             {
                 Delivery = delivery
                 Retain = message.Retain
-                Topic = TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
-                Properties = message.Properties
+                Topic =
+                    if hasAliases then
+                        TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
+                    else
+                        TopicReference.Name message.Topic
+                Properties = { message.Properties with MessageExpiryInterval = expiry }
                 Payload = message.Payload
             }
 
-        Encode.size (Packet.Publish publish)
+    // Below this size of the parts, no PUBLISH exceeds the greatest Remaining Length.
+    let private safePayload = Spec.MaximumVariableByteInteger - 1_000_000
+
+    /// Why no server could take a message [MQTT-3.3.4-6]; most cannot be wrong and cost nothing here.
+    let malformed (message: Outgoing) : Fault voption =
+        let correlation =
+            match message.Properties.CorrelationData with
+            | ValueSome data -> data.Length
+            | ValueNone -> 0
+
+        if message.QoS > QoS.ExactlyOnce then
+            ValueSome(
+                Fault.caller
+                    ReasonCode.MalformedPacket
+                    PacketType.Publish
+                    "QoS"
+                    "MQTT-3.3.1-4"
+                    "the QoS is 0, 1 or 2"
+            )
+        elif
+            message.Properties.SubscriptionIdentifiers.IsEmpty
+            && correlation <= Spec.MaximumStringBytes
+            && message.Payload.Length <= safePayload
+            && message.Properties.UserProperties.Wire.Length <= Spec.MaximumStringBytes
+        then
+            ValueNone
+        else
+            Encode.check ClientToServer (largest true message)
 
     /// Why a message may not be sent on a connection with these limits.
-    let refuse (limits: ServerLimits) (message: Outgoing) : Fault voption =
+    let refuse (limits: ServerLimits) (hasAliases: bool) (message: Outgoing) : Fault voption =
         if message.QoS > limits.MaximumQoS then
             ValueSome qosNotSupported
         elif message.Retain && not limits.RetainAvailable then
             ValueSome retainNotSupported
         elif
             limits.MaximumPacketBytes < uint32 Spec.MaximumPacketBytes
-            && int64 (sizeOf message) > int64 limits.MaximumPacketBytes
+            && int64 (Encode.size (largest hasAliases message)) > int64 limits.MaximumPacketBytes
         then
             ValueSome tooLarge
         else
@@ -337,25 +404,33 @@ module internal ClientLifecycle =
                 Progress =
                     { state.Progress with
                         Attempts = 0
-                        Reference = ValueNone
                         ClientId = clientId
                         WasConnected = true
                         StartTicket = 0L
                     }
             }
 
-        // Without a session at the server, ours is discarded [MQTT-3.2.2-5].
-        let state =
+        // Without a session at the server, ours is discarded [MQTT-3.2.2-5]. What was under way begins anew, unless
+        // the application ended that session itself and was told so.
+        let struct (state, resubscribed) =
             if connack.SessionPresent then
-                state
+                struct (state, Effects.none)
             else
                 ClientRequests.resubscribe
                     { state with
                         Inbound = Inbound.sessionLost state.Inbound
-                        Outbound = Outbound.sessionLost state.Outbound
+                        Outbound =
+                            if again then
+                                Outbound.sessionLost state.Outbound
+                            else
+                                Outbound.discarded state.Outbound
                     }
 
-        let effects = Effects.one (Notify(Notice.Connected(connack, again)))
+        let effects = (Effects.one (Notify(Notice.Connected(connack, again)))).Append resubscribed
+
+        // Subscriptions go first, so that they get a Packet Identifier however many messages wait, and so that
+        // answers to what is published find them.
+        let struct (state, effects) = ClientRequests.issue state effects
 
         let aliases = min limits.TopicAliasMaximum settings.TopicAliasLimit
 
@@ -364,18 +439,14 @@ module internal ClientLifecycle =
                 now
                 limits.ReceiveMaximum
                 (OutboundTopicAliases.Empty aliases)
-                (refuse limits)
-                { state.Outbound with Window = 0 }
+                (refuse limits (aliases > 0us))
+                state.Outbound
 
-        let online =
-            { state with
-                Outbound = outbound
-                Inbound = Inbound.connectionOpened receiveMaximum state.Inbound
-            }
-
-        // Subscriptions go first, so that answers to what is published find them.
-        let struct (state, issued) = ClientRequests.issue online Effects.none
-        struct (state, (effects.Append issued).Append resumed)
+        struct ({ state with
+                    Outbound = outbound
+                    Inbound = Inbound.connectionOpened receiveMaximum state.Inbound
+                },
+                effects.Append resumed)
 
     /// The server answers CONNECT.
     let answered now (connack: Connack) (state: ClientState) : struct (ClientState * Effects) =

@@ -14,85 +14,34 @@ module internal ClientRequests =
         else
             effects
 
-    let private route (subscriber: int64) (one: Subscription) identifier routes =
-        let struct (routes, _) = Subscriptions.subscribe subscriber one.Filter one.Options identifier routes
+    // Why a subscription would break what the server announced.
+    let private refuseOne (limits: ServerLimits) (one: Subscription) : Fault voption =
+        let notSupported reason clause detail =
+            ValueSome(Fault.caller reason PacketType.Subscribe "Topic Filter" clause detail)
 
-        routes
+        if one.Filter.HasWildcard && not limits.WildcardSubscriptions then
+            notSupported
+                ReasonCode.WildcardSubscriptionsNotSupported
+                "3.2.2.3.11"
+                "the server has no wildcard subscriptions"
+        elif one.Filter.IsShared && not limits.SharedSubscriptions then
+            notSupported
+                ReasonCode.SharedSubscriptionsNotSupported
+                "3.2.2.3.13"
+                "the server has no shared subscriptions"
+        else
+            ValueNone
 
-    let private unroute (subscriber: int64) filter routes =
-        let struct (routes, _) = Subscriptions.unsubscribe subscriber filter routes
-        routes
-
-    // The server keeps one subscription for a filter, so its newest options and identifier are those of every
-    // subscriber of the client [MQTT-3.8.4-3].
-    let private activate ticket (request: SubscribeRequest) identifier (one: Subscription) subscriptions =
-        let key = one.Filter.Text
-
-        let subscribers =
-            match Map.tryFind key subscriptions.Active with
-            | Some active -> active.Subscribers.Add ticket
-            | None -> Set.singleton ticket
-
-        let active =
-            {
-                Subscription = one
-                Identifier = identifier
-                UserProperties = request.UserProperties
-                Subscribers = subscribers
-                Owner = ticket
-            }
-
-        { subscriptions with
-            Active = subscriptions.Active.Add(key, active)
-            Routes =
-                Set.fold
-                    (fun routes subscriber -> route subscriber one identifier routes)
-                    subscriptions.Routes
-                    subscribers
-        }
-
-    let private deactivate subscriber (filter: TopicFilter) subscriptions =
-        let routes = unroute subscriber filter subscriptions.Routes
-
-        match Map.tryFind filter.Text subscriptions.Active with
-        | None -> { subscriptions with Routes = routes }
-        | Some active ->
-            let rest = active.Subscribers.Remove subscriber
-
-            { subscriptions with
-                Routes = routes
-                Active =
-                    if rest.IsEmpty then
-                        subscriptions.Active.Remove filter.Text
-                    else
-                        subscriptions.Active.Add(filter.Text, { active with Subscribers = rest })
-            }
-
-    let private notSupported reason clause detail =
-        ValueSome(Fault.caller reason PacketType.Subscribe "Topic Filter" clause detail)
-
-    // Why a SUBSCRIBE would break what the server announced.
     let private refuse (limits: ServerLimits) (request: SubscribeRequest) : Fault voption =
         let mutable fault = ValueNone
 
         for one in request.Subscriptions do
-            if fault.IsNone && one.Filter.HasWildcard && not limits.WildcardSubscriptions then
-                fault <-
-                    notSupported
-                        ReasonCode.WildcardSubscriptionsNotSupported
-                        "3.2.2.3.11"
-                        "the server has no wildcard subscriptions"
-
-            if fault.IsNone && one.Filter.IsShared && not limits.SharedSubscriptions then
-                fault <-
-                    notSupported
-                        ReasonCode.SharedSubscriptionsNotSupported
-                        "3.2.2.3.13"
-                        "the server has no shared subscriptions"
+            if fault.IsNone then
+                fault <- refuseOne limits one
 
         fault
 
-    let private tooLarge (limits: ServerLimits) packet =
+    let private tooLarge (limits: ServerLimits) (packet: Packet) =
         if int64 (Encode.size packet) <= int64 limits.MaximumPacketBytes then
             ValueNone
         else
@@ -111,20 +60,19 @@ module internal ClientRequests =
         else
             ValueNone
 
+    let private subscribePacket identifier id (request: SubscribeRequest) =
+        Packet.Subscribe
+            {
+                PacketId = PacketId.OfValid id
+                Properties = { SubscriptionIdentifier = identifier; UserProperties = request.UserProperties }
+                Subscriptions = request.Subscriptions
+            }
+
     let private packetFor limits id request =
         match request with
-        | ClientRequest.Subscribe(request, _, _) ->
-            Packet.Subscribe
-                {
-                    PacketId = PacketId.OfValid id
-                    Properties =
-                        {
-                            SubscriptionIdentifier = identifierFor limits request
-                            UserProperties = request.UserProperties
-                        }
-                    Subscriptions = request.Subscriptions
-                }
-        | ClientRequest.Unsubscribe(_, sent, userProperties) ->
+        | ClientRequest.Subscribe(Request = request) ->
+            subscribePacket (identifierFor limits request) id request
+        | ClientRequest.Unsubscribe(_, sent, userProperties, _) ->
             Packet.Unsubscribe
                 {
                     PacketId = PacketId.OfValid id
@@ -132,72 +80,41 @@ module internal ClientRequests =
                     Filters = TopicFilterList.Of sent
                 }
 
-    let private drop ticket (state: ClientState) =
-        let subscriptions = state.Subscriptions
+    let private faultOf limits request =
+        let refused =
+            match request with
+            | ClientRequest.Subscribe(Request = subscribe) -> refuse limits subscribe
+            | ClientRequest.Unsubscribe _ -> ValueNone
 
-        withSubscriptions { subscriptions with Requests = subscriptions.Requests.Remove ticket } state
+        if refused.IsSome then
+            refused
+        else
+            tooLarge limits (packetFor limits 1us request)
 
     let private answerOf request =
         match request with
         | ClientRequest.Subscribe _ -> PacketType.Suback
         | ClientRequest.Unsubscribe _ -> PacketType.Unsuback
 
-    /// Sends the requests that wait, as far as there are Packet Identifiers.
-    let rec issue (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
-        match Fifo.tryDequeue state.Subscriptions.Unsent with
-        | ValueSome(struct (ticket, unsent)) when state.IsConnected ->
-            let popped = withSubscriptions { state.Subscriptions with Unsent = unsent } state
+    let private remove ticket (subscriptions: ClientSubscriptions) =
+        match Map.tryFind ticket subscriptions.Requests with
+        | None -> subscriptions
+        | Some request ->
+            { FilterTable.count -1 request subscriptions with
+                Requests = subscriptions.Requests.Remove ticket
+            }
 
-            match Map.tryFind ticket state.Subscriptions.Requests with
-            | None -> issue popped effects
-            | Some request ->
-                let limits = state.Connection.Limits
+    let private put ticket request (subscriptions: ClientSubscriptions) =
+        let others = remove ticket subscriptions
 
-                let fault =
-                    match request with
-                    | ClientRequest.Subscribe(subscribe, _, _) -> refuse limits subscribe
-                    | ClientRequest.Unsubscribe _ -> ValueNone
-
-                let fault =
-                    if fault.IsSome then
-                        fault
-                    else
-                        tooLarge limits (packetFor limits 1us request)
-
-                match fault with
-                | ValueSome fault ->
-                    issue (drop ticket popped) (settle ticket (Settlement.Rejected fault) effects)
-                | ValueNone ->
-                    match Outbound.reserve (answerOf request) ticket state.Outbound with
-                    | struct (_, ValueNone) -> struct (state, effects)
-                    | struct (outbound, ValueSome id) ->
-                        // Messages may come before the SUBACK, so the routes are there first.
-                        let subscriptions =
-                            match request with
-                            | ClientRequest.Subscribe(subscribe, false, false) ->
-                                let identifier = identifierFor limits subscribe
-                                let mutable routes = popped.Subscriptions.Routes
-
-                                for one in subscribe.Subscriptions do
-                                    routes <- route ticket one identifier routes
-
-                                { popped.Subscriptions with Routes = routes }
-                            | _ -> popped.Subscriptions
-
-                        issue
-                            { popped with Outbound = outbound; Subscriptions = subscriptions }
-                            (effects.Add(Send(packetFor limits id request)))
-        | _ -> struct (state, effects)
+        { FilterTable.count 1 request others with
+            Requests = others.Requests.Add(ticket, request)
+        }
 
     let private enqueue ticket request (state: ClientState) =
-        let subscriptions = state.Subscriptions
+        let subscriptions = put ticket request state.Subscriptions
 
-        withSubscriptions
-            { subscriptions with
-                Requests = subscriptions.Requests.Add(ticket, request)
-                Unsent = Fifo.enqueue ticket subscriptions.Unsent
-            }
-            state
+        withSubscriptions { subscriptions with Unsent = Fifo.enqueue ticket subscriptions.Unsent } state
 
     let private enqueueOwn request (state: ClientState) =
         let ticket = state.Subscriptions.NextOwnTicket
@@ -205,42 +122,154 @@ module internal ClientRequests =
 
         withSubscriptions { state.Subscriptions with NextOwnTicket = ticket - 1L } state
 
-    /// Takes a request to subscribe.
+    // Unsubscribes from those of the filters that nobody wants, on behalf of the client itself.
+    let private giveBack (filters: seq<TopicFilter>) (state: ClientState) =
+        let struct (subscriptions, unwanted) = FilterTable.unwanted (Seq.toArray filters) state.Subscriptions
+
+        let state = withSubscriptions subscriptions state
+
+        if unwanted.Length = 0 then
+            state
+        else
+            enqueueOwn (ClientRequest.Unsubscribe(unwanted, unwanted, UserProperties.Empty, true)) state
+
+    let private filtersOf (request: SubscribeRequest) =
+        request.Subscriptions |> Seq.map _.Filter |> Seq.toArray
+
+    // A SUBSCRIBE that gets no answer of success: nobody listens to it any more.
+    let private unlisten ticket (request: SubscribeRequest) (subscriptions: ClientSubscriptions) =
+        Array.fold
+            (fun subscriptions filter -> FilterTable.unlisten ticket filter subscriptions)
+            subscriptions
+            (filtersOf request)
+
+    // The filters of a SUBSCRIBE that nobody waits for any more, as far as nobody else wants them, go back to the
+    // server: all of them if it was sent and may have been granted, or else those of which this decided.
+    let private giveUp (request: SubscribeRequest) wasSent (state: ClientState) =
+        let filters = filtersOf request
+
+        if wasSent then
+            let mutable subscriptions = state.Subscriptions
+
+            for one in request.Subscriptions do
+                subscriptions <- FilterTable.granted one request subscriptions
+
+            giveBack filters (withSubscriptions subscriptions state)
+        else
+            giveBack (FilterTable.forsaken filters state.Subscriptions) state
+
+    // The request cannot be sent on this connection.
+    let private rejected ticket request (fault: Fault) (state: ClientState) (effects: Effects) =
+        let state = withSubscriptions (remove ticket state.Subscriptions) state
+
+        match request with
+        | ClientRequest.Subscribe(Request = subscribe; Again = true) ->
+            let mutable effects = effects
+
+            for filter in filtersOf subscribe do
+                effects <- effects.Add(Notify(Notice.Resubscribed(filter, fault.Reason)))
+
+            struct (state, effects)
+        | ClientRequest.Subscribe(Request = subscribe; WasSent = wasSent) ->
+            let state =
+                withSubscriptions (unlisten ticket subscribe state.Subscriptions) state
+                |> giveUp subscribe wasSent
+
+            struct (state, settle ticket (Settlement.Rejected fault) effects)
+        | ClientRequest.Unsubscribe(Abandoned = abandoned) ->
+            if abandoned then
+                struct (state, effects)
+            else
+                struct (state, settle ticket (Settlement.Rejected fault) effects)
+
+    let private sent ticket request id limits (state: ClientState) =
+        match request with
+        // Messages may come before the SUBACK, so their way is there first.
+        | ClientRequest.Subscribe(subscribe, givenUp, wasSent, false) ->
+            let mutable subscriptions = state.Subscriptions
+
+            for one in subscribe.Subscriptions do
+                if not (givenUp.Contains one.Filter.Text) then
+                    subscriptions <-
+                        FilterTable.listen ticket one (identifierFor limits subscribe) subscriptions
+
+            let subscriptions =
+                if wasSent then
+                    subscriptions
+                else
+                    let request = ClientRequest.Subscribe(subscribe, givenUp, true, false)
+                    { subscriptions with Requests = subscriptions.Requests.Add(ticket, request) }
+
+            struct (withSubscriptions subscriptions state, Send(packetFor limits id request))
+        | _ -> struct (state, Send(packetFor limits id request))
+
+    /// Sends the requests that wait, as far as there are Packet Identifiers.
+    let issue (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
+        let mutable state = state
+        let mutable effects = effects
+        let mutable going = state.IsConnected && not state.Subscriptions.Unsent.IsEmpty
+
+        while going do
+            match Fifo.tryDequeue state.Subscriptions.Unsent with
+            | ValueNone -> going <- false
+            | ValueSome(struct (ticket, unsent)) ->
+                let popped = withSubscriptions { state.Subscriptions with Unsent = unsent } state
+                let limits = state.Connection.Limits
+
+                match Map.tryFind ticket state.Subscriptions.Requests with
+                | None -> state <- popped
+                | Some request ->
+                    match faultOf limits request with
+                    | ValueSome fault ->
+                        let struct (next, more) = rejected ticket request fault popped effects
+                        state <- next
+                        effects <- more
+                    | ValueNone ->
+                        match Outbound.reserve (answerOf request) ticket state.Outbound with
+                        | struct (_, ValueNone) -> going <- false
+                        | struct (outbound, ValueSome id) ->
+                            let struct (next, packet) =
+                                sent ticket request id limits { popped with Outbound = outbound }
+
+                            state <- next
+                            effects <- effects.Add packet
+
+        struct (state, effects)
+
+    /// Takes a request to subscribe. One that no server could take is rejected at once.
     let subscribe (request: SubscribeRequest) (ticket: int64) (state: ClientState) =
-        issue (enqueue ticket (ClientRequest.Subscribe(request, false, false)) state) Effects.none
+        match Encode.check ClientToServer (subscribePacket request.Identifier 1us request) with
+        | ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
+        | ValueNone ->
+            let request = ClientRequest.Subscribe(request, Set.empty, false, false)
+            issue (enqueue ticket request state) Effects.none
 
     /// Takes a request to unsubscribe. The subscriber gets nothing more from these filters at once; the server is
-    /// asked about those that no other subscriber has.
+    /// asked about those that nobody else wants.
     let unsubscribe (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
         let asked = Seq.toArray request.Filters
+        let mutable subscriptions = state.Subscriptions
 
-        let subscriptions =
-            Array.fold
-                (fun subscriptions filter -> deactivate request.Subscriber filter subscriptions)
-                state.Subscriptions
-                asked
+        // Its own SUBSCRIBE may have no answer yet.
+        match Map.tryFind request.Subscriber subscriptions.Requests with
+        | Some(ClientRequest.Subscribe(own, givenUp, wasSent, false)) ->
+            let givenUp = Array.fold (fun set filter -> Set.add (filter: TopicFilter).Text set) givenUp asked
 
-        let sent =
-            asked
-            |> Array.filter (fun filter -> not (subscriptions.Active.ContainsKey filter.Text))
+            subscriptions <-
+                put request.Subscriber (ClientRequest.Subscribe(own, givenUp, wasSent, false)) subscriptions
+        | _ -> ()
 
+        for filter in asked do
+            subscriptions <- FilterTable.leave request.Subscriber filter subscriptions
+
+        let struct (subscriptions, sent) = FilterTable.unwanted asked subscriptions
         let state = withSubscriptions subscriptions state
 
         if sent.Length = 0 then
             struct (state, Effects.one (Settle(ticket, ReasonCode.Success)))
         else
-            let request = ClientRequest.Unsubscribe(asked, sent, request.UserProperties)
+            let request = ClientRequest.Unsubscribe(asked, sent, request.UserProperties, false)
             issue (enqueue ticket request state) Effects.none
-
-    let private giveBack (filters: TopicFilter[]) (state: ClientState) =
-        let unwanted =
-            filters
-            |> Array.filter (fun filter -> not (state.Subscriptions.Active.ContainsKey filter.Text))
-
-        if unwanted.Length = 0 then
-            state
-        else
-            enqueueOwn (ClientRequest.Unsubscribe(unwanted, unwanted, UserProperties.Empty)) state
 
     let private wrongCount kind clause =
         Fault.protocolError
@@ -250,187 +279,216 @@ module internal ClientRequests =
             clause
             "there is not one reason code for each Topic Filter of the request"
 
-    let private subscribed ticket (request: SubscribeRequest) abandoned again acknowledgement state =
+    let private subscribed ticket (request: SubscribeRequest) givenUp acknowledgement (state: ClientState) =
         let reasons = Seq.toArray (acknowledgement: SubscriptionAcknowledgement).Reasons
         let identifier = identifierFor state.Connection.Limits request
         let mutable subscriptions = state.Subscriptions
-        let mutable effects = Effects.none
-        let granted = ResizeArray<TopicFilter>()
         let mutable index = 0
 
         for one in request.Subscriptions do
-            let reason = reasons[index]
+            let refused = byte reasons[index] >= 0x80uy
             index <- index + 1
 
-            if again then
-                effects <- effects.Add(Notify(Notice.Resubscribed(one.Filter, reason)))
-            elif byte reason >= 0x80uy then
-                subscriptions <-
-                    { subscriptions with Routes = unroute ticket one.Filter subscriptions.Routes }
-            elif abandoned then
-                granted.Add one.Filter
-            else
-                subscriptions <- activate ticket request identifier one subscriptions
+            subscriptions <-
+                if Set.contains one.Filter.Text givenUp then
+                    if refused then
+                        subscriptions
+                    else
+                        FilterTable.granted one request subscriptions
+                elif refused then
+                    FilterTable.unlisten ticket one.Filter subscriptions
+                else
+                    FilterTable.join ticket one request identifier subscriptions
 
-        let state = withSubscriptions subscriptions state
+        // A filter that was given up, or that only this answer decided about, may be wanted by nobody now.
+        let forsaken = FilterTable.forsaken (filtersOf request) subscriptions
 
-        if abandoned then
-            issue (giveBack (granted.ToArray()) state) effects
-        elif again then
-            struct (state, effects)
-        else
-            struct (state, settle ticket (Settlement.Answered acknowledgement) effects)
+        let struct (state, effects) =
+            issue (giveBack forsaken (withSubscriptions subscriptions state)) Effects.none
+
+        struct (state, settle ticket (Settlement.Answered acknowledgement) effects)
+
+    let private resubscribed (request: SubscribeRequest) acknowledgement =
+        let reasons = Seq.toArray (acknowledgement: SubscriptionAcknowledgement).Reasons
+        let mutable effects = Effects.none
+        let mutable index = 0
+
+        for one in request.Subscriptions do
+            effects <- effects.Add(Notify(Notice.Resubscribed(one.Filter, reasons[index])))
+            index <- index + 1
+
+        effects
 
     // The answer names a reason code for each filter that was asked about, also for those that stayed.
     let private unsubscribed ticket (asked: TopicFilter[]) (sent: TopicFilter[]) acknowledgement =
-        let reasons = Seq.toArray (acknowledgement: SubscriptionAcknowledgement).Reasons
+        let reasons = (acknowledgement: SubscriptionAcknowledgement).Reasons
 
-        let all =
-            asked
-            |> Array.map (fun filter ->
-                match sent |> Array.tryFindIndex (fun one -> obj.ReferenceEquals(one, filter)) with
-                | Some index -> reasons[index]
-                | None -> ReasonCode.Success)
+        if sent.Length = asked.Length then
+            settle ticket (Settlement.Answered acknowledgement) Effects.none
+        else
+            let byFilter =
+                System.Collections.Generic.Dictionary<TopicFilter, ReasonCode>(HashIdentity.Reference)
 
-        settle
-            ticket
-            (Settlement.Answered { acknowledgement with Reasons = ReasonCodeList.Of all })
-            Effects.none
+            Seq.iter2 (fun filter reason -> byFilter[filter] <- reason) sent reasons
 
-    /// Takes a SUBACK or an UNSUBACK.
+            let all =
+                asked
+                |> Array.map (fun filter ->
+                    match byFilter.TryGetValue filter with
+                    | true, reason -> reason
+                    | _ -> ReasonCode.Success)
+
+            settle
+                ticket
+                (Settlement.Answered { acknowledgement with Reasons = ReasonCodeList.Of all })
+                Effects.none
+
+    /// Takes a SUBACK or an UNSUBACK, and sends what waited for its Packet Identifier.
     let answered kind (acknowledgement: SubscriptionAcknowledgement) (state: ClientState) =
         match Outbound.answered kind acknowledgement.PacketId.Value state.Outbound with
         | Error fault -> Error fault
         | Ok(struct (outbound, ticket)) ->
-            let answered = drop ticket { state with Outbound = outbound }
+            let request = Map.tryFind ticket state.Subscriptions.Requests
+            let subscriptions = remove ticket state.Subscriptions
+            let state = { state with Outbound = outbound; Subscriptions = subscriptions }
+            let count = acknowledgement.Reasons.Count
 
-            match Map.tryFind ticket state.Subscriptions.Requests with
-            | None -> Ok(struct (answered, Effects.none))
-            | Some(ClientRequest.Subscribe(request, abandoned, again)) ->
-                if request.Subscriptions.Count <> acknowledgement.Reasons.Count then
-                    Error(wrongCount kind "MQTT-3.8.4-6")
-                else
-                    Ok(subscribed ticket request abandoned again acknowledgement answered)
-            | Some(ClientRequest.Unsubscribe(asked, sent, _)) ->
-                if sent.Length <> acknowledgement.Reasons.Count then
-                    Error(wrongCount kind "MQTT-3.11.3-1")
-                else
-                    Ok(struct (answered, unsubscribed ticket asked sent acknowledgement))
+            match request with
+            // Nobody asked, or nobody waits any more.
+            | None -> Ok(issue state Effects.none)
+            | Some(ClientRequest.Subscribe(Request = request)) when request.Subscriptions.Count <> count ->
+                Error(wrongCount kind "MQTT-3.8.4-6")
+            | Some(ClientRequest.Unsubscribe(Sent = sent)) when sent.Length <> count ->
+                Error(wrongCount kind "MQTT-3.11.3-1")
+            | Some(ClientRequest.Subscribe(Request = request; Again = true)) ->
+                Ok(issue state (resubscribed request acknowledgement))
+            | Some(ClientRequest.Subscribe(request, givenUp, _, false)) ->
+                Ok(subscribed ticket request givenUp acknowledgement state)
+            | Some(ClientRequest.Unsubscribe(Abandoned = true)) -> Ok(issue state Effects.none)
+            | Some(ClientRequest.Unsubscribe(asked, sent, _, false)) ->
+                Ok(issue state (unsubscribed ticket asked sent acknowledgement))
 
-    /// The caller no longer waits for this request. True if there is such a request.
-    let abandon (ticket: int64) (state: ClientState) : struct (ClientState * bool) =
+    /// The caller no longer waits for this request. True if there is such a request. What a SUBSCRIBE got or gets
+    /// is given back; an UNSUBSCRIBE goes its way.
+    let abandon (ticket: int64) (state: ClientState) : struct (ClientState * Effects * bool) =
         let subscriptions = state.Subscriptions
 
         match Map.tryFind ticket subscriptions.Requests with
-        | None -> struct (state, false)
-        | Some _ when Seq.contains ticket subscriptions.Unsent -> struct (drop ticket state, true)
-        | Some(ClientRequest.Subscribe(request, _, again)) ->
-            let mutable routes = subscriptions.Routes
+        | Some(ClientRequest.Subscribe(request, _, wasSent, false)) ->
+            let filters = filtersOf request
 
-            for one in request.Subscriptions do
-                routes <- unroute ticket one.Filter routes
+            let subscriptions =
+                Array.fold
+                    (fun subscriptions filter -> FilterTable.leave ticket filter subscriptions)
+                    (remove ticket subscriptions)
+                    filters
 
-            let request = ClientRequest.Subscribe(request, true, again)
+            let struct (state, effects) =
+                issue (giveUp request wasSent (withSubscriptions subscriptions state)) Effects.none
 
-            struct (withSubscriptions
-                        { subscriptions with
-                            Requests = subscriptions.Requests.Add(ticket, request)
-                            Routes = routes
-                        }
-                        state,
-                    true)
-        // What was sent stays sent; the answer finds nobody.
-        | Some(ClientRequest.Unsubscribe _) -> struct (drop ticket state, true)
+            struct (state, effects, true)
+        | Some(ClientRequest.Unsubscribe(asked, sent, userProperties, false)) ->
+            let request = ClientRequest.Unsubscribe(asked, sent, userProperties, true)
+            struct (withSubscriptions (put ticket request subscriptions) state, Effects.none, true)
+        | _ -> struct (state, Effects.none, false)
 
-    /// The connection is gone: requests without an answer are to be asked again, before those that were not sent.
+    /// The connection is gone: requests without an answer are to be asked again, in the order in which they were
+    /// sent, before those that were not.
     let connectionLost (tickets: int64[]) (state: ClientState) : ClientState =
         let subscriptions = state.Subscriptions
 
-        // A SUBSCRIBE of the client itself is made anew after the next CONNACK if the session is lost again; one
-        // that was abandoned needs no second try.
-        let worthIt ticket =
-            match Map.tryFind ticket subscriptions.Requests with
-            | Some(ClientRequest.Subscribe(_, true, _))
-            | None -> false
-            | Some _ -> true
-
-        let again, over = Array.partition worthIt (Array.sort tickets)
-
-        let mutable unsent = Fifo.ofSeq again
+        let mutable unsent = tickets |> Array.filter subscriptions.Requests.ContainsKey |> Fifo.ofSeq
 
         for ticket in subscriptions.Unsent do
             unsent <- Fifo.enqueue ticket unsent
 
-        withSubscriptions
-            { subscriptions with
-                Requests =
-                    Array.fold (fun (all: Map<_, _>) ticket -> all.Remove ticket) subscriptions.Requests over
-                Unsent = unsent
-            }
-            state
+        withSubscriptions { subscriptions with Unsent = unsent } state
+
+    // Those filters of a SUBSCRIBE that the server takes, in as few packets as it takes.
+    let private split (limits: ServerLimits) (request: SubscribeRequest) =
+        let struct (within, without) =
+            let all = Seq.toArray request.Subscriptions
+
+            struct (all |> Array.filter (fun one -> (refuseOne limits one).IsNone),
+                    all |> Array.filter (fun one -> (refuseOne limits one).IsSome))
+
+        let refused =
+            without
+            |> Array.map (fun one ->
+                match refuseOne limits one with
+                | ValueSome fault -> struct (one.Filter, fault.Reason)
+                | ValueNone -> struct (one.Filter, ReasonCode.UnspecifiedError))
+
+        let of' subscriptions = { request with Subscriptions = SubscriptionList.Of subscriptions }
+
+        let fits request =
+            (tooLarge limits (subscribePacket (identifierFor limits request) 1us request)).IsNone
+
+        if within.Length = 0 then
+            struct ([||], refused)
+        elif fits (of' within) then
+            struct ([| of' within |], refused)
+        else
+            let fit, oversize = within |> Array.map (fun one -> of' [| one |]) |> Array.partition fits
+
+            let tooLarge =
+                oversize
+                |> Array.collect filtersOf
+                |> Array.map (fun filter -> struct (filter, ReasonCode.PacketTooLarge))
+
+            struct (fit, Array.append refused tooLarge)
 
     /// The session is lost: every filter is subscribed to again, those of one SUBSCRIBE together, before the
-    /// requests that wait.
-    let resubscribe (state: ClientState) : ClientState =
-        let subscriptions = state.Subscriptions
-
+    /// requests that wait. A filter that this server does not take is reported like one that it refuses.
+    let resubscribe (state: ClientState) : struct (ClientState * Effects) =
         let isOwn ticket =
-            match Map.tryFind ticket subscriptions.Requests with
-            | Some(ClientRequest.Subscribe(_, _, true)) -> true
+            match Map.tryFind ticket state.Subscriptions.Requests with
+            | Some(ClientRequest.Subscribe(Again = true)) -> true
             | _ -> false
 
         // Those under way from an earlier try are replaced.
-        let own, others = subscriptions.Unsent |> Seq.toArray |> Array.partition isOwn
+        let own, others = state.Subscriptions.Unsent |> Seq.toArray |> Array.partition isOwn
 
         let cleared =
-            withSubscriptions
-                { subscriptions with
-                    Requests =
-                        Array.fold
-                            (fun (all: Map<_, _>) ticket -> all.Remove ticket)
-                            subscriptions.Requests
-                            own
-                    Unsent = Fifo.empty
-                }
-                state
+            Array.fold
+                (fun subscriptions ticket -> remove ticket subscriptions)
+                (FilterTable.withoutForsaken state.Subscriptions)
+                own
 
-        let groups =
-            subscriptions.Active
-            |> Map.toArray
-            |> Array.map snd
-            |> Array.groupBy _.Owner
-            |> Array.sortBy fst
+        let mutable asking = withSubscriptions { cleared with Unsent = Fifo.empty } state
+        let mutable effects = Effects.none
 
-        let asking =
-            groups
-            |> Array.fold
-                (fun state (_, filters) ->
-                    let request =
-                        {
-                            Subscriptions = SubscriptionList.Of(filters |> Array.map _.Subscription)
-                            Identifier = filters[0].Identifier
-                            UserProperties = filters[0].UserProperties
-                        }
+        for request in FilterTable.groups cleared do
+            let struct (requests, refused) = split state.Connection.Limits request
 
-                    enqueueOwn (ClientRequest.Subscribe(request, false, true)) state)
-                cleared
+            for request in requests do
+                asking <- enqueueOwn (ClientRequest.Subscribe(request, Set.empty, true, true)) asking
+
+            for struct (filter, reason) in refused do
+                effects <- effects.Add(Notify(Notice.Resubscribed(filter, reason)))
 
         let mutable unsent = asking.Subscriptions.Unsent
 
         for ticket in others do
             unsent <- Fifo.enqueue ticket unsent
 
-        withSubscriptions { asking.Subscriptions with Unsent = unsent } asking
+        struct (withSubscriptions { asking.Subscriptions with Unsent = unsent } asking, effects)
 
     /// The client ends: no request waits any more. Gives the tickets of those that did.
     let ended (state: ClientState) : struct (ClientState * int64[]) =
-        let subscriptions = state.Subscriptions
+        let tickets = ResizeArray<int64>()
+        let mutable subscriptions = state.Subscriptions
 
-        let tickets =
-            subscriptions.Requests
-            |> Map.toArray
-            |> Array.map fst
-            |> Array.filter (fun t -> t > 0L)
+        for KeyValue(ticket, request) in state.Subscriptions.Requests do
+            match request with
+            | ClientRequest.Subscribe(Request = request; Again = false) ->
+                subscriptions <- unlisten ticket request subscriptions
+                tickets.Add ticket
+            | ClientRequest.Unsubscribe(Abandoned = false) -> tickets.Add ticket
+            | _ -> ()
 
-        struct (withSubscriptions { subscriptions with Requests = Map.empty; Unsent = Fifo.empty } state,
-                tickets)
+        let subscriptions =
+            FilterTable.withoutForsaken
+                { subscriptions with Pending = Map.empty; Requests = Map.empty; Unsent = Fifo.empty }
+
+        struct (withSubscriptions subscriptions state, tickets.ToArray())

@@ -26,23 +26,29 @@ module ClientSession =
             "4.13"
             "there is no connection, and it may not wait for one"
 
+    // Whether a message could wait if nothing else did.
+    let private fitsAlone (message: Outgoing) (limits: QueueLimits) =
+        limits.MaximumMessages > 0 && message.Cost <= limits.MaximumBytes
+
     // Makes room for a message that will wait, or says that there is none.
-    let rec private makeRoom (message: Outgoing) (limits: QueueLimits) (state: Outbound) (effects: Effects) =
-        let fits =
+    let private makeRoom (message: Outgoing) (limits: QueueLimits) (state: Outbound) =
+        let fits (state: Outbound) =
             state.Waiting.Count < limits.MaximumMessages
             && state.WaitingBytes + message.Cost <= limits.MaximumBytes
 
-        if fits then
-            struct (state, effects, true)
-        elif limits.WhenFull = WhenFull.Refuse || state.Waiting.IsEmpty then
-            struct (state, effects, false)
-        else
-            let struct (state, dropped) = Outbound.dropOldest state
-            makeRoom message limits state (effects.Append dropped)
+        let mutable state = state
+        let mutable effects = Effects.none
+
+        if limits.WhenFull = WhenFull.DropOldest && fitsAlone message limits then
+            while not (fits state) do
+                let struct (rest, dropped) = Outbound.dropOldest state
+                state <- rest
+                effects <- effects.Append dropped
+
+        struct (state, effects, fits state)
 
     let private publishWaiting now (message: Outgoing) (state: ClientState) =
-        let struct (outbound, effects, fits) =
-            makeRoom message state.Settings.Queue state.Outbound Effects.none
+        let struct (outbound, effects, fits) = makeRoom message state.Settings.Queue state.Outbound
 
         let state = { state with Outbound = outbound }
 
@@ -59,22 +65,18 @@ module ClientSession =
             struct (state, effects.Append published)
 
     let private publish now (message: Outgoing) (state: ClientState) =
+        let malformed = ClientLifecycle.malformed message
+
         match state.Phase with
         | ClientPhase.Ended -> struct (state, rejected message.Ticket (noConnection PacketType.Publish))
+        | _ when malformed.IsSome -> struct (state, rejected message.Ticket malformed.Value)
         | ClientPhase.Connected ->
-            match ClientLifecycle.refuse state.Connection.Limits message with
-            | ValueSome fault -> struct (state, rejected message.Ticket fault)
-            | ValueNone ->
-                let sendsNow =
-                    message.QoS = QoS.AtMostOnce
-                    || (state.Outbound.Quota > 0
-                        && state.Outbound.Waiting.IsEmpty
-                        && state.Outbound.Resend.IsEmpty)
+            let hasAliases = state.Outbound.Aliases.Maximum > 0us
 
-                if sendsNow then
-                    struct' state (Outbound.publish now message state.Outbound)
-                else
-                    publishWaiting now message state
+            match ClientLifecycle.refuse state.Connection.Limits hasAliases message with
+            | ValueSome fault -> struct (state, rejected message.Ticket fault)
+            | ValueNone when Outbound.mustWait message.QoS state.Outbound -> publishWaiting now message state
+            | ValueNone -> struct' state (Outbound.publish now message state.Outbound)
         | _ when message.QoS = QoS.AtMostOnce && not state.Settings.Queue.KeepQoS0 ->
             struct (state, rejected message.Ticket (noConnection PacketType.Publish))
         | _ -> publishWaiting now message state
@@ -108,12 +110,20 @@ module ClientSession =
 
                 struct (state, effects.Add(Deliver(Packet.Publish publish, token)))
 
+    // Requests that wait for a Packet Identifier go before messages, which would never leave them one.
+    let private pump now (state: ClientState) (effects: Effects) =
+        let struct (state, effects) = ClientRequests.issue state effects
+        let struct (outbound, effects) = Outbound.pump now state.Outbound effects
+
+        if obj.ReferenceEquals(outbound, state.Outbound) then
+            struct (state, effects)
+        else
+            struct ({ state with Outbound = outbound }, effects)
+
     let private acknowledged now kind id reason properties (state: ClientState) =
-        match Outbound.acknowledged now kind id reason properties state.Outbound with
+        match Outbound.answeredMessage kind id reason properties state.Outbound with
         | Error fault -> ClientLifecycle.fail now fault state
-        | Ok(struct (outbound, effects)) ->
-            // A Packet Identifier may have become free for a request that waits for one.
-            ClientRequests.issue { state with Outbound = outbound } effects
+        | Ok(struct (outbound, effects)) -> pump now { state with Outbound = outbound } effects
 
     let private released now id (state: ClientState) =
         match Inbound.released id state.Inbound with
@@ -126,16 +136,17 @@ module ClientSession =
     let private answered now kind packet (state: ClientState) =
         match ClientRequests.answered kind packet state with
         | Error fault -> ClientLifecycle.fail now fault state
-        | Ok(struct (state, effects)) ->
-            let struct (state, sent) = struct' state (Outbound.pump now state.Outbound Effects.none)
-            struct (state, effects.Append sent)
+        | Ok(struct (state, effects)) -> pump now state effects
+
+    let private challenge (auth: Auth) (state: ClientState) =
+        struct ({ state with Connection = { state.Connection with AnswerDue = true } },
+                Effects.one (Challenge auth.Authentication))
 
     // While CONNACK is awaited, the server may send AUTH 0x18 only [MQTT-3.2.0-1].
     let private authenticating now (auth: Auth) (state: ClientState) =
         match ClientLifecycle.methodFault PacketType.Auth (ValueSome auth.Authentication) state with
         | ValueSome fault -> ClientLifecycle.fail now fault state
-        | ValueNone when auth.Reason = ReasonCode.ContinueAuthentication ->
-            struct (state, Effects.one (Challenge auth.Authentication))
+        | ValueNone when auth.Reason = ReasonCode.ContinueAuthentication -> challenge auth state
         | ValueNone ->
             let detail = "only Continue authentication may come before CONNACK"
             ClientLifecycle.fail now (unexpected PacketType.Auth "MQTT-4.12.0-2" detail) state
@@ -148,12 +159,18 @@ module ClientSession =
             | 0L, _ ->
                 let detail = "no re-authentication is under way"
                 ClientLifecycle.fail now (unexpected PacketType.Auth "MQTT-4.12.1-1" detail) state
-            | _, ReasonCode.ContinueAuthentication ->
-                struct (state, Effects.one (Challenge auth.Authentication))
+            | _, ReasonCode.ContinueAuthentication -> challenge auth state
             | ticket, _ ->
                 // The end of a re-authentication gets no answer [MQTT-4.12.0-3].
-                struct ({ state with Connection = { state.Connection with Reauthentication = 0L } },
-                        Effects.one (SettleWith(ticket, Settlement.Authenticated auth)))
+                let connection = { state.Connection with Reauthentication = 0L; AnswerDue = false }
+
+                let effects =
+                    if ticket > 0L then
+                        Effects.one (SettleWith(ticket, Settlement.Authenticated auth))
+                    else
+                        Effects.none
+
+                struct ({ state with Connection = connection }, effects)
 
     let private connecting now (packet: Packet) (state: ClientState) =
         match packet with
@@ -164,8 +181,31 @@ module ClientSession =
             let detail = "the first packet of a server, but for AUTH, is CONNACK"
             ClientLifecycle.fail now (unexpected other.Type "MQTT-3.2.0-1" detail) state
 
+    // Asked for no problem information, a server sends it in PUBLISH, CONNACK and DISCONNECT only [MQTT-3.1.2-29].
+    let private problemInformation (packet: Packet) (state: ClientState) =
+        let has (text: Utf8String voption) (list: UserProperties) = text.IsSome || not list.IsEmpty
+
+        let inAcknowledgement (properties: AcknowledgementProperties voption) =
+            match properties with
+            | ValueSome properties -> has properties.ReasonString properties.UserProperties
+            | ValueNone -> false
+
+        state.Settings.Properties.RequestProblemInformation = ValueSome false
+        && match packet with
+           | Packet.Puback packet
+           | Packet.Pubrec packet
+           | Packet.Pubrel packet
+           | Packet.Pubcomp packet -> inAcknowledgement packet.Outcome.Properties
+           | Packet.Suback packet
+           | Packet.Unsuback packet -> inAcknowledgement (ValueSome packet.Properties)
+           | Packet.Auth auth -> has auth.ReasonString auth.UserProperties
+           | _ -> false
+
     let private connected now (packet: Packet) (state: ClientState) =
         match packet with
+        | _ when problemInformation packet state ->
+            let detail = "CONNECT asked for no problem information, and the packet carries some"
+            ClientLifecycle.fail now (unexpected packet.Type "MQTT-3.1.2-29" detail) state
         | Packet.Publish publish -> received now publish state
         | Packet.Puback packet -> acknowledgement now PacketType.Puback packet state
         | Packet.Pubrec packet -> acknowledgement now PacketType.Pubrec packet state
@@ -184,16 +224,31 @@ module ClientSession =
             let detail = "a server does not send this packet on an open connection"
             ClientLifecycle.fail now (unexpected other.Type clause detail) state
 
-    let private auth reason (authentication: Authentication) : Effects =
-        Packet.Auth
-            {
-                Reason = reason
-                Authentication = authentication
-                ReasonString = ValueNone
-                UserProperties = UserProperties.Empty
-            }
-        |> Send
-        |> Effects.one
+    // An AUTH that may be sent on this connection, or why it may not.
+    let private auth reason (authentication: Authentication) (state: ClientState) : Result<Packet, Fault> =
+        let packet =
+            Packet.Auth
+                {
+                    Reason = reason
+                    Authentication = authentication
+                    ReasonString = ValueNone
+                    UserProperties = UserProperties.Empty
+                }
+
+        let limit = state.Connection.Limits.MaximumPacketBytes
+
+        match Encode.check ClientToServer packet with
+        | ValueSome fault -> Error fault
+        | ValueNone when state.IsConnected && int64 (Encode.size packet) > int64 limit ->
+            Error(
+                Fault.caller
+                    ReasonCode.PacketTooLarge
+                    PacketType.Auth
+                    "Maximum Packet Size"
+                    "MQTT-3.2.2-15"
+                    "the packet would be larger than the server takes"
+            )
+        | ValueNone -> Ok packet
 
     let private reauthenticate (authentication: Authentication) ticket (state: ClientState) =
         let reject reason clause detail =
@@ -206,8 +261,13 @@ module ClientSession =
             if state.Connection.Reauthentication <> 0L then
                 reject ReasonCode.ProtocolError "4.12.1" "a re-authentication is under way"
             else
-                struct ({ state with Connection = { state.Connection with Reauthentication = ticket } },
-                        auth ReasonCode.ReAuthenticate authentication)
+                match auth ReasonCode.ReAuthenticate authentication state with
+                | Error fault -> struct (state, rejected ticket fault)
+                | Ok packet ->
+                    let waiting = if ticket > 0L then ticket else -1L
+
+                    struct ({ state with Connection = { state.Connection with Reauthentication = waiting } },
+                            Effects.one (Send packet))
         | ValueSome _ ->
             reject
                 ReasonCode.BadAuthenticationMethod
@@ -219,26 +279,33 @@ module ClientSession =
                 "MQTT-4.12.0-7"
                 "CONNECT had no Authentication Method, so there is no AUTH"
 
-    let private answer (authentication: Authentication) (state: ClientState) =
-        let due =
-            match state.Phase with
-            | ClientPhase.Connecting _ -> true
-            | ClientPhase.Connected -> state.Connection.Reauthentication <> 0L
-            | _ -> false
+    // The authenticator gives up, or gave an answer that cannot be sent [MQTT-4.12.1-2].
+    let private giveUp now cause (state: ClientState) =
+        let bye = Effects.one (Send(Packet.Disconnect(Outcome.Code ReasonCode.UnspecifiedError)))
+        ClientLifecycle.lost now cause state (bye.Add CloseTransport)
 
-        // The connection that asked may be gone.
-        if due then
-            struct (state, auth ReasonCode.ContinueAuthentication authentication)
-        else
-            struct (state, Effects.none)
+    // The connection that asked may be gone, so an answer that is not due is left out.
+    let private answer now (authentication: Authentication) (state: ClientState) =
+        match state.Connection.Method with
+        | ValueSome method' when state.Connection.AnswerDue ->
+            // [MQTT-4.12.0-5]
+            match auth ReasonCode.ContinueAuthentication { authentication with Method = method' } state with
+            | Error fault -> giveUp now (Cause.Broken fault) state
+            | Ok packet ->
+                struct ({ state with Connection = { state.Connection with AnswerDue = false } },
+                        Effects.one (Send packet))
+        | _ -> struct (state, Effects.none)
 
-    // A Session Expiry Interval may not come with DISCONNECT if CONNECT had none (section 3.14.2.2.2).
-    let private expiryFault (outcome: Outcome<DisconnectProperties>) (state: ClientState) =
+    // Why a DISCONNECT may not be sent: a Session Expiry Interval, for one, may not come with it if CONNECT had none
+    // (section 3.14.2.2.2).
+    let private disconnectFault (outcome: Outcome<DisconnectProperties>) (state: ClientState) =
         let had =
             state.Settings.Properties.SessionExpiryInterval
             |> ValueOption.defaultValue 0u<s>
 
         match outcome.Properties with
+        | _ when (Encode.check ClientToServer (Packet.Disconnect outcome)).IsSome ->
+            Encode.check ClientToServer (Packet.Disconnect outcome)
         | ValueSome { SessionExpiryInterval = ValueSome interval } when interval > 0u<s> && had = 0u<s> ->
             ValueSome(
                 Fault.caller
@@ -251,7 +318,7 @@ module ClientSession =
         | _ -> ValueNone
 
     let private disconnect (outcome: Outcome<DisconnectProperties>) ticket (state: ClientState) =
-        match expiryFault outcome state with
+        match disconnectFault outcome state with
         | ValueSome fault -> struct (state, rejected ticket fault)
         | ValueNone ->
             let effects =
@@ -286,25 +353,47 @@ module ClientSession =
                      else
                          effects))
 
-    let private cancel ticket (state: ClientState) =
-        let cancelled state = struct (state, Effects.one (SettleWith(ticket, Settlement.Cancelled)))
+    let private cancelStart ticket (state: ClientState) =
+        let effects =
+            match state.Phase with
+            | ClientPhase.Opening _
+            | ClientPhase.Connecting _ -> Effects.one CloseTransport
+            | _ -> Effects.none
 
-        match ClientRequests.abandon ticket state with
-        | struct (state, true) -> cancelled state
-        | struct (state, false) ->
-            match Outbound.cancel ticket state.Outbound with
-            | struct (outbound, true) -> cancelled { state with Outbound = outbound }
-            | struct (_, false) when ticket > 0L && ticket = state.Progress.StartTicket ->
-                let progress = { state.Progress with StartTicket = 0L }
+        let settled = effects.Add(SettleWith(ticket, Settlement.Cancelled))
+        let progress = { state.Progress with StartTicket = 0L }
+        ClientLifecycle.finish Cause.ByApplication { state with Progress = progress } settled
 
-                let struct (state, effects) =
-                    ClientLifecycle.finish
-                        Cause.ByApplication
-                        { state with Progress = progress }
-                        (Effects.one CloseTransport)
+    let private cancel now ticket (state: ClientState) =
+        let cancelled = SettleWith(ticket, Settlement.Cancelled)
 
-                struct (state, effects.Add(SettleWith(ticket, Settlement.Cancelled)))
-            | struct (_, false) -> struct (state, Effects.none)
+        if ticket <= 0L then
+            struct (state, Effects.none)
+        elif ticket = state.Progress.StartTicket then
+            cancelStart ticket state
+        elif ticket = state.Connection.Reauthentication then
+            // The exchange goes on, but nobody waits for its end.
+            struct ({ state with Connection = { state.Connection with Reauthentication = -1L } },
+                    Effects.one cancelled)
+        else
+            match ClientRequests.abandon ticket state with
+            | struct (state, effects, true) -> struct (state, (Effects.one cancelled).Append effects)
+            | struct (state, _, false) ->
+                match Outbound.cancel ticket state.Outbound with
+                // Messages behind the one that waited may be next.
+                | struct (outbound, true) ->
+                    pump now { state with Outbound = outbound } (Effects.one cancelled)
+                | struct (_, false) -> struct (state, Effects.none)
+
+    let private ping (now: Instant) (state: ClientState) =
+        let deadline =
+            match state.Connection.PingDeadline with
+            | ValueNone -> now + state.Settings.PingTimeout
+            | ValueSome deadline -> deadline
+
+        let connection = { state.Connection with PingDeadline = ValueSome deadline; PingSent = ValueSome now }
+
+        struct ({ state with Connection = connection }, Effects.one (Send Packet.Pingreq))
 
     let private tick (now: Instant) (lastSent: Instant) (state: ClientState) =
         let struct (state, expired) =
@@ -319,15 +408,12 @@ module ClientSession =
                 ClientLifecycle.drop now Cause.ConnectTimeout state
             | ClientPhase.Waiting until when until <= now -> ClientLifecycle.attempt now state
             | ClientPhase.Connected ->
-                match state.Connection.PingDeadline, ClientState.pingAfter state.Connection with
+                match state.Connection.PingDeadline, ClientState.pingDue lastSent state.Connection with
                 | ValueSome deadline, _ when deadline <= now ->
                     ClientLifecycle.drop now Cause.PingTimeout state
-                // The time since the last packet that was sent counts, whatever was received [MQTT-3.1.2-20].
-                | ValueNone, ValueSome after when lastSent + after <= now ->
-                    let connection =
-                        { state.Connection with PingDeadline = ValueSome(now + state.Settings.PingTimeout) }
-
-                    struct ({ state with Connection = connection }, Effects.one (Send Packet.Pingreq))
+                // The time since the last packet that was sent counts, whatever was received and whether or not an
+                // answer is due [MQTT-3.1.2-20].
+                | _, ValueSome due when due <= now -> ping now state
                 | _ -> struct (state, Effects.none)
             | _ -> struct (state, Effects.none)
 
@@ -373,18 +459,23 @@ module ClientSession =
             match state.Phase with
             | ClientPhase.Ended -> struct (state, rejected ticket (noConnection PacketType.Unsubscribe))
             | _ -> ClientRequests.unsubscribe request ticket state
-        | Cancel ticket -> cancel ticket state
+        | Cancel ticket -> cancel now ticket state
         | Acknowledge(token, reason) ->
+            // PUBACK and PUBREC have the same codes [MQTT-3.4.2-1] [MQTT-3.5.2-1].
+            let reason =
+                if Spec.reasonAllowed ClientToServer PacketType.Puback reason then
+                    reason
+                elif byte reason < 0x80uy then
+                    ReasonCode.Success
+                else
+                    ReasonCode.ImplementationSpecificError
+
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
-        | Answer authentication -> answer authentication state
-        | GiveUp detail ->
-            match state.Phase with
-            | ClientPhase.Connecting _
-            | ClientPhase.Connected ->
-                let bye = Effects.one (Send(Packet.Disconnect(Outcome.Code ReasonCode.UnspecifiedError)))
-                ClientLifecycle.lost now (Cause.AuthenticationFailed detail) state (bye.Add CloseTransport)
-            | _ -> struct (state, Effects.none)
+        | Answer authentication -> answer now authentication state
+        | GiveUp detail when state.Connection.AnswerDue ->
+            giveUp now (Cause.AuthenticationFailed detail) state
+        | GiveUp _ -> struct (state, Effects.none)
         | Reauthenticate(authentication, ticket) -> reauthenticate authentication ticket state
         | Disconnect(outcome, ticket) -> disconnect outcome ticket state
         | Tick lastSent -> tick now lastSent state
@@ -396,11 +487,10 @@ module ClientSession =
         state.IsConnected
         && (not retain || state.Connection.Limits.RetainAvailable)
         && int64 packetBytes <= int64 state.Connection.Limits.MaximumPacketBytes
-        && state.Outbound.Waiting.IsEmpty
 
-    /// Finds the subscribers that a message goes to: those whose filter matches its topic and, where the server
-    /// names the subscriptions that caused it, whose Subscription Identifier is among them. Adds them to the
-    /// matches, each once for each matching filter.
+    /// Finds the subscribers that a message may go to: those whose filter matches its topic. Adds them to the matches,
+    /// each once for each matching filter. Where the server names the subscriptions that caused the message, the
+    /// caller leaves out those entries whose Subscription Identifier is not among them.
     [<CompiledName("Route")>]
     let route
         (topic: System.ReadOnlySpan<byte>)

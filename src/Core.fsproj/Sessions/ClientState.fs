@@ -26,7 +26,8 @@ type ActiveSubscription =
         Identifier: uint32 voption
         /// The User Properties of its SUBSCRIBE.
         UserProperties: UserProperties
-        /// The subscribers that get its messages: the tickets of their SUBSCRIBE.
+        /// The subscribers that get its messages: the tickets of their SUBSCRIBE. None of them is left while the
+        /// answer to another SUBSCRIBE for the filter decides whether it is unsubscribed from.
         Subscribers: Set<int64>
         /// The ticket of the SUBSCRIBE that asked last, by which filters are subscribed to together again.
         Owner: int64
@@ -35,12 +36,16 @@ type ActiveSubscription =
 /// A SUBSCRIBE or an UNSUBSCRIBE that was not answered yet.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type ClientRequest =
-    /// <c>Abandoned</c>: nobody waits, and what is granted is to be given back. <c>Again</c>: the client itself
-    /// subscribes again after a session was lost.
-    | Subscribe of Request: SubscribeRequest * Abandoned: bool * Again: bool
+    /// <c>GivenUp</c>: the filters that its subscriber does not want any more. <c>WasSent</c>: it was sent once, so
+    /// that the server may have acted on it. <c>Again</c>: the client itself subscribes again after a session was lost.
+    | Subscribe of Request: SubscribeRequest * GivenUp: Set<string> * WasSent: bool * Again: bool
     /// <c>Asked</c>: the filters of the request. <c>Sent</c>: those that go to the server, because no other
-    /// subscriber of the client has them.
-    | Unsubscribe of Asked: TopicFilter[] * Sent: TopicFilter[] * UserProperties: UserProperties
+    /// subscriber of the client has them. <c>Abandoned</c>: nobody waits for the answer.
+    | Unsubscribe of
+        Asked: TopicFilter[] *
+        Sent: TopicFilter[] *
+        UserProperties: UserProperties *
+        Abandoned: bool
 
 /// What a client knows of its subscriptions. Not session state: the server keeps that [MQTT-3.1.2-23].
 [<NoComparison; NoEquality>]
@@ -50,6 +55,8 @@ type ClientSubscriptions =
         Active: Map<string, ActiveSubscription>
         /// Which subscribers a message goes to, by its topic.
         Routes: Subscriptions<int64>
+        /// How many times a filter is in requests to subscribe that were not answered.
+        Pending: Map<string, int>
         /// The requests that were not answered, by ticket. Requests of the client itself have tickets below 0.
         Requests: Map<int64, ClientRequest>
         /// The tickets of those that were not sent, in order.
@@ -68,10 +75,14 @@ type ClientConnection =
         Aliases: InboundTopicAliases
         /// When PINGRESP has to be here; absent: none is due.
         PingDeadline: Instant voption
+        /// When the last PINGREQ was sent; absent: none was.
+        PingSent: Instant voption
         /// The Authentication Method of CONNECT.
         Method: Utf8String voption
-        /// The ticket of the re-authentication under way; 0: none is.
+        /// The ticket of the re-authentication under way; 0: none is; -1: one is, but nobody waits for it.
         Reauthentication: int64
+        /// Whether the authenticator was asked and has not answered yet.
+        AnswerDue: bool
         /// Whether CONNECT asked for a clean start.
         CleanStart: bool
     }
@@ -136,8 +147,10 @@ module ClientState =
                 )
             Aliases = InboundTopicAliases.Empty(ServerToClient, 0us)
             PingDeadline = ValueNone
+            PingSent = ValueNone
             Method = ValueNone
             Reauthentication = 0L
+            AnswerDue = false
             CleanStart = false
         }
 
@@ -155,6 +168,7 @@ module ClientState =
                 {
                     Active = Map.empty
                     Routes = Subscriptions.empty hashSeed
+                    Pending = Map.empty
                     Requests = Map.empty
                     Unsent = Fifo.empty
                     NextOwnTicket = -1L
@@ -180,6 +194,32 @@ module ClientState =
             CleanStart = cleanStart
         }
 
+    let private pendingOf (subscriptions: ClientSubscriptions) =
+        let mutable pending = Map.empty
+
+        for request in subscriptions.Requests.Values do
+            match request with
+            | ClientRequest.Subscribe(request, givenUp, _, false) ->
+                for one in request.Subscriptions do
+                    if not (givenUp.Contains one.Filter.Text) then
+                        let count = Map.tryFind one.Filter.Text pending |> Option.defaultValue 0
+                        pending <- pending.Add(one.Filter.Text, count + 1)
+            | _ -> ()
+
+        pending
+
+    let private subscriptionBreach (subscriptions: ClientSubscriptions) =
+        if pendingOf subscriptions <> subscriptions.Pending then
+            ValueSome "the pending filters are not those of the requests"
+        elif
+            subscriptions.Active
+            |> Map.exists (fun key active ->
+                active.Subscribers.IsEmpty && not (subscriptions.Pending.ContainsKey key))
+        then
+            ValueSome "a filter is active that nobody wants"
+        else
+            ValueNone
+
     /// What must hold of every state; gives the first breach. Meant for tests, simulation and assertions.
     [<CompiledName("Sound")>]
     let sound (state: ClientState) : string voption =
@@ -191,8 +231,15 @@ module ClientState =
                 && not (Map.isEmpty state.Subscriptions.Requests && state.Outbound.Waiting.IsEmpty)
             then
                 ValueSome "a client that has ended has requests that wait"
+            elif
+                not state.IsConnected
+                && (state.Connection.Reauthentication <> 0L || state.Connection.PingDeadline.IsSome)
+            then
+                ValueSome "something of a connection outlived it"
+            elif state.IsConnected && state.Progress.StartTicket <> 0L then
+                ValueSome "a connection is open and its ticket is not settled"
             else
-                ValueNone
+                subscriptionBreach state.Subscriptions
 
         match own, Outbound.sound state.Outbound, Inbound.sound state.Inbound with
         | ValueSome breach, _, _
@@ -205,6 +252,15 @@ module ClientState =
         match connection.Limits.KeepAlive with
         | 0us<s> -> ValueNone
         | seconds -> ValueSome(int64 seconds * 750L<ms>)
+
+    // When PINGREQ is due. A transport that takes no bytes delays the last packet sent, not the next PINGREQ.
+    let internal pingDue (lastSent: Instant) (connection: ClientConnection) : Instant voption =
+        let last =
+            match connection.PingSent with
+            | ValueSome sent -> max sent lastSent
+            | ValueNone -> lastSent
+
+        pingAfter connection |> ValueOption.map (fun after -> last + after)
 
     let private sooner (a: Instant voption) (b: Instant voption) =
         match a, b with
@@ -224,9 +280,6 @@ module ClientState =
             | ClientPhase.Connecting until
             | ClientPhase.Waiting until -> ValueSome until
             | ClientPhase.Connected ->
-                match state.Connection.PingDeadline, pingAfter state.Connection with
-                | ValueSome due, _ -> ValueSome due
-                | ValueNone, ValueSome after -> ValueSome(lastSent + after)
-                | ValueNone, ValueNone -> ValueNone
+                sooner state.Connection.PingDeadline (pingDue lastSent state.Connection)
 
         sooner phase state.Outbound.SoonestExpiry

@@ -1,56 +1,7 @@
 namespace Mqtt5
 
-/// What an exchange of the sending side waits for.
-[<Struct; RequireQualifiedAccess>]
-type Stage =
-    /// A PUBLISH of QoS 1 was sent.
-    | AwaitPuback
-    /// A PUBLISH of QoS 2 was sent.
-    | AwaitPubrec
-    /// A PUBREL was sent; the PUBLISH is never sent again [MQTT-4.3.3-6].
-    | AwaitPubcomp
-
-/// An exchange that occupies a Packet Identifier of the sending side.
-[<RequireQualifiedAccess; NoComparison; NoEquality>]
-type Exchange =
-    /// A message that was sent at least once. <c>Order</c> rises with the first sending of PUBLISH, and again
-    /// with that of PUBREL. <c>HoldsQuota</c>: it was sent on this connection and not yet answered.
-    | Message of Message: Outgoing * Stage: Stage * Order: int64 * HoldsQuota: bool
-    /// A SUBSCRIBE or an UNSUBSCRIBE, and the type of the packet that answers it.
-    | Request of Answer: PacketType * Ticket: int64
-
-/// The sending half of QoS 1 and 2, the same for both roles: Packet Identifiers, send quota, order and
-/// resending move here and nowhere else. Immutable.
-[<NoComparison; NoEquality>]
-type Outbound =
-    {
-        /// The peer's Receive Maximum on this connection; 0 while there is no connection.
-        Window: int
-        /// How many more messages of QoS 1 and 2 may be sent now.
-        Quota: int
-        /// The exchanges under way, by Packet Identifier.
-        InFlight: PacketIdMap<Exchange>
-        /// The Packet Identifier that was given last.
-        LastId: uint16
-        /// The order of the next message or PUBREL.
-        NextOrder: int64
-        /// Messages of an earlier connection that are to be sent again, in order, before any other.
-        Resend: Fifo<uint16>
-        /// Messages that wait for a connection, for quota or for a Packet Identifier, in order.
-        Waiting: Fifo<Outgoing>
-        /// What the waiting messages cost, in bytes.
-        WaitingBytes: int64
-        /// No waiting message expires before this time; it may be earlier than needed, never later.
-        SoonestExpiry: Instant voption
-        /// The Topic Aliases of this connection.
-        Aliases: OutboundTopicAliases
-    }
-
-    /// True while there is a connection.
-    member this.IsOnline = this.Window > 0
-
 /// The transitions of the sending half. None of them throws.
-[<RequireQualifiedAccess>]
+[<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
 module Outbound =
 
     /// Nothing under way, no connection.
@@ -69,32 +20,10 @@ module Outbound =
         }
 
     /// What must hold of every state that these functions make: the quota and the messages that hold quota make
-    /// up the window, a message that is to be sent again is in flight, and the waiting bytes are those of the
-    /// waiting messages. Gives the first breach; meant for tests, simulation and assertions.
-    let sound (state: Outbound) : string voption =
-        let holding =
-            state.InFlight
-            |> PacketIdMap.fold
-                (fun count _ exchange ->
-                    match exchange with
-                    | Exchange.Message(HoldsQuota = true) -> count + 1
-                    | _ -> count)
-                0
-
-        let bytes =
-            state.Waiting
-            |> Fifo.fold (fun sum message -> sum + (message: Outgoing).Cost) 0L
-
-        if state.Quota < 0 then
-            ValueSome "the quota is negative"
-        elif state.Quota + holding <> state.Window then
-            ValueSome "quota and messages that hold quota do not make up the window"
-        elif bytes <> state.WaitingBytes then
-            ValueSome "the waiting bytes are not those of the waiting messages"
-        elif (PacketIdMap.tryFind 0us state.InFlight).IsSome then
-            ValueSome "Packet Identifier 0 is in use"
-        else
-            ValueNone
+    /// up the window, no two exchanges have the same place in the order, nothing of QoS 0 waits while there is a
+    /// connection, requests are under way only while there is one, and the waiting bytes are those of the waiting
+    /// messages. Gives the first breach; meant for tests, simulation and assertions.
+    let sound (state: Outbound) : string voption = OutboundChecks.breach state
 
     // What is left of the lifetime, in whole seconds, rounded up so that a live message never shows 0.
     let private remaining (now: Instant) (message: Outgoing) =
@@ -121,54 +50,75 @@ module Outbound =
 
     // A Topic Alias is assigned here, when nothing can keep the PUBLISH from being sent any more, so that the
     // peer sees every alias set before it is used.
-    let private send now (delivery: Delivery) (message: Outgoing) (state: Outbound) (effects: Effects) =
+    let private packet now (delivery: Delivery) (message: Outgoing) topic =
+        Send(
+            Packet.Publish
+                {
+                    Delivery = delivery
+                    Retain = message.Retain
+                    Topic = topic
+                    Properties = remaining now message
+                    Payload = message.Payload
+                }
+        )
+
+    let private sendQoS0 now (message: Outgoing) (state: Outbound) (effects: Effects) =
         let struct (topic, aliases) = state.Aliases.Assign message.Topic
+        let effects = effects.Add(packet now Delivery.AtMostOnce message topic)
 
-        let publish =
-            {
-                Delivery = delivery
-                Retain = message.Retain
-                Topic = topic
-                Properties = remaining now message
-                Payload = message.Payload
-            }
-
-        let state =
-            if obj.ReferenceEquals(aliases, state.Aliases) then
-                state
+        let effects =
+            if message.Ticket = 0L then
+                effects
             else
-                { state with Aliases = aliases }
+                effects.Add(Settle(message.Ticket, ReasonCode.Success))
 
-        struct (state, effects.Add(Send(Packet.Publish publish)))
+        if obj.ReferenceEquals(aliases, state.Aliases) then
+            struct (state, effects)
+        else
+            struct ({ state with Aliases = aliases }, effects)
 
     let private delivery (message: Outgoing) (id: uint16) dup =
         let id = PacketId.OfValid id
 
-        match message.QoS with
-        | QoS.AtMostOnce -> Delivery.AtMostOnce
-        | QoS.AtLeastOnce -> Delivery.AtLeastOnce(id, dup)
-        | _ -> Delivery.ExactlyOnce(id, dup)
+        if message.QoS = QoS.AtLeastOnce then
+            Delivery.AtLeastOnce(id, dup)
+        else
+            Delivery.ExactlyOnce(id, dup)
 
     // A new message [MQTT-4.3.2-1] [MQTT-4.3.3-1]: an identifier that no exchange uses [MQTT-2.2.1-3]
     // [MQTT-2.2.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2], one unit of quota [MQTT-4.9.0-2].
-    let private sendNew now (message: Outgoing) (id: uint16) (state: Outbound) effects =
+    let private sendNew now (message: Outgoing) (id: uint16) waiting waitingBytes (state: Outbound) effects =
         let stage =
             if message.QoS = QoS.AtLeastOnce then
                 Stage.AwaitPuback
             else
                 Stage.AwaitPubrec
 
-        let exchange = Exchange.Message(message, stage, state.NextOrder, true)
+        let struct (topic, aliases) = state.Aliases.Assign message.Topic
+        let exchange = Exchange.Message(message, stage, state.NextOrder, 0L, true)
 
-        let state =
-            { state with
-                InFlight = PacketIdMap.add id exchange state.InFlight
-                LastId = id
-                NextOrder = state.NextOrder + 1L
-                Quota = state.Quota - 1
-            }
+        struct ({ state with
+                    InFlight = PacketIdMap.add id exchange state.InFlight
+                    LastId = id
+                    NextOrder = state.NextOrder + 1L
+                    Quota = state.Quota - 1
+                    Waiting = waiting
+                    WaitingBytes = waitingBytes
+                    Aliases = aliases
+                },
+                (effects: Effects).Add(packet now (delivery message id false) message topic))
 
-        send now (delivery message id false) message state effects
+    let private sendAgain now (message: Outgoing) stage order (id: uint16) resend (state: Outbound) effects =
+        let struct (topic, aliases) = state.Aliases.Assign message.Topic
+        let exchange = Exchange.Message(message, stage, order, 0L, true)
+
+        struct ({ state with
+                    InFlight = PacketIdMap.add id exchange state.InFlight
+                    Resend = resend
+                    Quota = state.Quota - 1
+                    Aliases = aliases
+                },
+                (effects: Effects).Add(packet now (delivery message id true) message topic))
 
     let private settle (ticket: int64) settlement (effects: Effects) =
         if ticket = 0L then
@@ -179,64 +129,93 @@ module Outbound =
     let private dequeued (message: Outgoing) waiting (state: Outbound) =
         { state with Waiting = waiting; WaitingBytes = state.WaitingBytes - message.Cost }
 
+    // Sends the next of the messages of an earlier connection; false when there is none that may be sent.
+    let private resendNext
+        now
+        (id: uint16)
+        resend
+        (state: Outbound)
+        effects
+        : struct (Outbound * Effects * bool) =
+        match PacketIdMap.tryFind id state.InFlight with
+        | ValueSome(Exchange.Message(message, stage, order, 0L, false)) ->
+            if state.Quota = 0 then
+                struct (state, effects, false)
+            else
+                let struct (state, effects) = sendAgain now message stage order id resend state effects
+                struct (state, effects, true)
+        // It was acknowledged before its turn came.
+        | _ -> struct ({ state with Resend = resend }, effects, true)
+
+    let private withoutFirst (waiting: Fifo<Outgoing>) =
+        match Fifo.tryDequeue waiting with
+        | ValueSome(struct (_, rest)) -> rest
+        | ValueNone -> waiting
+
+    // Sends the first waiting message, or drops it if it has expired; false when it has to wait.
+    let private sendNext
+        now
+        (message: Outgoing)
+        (state: Outbound)
+        effects
+        : struct (Outbound * Effects * bool) =
+        if expired now message then
+            struct (dequeued message (withoutFirst state.Waiting) state,
+                    settle message.Ticket Settlement.Expired effects,
+                    true)
+        elif message.QoS = QoS.AtMostOnce then
+            let struct (state, effects) =
+                sendQoS0 now message (dequeued message (withoutFirst state.Waiting) state) effects
+
+            struct (state, effects, true)
+        elif state.Quota = 0 then
+            struct (state, effects, false)
+        else
+            match PacketIdMap.firstFree state.LastId state.InFlight with
+            | ValueNone -> struct (state, effects, false)
+            | ValueSome id ->
+                let waitingBytes = state.WaitingBytes - message.Cost
+
+                let struct (state, effects) =
+                    sendNew now message id (withoutFirst state.Waiting) waitingBytes state effects
+
+                struct (state, effects, true)
+
     /// Sends what may be sent now: first the messages of an earlier connection, with DUP [MQTT-3.3.1-1], in
     /// their order [MQTT-4.6.0-1], then the waiting ones. Expired ones that were never sent are dropped
     /// [MQTT-4.3.3-7].
-    let rec pump (now: Instant) (state: Outbound) (effects: Effects) : struct (Outbound * Effects) =
-        if not state.IsOnline then
-            struct (state, effects)
-        else
-            match Fifo.tryDequeue state.Resend with
-            | ValueSome(struct (id, resend)) ->
-                match PacketIdMap.tryFind id state.InFlight with
-                | ValueSome(Exchange.Message(message, stage, order, false)) when stage <> Stage.AwaitPubcomp ->
-                    if state.Quota = 0 then
-                        struct (state, effects)
-                    else
-                        let exchange = Exchange.Message(message, stage, order, true)
+    let pump (now: Instant) (state: Outbound) (effects: Effects) : struct (Outbound * Effects) =
+        let mutable state = state
+        let mutable effects = effects
+        let mutable going = state.IsOnline
 
-                        let state =
-                            { state with
-                                InFlight = PacketIdMap.add id exchange state.InFlight
-                                Resend = resend
-                                Quota = state.Quota - 1
-                            }
+        while going do
+            let struct (next, more, sent) =
+                match Fifo.tryPeek state.Resend with
+                | ValueSome id ->
+                    match Fifo.tryDequeue state.Resend with
+                    | ValueSome(struct (_, resend)) -> resendNext now id resend state effects
+                    | ValueNone -> struct (state, effects, false)
+                | ValueNone ->
+                    match Fifo.tryPeek state.Waiting with
+                    | ValueSome message -> sendNext now message state effects
+                    | ValueNone -> struct (state, effects, false)
 
-                        let struct (state, effects) =
-                            send now (delivery message id true) message state effects
+            state <- next
+            effects <- more
+            going <- sent
 
-                        pump now state effects
-                | _ -> pump now { state with Resend = resend } effects
-            | ValueNone ->
-                match Fifo.tryDequeue state.Waiting with
-                | ValueNone -> struct (state, effects)
-                | ValueSome(struct (message, waiting)) ->
-                    if expired now message then
-                        pump
-                            now
-                            (dequeued message waiting state)
-                            (settle message.Ticket Settlement.Expired effects)
-                    elif message.QoS = QoS.AtMostOnce then
-                        let struct (state, effects) =
-                            send now Delivery.AtMostOnce message (dequeued message waiting state) effects
+        struct (state, effects)
 
-                        pump now state (settleQoS0 message effects)
-                    elif state.Quota = 0 then
-                        struct (state, effects)
-                    else
-                        match PacketIdMap.firstFree state.LastId state.InFlight with
-                        | ValueNone -> struct (state, effects)
-                        | ValueSome id ->
-                            let struct (state, effects) =
-                                sendNew now message id (dequeued message waiting state) effects
-
-                            pump now state effects
-
-    and private settleQoS0 (message: Outgoing) (effects: Effects) =
-        if message.Ticket = 0L then
-            effects
-        else
-            effects.Add(Settle(message.Ticket, ReasonCode.Success))
+    /// Whether a message has to wait: for a connection, or, above QoS 0, for quota, for a Packet Identifier or for
+    /// the messages before it.
+    let mustWait (qos: QoS) (state: Outbound) : bool =
+        not state.IsOnline
+        || (qos <> QoS.AtMostOnce
+            && (state.Quota = 0
+                || not state.Waiting.IsEmpty
+                || not state.Resend.IsEmpty
+                || state.InFlight.Count >= int System.UInt16.MaxValue))
 
     /// Takes a message: sends it at once if nothing is in its way, else lets it wait behind those that wait.
     /// QoS 0 needs neither quota nor identifier and waits only for a connection.
@@ -251,17 +230,14 @@ module Outbound =
 
         if expired now message then
             struct (state, settle message.Ticket Settlement.Expired Effects.none)
-        elif not state.IsOnline then
+        elif mustWait message.QoS state then
             wait ()
         elif message.QoS = QoS.AtMostOnce then
-            let struct (state, effects) = send now Delivery.AtMostOnce message state Effects.none
-            struct (state, settleQoS0 message effects)
-        elif state.Quota = 0 || not (state.Resend.IsEmpty) || not (state.Waiting.IsEmpty) then
-            wait ()
+            sendQoS0 now message state Effects.none
         else
             match PacketIdMap.firstFree state.LastId state.InFlight with
             | ValueNone -> wait ()
-            | ValueSome id -> sendNew now message id state Effects.none
+            | ValueSome id -> sendNew now message id state.Waiting state.WaitingBytes state Effects.none
 
     /// Gives a SUBSCRIBE or an UNSUBSCRIBE its Packet Identifier [MQTT-2.2.1-3]; none while all 65,535 are in use.
     let reserve (answer: PacketType) (ticket: int64) (state: Outbound) : struct (Outbound * uint16 voption) =
@@ -269,8 +245,13 @@ module Outbound =
         | ValueNone -> struct (state, ValueNone)
         | ValueSome id ->
             struct ({ state with
-                        InFlight = PacketIdMap.add id (Exchange.Request(answer, ticket)) state.InFlight
+                        InFlight =
+                            PacketIdMap.add
+                                id
+                                (Exchange.Request(answer, ticket, state.NextOrder))
+                                state.InFlight
                         LastId = id
+                        NextOrder = state.NextOrder + 1L
                     },
                     ValueSome id)
 
@@ -291,7 +272,7 @@ module Outbound =
         : Result<struct (Outbound * int64), Fault> =
         match PacketIdMap.tryFind id state.InFlight with
         | ValueNone -> Ok(struct (state, 0L))
-        | ValueSome(Exchange.Request(answer, ticket)) when answer = kind ->
+        | ValueSome(Exchange.Request(answer, ticket, _)) when answer = kind ->
             Ok(struct ({ state with InFlight = PacketIdMap.remove id state.InFlight }, ticket))
         | ValueSome _ -> Error(wrongKind kind)
 
@@ -304,7 +285,6 @@ module Outbound =
         }
 
     let private finish
-        now
         id
         (message: Outgoing)
         holdsQuota
@@ -322,13 +302,13 @@ module Outbound =
                     let properties = properties |> ValueOption.defaultValue AcknowledgementProperties.Empty
                     Effects.one (SettleWith(message.Ticket, Settlement.Published(reason, properties)))
 
-        Ok(pump now (release id holdsQuota state) effects)
+        Ok(struct (release id holdsQuota state, effects))
 
-    /// Takes a PUBACK, PUBREC or PUBCOMP. One for an identifier that is not in use is ignored, but a PUBREC of
-    /// success gets a PUBREL that says so. One of the wrong kind is a fault. The properties are those of the
-    /// packet, if it has any.
-    let acknowledged
-        (now: Instant)
+    let private pubrel id reason = Effects.one (SendAck(PacketType.Pubrel, id, reason))
+
+    /// As <c>acknowledged</c>, but what waits is not sent yet, so that the caller can give the identifier that
+    /// became free to something else first.
+    let answeredMessage
         (kind: PacketType)
         (id: uint16)
         (reason: ReasonCode)
@@ -336,14 +316,14 @@ module Outbound =
         (state: Outbound)
         : Result<struct (Outbound * Effects), Fault> =
         match kind, PacketIdMap.tryFind id state.InFlight with
-        | PacketType.Puback, ValueSome(Exchange.Message(message, Stage.AwaitPuback, _, holds)) ->
-            finish now id message holds reason properties state
-        | PacketType.Pubrec, ValueSome(Exchange.Message(message, Stage.AwaitPubrec, _, holds)) ->
+        | PacketType.Puback, ValueSome(Exchange.Message(message, Stage.AwaitPuback, _, _, holds)) ->
+            finish id message holds reason properties state
+        | PacketType.Pubrec, ValueSome(Exchange.Message(message, Stage.AwaitPubrec, order, _, holds)) ->
             if byte reason >= 0x80uy then
                 // The exchange is over and there is no PUBREL [MQTT-4.4.0-2].
-                finish now id message holds reason properties state
+                finish id message holds reason properties state
             else
-                let exchange = Exchange.Message(message, Stage.AwaitPubcomp, state.NextOrder, holds)
+                let exchange = Exchange.Message(message, Stage.AwaitPubcomp, order, state.NextOrder, holds)
 
                 let state =
                     { state with
@@ -352,13 +332,13 @@ module Outbound =
                     }
 
                 // [MQTT-4.3.3-4]; PUBRELs keep the order of the PUBRECs because each is answered at once [MQTT-4.6.0-4].
-                Ok(struct (state, Effects.one (SendAck(PacketType.Pubrel, id, ReasonCode.Success))))
+                Ok(struct (state, pubrel id ReasonCode.Success))
         | PacketType.Pubrec, ValueSome(Exchange.Message(Stage = Stage.AwaitPubcomp)) ->
             if byte reason >= 0x80uy then
                 Ok(struct (state, Effects.none))
             else
-                Ok(struct (state, Effects.one (SendAck(PacketType.Pubrel, id, ReasonCode.Success))))
-        | PacketType.Pubcomp, ValueSome(Exchange.Message(message, Stage.AwaitPubcomp, _, holds)) ->
+                Ok(struct (state, pubrel id ReasonCode.Success))
+        | PacketType.Pubcomp, ValueSome(Exchange.Message(message, Stage.AwaitPubcomp, _, _, holds)) ->
             // 0x92 in PUBCOMP: the receiver knows nothing of the message any more, so it was delivered or dropped
             // earlier; during recovery this is no error.
             let reason =
@@ -367,44 +347,44 @@ module Outbound =
                 else
                     reason
 
-            finish now id message holds reason properties state
+            finish id message holds reason properties state
         | PacketType.Pubrec, ValueNone when byte reason < 0x80uy ->
-            Ok(
-                struct (state,
-                        Effects.one (SendAck(PacketType.Pubrel, id, ReasonCode.PacketIdentifierNotFound)))
-            )
+            Ok(struct (state, pubrel id ReasonCode.PacketIdentifierNotFound))
         | _, ValueNone -> Ok(struct (state, Effects.none))
         | _, ValueSome _ -> Error(wrongKind kind)
 
-    // The messages under way in the order in which they were sent.
-    let private inOrder (state: Outbound) =
-        let messages = ResizeArray<struct (int64 * uint16 * Stage * Outgoing)>()
-
-        state.InFlight
-        |> PacketIdMap.iterate (fun id exchange ->
-            match exchange with
-            | Exchange.Message(message, stage, order, _) -> messages.Add(struct (order, id, stage, message))
-            | Exchange.Request _ -> ())
-
-        messages.Sort(fun (struct (a, _, _, _)) (struct (b, _, _, _)) -> compare a b)
-        messages
+    /// Takes a PUBACK, PUBREC or PUBCOMP. One for an identifier that is not in use is ignored, but a PUBREC of
+    /// success gets a PUBREL that says so. One of the wrong kind is a fault. The properties are those of the
+    /// packet, if it has any. What became possible is sent.
+    let acknowledged
+        (now: Instant)
+        (kind: PacketType)
+        (id: uint16)
+        (reason: ReasonCode)
+        (properties: AcknowledgementProperties voption)
+        (state: Outbound)
+        : Result<struct (Outbound * Effects), Fault> =
+        match answeredMessage kind id reason properties state with
+        | Error fault -> Error fault
+        | Ok(struct (state, effects)) -> Ok(pump now state effects)
 
     /// The connection is gone: no quota, no aliases [MQTT-3.3.2-7], and the requests that waited for an answer
     /// lose their identifiers, since only PUBLISH and PUBREL are ever sent again [MQTT-4.4.0-1]. Gives the
-    /// tickets of those requests.
+    /// tickets of those requests, in the order in which they were sent.
     let connectionLost (state: Outbound) : struct (Outbound * int64[]) =
-        let tickets = ResizeArray<int64>()
+        let requests = ResizeArray<struct (int64 * int64)>()
 
         let lose inFlight id exchange =
             match exchange with
-            | Exchange.Request(_, ticket) ->
-                tickets.Add ticket
+            | Exchange.Request(_, ticket, order) ->
+                requests.Add(struct (order, ticket))
                 PacketIdMap.remove id inFlight
-            | Exchange.Message(message, stage, order, true) ->
-                PacketIdMap.add id (Exchange.Message(message, stage, order, false)) inFlight
+            | Exchange.Message(message, stage, order, released, true) ->
+                PacketIdMap.add id (Exchange.Message(message, stage, order, released, false)) inFlight
             | Exchange.Message(HoldsQuota = false) -> inFlight
 
         let inFlight = PacketIdMap.fold lose state.InFlight state.InFlight
+        requests.Sort(fun (struct (a: int64, _)) (struct (b: int64, _)) -> a.CompareTo b)
 
         struct ({ state with
                     Window = 0
@@ -413,7 +393,29 @@ module Outbound =
                     Resend = Fifo.empty
                     Aliases = OutboundTopicAliases.Empty 0us
                 },
-                tickets.ToArray())
+                requests.ToArray() |> Array.map (fun (struct (_, ticket)) -> ticket))
+
+    // Messages of QoS 0 wait for no quota, so that none of them is behind when one is published later.
+    let private sendAllQoS0 now (state: Outbound) (effects: Effects) =
+        let mutable effects = effects
+        let mutable rest = { state with Waiting = Fifo.empty; WaitingBytes = 0L }
+
+        for message in state.Waiting do
+            if message.QoS = QoS.AtMostOnce then
+                if expired now message then
+                    effects <- settle message.Ticket Settlement.Expired effects
+                else
+                    let struct (sent, more) = sendQoS0 now message rest effects
+                    rest <- sent
+                    effects <- more
+            else
+                rest <-
+                    { rest with
+                        Waiting = Fifo.enqueue message rest.Waiting
+                        WaitingBytes = rest.WaitingBytes + message.Cost
+                    }
+
+        struct (rest, effects)
 
     /// A connection that continues the session: PUBREL for what was received [MQTT-4.4.0-1], in the order of the
     /// PUBRECs [MQTT-4.6.0-4], then the PUBLISH packets again as far as the quota goes, then what waits. The send
@@ -430,16 +432,18 @@ module Outbound =
         let mutable resend = Fifo.empty
         let mutable effects = Effects.none
 
-        for struct (_, id, stage, message) in inOrder state do
-            if stage = Stage.AwaitPubcomp then
-                effects <- effects.Add(SendAck(PacketType.Pubrel, id, ReasonCode.Success))
-            else
-                match refuse message with
-                | ValueNone -> resend <- Fifo.enqueue id resend
-                | ValueSome fault ->
-                    inFlight <- PacketIdMap.remove id inFlight
-                    effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
-                    effects <- settle message.Ticket (Settlement.Rejected fault) effects
+        let struct (releases, publishes) = OutboundOrder.inOrder state
+
+        for struct (_, id, _) in releases do
+            effects <- effects.Add(SendAck(PacketType.Pubrel, id, ReasonCode.Success))
+
+        for struct (_, id, message) in publishes do
+            match refuse message with
+            | ValueNone -> resend <- Fifo.enqueue id resend
+            | ValueSome fault ->
+                inFlight <- PacketIdMap.remove id inFlight
+                effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
+                effects <- settle message.Ticket (Settlement.Rejected fault) effects
 
         let mutable waiting = Fifo.empty
         let mutable waitingBytes = 0L
@@ -453,18 +457,26 @@ module Outbound =
                 effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
                 effects <- settle message.Ticket (Settlement.Rejected fault) effects
 
-        pump
-            now
-            { state with
-                Window = int receiveMaximum
-                Quota = int receiveMaximum
-                InFlight = inFlight
-                Resend = resend
-                Waiting = waiting
-                WaitingBytes = waitingBytes
-                Aliases = aliases
-            }
-            effects
+        let struct (pumped, effects) =
+            pump
+                now
+                { state with
+                    Window = int receiveMaximum
+                    Quota = int receiveMaximum
+                    InFlight = inFlight
+                    Resend = resend
+                    Waiting = waiting
+                    WaitingBytes = waitingBytes
+                    Aliases = aliases
+                }
+                effects
+
+        sendAllQoS0 now pumped effects
+
+    /// A session begins that the application asked for anew: what an earlier one had under way is over, and was
+    /// settled when it ended. What waits was not part of it.
+    let discarded (state: Outbound) : Outbound =
+        { state with InFlight = PacketIdMap.empty; Resend = Fifo.empty }
 
     /// The peer lost the session: every message under way waits again, in its order and before all others, to be
     /// sent with a new identifier, without DUP, and at QoS 2 from the start.
@@ -473,7 +485,7 @@ module Outbound =
         let mutable waitingBytes = state.WaitingBytes
         let mutable soonest = state.SoonestExpiry
 
-        for struct (_, _, _, message) in inOrder state do
+        for message in OutboundOrder.published state do
             waiting <- Fifo.enqueue message waiting
             waitingBytes <- waitingBytes + message.Cost
             soonest <- sooner soonest message.ExpiresAt
@@ -488,6 +500,10 @@ module Outbound =
             WaitingBytes = waitingBytes
             SoonestExpiry = soonest
         }
+
+    // Intervals are in seconds, so looking through a long queue once a second is enough. A message that has
+    // expired is not sent in between either.
+    let private timeBetweenLooks = 1_000L<ms>
 
     /// Drops the waiting messages that have expired and settles their tickets.
     let expire (now: Instant) (state: Outbound) : struct (Outbound * Effects) =
@@ -504,8 +520,9 @@ module Outbound =
                 waitingBytes <- waitingBytes + message.Cost
                 soonest <- sooner soonest message.ExpiresAt
 
-        struct ({ state with Waiting = waiting; WaitingBytes = waitingBytes; SoonestExpiry = soonest },
-                effects)
+        let next = soonest |> ValueOption.map (max (now + timeBetweenLooks))
+
+        struct ({ state with Waiting = waiting; WaitingBytes = waitingBytes; SoonestExpiry = next }, effects)
 
     /// Removes the oldest waiting message, to make room in a full queue.
     let dropOldest (state: Outbound) : struct (Outbound * Effects) =
@@ -524,8 +541,8 @@ module Outbound =
         | None ->
             let forget struct (inFlight, found) id exchange =
                 match exchange with
-                | Exchange.Message(message, stage, order, holds) when isIt message ->
-                    let nobody = Exchange.Message({ message with Ticket = 0L }, stage, order, holds)
+                | Exchange.Message(message, stage, order, released, holds) when isIt message ->
+                    let nobody = Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
                     struct (PacketIdMap.add id nobody inFlight, true)
                 | _ -> struct (inFlight, found)
 
@@ -539,7 +556,7 @@ module Outbound =
     let abandon (state: Outbound) : struct (Outbound * int64[]) =
         let tickets = ResizeArray<int64>()
 
-        for struct (_, _, _, message) in inOrder state do
+        for message in OutboundOrder.published state do
             if message.Ticket <> 0L then
                 tickets.Add message.Ticket
 
@@ -549,10 +566,10 @@ module Outbound =
 
         let forget inFlight id exchange =
             match exchange with
-            | Exchange.Message(message, stage, order, holds) when message.Ticket <> 0L ->
+            | Exchange.Message(message, stage, order, released, holds) when message.Ticket <> 0L ->
                 PacketIdMap.add
                     id
-                    (Exchange.Message({ message with Ticket = 0L }, stage, order, holds))
+                    (Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds))
                     inFlight
             | _ -> inFlight
 

@@ -148,7 +148,8 @@ type internal LevelWalk<'Value when 'Value: not null and 'Value: not struct>() =
             ends <- Array.zeroCreate size
             hashes <- Array.zeroCreate size
 
-        if visits.Length > keptLevels && count <= keptLevels then
+        // At each level, two visits at most are put off; doubling may have made room for twice as many.
+        if visits.Length > 4 * keptLevels && count <= keptLevels then
             visits <- Array.zeroCreate 16
 
     // Where each level ends, and its hash: each byte of the topic is hashed once, however many nodes are visited.

@@ -1,0 +1,8 @@
+namespace Mqtt5.Cli;
+
+/// <summary>The three streams that the command talks through, so that it also runs without a process.</summary>
+/// <param name="OpenInput">Opens standard input; called at most once.</param>
+/// <param name="IsInputRedirected">False when standard input is a person at a keyboard.</param>
+/// <param name="Output">What was asked for.</param>
+/// <param name="Error">Complaints about the command line or the input.</param>
+internal sealed record Terminal(Func<Stream> OpenInput, bool IsInputRedirected, TextWriter Output, TextWriter Error);

@@ -1,0 +1,137 @@
+namespace Mqtt5
+
+/// What an exchange of the sending side waits for.
+[<Struct; RequireQualifiedAccess>]
+type Stage =
+    /// A PUBLISH of QoS 1 was sent.
+    | AwaitPuback
+    /// A PUBLISH of QoS 2 was sent.
+    | AwaitPubrec
+    /// A PUBREL was sent; the PUBLISH is never sent again [MQTT-4.3.3-6].
+    | AwaitPubcomp
+
+/// An exchange that occupies a Packet Identifier of the sending side.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type Exchange =
+    /// A message that was sent at least once. <c>Order</c> is that of the first sending of its PUBLISH,
+    /// <c>Released</c> that of the first sending of its PUBREL; 0: none was sent. <c>HoldsQuota</c>: its PUBLISH was
+    /// sent on this connection and is not yet answered.
+    | Message of Message: Outgoing * Stage: Stage * Order: int64 * Released: int64 * HoldsQuota: bool
+    /// A SUBSCRIBE or an UNSUBSCRIBE, and the type of the packet that answers it.
+    | Request of Answer: PacketType * Ticket: int64 * Order: int64
+
+/// The sending half of QoS 1 and 2, the same for both roles: Packet Identifiers, send quota, order and
+/// resending move here and nowhere else. Immutable.
+[<NoComparison; NoEquality>]
+type Outbound =
+    {
+        /// The peer's Receive Maximum on this connection; 0 while there is no connection.
+        Window: int
+        /// How many more messages of QoS 1 and 2 may be sent now.
+        Quota: int
+        /// The exchanges under way, by Packet Identifier.
+        InFlight: PacketIdMap<Exchange>
+        /// The Packet Identifier that was given last.
+        LastId: uint16
+        /// The order of the next PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE.
+        NextOrder: int64
+        /// Messages of an earlier connection that are to be sent again, in order, before any other.
+        Resend: Fifo<uint16>
+        /// Messages that wait for a connection, for quota or for a Packet Identifier, in order. Those of QoS 0 wait
+        /// only for a connection.
+        Waiting: Fifo<Outgoing>
+        /// What the waiting messages cost, in bytes.
+        WaitingBytes: int64
+        /// When to look for waiting messages that have expired; absent: none of them ever does.
+        SoonestExpiry: Instant voption
+        /// The Topic Aliases of this connection.
+        Aliases: OutboundTopicAliases
+    }
+
+    /// True while there is a connection.
+    member this.IsOnline = this.Window > 0
+
+// What must hold of the sending half, whatever happened to it.
+module internal OutboundChecks =
+
+    let breach (state: Outbound) : string voption =
+        let holding =
+            state.InFlight
+            |> PacketIdMap.fold
+                (fun count _ exchange ->
+                    match exchange with
+                    | Exchange.Message(HoldsQuota = true) -> count + 1
+                    | _ -> count)
+                0
+
+        let bytes =
+            state.Waiting
+            |> Fifo.fold (fun sum message -> sum + (message: Outgoing).Cost) 0L
+
+        let orders = System.Collections.Generic.HashSet<int64>()
+
+        let ordered =
+            state.InFlight
+            |> PacketIdMap.fold
+                (fun ordered _ exchange ->
+                    ordered
+                    && match exchange with
+                       | Exchange.Message(_, stage, order, released, _) ->
+                           orders.Add order
+                           && stage.IsAwaitPubcomp = (released > 0L)
+                           && (released = 0L || orders.Add released)
+                       | Exchange.Request(_, _, order) -> state.IsOnline && orders.Add order)
+                true
+
+        if state.Quota < 0 then
+            ValueSome "the quota is negative"
+        elif not ordered then
+            ValueSome "the exchanges have no order, or a request outlived its connection"
+        elif
+            state.IsOnline
+            && state.Waiting |> Seq.exists (fun message -> message.QoS = QoS.AtMostOnce)
+        then
+            ValueSome "a message of QoS 0 waits although there is a connection"
+        elif state.Quota + holding <> state.Window then
+            ValueSome "quota and messages that hold quota do not make up the window"
+        elif bytes <> state.WaitingBytes then
+            ValueSome "the waiting bytes are not those of the waiting messages"
+        elif (PacketIdMap.tryFind 0us state.InFlight).IsSome then
+            ValueSome "Packet Identifier 0 is in use"
+        else
+            ValueNone
+
+// The order of what is under way.
+module internal OutboundOrder =
+
+    /// The messages under way: those whose PUBREL was sent, in that order, and those whose PUBLISH was, in that one.
+    let inOrder (state: Outbound) =
+        let releases = ResizeArray<struct (int64 * uint16 * Outgoing)>()
+        let publishes = ResizeArray<struct (int64 * uint16 * Outgoing)>()
+
+        state.InFlight
+        |> PacketIdMap.iterate (fun id exchange ->
+            match exchange with
+            | Exchange.Message(message, _, order, 0L, _) -> publishes.Add(struct (order, id, message))
+            | Exchange.Message(message, _, _, released, _) -> releases.Add(struct (released, id, message))
+            | Exchange.Request _ -> ())
+
+        let byOrder =
+            System.Comparison(fun (struct (a: int64, _, _)) (struct (b: int64, _, _)) -> a.CompareTo b)
+
+        releases.Sort byOrder
+        publishes.Sort byOrder
+        struct (releases, publishes)
+
+    /// The messages under way in the order of their PUBLISH.
+    let published (state: Outbound) : Outgoing[] =
+        let messages = ResizeArray<struct (int64 * Outgoing)>()
+
+        state.InFlight
+        |> PacketIdMap.iterate (fun _ exchange ->
+            match exchange with
+            | Exchange.Message(message, _, order, _, _) -> messages.Add(struct (order, message))
+            | Exchange.Request _ -> ())
+
+        messages.Sort(fun (struct (a: int64, _)) (struct (b: int64, _)) -> a.CompareTo b)
+        messages.ToArray() |> Array.map (fun (struct (_, message)) -> message)

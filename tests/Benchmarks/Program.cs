@@ -1,0 +1,19 @@
+using BenchmarkDotNet.Columns;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Running;
+using Perfolizer.Horology;
+
+// Short iterations: on a machine that does other things too, the least of many is nearest to the truth.
+var job = Job.Default
+    .WithWarmupCount(6)
+    .WithIterationCount(30)
+    .WithIterationTime(TimeInterval.FromMilliseconds(100));
+
+var config = DefaultConfig.Instance
+    .AddJob(job)
+    .AddColumn(StatisticColumn.Min, StatisticColumn.Median)
+    .HideColumns(Column.RatioSD, Column.Gen0, Column.Gen1, Column.Gen2)
+    .WithOptions(ConfigOptions.DisableLogFile);
+
+BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
