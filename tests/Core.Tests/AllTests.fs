@@ -30,8 +30,17 @@ module AllTests =
             NotationTests.tests
             ClientSessionTests.tests
             ClientClausesTests.tests
+            ClientClausesTestsDelivery.tests
             ClientSessionTestsTwoParty.tests
+            RoutingTests.tests
+            AccessTests.tests
+            BrokerTests.tests
             ServerConnectClausesTests.tests
+            ServerWillClausesTests.tests
+            ServerPublishClausesTests.tests
+            ServerSubscribeClausesTests.tests
+            ServerSharedClausesTests.tests
+            BrokerHostileTests.tests
             BrokerWorldTests.tests
             TidyTests.tests
         ]

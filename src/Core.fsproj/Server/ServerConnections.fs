@@ -6,7 +6,16 @@ module internal ServerConnections =
 
     // Without User Properties and Reason String where the client asked not to get them [MQTT-3.1.2-29].
     let private withoutProblems (packet: Packet) =
+        let plain (packet: Acknowledgement) =
+            match packet.Outcome with
+            | Outcome.Full(reason, _) -> { packet with Outcome = Outcome.Code reason }
+            | _ -> packet
+
         match packet with
+        | Packet.Puback packet -> Packet.Puback(plain packet)
+        | Packet.Pubrec packet -> Packet.Pubrec(plain packet)
+        | Packet.Pubrel packet -> Packet.Pubrel(plain packet)
+        | Packet.Pubcomp packet -> Packet.Pubcomp(plain packet)
         | Packet.Suback answer -> Packet.Suback { answer with Properties = AcknowledgementProperties.Empty }
         | Packet.Unsuback answer ->
             Packet.Unsuback { answer with Properties = AcknowledgementProperties.Empty }

@@ -24,20 +24,21 @@ module ServerSession =
             SoonestExpiry = soonest
         }
 
-    // Makes room for a message that has to wait, or says that there is none.
+    // Makes room for a message that has to wait, or says that there is none. What is dropped for it is room gained.
     let rec private makeRoom
         (message: Outgoing)
-        spare
+        (spare: int64)
+        (gained: int64)
         (settings: BrokerSettings)
         (outbound: Outbound)
-        effects
+        (effects: Effects)
         =
         let limits = settings.Limits
 
         let fits =
             outbound.Waiting.Count < limits.QueuedMessages
             && outbound.WaitingBytes + message.Cost <= limits.QueuedBytes
-            && message.Cost <= spare
+            && message.Cost - gained <= spare
 
         if fits then
             struct (outbound, effects, true)
@@ -48,12 +49,12 @@ module ServerSession =
             | ValueNone -> struct (outbound, effects, false)
             | ValueSome oldest ->
                 let struct (outbound, _) = Outbound.dropOldest outbound
-                let effects = (effects: Effects).Add(dropped oldest Settlement.QueueFull)
-                makeRoom message (spare + oldest.Cost) settings outbound effects
+                let effects = effects.Add(dropped oldest Settlement.QueueFull)
+                makeRoom message spare (gained + oldest.Cost) settings outbound effects
 
     let private wait (message: Outgoing) spare (state: ServerState) =
         let struct (outbound, effects, fits) =
-            makeRoom message spare state.Settings state.Outbound Effects.none
+            makeRoom message spare 0L state.Settings state.Outbound Effects.none
 
         if fits then
             struct ({ state with Outbound = enqueue message outbound }, effects, true)
@@ -92,16 +93,16 @@ module ServerSession =
             | ValueNone ->
                 let outbound = state.Outbound
 
+                // QoS 0 needs neither quota nor a Packet Identifier.
                 let sendsNow =
                     not connection.IsCongested
-                    && outbound.Waiting.IsEmpty
-                    && (message.QoS = QoS.AtMostOnce || (outbound.Quota > 0 && outbound.Resend.IsEmpty))
+                    && (message.QoS = QoS.AtMostOnce
+                        || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
 
                 if sendsNow then
                     let struct (outbound, effects) = Outbound.publish now message outbound
                     struct ({ state with Outbound = outbound }, effects, true)
                 else
-                    // QoS 0 does not overtake what waits, but needs neither quota nor acknowledgement.
                     wait message spare state
 
     // Messages are remembered as those of a shared subscription until they are settled.
