@@ -30,6 +30,7 @@ module AllTests =
             NotationTests.tests
             ClientSessionTests.tests
             ClientClausesTests.tests
+            ClientClausesTestsDelivery.tests
             ClientSessionTestsTwoParty.tests
             RoutingTests.tests
             AccessTests.tests
