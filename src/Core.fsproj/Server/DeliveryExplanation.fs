@@ -94,18 +94,9 @@ module DeliveryExplanation =
             DeliveryVerdict.TooLarge
         | ValueSome connection when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
             DeliveryVerdict.Congested
-        | ValueSome connection ->
-            let outbound = state.Outbound
-
-            let sendsNow =
-                not connection.IsCongested
-                && (message.QoS = QoS.AtMostOnce
-                    || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
-
-            if sendsNow then
-                DeliveryVerdict.Sent message.QoS
-            else
-                queue message spare state
+        | ValueSome connection when ServerConnections.sendsNow message connection state.Outbound ->
+            DeliveryVerdict.Sent message.QoS
+        | ValueSome _ -> queue message spare state
 
     /// What would become of a message that is published now, for a session, its state and its access rules.
     /// <c>spare</c> is how many more bytes may wait in all sessions together. Nothing is changed. With the policy of

@@ -247,6 +247,12 @@ module internal ServerConnections =
         else
             ValueNone
 
+    /// Whether a message that the client can take is sent at once. QoS 0 needs neither quota nor a Packet Identifier.
+    let sendsNow (message: Outgoing) (connection: ServerConnection) (outbound: Outbound) : bool =
+        not connection.IsCongested
+        && (message.QoS = QoS.AtMostOnce
+            || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
+
     /// A connection joins the session: CONNACK of success [MQTT-3.1.4-5] [MQTT-3.2.0-1], then what the session has
     /// under way and in its queue [MQTT-4.4.0-1].
     let attach (now: Instant) (attachment: Attachment) (state: ServerState) : struct (ServerState * Effects) =

@@ -91,16 +91,8 @@ module ServerSession =
             | ValueNone when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
                 struct (state, Effects.one (dropped message (Settlement.Rejected congested)), false)
             | ValueNone ->
-                let outbound = state.Outbound
-
-                // QoS 0 needs neither quota nor a Packet Identifier.
-                let sendsNow =
-                    not connection.IsCongested
-                    && (message.QoS = QoS.AtMostOnce
-                        || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
-
-                if sendsNow then
-                    let struct (outbound, effects) = Outbound.publish now message outbound
+                if ServerConnections.sendsNow message connection state.Outbound then
+                    let struct (outbound, effects) = Outbound.publish now message state.Outbound
                     struct ({ state with Outbound = outbound }, effects, true)
                 else
                     wait message spare state
@@ -545,8 +537,11 @@ module ServerSession =
         | ServerEvent.End reason -> ended reason state
         | ServerEvent.Tick lastReceived -> tick now lastReceived state
 
-    /// The next state, and what is to be done, in order. The shell does all of it before it calls this again for
-    /// the same session. Nothing has an effect on a session that is over, but a message that it was to get from a
+    /// The next state, and what is to be done, in order. The shell holds the gate of the session from before this
+    /// call until all that concerns its connection is done; <c>Deliver</c> and <c>Serve</c>, which lead to other
+    /// sessions and to the registry, it does after that, without the gate, and before the connection's next packet.
+    ///
+    /// Nothing has an effect on a session that is over, but a message that it was to get from a
     /// shared subscription is handed on.
     [<CompiledName("Step")>]
     let step (now: Instant) (event: ServerEvent) (state: ServerState) : struct (ServerState * Effects) =
