@@ -28,7 +28,13 @@ module AllTests =
             SubscriptionsTests.tests
             RetainedMessagesTests.tests
             NotationTests.tests
+            EffectsTests.tests
+            OutboundTests.tests
+            InboundTests.tests
             ClientSessionTests.tests
+            ClientSessionTestsConnecting.tests
+            ClientSessionTestsQueue.tests
+            ClientDefectsTests.tests
             ClientClausesTests.tests
             ClientClausesTestsDelivery.tests
             ClientSessionTestsTwoParty.tests
