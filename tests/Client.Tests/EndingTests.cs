@@ -69,6 +69,45 @@ public sealed class EndingTests
     }
 
     [Fact]
+    public async Task Disposal_does_not_wait_for_a_transport_that_never_listens()
+    {
+        await using var world = new World();
+        world.Transport.Connecting = async (_, _) => await Task.Delay(-1, CancellationToken.None);
+        var opening = world.Client.OpenAsync();
+        await Waits.UntilAsync(() => world.Transport.Attempts == 1);
+        await world.Client.DisposeAsync().Bounded();
+        await Assert.ThrowsAsync<MqttConnectException>(() => opening.Bounded());
+    }
+
+    [Fact]
+    public async Task Disposal_does_not_wait_for_a_stream_that_takes_nothing_and_never_listens()
+    {
+        await using var world = new World();
+        world.Options.Transport = new Deaf();
+        _ = world.Client.OpenAsync().ContinueWith(done => done.Exception, TaskScheduler.Default);
+        await Task.Delay(50);
+        await world.DisposeAsync();
+    }
+
+    private sealed class Deaf : IMqttTransport
+    {
+        public ValueTask<IMqttConnection> ConnectAsync(Uri server, CancellationToken cancellationToken) =>
+            ValueTask.FromResult<IMqttConnection>(new MqttStreamConnection(new DeafStream()));
+    }
+
+    private sealed class DeafStream : MemoryStream
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            await Task.Delay(-1, CancellationToken.None);
+            return 0;
+        }
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+            await Task.Delay(-1, CancellationToken.None);
+    }
+
+    [Fact]
     public async Task Disposal_ends_the_wait_for_the_next_attempt()
     {
         await using var world = new World();

@@ -218,6 +218,19 @@ public sealed class PublishTests
     }
 
     [Fact]
+    public async Task What_waits_for_a_slow_transport_is_bounded_in_bytes()
+    {
+        await using var world = new World(options =>
+        {
+            options.SendBufferBytes = 1024;
+            options.Queue.MaximumBytes = 200_000;
+        });
+        await world.OpenAsync();
+        var outcomes = Enumerable.Range(0, 20).Select(_ => world.Client.PublishAsync("a", new byte[60_000]).AsTask()).ToArray();
+        await Assert.ThrowsAsync<MqttQueueFullException>(() => outcomes[^1].Bounded());
+    }
+
+    [Fact]
     public async Task Many_callers_at_once_all_get_their_own_answer()
     {
         await using var world = new World();

@@ -127,13 +127,16 @@ public sealed class ReconnectTests
         await using var world = new World();
         var peer = await world.OpenAsync();
         await SubscribeTests.SubscribeAsync(world, peer, "old");
+        var disposed = await SubscribeTests.SubscribeAsync(world, peer, "disposed");
         await world.Client.DisconnectAsync().Bounded();
+        await disposed.DisposeAsync().Bounded();
         var opening = world.Client.OpenAsync();
         peer = await world.NextPeerAsync();
         await peer.AcceptAsync();
         await opening.Bounded();
-        // The loop of the old subscription has ended, so the filter is given back.
+        // The loops of the old subscriptions have ended, so their filters are given back.
         Assert.Equal("old", (await peer.ReleaseAsync()).Filters.Select(filter => filter!.Text).Single());
+        Assert.Equal("disposed", (await peer.ReleaseAsync()).Filters.Select(filter => filter!.Text).Single());
         var subscription = await SubscribeTests.SubscribeAsync(world, peer, "new");
         await peer.PublishAsync("new", "x");
         await SubscribeTests.FirstAsync(subscription);

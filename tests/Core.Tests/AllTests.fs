@@ -28,10 +28,25 @@ module AllTests =
             SubscriptionsTests.tests
             RetainedMessagesTests.tests
             NotationTests.tests
+            EffectsTests.tests
+            OutboundTests.tests
+            InboundTests.tests
             ClientSessionTests.tests
+            ClientSessionTestsConnecting.tests
+            ClientSessionTestsQueue.tests
+            ClientDefectsTests.tests
             ClientClausesTests.tests
+            ClientClausesTestsDelivery.tests
             ClientSessionTestsTwoParty.tests
+            RoutingTests.tests
+            AccessTests.tests
+            BrokerTests.tests
             ServerConnectClausesTests.tests
+            ServerWillClausesTests.tests
+            ServerPublishClausesTests.tests
+            ServerSubscribeClausesTests.tests
+            ServerSharedClausesTests.tests
+            BrokerHostileTests.tests
             BrokerWorldTests.tests
             TidyTests.tests
         ]

@@ -33,6 +33,8 @@ type Happening =
     | SessionEnded of session: int64
     | SessionBegan of session: int64 * client: string
     | MessageDropped of session: int64 * message: Outgoing * reason: Settlement
+    /// A message of the session could not be sent under the limits of a new connection.
+    | Undeliverable of session: int64 * message: Outgoing
     | PublishRefused of session: int64 * reason: ReasonCode
     | WillPublished of message: ServerMessage
     | HandedOn of session: int64 * message: Outgoing
@@ -80,6 +82,12 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
     member val Judge: Packet -> Judgement = (fun _ -> Judgement.Accepted ValueNone) with get, set
     /// Called with each message before it is routed.
     member val BeforeRoute: ServerMessage -> unit = ignore with get, set
+
+    /// Called with each message after it went to every target.
+    member val AfterRoute: ServerMessage -> unit = ignore with get, set
+
+    /// How many more bytes may wait in all sessions together.
+    member val Spare = System.Int64.MaxValue with get, set
 
     member _.Now = now
     member _.Broker = broker
@@ -131,8 +139,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             | Settle(ticket, _)
             | SettleWith(ticket, _) -> this.Settle ticket
             | Serve task -> tasks.Enqueue(fun () -> this.Perform(session, link, task))
-            | Notify(Notice.Undeliverable(message, _)) ->
-                happened (MessageDropped(session, message, Settlement.Expired))
+            | Notify(Notice.Undeliverable(message, _)) -> happened (Undeliverable(session, message))
             | _ -> failtest "an effect that no server has"
 
     /// Steps a session and applies the effects to a link.
@@ -207,7 +214,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         ticket <- ticket + 1L
         happened (Forwarded(target.Session, ticket, message, target))
         let copy = Routing.copy ticket target message
-        this.StepQuietly(target.Session, ServerEvent.Forward(copy, target.Shared, System.Int64.MaxValue))
+        this.StepQuietly(target.Session, ServerEvent.Forward(copy, target.Shared, this.Spare))
 
     member private this.StepQuietly(session: int64, event: ServerEvent) =
         let link: Link | null =
@@ -234,6 +241,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                 if Access.decide (AccessRequest.Receive message.Topic) access[target.Session] then
                     this.Forward(target, message)
 
+            this.AfterRoute message
             Ok(targets.Length > 0)
 
     member private this.Publish(session: int64, publish: Publish, token: int64) =
@@ -314,7 +322,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                             let copy =
                                 Routing.copyRetained ticket delivery.GrantedQoS delivery.Identifier message
 
-                            let event = ServerEvent.Forward(copy, ValueNone, System.Int64.MaxValue)
+                            let event = ServerEvent.Forward(copy, ValueNone, this.Spare)
                             this.StepQuietly(session, event)
                 | _ -> ()
         | ServerTask.Detached ending ->
@@ -328,7 +336,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                 happened (HandedOn(target.Session, message))
                 ticket <- ticket + 1L
                 let copy = Routing.copyHandedOn ticket target message
-                let event = ServerEvent.Forward(copy, target.Shared, System.Int64.MaxValue)
+                let event = ServerEvent.Forward(copy, target.Shared, this.Spare)
                 this.StepQuietly(target.Session, event)
             | ValueNone -> ()
         | ServerTask.Dropped(message, reason) ->
@@ -433,6 +441,16 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                 this.StepQuietly(link.Session, event)
 
             this.Run()
+
+    /// Ends a session.
+    member this.Remove(session: int64, reason: ReasonCode) =
+        let struct (next, outcome) = Broker.remove now session reason broker
+        this.Swap next
+        this.Follow outcome
+        this.Run()
+
+    /// The access rules as they apply to a session.
+    member _.AccessOf(session: int64) = access[session]
 
     /// Lets time pass, up to each deadline in turn.
     member this.Advance(duration: int64<ms>) =

@@ -21,6 +21,8 @@ type Operation =
     | Unsubscribe of client: int * filter: int
     | Read of client: int * packets: int
     | Wait of seconds: int
+    /// The connection of the client takes no more data, or takes it again.
+    | Congest of client: int * full: bool
 
 let private topics = [| "a"; "a/b"; "a/b/c"; "x/b"; "locked/b"; "mine/b" |]
 
@@ -80,6 +82,7 @@ let private operation: Gen<Operation> =
             Gen.map2 (fun who filter -> Unsubscribe(who, filter)) client (Gen.choose (0, filters.Length - 1))
             8, Gen.map2 (fun who packets -> Read(who, packets)) client (Gen.choose (1, 6))
             1, Gen.map Wait (Gen.elements [ 1; 5; 15 ])
+            2, Gen.map2 (fun who full -> Congest(who, full)) client (Gen.elements [ true; false ])
         ]
 
 /// A run: what the clients do, in this order.
@@ -181,6 +184,11 @@ type private Client(name: string, world: World, logs: Dictionary<int64, List<Rec
     member _.Drop() =
         match link with
         | ValueSome link -> world.Drop link
+        | ValueNone -> ()
+
+    member _.Congest(full: bool) =
+        match link with
+        | ValueSome link -> world.Step(link.Session, ServerEvent.Congested(link.Number, full))
         | ValueNone -> ()
 
     member _.Mute() =
@@ -441,12 +449,15 @@ let private run (strategy: SharedStrategy) (operations: Operation list) =
             clients[client].Subscribe(filters[filter], qos, options, identifier)
         | Unsubscribe(client, filter) -> clients[client].Unsubscribe filters[filter]
         | Read(client, packets) -> clients[client].Read packets
+        | Congest(client, full) -> clients[client].Congest full
         | Wait seconds -> world.Advance(int64 seconds * 1_000L<ms>)
 
     // Everybody comes back, and everything is read.
     for client in clients do
         if not client.Arrives then
             client.Connect(false, true, 65_535us, 5us)
+
+        client.Congest false
 
     let mutable rounds = 0
 

@@ -43,17 +43,11 @@ module DeliveryExplanation =
         : struct (Target voption * int64[] * bool) =
         let matches = SubscriptionMatches<int64>()
         Subscriptions.find message.Topic.Utf8.Span matches subscriptions
-        let mutable members = [||]
 
-        let choice =
-            SharedChoice(fun group ->
-                let sessions = group.Members |> Seq.map (fun entry -> entry.Subscriber) |> Seq.toArray
-                let index = System.Array.IndexOf(sessions, session)
+        let sessionsOf (group: SharedGroup<int64>) =
+            group.Members |> Seq.map (fun entry -> entry.Subscriber) |> Seq.toArray
 
-                if index >= 0 then
-                    members <- sessions
-
-                index)
+        let choice = SharedChoice(fun group -> System.Array.IndexOf(sessionsOf group, session))
 
         let route = Route()
         Routing.plan message.Publisher choice matches route
@@ -67,6 +61,14 @@ module DeliveryExplanation =
         for entry in matches.Entries do
             if entry.Subscriber = session then
                 isBarred <- true
+
+        let members =
+            match target with
+            | ValueSome { Shared = ValueSome filter } ->
+                match Subscriptions.tryFindGroup filter subscriptions with
+                | ValueSome group -> sessionsOf group
+                | ValueNone -> [||]
+            | _ -> [||]
 
         struct (target, members, isBarred)
 
@@ -92,18 +94,9 @@ module DeliveryExplanation =
             DeliveryVerdict.TooLarge
         | ValueSome connection when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
             DeliveryVerdict.Congested
-        | ValueSome connection ->
-            let outbound = state.Outbound
-
-            let sendsNow =
-                not connection.IsCongested
-                && outbound.Waiting.IsEmpty
-                && (message.QoS = QoS.AtMostOnce || (outbound.Quota > 0 && outbound.Resend.IsEmpty))
-
-            if sendsNow then
-                DeliveryVerdict.Sent message.QoS
-            else
-                queue message spare state
+        | ValueSome connection when ServerConnections.sendsNow message connection state.Outbound ->
+            DeliveryVerdict.Sent message.QoS
+        | ValueSome _ -> queue message spare state
 
     /// What would become of a message that is published now, for a session, its state and its access rules.
     /// <c>spare</c> is how many more bytes may wait in all sessions together. Nothing is changed. With the policy of

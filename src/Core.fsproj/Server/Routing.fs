@@ -32,7 +32,7 @@ type SharedMember =
     }
 
 /// Chooses the member of a shared subscription that gets a message: its index, or -1 when none may have it.
-type SharedChoice = delegate of Group: SharedGroup<int64> -> int
+type SharedChoice = Func<SharedGroup<int64>, int>
 
 /// Where a message goes. It belongs to the caller, who uses it again and again, from one thread at a time: once it is
 /// large enough, planning a route allocates nothing but Subscription Identifiers.
@@ -44,6 +44,9 @@ type Route() =
     let mutable targets: Target[] = Array.zeroCreate 8
     let mutable count = 0
     let places = Dictionary<int64, int>()
+
+    // One object for all that have none: a route is planned without allocating.
+    let none = SubscriptionIdentifiers.Empty
 
     let placeOf (session: int64) =
         if count <= few then
@@ -76,13 +79,13 @@ type Route() =
         targets[count] <- target
         count <- count + 1
 
+    static member private With(identifier: uint32 voption, known: SubscriptionIdentifiers) =
+        match identifier with
+        | ValueNone -> known
+        | ValueSome identifier -> SubscriptionIdentifiers.Of(Seq.append known [ identifier ])
+
     // Adds a subscription that is not shared to the target of its session.
     member internal this.Merge(entry: SubscriptionEntry<int64>) =
-        let identifiers (known: SubscriptionIdentifiers) =
-            match entry.Identifier with
-            | ValueNone -> known
-            | ValueSome identifier -> SubscriptionIdentifiers.Of(Seq.append known [ identifier ])
-
         match placeOf entry.Subscriber with
         | -1 ->
             this.Append
@@ -90,7 +93,7 @@ type Route() =
                     Session = entry.Subscriber
                     GrantedQoS = entry.Options.MaximumQoS
                     RetainAsPublished = entry.Options.RetainAsPublished
-                    Identifiers = identifiers SubscriptionIdentifiers.Empty
+                    Identifiers = Route.With(entry.Identifier, none)
                     Shared = ValueNone
                 }
 
@@ -106,7 +109,7 @@ type Route() =
                 { target with
                     GrantedQoS = max target.GrantedQoS entry.Options.MaximumQoS
                     RetainAsPublished = target.RetainAsPublished || entry.Options.RetainAsPublished
-                    Identifiers = identifiers target.Identifiers
+                    Identifiers = Route.With(entry.Identifier, target.Identifiers)
                 }
 
 /// Finds out where messages go. Where several subscriptions of a session match, it gets one copy, at the highest

@@ -6,7 +6,16 @@ module internal ServerConnections =
 
     // Without User Properties and Reason String where the client asked not to get them [MQTT-3.1.2-29].
     let private withoutProblems (packet: Packet) =
+        let plain (packet: Acknowledgement) =
+            match packet.Outcome with
+            | Outcome.Full(reason, _) -> { packet with Outcome = Outcome.Code reason }
+            | _ -> packet
+
         match packet with
+        | Packet.Puback packet -> Packet.Puback(plain packet)
+        | Packet.Pubrec packet -> Packet.Pubrec(plain packet)
+        | Packet.Pubrel packet -> Packet.Pubrel(plain packet)
+        | Packet.Pubcomp packet -> Packet.Pubcomp(plain packet)
         | Packet.Suback answer -> Packet.Suback { answer with Properties = AcknowledgementProperties.Empty }
         | Packet.Unsuback answer ->
             Packet.Unsuback { answer with Properties = AcknowledgementProperties.Empty }
@@ -237,6 +246,12 @@ module internal ServerConnections =
             ValueSome tooLarge
         else
             ValueNone
+
+    /// Whether a message that the client can take is sent at once. QoS 0 needs neither quota nor a Packet Identifier.
+    let sendsNow (message: Outgoing) (connection: ServerConnection) (outbound: Outbound) : bool =
+        not connection.IsCongested
+        && (message.QoS = QoS.AtMostOnce
+            || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
 
     /// A connection joins the session: CONNACK of success [MQTT-3.1.4-5] [MQTT-3.2.0-1], then what the session has
     /// under way and in its queue [MQTT-4.4.0-1].

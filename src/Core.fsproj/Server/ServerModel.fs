@@ -204,13 +204,10 @@ module ServerState =
     let load (state: ServerState) : int = state.Outbound.InFlight.Count + state.Outbound.Waiting.Count
 
     /// True when a PUBLISH of QoS 0 of this size in bytes, without Topic Alias and Subscription Identifier, may be
-    /// written to the connection without a step: it is connected and takes data, its client takes packets of this
-    /// size [MQTT-3.1.2-24], and no message waits that it would overtake. It changes no state.
+    /// written to the connection without a step: it is connected and takes data, and its client takes packets of
+    /// this size [MQTT-3.1.2-24]. Nothing of QoS 0 waits then that it would overtake. It changes no state.
     [<CompiledName("TakesFrame")>]
     let takesFrame (packetBytes: int) (state: ServerState) : bool =
         match state.Connection with
-        | ValueSome connection ->
-            not connection.IsCongested
-            && packetBytes <= connection.MaximumPacketBytes
-            && state.Outbound.Waiting.IsEmpty
+        | ValueSome connection -> not connection.IsCongested && packetBytes <= connection.MaximumPacketBytes
         | ValueNone -> false

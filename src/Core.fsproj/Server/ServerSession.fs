@@ -24,20 +24,21 @@ module ServerSession =
             SoonestExpiry = soonest
         }
 
-    // Makes room for a message that has to wait, or says that there is none.
+    // Makes room for a message that has to wait, or says that there is none. What is dropped for it is room gained.
     let rec private makeRoom
         (message: Outgoing)
-        spare
+        (spare: int64)
+        (gained: int64)
         (settings: BrokerSettings)
         (outbound: Outbound)
-        effects
+        (effects: Effects)
         =
         let limits = settings.Limits
 
         let fits =
             outbound.Waiting.Count < limits.QueuedMessages
             && outbound.WaitingBytes + message.Cost <= limits.QueuedBytes
-            && message.Cost <= spare
+            && message.Cost - gained <= spare
 
         if fits then
             struct (outbound, effects, true)
@@ -48,12 +49,12 @@ module ServerSession =
             | ValueNone -> struct (outbound, effects, false)
             | ValueSome oldest ->
                 let struct (outbound, _) = Outbound.dropOldest outbound
-                let effects = (effects: Effects).Add(dropped oldest Settlement.QueueFull)
-                makeRoom message (spare + oldest.Cost) settings outbound effects
+                let effects = effects.Add(dropped oldest Settlement.QueueFull)
+                makeRoom message spare (gained + oldest.Cost) settings outbound effects
 
     let private wait (message: Outgoing) spare (state: ServerState) =
         let struct (outbound, effects, fits) =
-            makeRoom message spare state.Settings state.Outbound Effects.none
+            makeRoom message spare 0L state.Settings state.Outbound Effects.none
 
         if fits then
             struct ({ state with Outbound = enqueue message outbound }, effects, true)
@@ -90,18 +91,10 @@ module ServerSession =
             | ValueNone when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
                 struct (state, Effects.one (dropped message (Settlement.Rejected congested)), false)
             | ValueNone ->
-                let outbound = state.Outbound
-
-                let sendsNow =
-                    not connection.IsCongested
-                    && outbound.Waiting.IsEmpty
-                    && (message.QoS = QoS.AtMostOnce || (outbound.Quota > 0 && outbound.Resend.IsEmpty))
-
-                if sendsNow then
-                    let struct (outbound, effects) = Outbound.publish now message outbound
+                if ServerConnections.sendsNow message connection state.Outbound then
+                    let struct (outbound, effects) = Outbound.publish now message state.Outbound
                     struct ({ state with Outbound = outbound }, effects, true)
                 else
-                    // QoS 0 does not overtake what waits, but needs neither quota nor acknowledgement.
                     wait message spare state
 
     // Messages are remembered as those of a shared subscription until they are settled.
@@ -544,8 +537,11 @@ module ServerSession =
         | ServerEvent.End reason -> ended reason state
         | ServerEvent.Tick lastReceived -> tick now lastReceived state
 
-    /// The next state, and what is to be done, in order. The shell does all of it before it calls this again for
-    /// the same session. Nothing has an effect on a session that is over, but a message that it was to get from a
+    /// The next state, and what is to be done, in order. The shell holds the gate of the session from before this
+    /// call until all that concerns its connection is done; <c>Deliver</c> and <c>Serve</c>, which lead to other
+    /// sessions and to the registry, it does after that, without the gate, and before the connection's next packet.
+    ///
+    /// Nothing has an effect on a session that is over, but a message that it was to get from a
     /// shared subscription is handed on.
     [<CompiledName("Step")>]
     let step (now: Instant) (event: ServerEvent) (state: ServerState) : struct (ServerState * Effects) =

@@ -203,6 +203,11 @@ module internal ClientRequests =
             struct (withSubscriptions subscriptions state, Send(packetFor limits id request))
         | _ -> struct (state, Send(packetFor limits id request))
 
+    let private withoutFirst (state: ClientState) =
+        match Fifo.tryDequeue state.Subscriptions.Unsent with
+        | ValueSome(struct (_, rest)) -> withSubscriptions { state.Subscriptions with Unsent = rest } state
+        | ValueNone -> state
+
     /// Sends the requests that wait, as far as there are Packet Identifiers.
     let issue (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
         let mutable state = state
@@ -210,18 +215,18 @@ module internal ClientRequests =
         let mutable going = state.IsConnected && not state.Subscriptions.Unsent.IsEmpty
 
         while going do
-            match Fifo.tryDequeue state.Subscriptions.Unsent with
+            match Fifo.tryPeek state.Subscriptions.Unsent with
             | ValueNone -> going <- false
-            | ValueSome(struct (ticket, unsent)) ->
-                let popped = withSubscriptions { state.Subscriptions with Unsent = unsent } state
+            | ValueSome ticket ->
                 let limits = state.Connection.Limits
 
                 match Map.tryFind ticket state.Subscriptions.Requests with
-                | None -> state <- popped
+                | None -> state <- withoutFirst state
                 | Some request ->
                     match faultOf limits request with
                     | ValueSome fault ->
-                        let struct (next, more) = rejected ticket request fault popped effects
+                        let struct (next, more) = rejected ticket request fault (withoutFirst state) effects
+
                         state <- next
                         effects <- more
                     | ValueNone ->
@@ -229,7 +234,7 @@ module internal ClientRequests =
                         | struct (_, ValueNone) -> going <- false
                         | struct (outbound, ValueSome id) ->
                             let struct (next, packet) =
-                                sent ticket request id limits { popped with Outbound = outbound }
+                                sent ticket request id limits { withoutFirst state with Outbound = outbound }
 
                             state <- next
                             effects <- effects.Add packet

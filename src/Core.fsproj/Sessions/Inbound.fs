@@ -136,40 +136,52 @@ module Inbound =
         | ValueSome held when held.Token = token -> ValueSome held
         | _ -> ValueNone
 
-    // Sends the acknowledgements that are decided, up to the first that is not [MQTT-4.6.0-2] [MQTT-4.6.0-3].
-    let rec private flush (qos: QoS) (state: Inbound) (effects: Effects) : struct (Inbound * Effects) =
-        let order = if qos = QoS.AtLeastOnce then state.PubackOrder else state.PubrecOrder
+    let private orderOf (qos: QoS) (state: Inbound) =
+        if qos = QoS.AtLeastOnce then state.PubackOrder else state.PubrecOrder
 
-        match Fifo.tryDequeue order with
-        | ValueNone -> struct (state, effects)
-        | ValueSome(struct (token, rest)) ->
-            let advance state =
-                if qos = QoS.AtLeastOnce then
-                    { state with PubackOrder = rest }
-                else
-                    { state with PubrecOrder = rest }
+    // The first in the order is dealt with.
+    let private advance (qos: QoS) (state: Inbound) =
+        match Fifo.tryDequeue (orderOf qos state) with
+        | ValueNone -> state
+        | ValueSome(struct (_, rest)) when qos = QoS.AtLeastOnce -> { state with PubackOrder = rest }
+        | ValueSome(struct (_, rest)) -> { state with PubrecOrder = rest }
 
-            match tryHeld token state with
-            | ValueNone -> flush qos (advance state) effects
-            | ValueSome { Receipt = Receipt.InHand } -> struct (state, effects)
-            | ValueSome { Receipt = Receipt.AwaitPubrel } -> flush qos (advance state) effects
-            | ValueSome({ Receipt = Receipt.Decided reason } as held) ->
-                let id = idOf token
+    // The acknowledgement of one message that is decided. After a PUBACK its identifier is free [MQTT-4.3.2-5], and
+    // so it is after a PUBREC of failure [MQTT-4.3.3-9].
+    let private acknowledgeOne (held: Held) reason (state: Inbound) (effects: Effects) =
+        let id = idOf held.Token
 
-                if qos = QoS.AtLeastOnce then
-                    // After its PUBACK the identifier is free [MQTT-4.3.2-5].
-                    let effects = effects.Add(SendAck(PacketType.Puback, id, reason))
-                    flush qos (advance (closed held state)) effects
-                elif byte reason >= 0x80uy then
-                    // So it is after a PUBREC of failure [MQTT-4.3.3-9].
-                    let effects = effects.Add(SendAck(PacketType.Pubrec, id, reason))
-                    flush qos (advance (closed held state)) effects
-                else
-                    let held = { held with Receipt = Receipt.AwaitPubrel }
+        if held.QoS = QoS.AtLeastOnce then
+            struct (closed held state, effects.Add(SendAck(PacketType.Puback, id, reason)))
+        elif byte reason >= 0x80uy then
+            struct (closed held state, effects.Add(SendAck(PacketType.Pubrec, id, reason)))
+        else
+            let held = { held with Receipt = Receipt.AwaitPubrel }
 
-                    let state = { advance state with Held = PacketIdMap.add id held state.Held }
+            struct ({ state with Held = PacketIdMap.add id held state.Held },
+                    effects.Add(SendAck(PacketType.Pubrec, id, reason)))
 
-                    flush qos state (effects.Add(SendAck(PacketType.Pubrec, id, reason)))
+    // Sends the acknowledgements that are decided, up to the first that is not [MQTT-4.6.0-2] [MQTT-4.6.0-3]. The
+    // order is only taken apart for what is sent: looking at its first item costs nothing, however long it is.
+    let private flush (qos: QoS) (state: Inbound) (effects: Effects) : struct (Inbound * Effects) =
+        let mutable state = state
+        let mutable effects = effects
+        let mutable going = true
+
+        while going do
+            match Fifo.tryPeek (orderOf qos state) with
+            | ValueNone -> going <- false
+            | ValueSome token ->
+                match tryHeld token state with
+                | ValueSome { Receipt = Receipt.InHand } -> going <- false
+                | ValueSome({ Receipt = Receipt.Decided reason } as held) ->
+                    let struct (next, more) = acknowledgeOne held reason (advance qos state) effects
+                    state <- next
+                    effects <- more
+                | ValueSome { Receipt = Receipt.AwaitPubrel }
+                | ValueNone -> state <- advance qos state
+
+        struct (state, effects)
 
     let private queued qos token (state: Inbound) =
         if qos = QoS.AtLeastOnce then

@@ -129,28 +129,24 @@ module Outbound =
     let private dequeued (message: Outgoing) waiting (state: Outbound) =
         { state with Waiting = waiting; WaitingBytes = state.WaitingBytes - message.Cost }
 
+    let private withoutFirst (queue: Fifo<'T>) =
+        match Fifo.tryDequeue queue with
+        | ValueSome(struct (_, rest)) -> rest
+        | ValueNone -> queue
+
     // Sends the next of the messages of an earlier connection; false when there is none that may be sent.
-    let private resendNext
-        now
-        (id: uint16)
-        resend
-        (state: Outbound)
-        effects
-        : struct (Outbound * Effects * bool) =
+    let private resendNext now (id: uint16) (state: Outbound) effects : struct (Outbound * Effects * bool) =
         match PacketIdMap.tryFind id state.InFlight with
         | ValueSome(Exchange.Message(message, stage, order, 0L, false)) ->
             if state.Quota = 0 then
                 struct (state, effects, false)
             else
-                let struct (state, effects) = sendAgain now message stage order id resend state effects
+                let struct (state, effects) =
+                    sendAgain now message stage order id (withoutFirst state.Resend) state effects
+
                 struct (state, effects, true)
         // It was acknowledged before its turn came.
-        | _ -> struct ({ state with Resend = resend }, effects, true)
-
-    let private withoutFirst (waiting: Fifo<Outgoing>) =
-        match Fifo.tryDequeue waiting with
-        | ValueSome(struct (_, rest)) -> rest
-        | ValueNone -> waiting
+        | _ -> struct ({ state with Resend = withoutFirst state.Resend }, effects, true)
 
     // Sends the first waiting message, or drops it if it has expired; false when it has to wait.
     let private sendNext
@@ -192,10 +188,7 @@ module Outbound =
         while going do
             let struct (next, more, sent) =
                 match Fifo.tryPeek state.Resend with
-                | ValueSome id ->
-                    match Fifo.tryDequeue state.Resend with
-                    | ValueSome(struct (_, resend)) -> resendNext now id resend state effects
-                    | ValueNone -> struct (state, effects, false)
+                | ValueSome id -> resendNext now id state effects
                 | ValueNone ->
                     match Fifo.tryPeek state.Waiting with
                     | ValueSome message -> sendNext now message state effects

@@ -18,7 +18,7 @@ public sealed partial class MqttClient : IAsyncDisposable
     private int disposed;
 
     /// <summary>Makes a client that does nothing yet; <see cref="OpenAsync"/> connects it.</summary>
-    /// <param name="options">How it connects and behaves; read once.</param>
+    /// <param name="options">How it connects and behaves; they must not change afterwards.</param>
     /// <exception cref="ArgumentException">The options are not valid.</exception>
     public MqttClient(MqttClientOptions options)
     {

@@ -7,9 +7,11 @@ internal sealed partial class ClientEngine
     private readonly Dictionary<long, MqttSubscription> subscriptions = [];
     private readonly List<MqttSubscription> targets = [];
     private readonly SubscriptionMatches<long> matches = new();
+    private Subscriptions<long>? matchedRoutes;
+    private TopicName? matchedTopic;
 
-    // The subscriptions that were ended with the connection. The next start of the client gives them back.
-    private readonly List<MqttSubscription> ended = [];
+    // What the subscriptions had that ended with the connection. The next start of the client gives it back.
+    private readonly List<UnsubscribeRequest> ended = [];
 
     public required MqttClient Client { get; init; }
 
@@ -37,7 +39,6 @@ internal sealed partial class ClientEngine
         lock (Gate)
         {
             subscriptions.Remove(subscription.Ticket);
-            ended.Remove(subscription);
         }
     }
 
@@ -56,8 +57,8 @@ internal sealed partial class ClientEngine
         {
             Ask(request, ClientEvent.NewStart);
 
-            foreach (var subscription in ended)
-                Run(ClientEvent.NewUnsubscribe(subscription.ToUnsubscribeRequest(), ++nextTicket));
+            foreach (var given in ended)
+                Run(ClientEvent.NewUnsubscribe(given, ++nextTicket));
 
             ended.Clear();
         }
@@ -70,8 +71,7 @@ internal sealed partial class ClientEngine
     private void Deliver(Publish publish, long token)
     {
         var topic = TopicOf(publish);
-        matches.Clear();
-        ClientSession.Route(topic.Utf8.Span, matches, state);
+        FindMatches(topic);
         targets.Clear();
         FindTargets(publish.Properties.SubscriptionIdentifiers);
 
@@ -97,6 +97,20 @@ internal sealed partial class ClientEngine
             if (!target.Offer(message))
                 message.Discard();
         }
+    }
+
+    // A topic that comes twice in a row is looked up once, as long as the subscriptions are the same.
+    private void FindMatches(TopicName topic)
+    {
+        var routes = state.Subscriptions.Routes;
+
+        if (ReferenceEquals(routes, matchedRoutes) && topic.Equals(matchedTopic))
+            return;
+
+        matches.Clear();
+        ClientSession.Route(topic.Utf8.Span, matches, state);
+        matchedRoutes = routes;
+        matchedTopic = topic;
     }
 
     private static TopicName TopicOf(Publish publish) => ((TopicReference.Name)publish.Topic).Name;
@@ -152,7 +166,9 @@ internal sealed partial class ClientEngine
         foreach (var subscription in subscriptions.Values)
         {
             subscription.Complete(cause);
-            ended.Add(subscription);
+
+            if (subscription.ToUnsubscribeRequest() is { } given)
+                ended.Add(given);
         }
 
         subscriptions.Clear();

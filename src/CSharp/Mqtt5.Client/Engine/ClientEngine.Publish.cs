@@ -10,6 +10,7 @@ internal sealed partial class ClientEngine
     // Messages of QoS 0 that wait because the transport is slower than the application.
     private readonly Queue<Outgoing> congested = new();
     private readonly Stack<Publication> publications = new();
+    private long congestedBytes;
 
     // What became of a message of QoS 0 that was to be written at once.
     public enum Direct
@@ -146,9 +147,10 @@ internal sealed partial class ClientEngine
 
     private void Congest(Outgoing outgoing, Publication publication)
     {
-        if (congested.Count < options.Queue.MaximumMessages)
+        if (congested.Count < options.Queue.MaximumMessages && congestedBytes + outgoing.Cost <= options.Queue.MaximumBytes)
         {
             congested.Enqueue(outgoing);
+            congestedBytes += outgoing.Cost;
         }
         else
         {
@@ -161,7 +163,11 @@ internal sealed partial class ClientEngine
     private void PumpCongested()
     {
         if (congested.Count > 0 && (current is null || current.Waiting < options.SendBufferBytes))
-            Run(ClientEvent.NewPublish(congested.Dequeue()));
+        {
+            var next = congested.Dequeue();
+            congestedBytes -= next.Cost;
+            Run(ClientEvent.NewPublish(next));
+        }
     }
 
     private bool CancelCongested(long ticket)
@@ -173,9 +179,14 @@ internal sealed partial class ClientEngine
             var one = congested.Dequeue();
 
             if (one.Ticket == ticket)
+            {
                 found = true;
+                congestedBytes -= one.Cost;
+            }
             else
+            {
                 congested.Enqueue(one);
+            }
         }
 
         if (found && pending.Remove(ticket, out var cancelled))

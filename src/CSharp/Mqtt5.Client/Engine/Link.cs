@@ -61,9 +61,15 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         signal.Set();
 
         if (connection is null)
+        {
+            // Nothing was sent, and a transport that is still opening need not listen to the token.
+            flushed.TrySetResult();
             _ = stop.CancelAsync();
+        }
         else
+        {
             stop.CancelAfter(engine.CloseTimeout);
+        }
     }
 
     // Ends the link at once. Called under the gate.
@@ -71,6 +77,7 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
     {
         closing = true;
         signal.Set();
+        flushed.TrySetResult();
         _ = stop.CancelAsync();
     }
 
@@ -139,7 +146,7 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         try
         {
             // All was written. The peer may close now that it has read what was sent.
-            await open.CompleteAsync(stop.Token).ConfigureAwait(false);
+            await open.CompleteAsync(stop.Token).AsTask().WaitAsync(stop.Token).ConfigureAwait(false);
             flushed.TrySetResult();
             await reading.WaitAsync(DrainTime, engine.Time, stop.Token).ConfigureAwait(false);
         }
@@ -152,6 +159,10 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         await reading.ConfigureAwait(false);
         await open.DisposeAsync().ConfigureAwait(false);
     }
+
+    // Ends the wait with the link, whether or not the stream listens to the token. Most writes need no wait.
+    private ValueTask BoundedAsync(ValueTask write) =>
+        write.IsCompletedSuccessfully ? write : new ValueTask(write.AsTask().WaitAsync(stop.Token));
 
     private static async Task CutAsync(IMqttConnection open)
     {
@@ -191,8 +202,8 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
                 }
 
                 var started = engine.Now();
-                await stream.WriteAsync(batch, stop.Token).ConfigureAwait(false);
-                await stream.FlushAsync(stop.Token).ConfigureAwait(false);
+                await BoundedAsync(stream.WriteAsync(batch, stop.Token)).ConfigureAwait(false);
+                await stream.FlushAsync(stop.Token).WaitAsync(stop.Token).ConfigureAwait(false);
                 Volatile.Write(ref lastSent, started);
 
                 lock (engine.Gate)

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Mqtt5;
 
 /// <summary>
-/// How a client connects and behaves. A client reads its options once, when it is made; the callbacks in them are
+/// How a client connects and behaves. They must not change once a client was made with them; the callbacks in them are
 /// called again at each connection.
 /// </summary>
 public sealed partial class MqttClientOptions

@@ -1,6 +1,10 @@
 namespace Mqtt5;
 
-/// <summary>How a subscription hands its messages to the application.</summary>
+/// <summary>
+/// How a subscription hands its messages to the application. Acknowledgements of one QoS leave the client in the order in
+/// which its messages came, as the standard wants, so a message that is never settled holds back those after it, also of
+/// other subscriptions.
+/// </summary>
 public sealed class MqttSubscribeOptions
 {
     /// <summary>

@@ -120,7 +120,8 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
             return [.. filters];
     }
 
-    internal UnsubscribeRequest ToUnsubscribeRequest() => RequestFor(Filters());
+    // Null when no filter is left.
+    internal UnsubscribeRequest? ToUnsubscribeRequest() => Filters() is { Length: > 0 } left ? RequestFor(left) : null;
 
     // Gives some filters up. The subscription ends with its last one.
     internal async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeAsync(TopicFilter[] given, CancellationToken cancellationToken)
