@@ -10,7 +10,7 @@ internal sealed partial class Worker
     private readonly Route route = new();
     private SharedMember[] members = new SharedMember[8];
     private TopicName? choosing;
-    private SharedChoice? choice;
+    private Func<SharedGroup<long>, int>? choice;
 
     // A PUBLISH of QoS 0 that changes no state, straight from the frame that it came in.
     public void Forward(Connection publisher, ReadOnlySpan<byte> frame, in PublishView view)

@@ -30,8 +30,8 @@ public sealed class MqttBrokerLimits
     /// <summary>Messages of QoS 1 and 2 under way from a client, 1 to 65,535; announced. Beyond: DISCONNECT 0x93. Default: 100.</summary>
     public int ReceiveMaximum { get; set; } = BrokerLimits.Default.ReceiveMaximum;
 
-    /// <summary>Messages of QoS 1 and 2 under way to a client, 1 to 65,535. More wait. Default: 100.</summary>
-    public int InFlightMessages { get; set; } = BrokerLimits.Default.InFlightMessages;
+    /// <summary>Messages of QoS 1 and 2 under way to a client, 1 to 65,535. More wait. Default: 1,000.</summary>
+    public int InFlightMessages { get; set; } = 1_000;
 
     /// <summary>Topic Aliases that a client may set, 0 to 65,535; announced. Beyond: DISCONNECT 0x94. Default: 32.</summary>
     public int TopicAliasMaximum { get; set; } = BrokerLimits.Default.TopicAliasMaximum;
@@ -39,8 +39,8 @@ public sealed class MqttBrokerLimits
     /// <summary>Topic Aliases that the broker sets at a client that takes them, 0 to 65,535. Default: 32.</summary>
     public int OutboundTopicAliases { get; set; } = BrokerLimits.Default.OutboundTopicAliases;
 
-    /// <summary>Messages that wait in a session. Beyond: dropped as <see cref="MqttBrokerOptions.WhenQueueFull"/> says. Default: 1,000.</summary>
-    public int QueuedMessages { get; set; } = BrokerLimits.Default.QueuedMessages;
+    /// <summary>Messages that wait in a session. Beyond: dropped as <see cref="MqttBrokerOptions.WhenQueueFull"/> says. Default: 10,000.</summary>
+    public int QueuedMessages { get; set; } = 10_000;
 
     /// <summary>Bytes that wait in a session. Beyond: as <see cref="QueuedMessages"/>. Default: 16 MiB.</summary>
     public long QueuedBytes { get; set; } = BrokerLimits.Default.QueuedBytes;
