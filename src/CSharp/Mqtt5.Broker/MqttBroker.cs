@@ -50,7 +50,9 @@ public sealed class MqttBroker : IAsyncDisposable
 
     internal BrokerEngine Engine { get; }
 
-    internal bool IsRunning => stopped is null && (host is not null || options.Listeners.Count == 0);
+    internal bool IsForLoopbackOnly => options is { Authenticator: null, AllowAnonymous: false };
+
+    internal bool IsRunning => Volatile.Read(ref stopped) is null && (host is not null || options.Listeners.Count == 0);
 
     /// <summary>Makes a broker and starts it.</summary>
     /// <param name="configure">Fills the options.</param>

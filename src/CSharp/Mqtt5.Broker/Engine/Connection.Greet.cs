@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Serving;
@@ -83,6 +84,9 @@ internal sealed partial class Connection
     // Takes an event and all that follows from it. True once the connection belongs to a session.
     private async Task<bool> TakeAsync(HandshakeEvent happened)
     {
+        using var activity = Telemetry.Source.StartActivity("mqtt5.broker.connect", ActivityKind.Server);
+        activity?.SetTag("network.peer.address", Origin.EndPoint);
+
         while (true)
         {
             StepHandshake(happened, out var task);
@@ -100,7 +104,12 @@ internal sealed partial class Connection
                     var refused = await AdmitAsync(admit.Connect, admit.Authentication).ConfigureAwait(false);
 
                     if (refused is not { } reason)
+                    {
+                        activity?.SetTag("mqtt.client.id", Session!.State.ClientId.Text);
                         return true;
+                    }
+
+                    activity?.SetStatus(ActivityStatusCode.Error, reason.ToString());
 
                     happened = HandshakeEvent.NewNotAdmitted(reason);
                     break;

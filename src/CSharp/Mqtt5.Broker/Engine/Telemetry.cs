@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 
 namespace Mqtt5.Serving;
@@ -10,6 +11,9 @@ internal static class Telemetry
         Meter.CreateCounter<long>("mqtt5.broker.connected", "{connection}", "Connections that became clients.");
     private static readonly Counter<long> DisconnectedCount =
         Meter.CreateCounter<long>("mqtt5.broker.disconnected", "{connection}", "Connections of clients that ended.");
+
+    // The source of activities: one for each CONNECT, from its arrival to CONNACK.
+    public static ActivitySource Source { get; } = new("Mqtt5");
 
     private static readonly List<WeakReference<BrokerEngine>> Brokers = [];
 

@@ -19,6 +19,12 @@ internal static class WebSocketEndpoint
             return;
         }
 
+        if (broker.IsForLoopbackOnly && context.Connection.RemoteIpAddress is { } peer && !System.Net.IPAddress.IsLoopback(peer))
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return;
+        }
+
         using var socket = await context.WebSockets.AcceptWebSocketAsync(
             new WebSocketAcceptContext { SubProtocol = "mqtt", KeepAliveInterval = TimeSpan.Zero }).ConfigureAwait(false);
         var connection = context.Connection;

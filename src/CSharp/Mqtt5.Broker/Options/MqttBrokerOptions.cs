@@ -159,12 +159,12 @@ public sealed class MqttBrokerOptions
         foreach (var listener in Listeners)
         {
             if (listener.EndPoint is { } endPoint && !IPAddress.IsLoopback(endPoint.Address))
-            {
-                throw new InvalidOperationException(
-                    $"without an authenticator the broker does not listen on {endPoint}, which is not a loopback address, unless AllowAnonymous is set");
-            }
+                throw Unsafe(endPoint);
         }
     }
+
+    internal static InvalidOperationException Unsafe(IPEndPoint endPoint) =>
+        new($"without an authenticator the broker does not listen on {endPoint}, which is not a loopback address, unless AllowAnonymous is set");
 
     private static FSharpValueOption<Utf8String> ToOption(string? text) =>
         text is null ? FSharpValueOption<Utf8String>.None : FSharpValueOption<Utf8String>.Some(Utf8String.Of(text));
