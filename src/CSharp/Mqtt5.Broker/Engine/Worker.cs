@@ -38,7 +38,7 @@ internal sealed partial class Worker(BrokerEngine engine)
     }
 
     // Steps a session on the connection that it has.
-    public void Step(Session session, ServerEvent happened)
+    public void Step(Session session, in ServerEvent happened)
     {
         lock (session.Gate)
             StepWithin(session, session.Connection, happened);
@@ -85,7 +85,7 @@ internal sealed partial class Worker(BrokerEngine engine)
     }
 
     // Called under the gate.
-    public void StepWithin(Session session, Connection? connection, ServerEvent happened)
+    public void StepWithin(Session session, Connection? connection, in ServerEvent happened)
     {
         var before = session.State;
         var (after, effects) = ServerSession.Step(Now, happened, before);
