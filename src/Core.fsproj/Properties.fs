@@ -171,8 +171,7 @@ type ConnectProperties =
         Authentication: Authentication voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             SessionExpiryInterval = ValueNone
             ReceiveMaximum = ValueNone
@@ -183,6 +182,9 @@ type ConnectProperties =
             UserProperties = UserProperties.Empty
             Authentication = ValueNone
         }
+
+    /// No property.
+    static member Empty = empty
 
 /// The Will Properties of CONNECT (section 3.1.3.2).
 [<NoComparison>]
@@ -204,8 +206,7 @@ type WillProperties =
         UserProperties: UserProperties
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             WillDelayInterval = ValueNone
             PayloadFormatIndicator = ValueNone
@@ -215,6 +216,9 @@ type WillProperties =
             CorrelationData = ValueNone
             UserProperties = UserProperties.Empty
         }
+
+    /// No property.
+    static member Empty = empty
 
 /// The properties of CONNACK (section 3.2.2.3).
 [<NoComparison>]
@@ -254,8 +258,7 @@ type ConnackProperties =
         Authentication: Authentication voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             SessionExpiryInterval = ValueNone
             ReceiveMaximum = ValueNone
@@ -274,6 +277,9 @@ type ConnackProperties =
             ServerReference = ValueNone
             Authentication = ValueNone
         }
+
+    /// No property.
+    static member Empty = empty
 
 /// The properties of PUBLISH (section 3.3.2.3), without the Topic Alias, which is part of the topic.
 [<NoComparison>]
@@ -295,7 +301,7 @@ type PublishProperties =
         ContentType: Utf8String voption
     }
 
-    static let empty: PublishProperties =
+    static let empty =
         {
             PayloadFormatIndicator = ValueNone
             MessageExpiryInterval = ValueNone
@@ -306,7 +312,7 @@ type PublishProperties =
             ContentType = ValueNone
         }
 
-    /// No property. Always the same object.
+    /// No property.
     static member Empty = empty
 
 /// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
@@ -319,10 +325,9 @@ type AcknowledgementProperties =
         UserProperties: UserProperties
     }
 
-    static let empty: AcknowledgementProperties =
-        { ReasonString = ValueNone; UserProperties = UserProperties.Empty }
+    static let empty = { ReasonString = ValueNone; UserProperties = UserProperties.Empty }
 
-    /// No property. Always the same object.
+    /// No property.
     static member Empty = empty
 
 /// The properties of SUBSCRIBE (section 3.8.2.1).
@@ -335,8 +340,10 @@ type SubscribeProperties =
         UserProperties: UserProperties
     }
 
+    static let empty = { SubscriptionIdentifier = ValueNone; UserProperties = UserProperties.Empty }
+
     /// No property.
-    static member Empty = { SubscriptionIdentifier = ValueNone; UserProperties = UserProperties.Empty }
+    static member Empty = empty
 
 /// The properties of DISCONNECT (section 3.14.2.2).
 [<NoComparison>]
@@ -352,11 +359,14 @@ type DisconnectProperties =
         ServerReference: Utf8String voption
     }
 
-    /// No property.
-    static member Empty =
+    static let empty =
         {
             SessionExpiryInterval = ValueNone
             ReasonString = ValueNone
             UserProperties = UserProperties.Empty
             ServerReference = ValueNone
         }
+
+
+    /// No property.
+    static member Empty = empty

@@ -2,7 +2,11 @@ using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
+using Mqtt5.Benchmarks;
 using Perfolizer.Horology;
+
+if (args is ["client", .. var load])
+    return await ClientLoad.RunAsync(load).ConfigureAwait(false);
 
 // Short iterations: on a machine that does other things too, the least of many is nearest to the truth.
 var job = Job.Default
@@ -17,3 +21,4 @@ var config = DefaultConfig.Instance
     .WithOptions(ConfigOptions.DisableLogFile);
 
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
+return 0;

@@ -38,6 +38,16 @@ module AllTests =
             ClientClausesTests.tests
             ClientClausesTestsDelivery.tests
             ClientSessionTestsTwoParty.tests
+            RoutingTests.tests
+            AccessTests.tests
+            BrokerTests.tests
+            ServerConnectClausesTests.tests
+            ServerWillClausesTests.tests
+            ServerPublishClausesTests.tests
+            ServerSubscribeClausesTests.tests
+            ServerSharedClausesTests.tests
+            BrokerHostileTests.tests
+            BrokerWorldTests.tests
             TidyTests.tests
         ]
 

@@ -356,6 +356,12 @@ let private authentication =
                 giving.Receive(auth ReasonCode.ContinueAuthentication "m")
                 giving.Do(ClientEvent.GiveUp "no such user")
                 giving.EndsWith "DISCONNECT 80"
+                let doubting = opened settings withMethod
+                doubting.Do(ClientEvent.GiveUp "the server has not proven itself")
+                doubting.EndsWith "DISCONNECT 80"
+                let without = connected ()
+                without.Do(ClientEvent.GiveUp "nothing to give up")
+                Expect.isEmpty without.Sent "there is no authentication"
 
             clause [ "MQTT-4.12.0-5" ] "every AUTH and a CONNACK of success have the method of CONNECT"
             <| fun () ->

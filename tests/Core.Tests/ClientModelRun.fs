@@ -166,6 +166,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
             sending.Forget messages[numberOf message.Payload]
         | Effect.Notify(Notice.Resubscribed _) -> seen.Add "resubscribed" |> ignore
         | Effect.Notify _ -> ()
+        | Effect.Serve _ -> failtest "a client has no task of a server"
 
     // Messages that nobody waits for are dropped without a word, when they expire or there is no room for them.
     let dropSilent () =

@@ -74,7 +74,10 @@ let private mutants: Mutant list =
             "ReadUInt16BigEndian(frame.Slice packetIdAt) = 0us"
             "ReadUInt16BigEndian(frame.Slice packetIdAt) = 0xABCDus"
         mutant "takes long forms of integers" "|| (shift > 7 && bytes[next - 1] = 0uy)" ""
-        mutant "takes + in topics" "&& character <> '+'B" ""
+        mutant
+            "takes + in topics"
+            "AsciiTopic.isPlain utf8"
+            "AsciiTopic.isPlain utf8 || utf8.EndsWith(ReadOnlySpan \"+\"B)"
         mutant
             "takes # in topics that are not ASCII"
             "utf8.IndexOfAny(0uy, '#'B, '+'B)"

@@ -223,6 +223,25 @@ let tests =
                         let expected = List.contains first [ 0x40uy; 0x50uy; 0x62uy; 0x70uy ]
                         Expect.equal taken expected $"first byte 0x%02X{first}")
 
+            clause
+                [ "MQTT-1.5.4-2"; "MQTT-3.3.2-2" ]
+                "every byte at every place of a text is told from the plain ones"
+                (fun () ->
+                    for length in 0..50 do
+                        let text = Array.create length 'a'B
+                        Expect.isTrue (AsciiTopic.isPlain (ReadOnlySpan text)) $"{length} plain bytes"
+
+                        for place in 0 .. length - 1 do
+                            for value in 0uy .. 255uy do
+                                text[place] <- value
+
+                                let plain = value > 0uy && value < 0x80uy && value <> '#'B && value <> '+'B
+
+                                if AsciiTopic.isPlain (ReadOnlySpan text) <> plain then
+                                    failtest $"byte {value} at {place} of {length}"
+
+                            text[place] <- 'a'B)
+
             testCase "repeated properties that stand apart are left to the grammar" (fun () ->
                 let apart = "3011 0001 61 0C 26 0000 0000 0B 01 26 0000 0000 99"
                 declines apart

@@ -10,7 +10,12 @@ internal static class CommandLineApplication
     {
         try
         {
-            var root = new RootCommand("Tools for MQTT 5.") { DecodeCommand.Create(terminal) };
+            var root = new RootCommand("Tools for MQTT 5.")
+            {
+                DecodeCommand.Create(terminal),
+                BrokerCommand.Create(terminal),
+                PasswordCommand.Create(terminal),
+            };
 
             // A file of arguments is a feature that nobody asked for, and @ may stand in a file name.
             var result = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });

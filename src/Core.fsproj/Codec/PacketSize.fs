@@ -46,17 +46,24 @@ module internal PacketSize =
     let publishProperties (publish: Publish) : int64 =
         let properties = publish.Properties
 
-        switchProperty properties.PayloadFormatIndicator
-        + fourByteProperty properties.MessageExpiryInterval
-        + (match publish.Topic with
-           | TopicReference.Name _ -> 0L
-           | TopicReference.NameAndAlias _
-           | TopicReference.Alias _ -> 3L)
-        + topicProperty properties.ResponseTopic
-        + binaryProperty properties.CorrelationData
-        + int64 properties.UserProperties.Wire.Length
-        + int64 properties.SubscriptionIdentifiers.Wire.Length
-        + textProperty properties.ContentType
+        let alias =
+            match publish.Topic with
+            | TopicReference.Name _ -> 0L
+            | TopicReference.NameAndAlias _
+            | TopicReference.Alias _ -> 3L
+
+        // Most messages have no property, and then nearly always the one value that says so.
+        if obj.ReferenceEquals(properties, PublishProperties.Empty) then
+            alias
+        else
+            alias
+            + switchProperty properties.PayloadFormatIndicator
+            + fourByteProperty properties.MessageExpiryInterval
+            + topicProperty properties.ResponseTopic
+            + binaryProperty properties.CorrelationData
+            + int64 properties.UserProperties.Wire.Length
+            + int64 properties.SubscriptionIdentifiers.Wire.Length
+            + textProperty properties.ContentType
 
     let acknowledgementProperties (properties: AcknowledgementProperties) : int64 =
         textProperty properties.ReasonString

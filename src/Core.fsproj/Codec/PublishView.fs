@@ -8,8 +8,6 @@ open System.Runtime.CompilerServices
 // stand side by side.
 module internal CheckedProperties =
 
-    let none = PublishProperties.Empty
-
     let read (frame: ReadOnlyMemory<byte>) (from: int) (until: int) : PublishProperties =
         let bytes = frame.Span
         let mutable format = ValueNone
@@ -71,12 +69,12 @@ module internal CheckedProperties =
             CorrelationData = correlation
             UserProperties =
                 if userPropertyCount = 0 then
-                    none.UserProperties
+                    UserProperties.Empty
                 else
                     UserProperties.OfValid(userProperties, userPropertyCount)
             SubscriptionIdentifiers =
                 if identifierCount = 0 then
-                    none.SubscriptionIdentifiers
+                    SubscriptionIdentifiers.Empty
                 else
                     SubscriptionIdentifiers.OfValid(identifiers, identifierCount)
             ContentType = contentType
@@ -174,7 +172,7 @@ type PublishView
                     TopicReference.NameAndAlias(TopicName.OfValid this.Topic, TopicAlias.Of this.TopicAlias)
             Properties =
                 if propertiesAt = payloadAt then
-                    CheckedProperties.none
+                    PublishProperties.Empty
                 else
                     CheckedProperties.read memory propertiesAt payloadAt
             Payload = Bytes(memory.Slice payloadAt)

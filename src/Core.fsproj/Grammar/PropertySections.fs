@@ -15,9 +15,6 @@ type internal Run = { First: int; End: int; Bytes: int; Count: int }
 type internal PropertySection
     (source: Source, start: int, finish: int, places: int[], users: Run, subscriptions: Run) =
 
-    static let noUserProperties = UserProperties.Empty
-    static let noSubscriptionIdentifiers = SubscriptionIdentifiers.Empty
-
     static let empty =
         let source =
             {
@@ -142,13 +139,13 @@ type internal PropertySection
     // In order, with duplicates [MQTT-3.3.2-18].
     member this.UserProperties: UserProperties =
         if users.Count = 0 then
-            noUserProperties
+            UserProperties.Empty
         else
             UserProperties.OfValid(this.Gather(PropertyId.UserProperty, users), users.Count)
 
     member this.SubscriptionIdentifiers: SubscriptionIdentifiers =
         if subscriptions.Count = 0 then
-            noSubscriptionIdentifiers
+            SubscriptionIdentifiers.Empty
         else
             SubscriptionIdentifiers.OfValid(
                 this.Gather(PropertyId.SubscriptionIdentifier, subscriptions),
@@ -316,11 +313,9 @@ module internal PropertySections =
             protocolErrorAt at field "Authentication Data without an Authentication Method" stream
         | ValueNone -> Reply ValueNone
 
-    let private noAcknowledgementProperties = AcknowledgementProperties.Empty
-
     let private acknowledgement (section: PropertySection) : AcknowledgementProperties =
         if section.IsEmpty then
-            noAcknowledgementProperties
+            AcknowledgementProperties.Empty
         else
             {
                 ReasonString = section.Text PropertyId.ReasonString
@@ -396,12 +391,10 @@ module internal PropertySections =
                         Authentication = authentication.Result
                     })
 
-    let private noPublishProperties = PublishProperties.Empty
-
     // The properties of PUBLISH without the Topic Alias, which is part of the topic.
     let ofPublish (section: PropertySection) : PublishProperties =
         if section.IsEmpty then
-            noPublishProperties
+            PublishProperties.Empty
         else
             {
                 PayloadFormatIndicator = section.Switch PropertyId.PayloadFormatIndicator

@@ -473,9 +473,13 @@ module ClientSession =
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
         | Answer authentication -> answer now authentication state
-        | GiveUp detail when state.Connection.AnswerDue ->
-            giveUp now (Cause.AuthenticationFailed detail) state
-        | GiveUp _ -> struct (state, Effects.none)
+        // Also when it was not asked: it may not believe what the server shows with its success.
+        | GiveUp detail ->
+            match state.Phase with
+            | ClientPhase.Connecting _
+            | ClientPhase.Connected when state.Connection.Method.IsSome ->
+                giveUp now (Cause.AuthenticationFailed detail) state
+            | _ -> struct (state, Effects.none)
         | Reauthenticate(authentication, ticket) -> reauthenticate authentication ticket state
         | Disconnect(outcome, ticket) -> disconnect outcome ticket state
         | Tick lastSent -> tick now lastSent state

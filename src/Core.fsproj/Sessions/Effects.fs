@@ -84,6 +84,38 @@ type Notice =
     /// A message was dropped unsent at a resume, because limits of the new connection forbid it.
     | Undeliverable of Message: Outgoing * Fault: Fault
 
+/// How a connection of a client to a server ended, as far as its session and its Will depend on it.
+[<NoComparison; NoEquality>]
+type ConnectionEnd =
+    {
+        /// The number of the connection.
+        Connection: int64
+        /// Whether the Will Message stays due: there was no DISCONNECT with 0x00 from the client.
+        KeepsWill: bool
+        /// The Session Expiry Interval in force, in seconds.
+        SessionExpiry: uint32<s>
+        /// Why it ended.
+        Cause: Cause
+    }
+
+/// What only the shell of a server has to do.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type ServerTask =
+    /// Judge a CONNECT, or an AUTH that continues or renews an authentication.
+    | Authenticate of Packet: Packet
+    /// Enter an accepted client in the registry and attach the connection to its session.
+    | Admit of Connect: Connect * Authentication: Authentication voption
+    /// Have the registry deal with a SUBSCRIBE or an UNSUBSCRIBE, and answer it.
+    | Answer of Packet: Packet
+    /// Tell the registry that the connection ended.
+    | Detached of End: ConnectionEnd
+    /// Give a message to another member of a shared subscription.
+    | HandOn of Message: Outgoing * Filter: TopicFilter
+    /// Count a message that was for this session and was not accepted, or was pushed out of its queue.
+    | Dropped of Message: Outgoing * Reason: Settlement
+    /// Count a PUBLISH of this client that was not accepted.
+    | Refused of Packet: Packet * Reason: ReasonCode
+
 /// One thing that a machine asks its shell to do. The shell does them in order.
 [<Struct; NoComparison; NoEquality>]
 type Effect =
@@ -107,6 +139,8 @@ type Effect =
     | Challenge of Authentication: Authentication
     /// Tell the application.
     | Notify of Notice: Notice
+    /// Do what only the shell of a server does.
+    | Serve of Task: ServerTask
 
 // The effects after the second. Appending claims the next slot if nobody did, so that a long run of appends is
 // linear; a value never looks beyond its own count, so it never sees what another one appended.

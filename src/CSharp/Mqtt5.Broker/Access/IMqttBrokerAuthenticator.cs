@@ -1,0 +1,17 @@
+namespace Mqtt5;
+
+/// <summary>
+/// Finds out whether clients are who they say they are. Called from many threads. The time for it is part of
+/// <see cref="MqttBrokerLimits.ConnectTimeout"/>; an exception refuses the client with 0x88, Server unavailable.
+/// </summary>
+public interface IMqttBrokerAuthenticator
+{
+    /// <summary>
+    /// Judges a CONNECT, and each AUTH that follows it or renews an authentication. No packet of the client is
+    /// processed meanwhile.
+    /// </summary>
+    /// <param name="context">What the client sent.</param>
+    /// <param name="cancellationToken">Set when the connection or the time for it is over.</param>
+    /// <returns>The judgement.</returns>
+    ValueTask<MqttAuthenticationResult> AuthenticateAsync(MqttAuthenticationContext context, CancellationToken cancellationToken);
+}

@@ -1,0 +1,47 @@
+namespace Mqtt5;
+
+/// <summary>What an authenticator makes of a client.</summary>
+public sealed class MqttAuthenticationResult
+{
+    private MqttAuthenticationResult(ReasonCode reason, string? userName, ReadOnlyMemory<byte>? data)
+    {
+        Reason = reason;
+        UserName = userName;
+        Data = data;
+    }
+
+    /// <summary>The client is who it says it is, under its User Name.</summary>
+    public static MqttAuthenticationResult Accepted { get; } = new(ReasonCode.Success, null, null);
+
+    internal ReasonCode Reason { get; }
+
+    internal string? UserName { get; }
+
+    internal ReadOnlyMemory<byte>? Data { get; }
+
+    /// <summary>The client is accepted under this name, whatever its User Name is.</summary>
+    /// <param name="userName">The name.</param>
+    /// <param name="data">The last data of enhanced authentication; null: none.</param>
+    /// <returns>The judgement.</returns>
+    public static MqttAuthenticationResult AcceptedAs(string userName, ReadOnlyMemory<byte>? data = null)
+    {
+        ArgumentNullException.ThrowIfNull(userName);
+        return new MqttAuthenticationResult(ReasonCode.Success, userName, data);
+    }
+
+    /// <summary>The client has to answer this with AUTH; only with enhanced authentication.</summary>
+    /// <param name="data">The data for the client.</param>
+    /// <returns>The judgement.</returns>
+    public static MqttAuthenticationResult Continue(ReadOnlyMemory<byte> data) =>
+        new(ReasonCode.ContinueAuthentication, null, data);
+
+    /// <summary>The client is refused.</summary>
+    /// <param name="reason">Why; a code of failure that CONNACK may have.</param>
+    /// <returns>The judgement.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The code is one of success.</exception>
+    public static MqttAuthenticationResult Refused(ReasonCode reason = ReasonCode.BadUserNameOrPassword)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan((byte)reason, (byte)0x80, nameof(reason));
+        return new MqttAuthenticationResult(reason, null, null);
+    }
+}

@@ -1,0 +1,240 @@
+using System.Collections.Concurrent;
+using System.IO.Pipelines;
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.FSharp.Core;
+
+namespace Mqtt5.Serving;
+
+// The shell of the server machines: who is connected, the registry, and time. What is allowed and what is due is decided
+// by the machines, never here.
+internal sealed partial class BrokerEngine
+{
+    // Turns of shared subscriptions that are remembered; beyond, all begin anew.
+    private const int MostTurns = 65_536;
+
+    private readonly ConcurrentQueue<Worker> workers = new();
+    private readonly ConcurrentDictionary<Connection, bool> connections = new();
+    private readonly ConcurrentDictionary<long, StrongBox> turns = new();
+    private readonly IMqttBrokerAuthorizer? authorizer;
+    private readonly long origin;
+    private long ticket;
+    private bool stopping;
+
+    public BrokerEngine(MqttBrokerOptions options)
+    {
+        Settings = options.ToSettings();
+        Logger = options.LoggerFactory?.CreateLogger<MqttBroker>() ?? (ILogger)NullLogger.Instance;
+        Time = options.TimeProvider;
+        origin = Time.GetTimestamp();
+        Authenticator = options.Authenticator;
+        authorizer = options.Authorizer;
+        AllowAnonymous = options.AllowAnonymous;
+        SendBufferBytes = options.Limits.SendBufferBytes;
+        CloseTimeout = (long)options.CloseTimeout.TotalMilliseconds;
+        Hooks = new Hooks(options, Logger);
+        Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings), Totals);
+        systemInterval = (long)options.SystemTopicsInterval.TotalMilliseconds;
+        sweep = Time.CreateTimer(static engine => ((BrokerEngine)engine!).Sweep(), this, SweepPeriod, SweepPeriod);
+        Telemetry.Add(this);
+    }
+
+    public BrokerSettings Settings { get; }
+
+    public ILogger Logger { get; }
+
+    public TimeProvider Time { get; }
+
+    public IMqttBrokerAuthenticator? Authenticator { get; }
+
+    public bool AllowAnonymous { get; }
+
+    // What may wait for a client that reads too slowly, in bytes.
+    public long SendBufferBytes { get; }
+
+    // How long a client has to take what it is sent last, in milliseconds.
+    public long CloseTimeout { get; }
+
+    public Hooks Hooks { get; }
+
+    public Totals Totals { get; } = new();
+
+    public Registry Registry { get; }
+
+    public bool IsStopping => Volatile.Read(ref stopping);
+
+    // How many more bytes may wait in all sessions together.
+    public long SpareBytes => Settings.Limits.TotalQueuedBytes - Totals.BytesQueued;
+
+    // Milliseconds since the engine was made.
+    public long Now() => (long)Time.GetElapsedTime(origin).TotalMilliseconds;
+
+    public Worker Rent()
+    {
+        if (!workers.TryDequeue(out var worker))
+            worker = new Worker(this);
+
+        worker.Begin();
+        return worker;
+    }
+
+    public void Return(Worker worker)
+    {
+        worker.End();
+        workers.Enqueue(worker);
+    }
+
+    public Session? TryFind(long session) => Registry.TryFind(session);
+
+    public Session? Forget(long session) => Registry.Forget(session);
+
+    public long NextTicket() => Interlocked.Increment(ref ticket);
+
+    // Whose turn it is in a shared subscription.
+    public long NextTurn(long group)
+    {
+        if (turns.Count > MostTurns)
+            turns.Clear();
+
+        return Interlocked.Increment(ref turns.GetOrAdd(group, static _ => new StrongBox()).Value);
+    }
+
+    // Serves a connection until it is closed.
+    public async Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
+    {
+        Totals.SocketOpened();
+        var connection = new Connection(this, input, output, abort, from);
+        connections.TryAdd(connection, true);
+
+        if (IsStopping)
+            connection.Refuse(ReasonCode.ServerShuttingDown);
+
+        await connection.RunAsync().ConfigureAwait(false);
+        connections.TryRemove(connection, out _);
+    }
+
+    // Enters a client in the registry and attaches its connection. Otherwise the reason why it is refused.
+    public ReasonCode? Admit(
+        Connection connection,
+        Connect connect,
+        string? userName,
+        FSharpValueOption<Authentication> authentication,
+        out Connection? earlier)
+    {
+        earlier = null;
+
+        if (IsStopping)
+            return ReasonCode.ServerShuttingDown;
+
+        var spare = ClientId.Of($"auto-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12))}");
+        var clientId = connect.ClientId.IsSome ? connect.ClientId.Value : spare;
+        var permissions = PermissionsOf(clientId, userName, connection);
+
+        if (permissions is not null && connect.Will.IsSome && !permissions.MayPublish(connect.Will.Value.Topic))
+            return ReasonCode.NotAuthorized;
+
+        var worker = Rent();
+
+        try
+        {
+            if (Registry.Admit(worker.Now, connect, spare, out var admission, out var refused) is not { } session)
+            {
+                Log.Refused(Logger, connection.Origin.EndPoint, refused);
+                return refused;
+            }
+
+            // Somebody has the identifier that was drawn; the registry found another one.
+            if (!admission!.ClientId.Equals(clientId))
+                permissions = PermissionsOf(admission.ClientId, userName, connection);
+
+            worker.Follow(admission.Outcome);
+            earlier = worker.Attach(
+                session,
+                connection,
+                new Attachment(admission.Connection, connect, admission.Assigned, admission.SessionPresent, authentication),
+                permissions);
+            Hooks.Connected(session, connection, admission.SessionPresent);
+            worker.Walk(session);
+            return null;
+        }
+        finally
+        {
+            Return(worker);
+        }
+    }
+
+    // Publishes in the name of the broker itself.
+    public ReasonCode Publish(ServerMessage message)
+    {
+        var worker = Rent();
+
+        try
+        {
+            return worker.Route(null, message);
+        }
+        finally
+        {
+            Return(worker);
+        }
+    }
+
+    // Does something with a session. False: there is none of this client.
+    public bool With(string clientId, Action<Worker, Session> action)
+    {
+        var entry = Registry.Current.Sessions.TryFind(clientId);
+
+        if (entry is null || TryFind(entry.Value.Session) is not { } session)
+            return false;
+
+        var worker = Rent();
+
+        try
+        {
+            action(worker, session);
+            return true;
+        }
+        finally
+        {
+            Return(worker);
+        }
+    }
+
+    // Tells every client that the server shuts down, and waits until they are gone, but not longer than this.
+    public async Task StopAsync(TimeSpan patience)
+    {
+        Volatile.Write(ref stopping, true);
+        var worker = Rent();
+
+        foreach (var session in Registry.Sessions)
+        {
+            worker.Step(session, ServerEvent.NewClose(ReasonCode.ServerShuttingDown, Settings.ServerReference));
+            worker.Drain();
+        }
+
+        Return(worker);
+
+        foreach (var (connection, _) in connections)
+            connection.Refuse(ReasonCode.ServerShuttingDown);
+
+        var all = Task.WhenAll(connections.Keys.Select(connection => connection.Ended));
+        await Task.WhenAny(all, Task.Delay(patience)).ConfigureAwait(false);
+
+        foreach (var (connection, _) in connections)
+            connection.Abort();
+
+        await sweep.DisposeAsync().ConfigureAwait(false);
+        Telemetry.Remove(this);
+    }
+
+    private static ulong RandomNumber() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
+
+    private IMqttPermissions? PermissionsOf(ClientId clientId, string? userName, Connection connection) =>
+        authorizer?.Authorize(
+            new MqttClientIdentity(clientId.Text, userName, connection.Origin.EndPoint, connection.Origin.IsInProcess));
+
+    private sealed class StrongBox
+    {
+        public long Value = -1;
+    }
+}

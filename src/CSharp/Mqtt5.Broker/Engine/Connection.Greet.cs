@@ -1,0 +1,228 @@
+using System.Buffers;
+using System.Diagnostics;
+using Microsoft.FSharp.Core;
+
+namespace Mqtt5.Serving;
+
+// The part of a connection before it belongs to a session.
+internal sealed partial class Connection
+{
+    private HandshakeState handshake;
+    private MqttAuthenticationContext? authentication;
+    private string? userName;
+    private long offset;
+
+    // Called by the sweep.
+    public void TickHandshake()
+    {
+        if (Session is null)
+            StepHandshake(HandshakeEvent.Tick, out _);
+    }
+
+    // Called when the broker shuts down; without a CONNECT the client is not told why.
+    public void Refuse(ReasonCode reason)
+    {
+        if (Session is null)
+            StepHandshake(HandshakeEvent.NewNotAdmitted(reason), out _);
+    }
+
+    // Reads CONNECT, and AUTH if need be, until the connection belongs to a session. False: it was refused or lost.
+    private async Task<bool> GreetAsync()
+    {
+        while (!Volatile.Read(ref closing))
+        {
+            var result = await input.ReadAsync(stop.Token).ConfigureAwait(false);
+            var buffer = result.Buffer;
+            HandshakeEvent? happened = null;
+
+            var framing = Framer.Next(Direction.ClientToServer, engine.Settings.Limits.PacketBytesBeforeConnect, offset, buffer);
+
+            if (framing.Tag == Framing.Tags.Broken)
+            {
+                happened = HandshakeEvent.NewReceivedFault(framing.Fault!);
+                buffer = buffer.Slice(buffer.End);
+            }
+            else if (framing.Tag == Framing.Tags.Frame)
+            {
+                happened = Parse(framing.Length, buffer);
+                offset += framing.Length;
+                buffer = buffer.Slice(framing.Length);
+            }
+
+            // Bytes that follow the packet are read again; none are lost.
+            input.AdvanceTo(buffer.Start, happened is null ? buffer.End : buffer.Start);
+
+            if (happened is { } event_)
+            {
+                if (await TakeAsync(event_).ConfigureAwait(false))
+                    return true;
+            }
+            else if (result.IsCompleted)
+            {
+                StepHandshake(HandshakeEvent.TransportClosed, out _);
+                return false;
+            }
+        }
+
+        return false;
+    }
+
+    private HandshakeEvent Parse(int length, ReadOnlySequence<byte> buffer)
+    {
+        var worker = engine.Rent();
+        worker.Counts.PacketsReceived++;
+        worker.Counts.BytesReceived += length;
+        engine.Return(worker);
+
+        var frame = Framer.Copy(length, buffer);
+        var parsed = Grammar.Parse(Direction.ClientToServer, engine.Settings.Limits.PacketBytesBeforeConnect, offset, frame);
+        return parsed.IsOk
+            ? HandshakeEvent.NewReceived(parsed.ResultValue)
+            : HandshakeEvent.NewReceivedFault(parsed.ErrorValue);
+    }
+
+    // Takes an event and all that follows from it. True once the connection belongs to a session.
+    private async Task<bool> TakeAsync(HandshakeEvent happened)
+    {
+        using var activity = Telemetry.Source.StartActivity("mqtt5.broker.connect", ActivityKind.Server);
+        activity?.SetTag("network.peer.address", Origin.EndPoint);
+
+        while (true)
+        {
+            StepHandshake(happened, out var task);
+            var flush = Outlet.FlushAsync();
+
+            // A peer that does not take a CONNACK is cut off by the time for connecting.
+            await flush.ConfigureAwait(false);
+
+            switch (task)
+            {
+                case ServerTask.Authenticate authenticate:
+                    happened = HandshakeEvent.NewJudged(await JudgeAsync(authenticate.Packet).ConfigureAwait(false));
+                    break;
+                case ServerTask.Admit admit:
+                    var refused = await AdmitAsync(admit.Connect, admit.Authentication).ConfigureAwait(false);
+
+                    if (refused is not { } reason)
+                    {
+                        activity?.SetTag("mqtt.client.id", Session!.State.ClientId.Text);
+                        return true;
+                    }
+
+                    activity?.SetStatus(ActivityStatusCode.Error, reason.ToString());
+
+                    happened = HandshakeEvent.NewNotAdmitted(reason);
+                    break;
+                default:
+                    return false;
+            }
+        }
+    }
+
+    private void StepHandshake(HandshakeEvent happened, out ServerTask? task)
+    {
+        task = null;
+
+        lock (ownGate)
+        {
+            var (after, effects) = Handshake.Step(engine.Now(), happened, handshake);
+            handshake = after;
+
+            for (var index = 0; index < effects.Count; index++)
+            {
+                var effect = effects[index];
+
+                switch (effect.Tag)
+                {
+                    case Effect.Tags.Send:
+                        var size = Encode.Size(effect.Packet!);
+                        Encode.Write(effect.Packet!, Outlet.Reserve(size));
+                        Outlet.Advance(size);
+                        break;
+                    case Effect.Tags.CloseTransport:
+                        Close();
+                        break;
+                    case Effect.Tags.Serve:
+                        task = effect.Task;
+                        break;
+                }
+            }
+        }
+    }
+
+    private async Task<Judgement> JudgeAsync(Packet packet)
+    {
+        if (engine.Authenticator is not { } authenticator || IsWelcome(packet))
+        {
+            return HasMethod(packet)
+                ? Judgement.NewRefused(ReasonCode.BadAuthenticationMethod)
+                : Judgement.NewAccepted(FSharpValueOption<Authentication>.None);
+        }
+
+        if (packet is Packet.Connect { Connect: var connect })
+            authentication = new MqttAuthenticationContext(connect, Origin.EndPoint, Origin.Certificate, Origin.IsInProcess);
+        else
+            authentication!.Take(((Packet.Auth)packet).Auth.Authentication);
+
+        authentication.IsReauthentication = Session is not null;
+
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
+            limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
+            var result = await authenticator.AuthenticateAsync(authentication, limit.Token).ConfigureAwait(false);
+            userName = result.UserName ?? authentication.UserName;
+            return JudgementOf(result);
+        }
+        catch (OperationCanceledException)
+        {
+            return Judgement.NewRefused(ReasonCode.ServerUnavailable);
+        }
+        catch (Exception failure)
+        {
+            Log.AuthenticatorFailed(engine.Logger, failure);
+            return Judgement.NewRefused(ReasonCode.ServerUnavailable);
+        }
+    }
+
+    // A client of the same process, or one without a name where that is allowed.
+    private bool IsWelcome(Packet packet) =>
+        packet is Packet.Connect { Connect: var connect }
+        && connect.Properties.Authentication.IsNone
+        && (Origin.IsInProcess || (engine.AllowAnonymous && connect.UserName.IsNone && connect.Password.IsNone));
+
+    private static bool HasMethod(Packet packet) =>
+        packet is Packet.Auth || packet is Packet.Connect { Connect.Properties.Authentication.IsSome: true };
+
+    private Judgement JudgementOf(MqttAuthenticationResult result)
+    {
+        if (result.Reason >= ReasonCode.UnspecifiedError)
+            return Judgement.NewRefused(result.Reason);
+
+        var data = authentication!.Method is { } method && result.Data is { } bytes
+            ? FSharpValueOption<Authentication>.Some(new Authentication(
+                Utf8String.Of(method), FSharpValueOption<Secret>.Some(new Secret(Bytes.Copy(bytes.Span)))))
+            : FSharpValueOption<Authentication>.None;
+
+        if (result.Reason != ReasonCode.ContinueAuthentication)
+            return Judgement.NewAccepted(data);
+
+        return data.IsSome ? Judgement.NewContinue(data.Value) : Judgement.NewRefused(ReasonCode.BadAuthenticationMethod);
+    }
+
+    // Enters the client in the registry and attaches the connection. Null when it belongs to a session now.
+    private async Task<ReasonCode?> AdmitAsync(Connect connect, FSharpValueOption<Authentication> final)
+    {
+        userName ??= connect.UserName.IsSome ? connect.UserName.Value.Text : null;
+        var admission = engine.Admit(this, connect, userName, final, out var earlier);
+
+        if (admission is { } refused)
+            return refused;
+
+        // What the connection before had begun is finished first, so that messages keep their order.
+        if (earlier is not null)
+            await earlier.ReadingEnded.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+        return null;
+    }
+}

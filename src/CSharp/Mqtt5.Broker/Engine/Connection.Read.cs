@@ -1,0 +1,165 @@
+using System.Buffers;
+
+namespace Mqtt5.Serving;
+
+internal sealed partial class Connection
+{
+    private TokenBucket publishRate;
+
+    private async Task ReadAsync()
+    {
+        publishRate = TokenBucketModule.Full(engine.Now(), engine.Settings.Limits.PublishBurst);
+
+        while (!Volatile.Read(ref closing))
+        {
+            var result = await input.ReadAsync(stop.Token).ConfigureAwait(false);
+            var buffer = result.Buffer;
+            var judging = Take(ref buffer);
+            // Whole packets that are left because one has to be judged are read again at once.
+            input.AdvanceTo(buffer.Start, judging is null ? buffer.End : buffer.Start);
+
+            if (judging is not null)
+                await RejudgeAsync(judging).ConfigureAwait(false);
+            else if (result.IsCompleted)
+                return;
+
+            if (WhenTakesData() is { } wait)
+                await wait.ConfigureAwait(false);
+        }
+    }
+
+    private async Task RejudgeAsync(Packet packet)
+    {
+        var judgement = await JudgeAsync(packet).ConfigureAwait(false);
+        var worker = engine.Rent();
+        worker.Step(Session!, ServerEvent.NewJudged(Number, judgement));
+        engine.Return(worker);
+    }
+
+    // A client that does not read its acknowledgements is not read from either.
+    private Task? WhenTakesData()
+    {
+        lock (Gate)
+        {
+            if (!IsCongested || closing)
+                return null;
+
+            takesData ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return takesData.Task;
+        }
+    }
+
+    // Takes the whole packets, up to one that has to be judged, and leaves the rest.
+    private Packet? Take(ref ReadOnlySequence<byte> buffer)
+    {
+        var worker = engine.Rent();
+        var session = Session!;
+        var limit = engine.Settings.Limits.MaximumPacketBytes;
+
+        try
+        {
+            while (!Volatile.Read(ref closing))
+            {
+                var framing = Framer.Next(Direction.ClientToServer, limit, offset, buffer);
+
+                if (framing.Tag == Framing.Tags.Incomplete)
+                    break;
+
+                Volatile.Write(ref lastReceived, worker.Now);
+
+                if (framing.Tag == Framing.Tags.Broken)
+                {
+                    worker.Step(session, ServerEvent.NewReceivedFault(Number, framing.Fault!));
+                    buffer = buffer.Slice(buffer.End);
+                    break;
+                }
+
+                Take(worker, session, framing.Length, buffer);
+                worker.Drain();
+                offset += framing.Length;
+                buffer = buffer.Slice(framing.Length);
+                worker.Counts.PacketsReceived++;
+                worker.Counts.BytesReceived += framing.Length;
+
+                if (worker.Judging is { } packet)
+                    return packet;
+            }
+
+            return null;
+        }
+        finally
+        {
+            engine.Return(worker);
+        }
+    }
+
+    private void Take(Worker worker, Session session, int length, in ReadOnlySequence<byte> buffer)
+    {
+        switch ((PacketType)(buffer.FirstSpan[0] >> 4))
+        {
+            case PacketType.Publish:
+                TakePublish(worker, session, length, buffer);
+                break;
+            case PacketType.Puback or PacketType.Pubrec or PacketType.Pubrel or PacketType.Pubcomp
+                when FastPath.TryAcknowledgement(Direction.ClientToServer, Framer.Memory(length, buffer).Span, out var view):
+                worker.Step(session, ServerEvent.NewReceivedAck(Number, view.Type, view.PacketId.Value, view.Reason));
+                break;
+            default:
+                TakeAny(worker, session, Framer.Copy(length, buffer));
+                break;
+        }
+
+        if (session.Walk is not null)
+            worker.Walk(session);
+    }
+
+    private void TakePublish(Worker worker, Session session, int length, in ReadOnlySequence<byte> buffer)
+    {
+        var limits = engine.Settings.Limits;
+        worker.Counts.PublishReceived++;
+
+        if (limits.PublishesPerSecond > 0)
+        {
+            (publishRate, var inRate) = TokenBucketModule.Take(worker.Now, limits.PublishesPerSecond, limits.PublishBurst, publishRate);
+
+            if (!inRate)
+            {
+                worker.Step(session, ServerEvent.NewRateExceeded(Number));
+                return;
+            }
+        }
+
+        var frame = worker.Piece(length, buffer);
+
+        if (!FastPath.TryPublish(Direction.ClientToServer, frame.Span, out var view))
+        {
+            TakeAny(worker, session, frame.ToArray());
+            return;
+        }
+
+        worker.Counts.PayloadBytesReceived += length - view.PayloadAt;
+
+        switch (engine.Hooks.Intercepts ? PublishVerdict.Step : QoS0.Judge(engine.Settings, in view))
+        {
+            case PublishVerdict.Forward:
+                worker.Forward(this, frame.Span, in view);
+                break;
+            case PublishVerdict.Drop:
+                worker.Counts.PublishDropped++;
+                break;
+            default:
+                // The message that becomes of it owns its bytes; until then they stay as they are.
+                worker.Step(session, ServerEvent.NewReceived(Number, Packet.NewPublish(view.ToPublish(frame))));
+                break;
+        }
+    }
+
+    // Everything that is not plain, and everything that is wrong.
+    private void TakeAny(Worker worker, Session session, ReadOnlyMemory<byte> frame)
+    {
+        var parsed = Grammar.Parse(Direction.ClientToServer, engine.Settings.Limits.MaximumPacketBytes, offset, frame);
+        worker.Step(session, parsed.IsOk
+            ? ServerEvent.NewReceived(Number, parsed.ResultValue)
+            : ServerEvent.NewReceivedFault(Number, parsed.ErrorValue));
+    }
+}

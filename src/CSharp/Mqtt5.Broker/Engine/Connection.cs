@@ -1,0 +1,304 @@
+using System.Diagnostics.CodeAnalysis;
+using System.IO.Pipelines;
+
+namespace Mqtt5.Serving;
+
+// One network connection: reads packets for the machine of its session, and holds the sending end that all who deliver
+// to the session write to.
+[SuppressMessage("Reliability", "CA1001", Justification = "The source is always cancelled in the end, and has no timer.")]
+internal sealed partial class Connection
+{
+    private readonly BrokerEngine engine;
+    private readonly PipeReader input;
+    private readonly Action abort;
+    private readonly Lock ownGate = new();
+    private readonly CancellationTokenSource stop = new();
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource readingEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? flushed;
+    private TaskCompletionSource? takesData;
+    private RouteCache? cache;
+    private Session? session;
+    private long lastReceived;
+    private long abortAt = long.MaxValue;
+    private bool flushing;
+    private bool closing;
+
+    public Connection(BrokerEngine engine, PipeReader input, PipeWriter output, Action abort, Origin origin)
+    {
+        this.engine = engine;
+        this.input = input;
+        this.abort = abort;
+        Origin = origin;
+        Outlet = new Outlet(output);
+        handshake = Handshake.Start(engine.Now(), engine.Settings);
+        lastReceived = engine.Now();
+    }
+
+    public Origin Origin { get; }
+
+    public Outlet Outlet { get; }
+
+    // The number that the registry gave it; 0 before.
+    public long Number { get; private set; }
+
+    // The session that it belongs to; null before.
+    public Session? Session => Volatile.Read(ref session);
+
+    // When the last packet arrived as a whole.
+    public long LastReceived => Volatile.Read(ref lastReceived);
+
+    // Whether somebody will flush it. Used under the gate.
+    public bool IsDirty { get; set; }
+
+    // Whether the machine knows that it takes no more data. Used under the gate.
+    public bool IsCongested { get; set; }
+
+    // Whether it has just become so. Used under the gate.
+    public bool IsOverBudget => flushing && !IsCongested && Outlet.Unsent > engine.SendBufferBytes;
+
+    public RouteCache Cache => cache ??= new RouteCache();
+
+    // Completes when no packet of the connection is processed any more.
+    public Task ReadingEnded => readingEnded.Task;
+
+    // Completes when nothing of the connection runs any more.
+    public Task Ended => ended.Task;
+
+    private Lock Gate => Session?.Gate ?? ownGate;
+
+    // Called under the gate of the session.
+    public void Join(Session owner, long number)
+    {
+        Number = number;
+        Volatile.Write(ref session, owner);
+    }
+
+    // What was written goes to the transport; what is written while it takes it follows by itself.
+    public void Flush()
+    {
+        lock (Gate)
+        {
+            IsDirty = false;
+            FlushWithin();
+        }
+    }
+
+    // Nothing is read or written any more; what was written is still sent. Called under the gate.
+    public void Close()
+    {
+        if (closing)
+            return;
+
+        Volatile.Write(ref closing, true);
+        Volatile.Write(ref abortAt, engine.Now() + engine.CloseTimeout);
+        takesData?.TrySetResult();
+        // Not from here: whoever waits for the input might go on under this gate.
+        ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.StopReading(), this, preferLocal: false);
+    }
+
+    // The end of waiting for a peer that does not take what it is sent.
+    public void AbortIfDue(long now)
+    {
+        if (Volatile.Read(ref abortAt) <= now)
+            abort();
+    }
+
+    public void Abort()
+    {
+        lock (Gate)
+            Close();
+
+        abort();
+    }
+
+    // Serves the connection until it is closed. Never throws.
+    public async Task RunAsync()
+    {
+        try
+        {
+            if (await GreetAsync().ConfigureAwait(false))
+                await ReadAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or OperationCanceledException or InvalidOperationException
+            or Microsoft.AspNetCore.Connections.ConnectionAbortedException)
+        {
+            Log.TransportFailed(engine.Logger, Number, failure);
+        }
+        catch (Exception failure)
+        {
+            Log.Defect(engine.Logger, Number, failure);
+        }
+
+        readingEnded.TrySetResult();
+
+        try
+        {
+            Lose();
+            await FinishAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            Log.TransportFailed(engine.Logger, Number, failure);
+        }
+
+        ended.TrySetResult();
+    }
+
+    // Called under the gate.
+    private void FlushWithin()
+    {
+        if (flushing)
+            return;
+
+        if (Outlet.Unsent == 0)
+        {
+            flushed?.TrySetResult();
+            return;
+        }
+
+        var flush = Outlet.FlushAsync();
+
+        if (flush.IsCompletedSuccessfully)
+        {
+            _ = flush.Result;
+            flushed?.TrySetResult();
+            return;
+        }
+
+        flushing = true;
+        _ = WaitForFlushAsync(flush);
+    }
+
+    private async Task WaitForFlushAsync(ValueTask<FlushResult> flush)
+    {
+        try
+        {
+            var result = await flush.ConfigureAwait(false);
+
+            if (!result.IsCompleted)
+            {
+                TakesDataAgain();
+                return;
+            }
+        }
+        catch (Exception failure)
+        {
+            Log.TransportFailed(engine.Logger, Number, failure);
+        }
+
+        // Nobody takes data any more.
+        lock (Gate)
+        {
+            flushing = false;
+            flushed?.TrySetResult();
+            Close();
+        }
+    }
+
+    private void TakesDataAgain()
+    {
+        var worker = engine.Rent();
+
+        lock (Gate)
+        {
+            flushing = false;
+            FlushWithin();
+
+            if (!flushing && IsCongested)
+            {
+                IsCongested = false;
+                takesData?.TrySetResult();
+                takesData = null;
+
+                if (Session is { } owner)
+                    worker.StepWithin(owner, this, ServerEvent.NewCongested(Number, false));
+            }
+        }
+
+        if (Session is { } walker)
+            worker.Walk(walker);
+
+        engine.Return(worker);
+    }
+
+    private void StopReading()
+    {
+        stop.Cancel();
+        input.CancelPendingRead();
+    }
+
+    // The machine learns that the transport is gone, unless it was the one that closed it.
+    private void Lose()
+    {
+        var worker = engine.Rent();
+
+        if (Session is { } owner)
+            worker.Step(owner, ServerEvent.NewTransportClosed(Number, Cause.NewTransportFailed("the client closed the connection")));
+
+        lock (Gate)
+            Close();
+
+        engine.Return(worker);
+    }
+
+    private async Task FinishAsync()
+    {
+        Task all;
+
+        lock (Gate)
+        {
+            flushed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            all = flushed.Task;
+            FlushWithin();
+        }
+
+        try
+        {
+            await all.WaitAsync(TimeSpan.FromMilliseconds(engine.CloseTimeout), engine.Time).ConfigureAwait(false);
+            await SettleAsync().ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            abort();
+        }
+    }
+
+    // What the client sent meanwhile is read and thrown away: to close a socket that holds unread bytes would make the
+    // client lose what it was sent last.
+    private async Task SettleAsync()
+    {
+        while (input.TryRead(out var result))
+        {
+            input.AdvanceTo(result.Buffer.End);
+
+            if (result.IsCompleted)
+                return;
+
+            // The cancellation that ended the reading is no sign of the peer.
+            if (result.IsCanceled)
+                continue;
+        }
+
+        if (!Origin.HasUnreadBytes())
+            return;
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(500), engine.Time);
+
+        while (Origin.HasUnreadBytes())
+        {
+            try
+            {
+                var result = await input.ReadAsync(patience.Token).ConfigureAwait(false);
+                input.AdvanceTo(result.Buffer.End);
+
+                if (result.IsCompleted)
+                    return;
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+namespace Mqtt5.Serving;
+
+internal enum ListenerKind
+{
+    Tcp,
+    Tls,
+    WebSocket,
+    Unix,
+}

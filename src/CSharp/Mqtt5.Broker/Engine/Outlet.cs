@@ -1,0 +1,44 @@
+using System.IO.Pipelines;
+
+namespace Mqtt5.Serving;
+
+// The sending end of a connection. Packets are encoded straight into the memory of the pipe; what is there is committed
+// and flushed once for many packets. Used under the gate of the session, or by one thread before there is one.
+internal sealed class Outlet(PipeWriter writer)
+{
+    private Memory<byte> room;
+    private int used;
+
+    // Bytes that were written and not handed to the transport.
+    public long Unsent => writer.UnflushedBytes + used;
+
+    public Span<byte> Reserve(int size)
+    {
+        if (room.Length - used < size)
+        {
+            Commit();
+            room = writer.GetMemory(size);
+        }
+
+        return room.Span[used..];
+    }
+
+    public void Advance(int size) => used += size;
+
+    public ValueTask<FlushResult> FlushAsync()
+    {
+        Commit();
+        return writer.FlushAsync();
+    }
+
+    public ValueTask CompleteAsync() => writer.CompleteAsync();
+
+    private void Commit()
+    {
+        if (used > 0)
+            writer.Advance(used);
+
+        room = default;
+        used = 0;
+    }
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace Mqtt5.Serving;
+
+// The instruments of the meter Mqtt5 that are about a broker. What is counted anyway is only observed.
+internal static class Telemetry
+{
+    private static readonly Meter Meter = new("Mqtt5");
+    private static readonly Counter<long> ConnectedCount =
+        Meter.CreateCounter<long>("mqtt5.broker.connected", "{connection}", "Connections that became clients.");
+    private static readonly Counter<long> DisconnectedCount =
+        Meter.CreateCounter<long>("mqtt5.broker.disconnected", "{connection}", "Connections of clients that ended.");
+
+    // The source of activities: one for each CONNECT, from its arrival to CONNACK.
+    public static ActivitySource Source { get; } = new("Mqtt5");
+
+    private static readonly List<WeakReference<BrokerEngine>> Brokers = [];
+
+    static Telemetry()
+    {
+        Observe("mqtt5.broker.connections", "{connection}", "Clients that are connected.", (engine, _) => engine.Registry.Current.Connections);
+        Observe("mqtt5.broker.sessions", "{session}", "Sessions, connected or not.", (engine, _) => engine.Registry.Current.Sessions.Count);
+        Observe("mqtt5.broker.subscriptions", "{subscription}", "Subscriptions.", (engine, _) => engine.Registry.Current.Subscriptions.Count);
+        Observe("mqtt5.broker.retained", "{message}", "Retained messages.", (engine, _) => engine.Registry.Current.Retained.Count);
+        Observe("mqtt5.broker.retained.size", "By", "Bytes of retained messages.", (engine, _) => engine.Registry.Current.RetainedBytes);
+        Observe("mqtt5.broker.queued", "{message}", "Messages that wait in sessions.", (_, counters) => counters.MessagesQueued);
+        Observe("mqtt5.broker.queued.size", "By", "Bytes that wait in sessions.", (_, counters) => counters.BytesQueued);
+        Observe("mqtt5.broker.published", "{message}", "PUBLISH packets that arrived.", (_, counters) => counters.PublishReceived);
+        Observe("mqtt5.broker.delivered", "{message}", "PUBLISH packets that were sent.", (_, counters) => counters.PublishSent);
+        Observe("mqtt5.broker.dropped", "{message}", "Messages that were refused or dropped.", (_, counters) => counters.PublishDropped);
+        Observe("mqtt5.broker.received.size", "By", "Bytes that arrived.", (_, counters) => counters.BytesReceived);
+        Observe("mqtt5.broker.sent.size", "By", "Bytes that were sent.", (_, counters) => counters.BytesSent);
+    }
+
+    public static void Add(BrokerEngine engine)
+    {
+        lock (Brokers)
+            Brokers.Add(new WeakReference<BrokerEngine>(engine));
+    }
+
+    public static void Remove(BrokerEngine engine)
+    {
+        lock (Brokers)
+            Brokers.RemoveAll(one => !one.TryGetTarget(out var known) || known == engine);
+    }
+
+    public static void Connected() => ConnectedCount.Add(1);
+
+    public static void Disconnected() => DisconnectedCount.Add(1);
+
+    // The sum over the brokers of the process.
+    private static void Observe(string name, string unit, string description, Func<BrokerEngine, BrokerCounters, long> value) =>
+        Meter.CreateObservableGauge(
+            name,
+            () =>
+            {
+                var sum = 0L;
+
+                lock (Brokers)
+                {
+                    foreach (var broker in Brokers)
+                    {
+                        if (broker.TryGetTarget(out var engine))
+                            sum += value(engine, engine.Totals.Read(0));
+                    }
+                }
+
+                return sum;
+            },
+            unit,
+            description);
+}

@@ -1,0 +1,64 @@
+namespace Mqtt5.Serving;
+
+// What a broker counts. A worker counts for itself and adds it up once a batch.
+internal sealed class Totals
+{
+    private Counts sum;
+    private long socketsOpened;
+    private long sessionsExpired;
+    private long messagesQueued;
+    private long bytesQueued;
+    private int mostClients;
+
+    public long BytesQueued => Volatile.Read(ref bytesQueued);
+
+    public void Add(in Counts counts)
+    {
+        Add(ref sum.BytesReceived, counts.BytesReceived);
+        Add(ref sum.BytesSent, counts.BytesSent);
+        Add(ref sum.PacketsReceived, counts.PacketsReceived);
+        Add(ref sum.PacketsSent, counts.PacketsSent);
+        Add(ref sum.PublishReceived, counts.PublishReceived);
+        Add(ref sum.PublishSent, counts.PublishSent);
+        Add(ref sum.PublishDropped, counts.PublishDropped);
+        Add(ref sum.PayloadBytesReceived, counts.PayloadBytesReceived);
+        Add(ref sum.PayloadBytesSent, counts.PayloadBytesSent);
+    }
+
+    public void SocketOpened() => Interlocked.Increment(ref socketsOpened);
+
+    public void SessionsExpired(int count) => Interlocked.Add(ref sessionsExpired, count);
+
+    public void Queued(long messages, long bytes)
+    {
+        Interlocked.Add(ref messagesQueued, messages);
+        Interlocked.Add(ref bytesQueued, bytes);
+    }
+
+    // Called under the lock of the registry.
+    public void Connected(int clients) => mostClients = Math.Max(mostClients, clients);
+
+    public BrokerCounters Read(long startedAt) =>
+        new(
+            startedAt,
+            Volatile.Read(ref sum.BytesReceived),
+            Volatile.Read(ref sum.BytesSent),
+            Volatile.Read(ref sum.PacketsReceived),
+            Volatile.Read(ref sum.PacketsSent),
+            Volatile.Read(ref sum.PublishReceived),
+            Volatile.Read(ref sum.PublishSent),
+            Volatile.Read(ref sum.PublishDropped),
+            Volatile.Read(ref sum.PayloadBytesReceived),
+            Volatile.Read(ref sum.PayloadBytesSent),
+            Volatile.Read(ref socketsOpened),
+            Volatile.Read(ref mostClients),
+            Volatile.Read(ref messagesQueued),
+            Volatile.Read(ref bytesQueued),
+            Volatile.Read(ref sessionsExpired));
+
+    private static void Add(ref long sum, long more)
+    {
+        if (more != 0)
+            Interlocked.Add(ref sum, more);
+    }
+}

@@ -1,0 +1,252 @@
+using System.Diagnostics;
+
+namespace Mqtt5.Serving;
+
+// One thread's turn at the machines: it steps sessions, applies effects, does what they leave to do, and flushes the
+// connections that were written to once at the end. Rented for a turn, then used again by another.
+internal sealed partial class Worker(BrokerEngine engine)
+{
+    // An acknowledgement with a reason code and without properties.
+    private const int LongestAcknowledgement = 5;
+
+    private readonly Queue<Work> works = new();
+    private readonly List<Connection> dirty = [];
+    private Counts counts;
+
+    public ref Counts Counts => ref counts;
+
+    // When the turn began, which is the time of all of its steps.
+    public long Now { get; private set; }
+
+    // A packet of the connection whose turn it is that the authenticator has to judge.
+    public Packet? Judging { get; private set; }
+
+    public void Begin() => Now = engine.Now();
+
+    // The end of a turn: nothing is left to do or to flush.
+    public void End()
+    {
+        Drain();
+
+        foreach (var connection in dirty)
+            connection.Flush();
+
+        dirty.Clear();
+        engine.Totals.Add(counts);
+        counts = default;
+        Judging = null;
+    }
+
+    // Steps a session on the connection that it has.
+    public void Step(Session session, in ServerEvent happened)
+    {
+        lock (session.Gate)
+            StepWithin(session, session.Connection, happened);
+    }
+
+    // Steps a session because something of it is due.
+    public void Tick(Session session)
+    {
+        lock (session.Gate)
+            StepWithin(session, session.Connection, ServerEvent.NewTick(session.Connection?.LastReceived ?? 0));
+    }
+
+    // Attaches a connection to its session, and gives the one before, which it takes it over from.
+    public Connection? Attach(Session session, Connection connection, Attachment attachment, IMqttPermissions? permissions)
+    {
+        lock (session.Gate)
+        {
+            var earlier = session.Connection;
+            StepWithin(session, session.Connection, ServerEvent.NewTakeOver(attachment.Connection));
+            connection.Join(session, attachment.Connection);
+            StepWithin(session, connection, ServerEvent.NewAttach(attachment));
+
+            var attached = session.State.Connection;
+
+            if (attached.IsSome && attached.Value.Number == attachment.Connection)
+            {
+                session.Connection = connection;
+                session.Permissions = permissions;
+            }
+
+            return earlier;
+        }
+    }
+
+    // The connection was written to; it is flushed at the end of the turn, or of another's that wrote to it before.
+    // Called under the gate.
+    public void MarkDirty(Connection connection)
+    {
+        if (connection.IsDirty)
+            return;
+
+        connection.IsDirty = true;
+        dirty.Add(connection);
+    }
+
+    // Called under the gate.
+    public void StepWithin(Session session, Connection? connection, in ServerEvent happened)
+    {
+        var before = session.State;
+        var (after, effects) = ServerSession.Step(Now, happened, before);
+        Debug.Assert(ServerStateModule.Sound(after).IsNone, "the state of a session is not sound");
+        session.State = after;
+
+        if (!ReferenceEquals(before.Outbound, after.Outbound))
+            CountQueue(before.Outbound, after.Outbound);
+
+        for (var index = 0; index < effects.Count; index++)
+            Apply(session, connection, effects[index]);
+
+        if (after.Connection.IsNone)
+            session.Connection = null;
+        else if (connection is { IsOverBudget: true })
+            Congest(session, connection);
+    }
+
+    // Does what the effects left to do, in order, and what that leaves to do.
+    public void Drain()
+    {
+        while (works.TryDequeue(out var work))
+        {
+            if (work.Publish is { } publish)
+                Publish(work.Session, work.Connection, publish, work.Token);
+            else
+                Perform(work.Session, work.Connection, work.Task!);
+        }
+    }
+
+    // What became of earlier sessions and of Wills.
+    public void Follow(BrokerOutcome outcome)
+    {
+        foreach (var ended in outcome.Ended)
+        {
+            if (engine.Forget(ended.Session) is { } session)
+                Step(session, ServerEvent.NewEnd(ended.Reason));
+        }
+
+        foreach (var will in outcome.Wills)
+            Route(null, will);
+    }
+
+    // Called under the gate.
+    private void Congest(Session session, Connection connection)
+    {
+        connection.IsCongested = true;
+        StepWithin(session, connection, ServerEvent.NewCongested(connection.Number, true));
+    }
+
+    private void CountQueue(Outbound before, Outbound after)
+    {
+        var messages = after.Waiting.Count - before.Waiting.Count;
+        var bytes = after.WaitingBytes - before.WaitingBytes;
+
+        if (messages != 0 || bytes != 0)
+            engine.Totals.Queued(messages, bytes);
+    }
+
+    private void Apply(Session session, Connection? connection, in Effect effect)
+    {
+        switch (effect.Tag)
+        {
+            case Effect.Tags.Send:
+                Send(connection!, effect.Packet!);
+                break;
+            case Effect.Tags.SendAck:
+                SendAcknowledgement(connection!, effect.Kind, effect.Id, effect.Reason);
+                break;
+            case Effect.Tags.CloseTransport:
+                connection!.Close();
+                MarkDirty(connection);
+                break;
+            case Effect.Tags.Deliver:
+                works.Enqueue(new Work(session, connection, null, ((Packet.Publish)effect.Packet!).Publish, effect.Ticket));
+                break;
+            case Effect.Tags.Notify when effect.Notice is Notice.Undeliverable undeliverable:
+                var task = ServerTask.NewDropped(undeliverable.Message, Settlement.Expired);
+                works.Enqueue(new Work(session, connection, task, null, 0));
+                break;
+            case Effect.Tags.Serve:
+                works.Enqueue(new Work(session, connection, effect.Task, null, 0));
+                break;
+        }
+    }
+
+    private void Send(Connection connection, Packet packet)
+    {
+        var size = Encode.Size(packet);
+        Encode.Write(packet, connection.Outlet.Reserve(size));
+        connection.Outlet.Advance(size);
+        counts.PacketsSent++;
+        counts.BytesSent += size;
+
+        if (packet is Packet.Publish { Publish: var publish })
+        {
+            counts.PublishSent++;
+            counts.PayloadBytesSent += publish.Payload.Length;
+        }
+
+        MarkDirty(connection);
+    }
+
+    private void SendAcknowledgement(Connection connection, PacketType kind, ushort id, ReasonCode reason)
+    {
+        var room = connection.Outlet.Reserve(LongestAcknowledgement);
+        var size = Encode.Acknowledgement(kind, PacketId.Of(id), reason, room);
+        connection.Outlet.Advance(size);
+        counts.PacketsSent++;
+        counts.BytesSent += size;
+        MarkDirty(connection);
+    }
+
+    private void Perform(Session session, Connection? connection, ServerTask task)
+    {
+        switch (task)
+        {
+            case ServerTask.Authenticate authenticate:
+                Judging = authenticate.Packet;
+                break;
+            case ServerTask.Answer answer:
+                Answer(session, connection!, answer.Packet);
+                break;
+            case ServerTask.Detached detached:
+                Follow(engine.Registry.Detach(Now, session.Number, detached.End));
+                engine.Hooks.Disconnected(session, detached.End.Cause);
+                break;
+            case ServerTask.HandOn handOn:
+                HandOn(handOn.Message, handOn.Filter);
+                break;
+            case ServerTask.Dropped dropped:
+                counts.PublishDropped++;
+                engine.Hooks.Dropped(session, dropped.Message, dropped.Reason);
+                break;
+            case ServerTask.Refused:
+                counts.PublishDropped++;
+                break;
+        }
+    }
+
+    private void Answer(Session session, Connection connection, Packet request)
+    {
+        var outcome = request is Packet.Subscribe { Subscribe: var subscribe }
+            ? engine.Registry.Subscribe(session.Number, subscribe, Permitted(session, subscribe), out var snapshot)
+            : engine.Registry.Unsubscribe(session.Number, ((Packet.Unsubscribe)request).Unsubscribe, out snapshot);
+
+        Step(session, ServerEvent.NewAnswered(connection.Number, outcome.Answer));
+
+        foreach (var delivery in outcome.Retained)
+            Walk(session, delivery, snapshot);
+    }
+
+    private static bool[] Permitted(Session session, Subscribe subscribe)
+    {
+        var permissions = session.Permissions;
+        var permitted = new bool[subscribe.Subscriptions.Count];
+        var index = 0;
+
+        foreach (var subscription in subscribe.Subscriptions)
+            permitted[index++] = permissions is null || permissions.MaySubscribe(subscription.Filter);
+
+        return permitted;
+    }
+}

@@ -1,0 +1,78 @@
+namespace Mqtt5;
+
+/// <summary>A message that a client publishes, for a hook to look at, change, drop or refuse. Valid during the call.</summary>
+public sealed class MqttPublishInterception
+{
+    private readonly ServerMessage message;
+    private string? topic;
+    private ReadOnlyMemory<byte>? payload;
+    private bool? retain;
+
+    internal MqttPublishInterception(string clientId, ServerMessage message)
+    {
+        ClientId = clientId;
+        this.message = message;
+    }
+
+    /// <summary>The client that publishes it.</summary>
+    public string ClientId { get; }
+
+    /// <summary>The topic. Setting one that is no Topic Name throws <see cref="ArgumentException"/>.</summary>
+    public string Topic
+    {
+        get => topic ?? message.Topic.Text;
+        set => topic = TopicName.Of(value).Text;
+    }
+
+    /// <summary>The payload.</summary>
+    public ReadOnlyMemory<byte> Payload
+    {
+        get => payload ?? message.Payload.Memory;
+        set => payload = value.ToArray();
+    }
+
+    /// <summary>The RETAIN flag.</summary>
+    public bool Retain
+    {
+        get => retain ?? message.Retain;
+        set => retain = value;
+    }
+
+    /// <summary>The QoS it was published with.</summary>
+    public QoS QoS => message.QoS;
+
+    /// <summary>The User Properties.</summary>
+    public UserProperties UserProperties => message.Properties.UserProperties;
+
+    internal bool IsDropped { get; private set; }
+
+    internal ReasonCode Reason { get; private set; }
+
+    /// <summary>The message goes nowhere, and the client is told that it was taken.</summary>
+    public void Drop() => IsDropped = true;
+
+    /// <summary>The message goes nowhere, and at QoS 1 and 2 the client is told why.</summary>
+    /// <param name="reason">A code of failure that PUBACK may have.</param>
+    /// <exception cref="ArgumentOutOfRangeException">PUBACK has no such code of failure.</exception>
+    public void Refuse(ReasonCode reason)
+    {
+        if (reason < ReasonCode.UnspecifiedError || !Spec.reasonAllowed(Direction.ServerToClient, PacketType.Puback, reason))
+            throw new ArgumentOutOfRangeException(nameof(reason), reason, "PUBACK has no such code of failure");
+
+        IsDropped = true;
+        Reason = reason;
+    }
+
+    internal ServerMessage Result(ServerMessage original) =>
+        topic is null && payload is null && retain is null
+            ? original
+            : new ServerMessage(
+                topic is null ? original.Topic : TopicName.Of(topic),
+                payload is { } bytes ? new Bytes(bytes) : original.Payload,
+                original.QoS,
+                Retain,
+                original.Properties,
+                original.ExpiresAt,
+                original.Publisher,
+                original.PublisherId);
+}

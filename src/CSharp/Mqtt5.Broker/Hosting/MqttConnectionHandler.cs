@@ -1,0 +1,29 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Connections.Features;
+using Mqtt5.Transports;
+
+namespace Mqtt5.Serving;
+
+// Serves the connections of a Kestrel endpoint.
+internal sealed class MqttConnectionHandler(MqttBroker broker) : ConnectionHandler
+{
+    public override async Task OnConnectedAsync(ConnectionContext connection)
+    {
+        var tls = connection.Features.Get<ITlsConnectionFeature>();
+        var socket = connection.Features.Get<IConnectionSocketFeature>()?.Socket;
+        var origin = new Origin(connection.RemoteEndPoint?.ToString(), tls?.ClientCertificate, socket, IsInProcess: false);
+        var transport = connection.Transport;
+
+        if (connection.Features.Get<ITlsHandshakeFeature>() is null)
+        {
+            await broker.Engine.ServeAsync(transport.Input, transport.Output, connection.Abort, origin).ConfigureAwait(false);
+            return;
+        }
+
+        // The sending end of TLS takes no data while it flushes; a pipe in between does.
+        var relay = new OutputRelay(transport.Output);
+        await broker.Engine.ServeAsync(transport.Input, relay.Writer, connection.Abort, origin).ConfigureAwait(false);
+        await relay.CompleteAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,125 @@
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Mqtt5.Serving;
+
+namespace Mqtt5.Hosting;
+
+// Kestrel with the listeners of a broker that runs by itself. It takes no signals and reads no configuration of the process.
+internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) : IAsyncDisposable
+{
+    private readonly List<(Listener Listener, ListenOptions Options)> listening = [];
+    private WebApplication? application;
+    private Task? closing;
+
+    public async Task<IReadOnlyList<Uri>> StartAsync(CancellationToken cancellationToken)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.AddSingleton(broker);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.CloseTimeout);
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(Configure);
+
+        if (options.LoggerFactory is { } loggers)
+            builder.Services.AddSingleton(loggers);
+
+        application = builder.Build();
+        application.UseWebSockets();
+
+        // Without a web socket nobody serves HTTP, and then nothing is mapped.
+        application.Run(context =>
+        {
+            var path = listening.Find(one => one.Listener.Kind == ListenerKind.WebSocket
+                && one.Options.IPEndPoint?.Port == context.Connection.LocalPort).Listener?.Path;
+
+            if (path is not null && context.Request.Path.Equals(path, StringComparison.Ordinal))
+                return WebSocketEndpoint.ServeAsync(context, broker);
+
+            context.Response.StatusCode = 404;
+            return Task.CompletedTask;
+        });
+        await application.StartAsync(cancellationToken).ConfigureAwait(false);
+        return [.. listening.Select(one => AddressOf(one.Listener, one.Options))];
+    }
+
+    public Task CloseListenersAsync() => closing ??= application?.StopAsync() ?? Task.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseListenersAsync().ConfigureAwait(false);
+
+        if (application is not null)
+            await application.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static Uri AddressOf(Listener listener, ListenOptions options)
+    {
+        if (listener.Kind == ListenerKind.Unix)
+            return new Uri($"unix://{listener.Path}");
+
+        var scheme = listener.Kind switch
+        {
+            ListenerKind.Tcp => "mqtt",
+            ListenerKind.Tls => "mqtts",
+            _ => listener.Tls is null ? "ws" : "wss",
+        };
+        return new Uri($"{scheme}://{options.IPEndPoint}{listener.Path}");
+    }
+
+    private static void UseTls(ListenOptions listen, MqttServerTlsOptions tls) =>
+        listen.UseHttps(https =>
+        {
+            https.ServerCertificate = tls.Certificate;
+            https.ServerCertificateChain = tls.Intermediates;
+
+            if (tls.ClientAuthorities.Count == 0)
+                return;
+
+            https.ClientCertificateMode = tls.ClientCertificateOptional
+                ? ClientCertificateMode.AllowCertificate
+                : ClientCertificateMode.RequireCertificate;
+            https.ClientCertificateValidation = (certificate, _, _) => IsVouchedFor(certificate, tls);
+        });
+
+    private static bool IsVouchedFor(X509Certificate2 certificate, MqttServerTlsOptions tls)
+    {
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.AddRange(tls.ClientAuthorities);
+        chain.ChainPolicy.RevocationMode = tls.RevocationMode;
+        // Client Authentication.
+        chain.ChainPolicy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid("1.3.6.1.5.5.7.3.2"));
+        return chain.Build(certificate);
+    }
+
+    private void Configure(KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+
+        foreach (var listener in options.Listeners)
+        {
+            if (listener.Kind == ListenerKind.Unix)
+                kestrel.ListenUnixSocket(listener.Path!, listen => Use(listener, listen));
+            else
+                kestrel.Listen(listener.EndPoint!, listen => Use(listener, listen));
+        }
+    }
+
+    private void Use(Listener listener, ListenOptions listen)
+    {
+        listening.Add((listener, listen));
+
+        if (listener.Tls is { } tls)
+            UseTls(listen, tls);
+
+        if (listener.Kind == ListenerKind.WebSocket)
+            listen.Protocols = HttpProtocols.Http1;
+        else
+            listen.UseConnectionHandler<MqttConnectionHandler>();
+    }
+}

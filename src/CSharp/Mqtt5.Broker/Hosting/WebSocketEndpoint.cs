@@ -1,0 +1,105 @@
+using System.IO.Pipelines;
+using System.Net.WebSockets;
+using Microsoft.AspNetCore.Http;
+using Mqtt5.Serving;
+
+namespace Mqtt5.Hosting;
+
+// MQTT over WebSocket (chapter 6 of the standard): binary frames, of which packets may span several [MQTT-6.0.0-2].
+internal static class WebSocketEndpoint
+{
+    private const int ReadBytes = 4 * 1024;
+
+    public static async Task ServeAsync(HttpContext context, MqttBroker broker)
+    {
+        // [MQTT-6.0.0-3] [MQTT-6.0.0-4]
+        if (!context.WebSockets.IsWebSocketRequest || !context.WebSockets.WebSocketRequestedProtocols.Contains("mqtt"))
+        {
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return;
+        }
+
+        if (broker.IsForLoopbackOnly && context.Connection.RemoteIpAddress is { } peer && !System.Net.IPAddress.IsLoopback(peer))
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return;
+        }
+
+        using var socket = await context.WebSockets.AcceptWebSocketAsync(
+            new WebSocketAcceptContext { SubProtocol = "mqtt", KeepAliveInterval = TimeSpan.Zero }).ConfigureAwait(false);
+        var connection = context.Connection;
+        var remote = connection.RemoteIpAddress is { } address ? new System.Net.IPEndPoint(address, connection.RemotePort).ToString() : null;
+        var origin = new Origin(remote, connection.ClientCertificate, null, IsInProcess: false);
+        var input = new Pipe(new PipeOptions(useSynchronizationContext: false));
+        var output = new Pipe(new PipeOptions(useSynchronizationContext: false));
+        using var cut = new CancellationTokenSource();
+        var receiving = ReceiveAsync(socket, input.Writer, cut.Token);
+        var sending = SendAsync(socket, output.Reader, cut.Token);
+        await broker.Engine.ServeAsync(input.Reader, output.Writer, Abort, origin).ConfigureAwait(false);
+        await output.Writer.CompleteAsync().ConfigureAwait(false);
+        await sending.ConfigureAwait(false);
+        cut.CancelAfter(broker.Engine.CloseTimeout > 500 ? TimeSpan.FromMilliseconds(500) : TimeSpan.FromMilliseconds(broker.Engine.CloseTimeout));
+        await input.Reader.CompleteAsync().ConfigureAwait(false);
+        await receiving.ConfigureAwait(false);
+
+        void Abort()
+        {
+            cut.Cancel();
+            context.Abort();
+        }
+    }
+
+    private static async Task ReceiveAsync(WebSocket socket, PipeWriter writer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                var result = await socket.ReceiveAsync(writer.GetMemory(ReadBytes), cancellationToken).ConfigureAwait(false);
+
+                // [MQTT-6.0.0-1]
+                if (result.MessageType != WebSocketMessageType.Binary)
+                    break;
+
+                writer.Advance(result.Count);
+
+                if ((await writer.FlushAsync(cancellationToken).ConfigureAwait(false)).IsCompleted)
+                    break;
+            }
+
+            await writer.CompleteAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            await writer.CompleteAsync(failure as IOException ?? new IOException("the web socket failed", failure)).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task SendAsync(WebSocket socket, PipeReader reader, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                var result = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+
+                foreach (var segment in result.Buffer)
+                    await socket.SendAsync(segment, WebSocketMessageType.Binary, endOfMessage: true, cancellationToken).ConfigureAwait(false);
+
+                reader.AdvanceTo(result.Buffer.End);
+
+                if (result.IsCompleted)
+                    break;
+            }
+
+            if (socket.State is WebSocketState.Open or WebSocketState.CloseReceived)
+                await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, cancellationToken).ConfigureAwait(false);
+
+            await reader.CompleteAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            await reader.CompleteAsync(failure).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+using System.Collections.Concurrent;
+using System.Reflection;
+using Microsoft.FSharp.Core;
+using Mqtt5.Hosting;
+using Mqtt5.Serving;
+using Mqtt5.Testing;
+
+namespace Mqtt5;
+
+/// <summary>
+/// An MQTT 5 broker. <see cref="StartAsync(Action{MqttBrokerOptions}, CancellationToken)"/> runs one in any process;
+/// in ASP.NET Core add it to the services and map it. Safe to use from many threads.
+/// </summary>
+public sealed class MqttBroker : IAsyncDisposable
+{
+    private readonly InMemoryTransport inProcess = new();
+    private readonly CancellationTokenSource stop = new();
+    private readonly ConcurrentDictionary<Task, bool> served = new();
+    private readonly MqttBrokerOptions options;
+    private readonly Task accepting;
+    private NetworkHost? host;
+    private Task? stopped;
+
+    internal MqttBroker(MqttBrokerOptions options)
+    {
+        this.options = options;
+        options.CheckSafety();
+        Engine = new BrokerEngine(options);
+        accepting = AcceptAsync();
+    }
+
+    /// <summary>The addresses that it listens at, with the ports that were given; valid once it is started.</summary>
+    public IReadOnlyList<Uri> Addresses { get; private set; } = [];
+
+    /// <summary>How many clients are connected.</summary>
+    public int ConnectionCount => Engine.Registry.Current.Connections;
+
+    /// <summary>
+    /// Connects clients of this process without a network: give it to <see cref="MqttClientOptions.Transport"/>.
+    /// They are trusted: no authenticator is asked.
+    /// </summary>
+    public IMqttTransport InProcess => inProcess;
+
+    /// <summary>The sessions, connected or not, as they are now.</summary>
+    public IReadOnlyList<MqttSessionInfo> Sessions =>
+        [.. Engine.Registry.Current.Sessions.Select(pair => MqttSessionInfo.Of(pair.Value, Engine))];
+
+    internal static string Version { get; } =
+        "mqtt5 " + (typeof(MqttBroker).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0");
+
+    internal BrokerEngine Engine { get; }
+
+    internal bool IsForLoopbackOnly => options is { Authenticator: null, AllowAnonymous: false };
+
+    internal bool IsRunning => Volatile.Read(ref stopped) is null && (host is not null || options.Listeners.Count == 0);
+
+    /// <summary>Makes a broker and starts it.</summary>
+    /// <param name="configure">Fills the options.</param>
+    /// <param name="cancellationToken">Gives up starting.</param>
+    /// <returns>The broker; dispose it to shut it down.</returns>
+    /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
+    /// <exception cref="IOException">An address is in use.</exception>
+    public static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions> configure, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(configure);
+        var options = new MqttBrokerOptions();
+        configure(options);
+        return StartAsync(options, cancellationToken);
+    }
+
+    /// <summary>Makes a broker and starts it.</summary>
+    /// <param name="options">The options; not looked at later.</param>
+    /// <param name="cancellationToken">Gives up starting.</param>
+    /// <returns>The broker; dispose it to shut it down.</returns>
+    /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
+    /// <exception cref="IOException">An address is in use.</exception>
+    public static async Task<MqttBroker> StartAsync(MqttBrokerOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var broker = new MqttBroker(options);
+
+        try
+        {
+            await broker.ListenAsync(cancellationToken).ConfigureAwait(false);
+            return broker;
+        }
+        catch
+        {
+            await broker.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Publishes a message in the name of the broker itself. No permission is asked.</summary>
+    /// <param name="message">The message.</param>
+    /// <returns>Success, 0x10 when nobody subscribes to the topic, or why it cannot be retained.</returns>
+    /// <exception cref="ArgumentException">The message cannot be sent by MQTT.</exception>
+    public ReasonCode Publish(MqttMessage message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        return Engine.Publish(ServerMessages.Of(message, Engine.Now()));
+    }
+
+    /// <summary>Ends the connection of a client, and tells it why. Its session goes on as it asked for.</summary>
+    /// <param name="clientId">The client.</param>
+    /// <param name="reason">Why; a code that DISCONNECT of a server may have.</param>
+    /// <returns>False when there is no session of this client.</returns>
+    public bool Disconnect(string clientId, ReasonCode reason = ReasonCode.AdministrativeAction)
+    {
+        CheckReason(reason);
+        return Engine.With(
+            clientId,
+            (worker, session) => worker.Step(session, ServerEvent.NewClose(reason, FSharpValueOption<Utf8String>.None)));
+    }
+
+    /// <summary>Ends the session of a client and its connection, if it has one. Its Will is published.</summary>
+    /// <param name="clientId">The client.</param>
+    /// <param name="reason">Why; a code that DISCONNECT of a server may have.</param>
+    /// <returns>False when there is no session of this client.</returns>
+    public bool EndSession(string clientId, ReasonCode reason = ReasonCode.AdministrativeAction)
+    {
+        CheckReason(reason);
+        return Engine.With(
+            clientId,
+            (worker, session) => worker.Follow(Engine.Registry.Remove(worker.Now, session.Number, reason)));
+    }
+
+    /// <summary>Explains what would become of a message for a session, if it were published now by the broker itself.</summary>
+    /// <param name="clientId">The client.</param>
+    /// <param name="message">The message.</param>
+    /// <returns>The explanation.</returns>
+    /// <exception cref="ArgumentException">The message cannot be sent by MQTT.</exception>
+    public DeliveryVerdict Explain(string clientId, MqttMessage message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        var verdict = DeliveryVerdict.NoSession;
+        var asked = ServerMessages.Of(message, Engine.Now());
+        Engine.With(clientId, (worker, session) => verdict = Explanations.Explain(worker.Now, asked, Engine, session));
+        return verdict;
+    }
+
+    /// <summary>
+    /// Shuts down: no more connections, DISCONNECT 0x8B to every client, and what was sent last is given time to
+    /// arrive, at most <see cref="MqttBrokerOptions.CloseTimeout"/>.
+    /// </summary>
+    /// <returns>When it is done.</returns>
+    public Task StopAsync()
+    {
+        lock (stop)
+            return stopped ??= ShutDownAsync();
+    }
+
+    /// <summary>Shuts down.</summary>
+    /// <returns>When it is done.</returns>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync().ConfigureAwait(false);
+        stop.Dispose();
+    }
+
+    internal async Task ListenAsync(CancellationToken cancellationToken)
+    {
+        if (options.Listeners.Count == 0)
+            return;
+
+        host = new NetworkHost(this, options);
+        Addresses = await host.StartAsync(cancellationToken).ConfigureAwait(false);
+
+        foreach (var address in Addresses)
+            Log.Listening(Engine.Logger, address);
+    }
+
+    private static void CheckReason(ReasonCode reason)
+    {
+        if (!Spec.reasonAllowed(Direction.ServerToClient, PacketType.Disconnect, reason))
+            throw new ArgumentOutOfRangeException(nameof(reason), reason, "DISCONNECT of a server has no such code");
+    }
+
+    private async Task ShutDownAsync()
+    {
+        var closing = host?.CloseListenersAsync() ?? Task.CompletedTask;
+        await Engine.StopAsync(options.CloseTimeout).ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
+        await closing.ConfigureAwait(false);
+        await accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(served.Keys).ConfigureAwait(false);
+
+        if (host is not null)
+            await host.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (true)
+        {
+            var connection = await inProcess.AcceptAsync(stop.Token).ConfigureAwait(false);
+            var serving = ServeAsync(connection);
+            served.TryAdd(serving, true);
+            _ = serving.ContinueWith(done => served.TryRemove(done, out _), TaskScheduler.Default);
+        }
+    }
+
+    private async Task ServeAsync(InMemoryConnection connection)
+    {
+        await Task.Yield();
+        var origin = new Origin(null, null, null, IsInProcess: true);
+        await Engine.ServeAsync(connection.Input, connection.Output, () => _ = connection.BreakAsync().AsTask(), origin)
+            .ConfigureAwait(false);
+        await connection.DisposeAsync().ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,177 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.FSharp.Core;
+using Mqtt5.Serving;
+
+namespace Mqtt5;
+
+/// <summary>What a broker is made of. Read once, when the broker is made.</summary>
+public sealed class MqttBrokerOptions
+{
+    /// <summary>Where it listens. Empty: only in process, or where an application maps it.</summary>
+    internal List<Listener> Listeners { get; } = [];
+
+    /// <summary>Says who clients are; null, the default: nobody is asked, see <see cref="AllowAnonymous"/>.</summary>
+    public IMqttBrokerAuthenticator? Authenticator { get; set; }
+
+    /// <summary>Says what clients may do; null, the default: everything.</summary>
+    public IMqttBrokerAuthorizer? Authorizer { get; set; }
+
+    /// <summary>
+    /// Whether clients may stay anonymous. Without an authenticator, a broker that does not allow it by this listens
+    /// on loopback addresses only. With one, it lets clients without User Name and Password in.
+    /// </summary>
+    public bool AllowAnonymous { get; set; }
+
+    /// <summary>The limits.</summary>
+    public MqttBrokerLimits Limits { get; } = new();
+
+    /// <summary>The greatest QoS that it takes. Default: exactly once.</summary>
+    public QoS MaximumQoS { get; set; } = QoS.ExactlyOnce;
+
+    /// <summary>Whether it keeps retained messages. Default: true.</summary>
+    public bool RetainAvailable { get; set; } = true;
+
+    /// <summary>Whether filters may have wildcards. Default: true.</summary>
+    public bool WildcardSubscriptions { get; set; } = true;
+
+    /// <summary>Whether there are Subscription Identifiers. Default: true.</summary>
+    public bool SubscriptionIdentifiers { get; set; } = true;
+
+    /// <summary>Whether there are shared subscriptions. Default: true.</summary>
+    public bool SharedSubscriptions { get; set; } = true;
+
+    /// <summary>Which member of a shared subscription gets a message. Default: each in turn.</summary>
+    public SharedStrategy SharedStrategy { get; set; } = SharedStrategy.RoundRobin;
+
+    /// <summary>Whether a client may leave its Client Identifier to the broker. Default: true.</summary>
+    public bool AssignsClientIds { get; set; } = true;
+
+    /// <summary>Whether clients may publish to topics that begin with $; never to those under $SYS. Default: false.</summary>
+    public bool ClientsPublishToDollar { get; set; }
+
+    /// <summary>Whether a payload that is said to be UTF-8 is checked; if it is not, the answer is 0x99. Default: false.</summary>
+    public bool ChecksPayloadFormat { get; set; }
+
+    /// <summary>What happens to a message when the queue of its session is full. Default: it is dropped.</summary>
+    public WhenFull WhenQueueFull { get; set; } = WhenFull.Refuse;
+
+    /// <summary>Whether messages of QoS 0 wait for clients that are away. Default: false.</summary>
+    public bool QueuesQoS0 { get; set; }
+
+    /// <summary>What Response Information begins with; null: there is none. Default: <c>response/</c>.</summary>
+    public string? ResponsePrefix { get; set; } = "response/";
+
+    /// <summary>Another server, which clients are told when this one shuts down; null: none.</summary>
+    public string? ServerReference { get; set; }
+
+    /// <summary>How often $SYS topics are published; zero: never. Default: 10 seconds.</summary>
+    public TimeSpan SystemTopicsInterval { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a client has to take what it is sent last before its connection is cut. Default: 3 seconds.</summary>
+    public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>
+    /// Called for each message that a client publishes and may publish, before it is routed: it may change, drop or
+    /// refuse it. Must not block. With it, messages of QoS 0 take the longer way.
+    /// </summary>
+    public Action<MqttPublishInterception>? InterceptPublish { get; set; }
+
+    /// <summary>Called with the Client Identifier when a client is connected. Must not block.</summary>
+    public Action<string>? ClientConnected { get; set; }
+
+    /// <summary>Called with the Client Identifier, and why, when a client is not connected any more. Must not block.</summary>
+    public Action<string, string>? ClientDisconnected { get; set; }
+
+    /// <summary>
+    /// Called with Client Identifier, topic, and why, when a message for a session was dropped. Must not block.
+    /// </summary>
+    public Action<string, string, string>? MessageDropped { get; set; }
+
+    /// <summary>Makes the log; null: there is none.</summary>
+    public ILoggerFactory? LoggerFactory { get; set; }
+
+    /// <summary>The clock and its timers.</summary>
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    /// <summary>Listens for TCP connections.</summary>
+    /// <param name="port">The port; 0: a free one.</param>
+    /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <returns>These options.</returns>
+    public MqttBrokerOptions Listen(int port, IPAddress? address = null) =>
+        Add(new Listener(ListenerKind.Tcp, new IPEndPoint(address ?? IPAddress.Loopback, port), null, null));
+
+    /// <summary>Listens for TLS connections.</summary>
+    /// <param name="port">The port; 0: a free one.</param>
+    /// <param name="tls">The certificates.</param>
+    /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <returns>These options.</returns>
+    public MqttBrokerOptions ListenTls(int port, MqttServerTlsOptions tls, IPAddress? address = null)
+    {
+        ArgumentNullException.ThrowIfNull(tls);
+        return Add(new Listener(ListenerKind.Tls, new IPEndPoint(address ?? IPAddress.Loopback, port), null, tls));
+    }
+
+    /// <summary>Listens for WebSocket connections with the subprotocol <c>mqtt</c>.</summary>
+    /// <param name="port">The port; 0: a free one.</param>
+    /// <param name="path">The path of the URI.</param>
+    /// <param name="tls">The certificates; null: without TLS.</param>
+    /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <returns>These options.</returns>
+    public MqttBrokerOptions ListenWebSocket(int port, string path = "/mqtt", MqttServerTlsOptions? tls = null, IPAddress? address = null)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls));
+    }
+
+    /// <summary>Listens on a Unix socket. Who may connect is up to the permissions of its folder.</summary>
+    /// <param name="path">The path of the socket, which must not exist.</param>
+    /// <returns>These options.</returns>
+    public MqttBrokerOptions ListenUnix(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Add(new Listener(ListenerKind.Unix, null, Path.GetFullPath(path), null));
+    }
+
+    internal BrokerSettings ToSettings() =>
+        new(
+            Limits.ToLimits(),
+            MaximumQoS,
+            RetainAvailable,
+            WildcardSubscriptions,
+            SubscriptionIdentifiers,
+            SharedSubscriptions,
+            SharedStrategy,
+            AssignsClientIds,
+            ClientsPublishToDollar,
+            ChecksPayloadFormat,
+            WhenQueueFull,
+            QueuesQoS0,
+            ToOption(ResponsePrefix),
+            ToOption(ServerReference));
+
+    // Safe by default: who may be reached from elsewhere has to know its clients, or say that it does not care.
+    internal void CheckSafety()
+    {
+        if (Authenticator is not null || AllowAnonymous)
+            return;
+
+        foreach (var listener in Listeners)
+        {
+            if (listener.EndPoint is { } endPoint && !IPAddress.IsLoopback(endPoint.Address))
+                throw Unsafe(endPoint);
+        }
+    }
+
+    internal static InvalidOperationException Unsafe(IPEndPoint endPoint) =>
+        new($"without an authenticator the broker does not listen on {endPoint}, which is not a loopback address, unless AllowAnonymous is set");
+
+    private static FSharpValueOption<Utf8String> ToOption(string? text) =>
+        text is null ? FSharpValueOption<Utf8String>.None : FSharpValueOption<Utf8String>.Some(Utf8String.Of(text));
+
+    private MqttBrokerOptions Add(Listener listener)
+    {
+        Listeners.Add(listener);
+        return this;
+    }
+}

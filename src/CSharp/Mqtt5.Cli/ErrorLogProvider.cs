@@ -1,0 +1,30 @@
+using Microsoft.Extensions.Logging;
+
+namespace Mqtt5.Cli;
+
+/// <summary>Logs to standard error, a line for each entry.</summary>
+internal sealed class ErrorLogProvider(TextWriter error) : ILoggerProvider
+{
+    private readonly TextWriter writer = TextWriter.Synchronized(error);
+
+    /// <inheritdoc/>
+    public ILogger CreateLogger(string categoryName) => new ErrorLog(categoryName, writer);
+
+    /// <inheritdoc/>
+    public void Dispose() => writer.Flush();
+
+    private sealed class ErrorLog(string category, TextWriter writer) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            var failure = exception is null ? "" : $" ({exception.GetType().Name}: {exception.Message})";
+            writer.WriteLine($"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ss.fffZ} {logLevel} {category}: {formatter(state, exception)}{failure}");
+        }
+    }
+}

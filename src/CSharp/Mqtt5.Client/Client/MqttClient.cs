@@ -1,0 +1,182 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Mqtt5.Engine;
+
+namespace Mqtt5;
+
+/// <summary>
+/// An MQTT 5 client. It keeps its connection: it reconnects with a backoff, resumes its session or subscribes again, and
+/// sends what could not be sent meanwhile. All members can be called from any thread; messages of one caller to one
+/// topic keep their order. Handlers never run on the task that reads from the network.
+/// </summary>
+public sealed partial class MqttClient : IAsyncDisposable
+{
+    private readonly ClientEngine engine;
+    private readonly MqttClientOptions options;
+    private readonly NoticeBoard notices;
+    private readonly TopicCache topics = new();
+    private int disposed;
+
+    /// <summary>Makes a client that does nothing yet; <see cref="OpenAsync"/> connects it.</summary>
+    /// <param name="options">How it connects and behaves; they must not change afterwards.</param>
+    /// <exception cref="ArgumentException">The options are not valid.</exception>
+    public MqttClient(MqttClientOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        this.options = options;
+        var logger = options.LoggerFactory?.CreateLogger<MqttClient>() ?? (ILogger)NullLogger.Instance;
+        notices = new NoticeBoard(logger) { Sender = this };
+        engine = new ClientEngine(options, notices, logger) { Client = this };
+        responses = new ResponseRouter(this);
+    }
+
+    /// <summary>What the server answered when the connection was opened last; null: it never was.</summary>
+    public MqttConnectResult? Server => notices.Result;
+
+    /// <summary>The Client Identifier in use; null while the server has not assigned one.</summary>
+    public string? ClientId
+    {
+        get
+        {
+            lock (engine.Gate)
+                return engine.State.Progress.ClientId.IsSome ? engine.State.Progress.ClientId.Value.Text : null;
+        }
+    }
+
+    /// <summary>Makes a client and connects it.</summary>
+    /// <param name="uri">The server: <c>mqtt://host</c>, <c>mqtts</c>, <c>ws</c>, <c>wss</c> or <c>unix</c>.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The client, connected. Dispose it.</returns>
+    /// <exception cref="MqttConnectException">The server cannot be reached, or refuses.</exception>
+    public static Task<MqttClient> ConnectAsync(string uri, CancellationToken cancellationToken = default) =>
+        ConnectAsync(MqttClientOptions.For(uri), cancellationToken);
+
+    /// <summary>Makes a client and connects it.</summary>
+    /// <param name="options">How it connects and behaves.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The client, connected. Dispose it.</returns>
+    /// <exception cref="MqttConnectException">The server cannot be reached, or refuses.</exception>
+    public static async Task<MqttClient> ConnectAsync(MqttClientOptions options, CancellationToken cancellationToken = default)
+    {
+        var client = new MqttClient(options);
+
+        try
+        {
+            await client.OpenAsync(cancellationToken).ConfigureAwait(false);
+            return client;
+        }
+        catch
+        {
+            await client.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Connects a client that is idle or closed. A closed one goes on with its session if the server has it.</summary>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>What the server answered.</returns>
+    /// <exception cref="MqttConnectException">The server cannot be reached, or refuses.</exception>
+    /// <exception cref="MqttRejectedException">The client is connected or connecting.</exception>
+    public async Task<MqttConnectResult> OpenAsync(CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref disposed) != 0, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        var settlement = await engine.WaitAsync(engine.Start(), cancellationToken).ConfigureAwait(false);
+
+        return settlement switch
+        {
+            Settlement.Connected connected => new MqttConnectResult(connected.Connack),
+            Settlement.Ended ended => throw Failures.OfConnect(ended.Cause, engine.TransportFailure),
+            _ => throw Failures.Of(settlement!, cancellationToken),
+        };
+    }
+
+    /// <summary>
+    /// Ends the connection and does not connect again. Everything that waits fails with
+    /// <see cref="MqttDisconnectedException"/>, and the loops of subscriptions end.
+    /// </summary>
+    /// <param name="reason">The reason; with 0x04 the server publishes the Will Message.</param>
+    /// <param name="sessionExpiry">How long the session lives from now on; null: as before.</param>
+    /// <param name="reasonString">What happened, for people.</param>
+    /// <param name="userProperties">User Properties, in order.</param>
+    /// <param name="cancellationToken">Ends the wait; the connection is ended all the same.</param>
+    /// <returns>When DISCONNECT has been written, or after the close timeout.</returns>
+    public async Task DisconnectAsync(
+        ReasonCode reason = ReasonCode.Success,
+        TimeSpan? sessionExpiry = null,
+        string? reasonString = null,
+        UserProperties? userProperties = null,
+        CancellationToken cancellationToken = default)
+    {
+        var outcome = OutcomeOf(reason, sessionExpiry, reasonString, userProperties);
+
+        if (Encode.Check(Direction.ClientToServer, Packet.NewDisconnect(outcome)) is { IsSome: true } fault)
+            throw Failures.Of(fault.Value);
+
+        Link? link;
+        Request request;
+
+        lock (engine.Gate)
+        {
+            link = engine.Current;
+            request = engine.Ask(ticket => ClientEvent.NewDisconnect(outcome, ticket));
+        }
+
+        if (await request.Task.ConfigureAwait(false) is Settlement.Rejected rejected)
+            throw Failures.Of(rejected.Fault);
+
+        if (link is not null)
+            await link.Flushed.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Authenticates again on the open connection, with the authenticator of the options (section 4.12.1).</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns>When the server has accepted.</returns>
+    public Task ReauthenticateAsync(CancellationToken cancellationToken = default) => engine.ReauthenticateAsync(cancellationToken);
+
+    /// <summary>
+    /// Disconnects and ends everything that the client does: pending calls fail, loops end, handlers are told to stop and
+    /// waited for as long as the close timeout.
+    /// </summary>
+    /// <returns>When it is done.</returns>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref disposed, 1) != 0)
+            return;
+
+        var subscriptions = engine.Subscriptions();
+        await DisconnectAsync().ConfigureAwait(false);
+
+        foreach (var subscription in subscriptions)
+            subscription.Complete(null);
+
+        await Task.WhenAll(subscriptions.Select(subscription => subscription.StopWorkersAsync())).ConfigureAwait(false);
+        engine.Stop();
+
+        try
+        {
+            await notices.CompleteAsync().WaitAsync(options.CloseTimeout, options.TimeProvider).ConfigureAwait(false);
+        }
+        catch (TimeoutException late)
+        {
+            Log.HandlerFailed(engine.Logger, "an event", late);
+        }
+    }
+
+    internal void Acknowledge(long token, ReasonCode reason) => engine.Acknowledge(token, reason);
+
+    private static Outcome<DisconnectProperties> OutcomeOf(
+        ReasonCode reason, TimeSpan? sessionExpiry, string? reasonString, UserProperties? userProperties)
+    {
+        if (sessionExpiry is null && reasonString is null && userProperties is null or { IsEmpty: true })
+            return reason == ReasonCode.Success ? Outcome<DisconnectProperties>.Omitted : Outcome<DisconnectProperties>.NewCode(reason);
+
+        return Outcome<DisconnectProperties>.NewFull(
+            reason,
+            new DisconnectProperties(
+                sessionExpiry.ToSeconds(nameof(sessionExpiry)),
+                reasonString.ToOption(),
+                userProperties ?? UserProperties.Empty,
+                default));
+    }
+}

@@ -1,0 +1,311 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using Mqtt5.Transports;
+
+namespace Mqtt5.Engine;
+
+// Runs the pure machine of a client: one gate around each step and all of its effects, with no await and no code of the
+// application in between. What is allowed and what is due is decided by the machine, never here.
+internal sealed partial class ClientEngine
+{
+    private readonly MqttClientOptions options;
+    private readonly Dictionary<long, Pending> pending = [];
+    private readonly Queue<ClientEvent> deferred = new();
+    private readonly ITimer timer;
+    private readonly long origin;
+    private ClientState state;
+    private Link? current;
+    private Exception? transportFailure;
+    private long nextTicket;
+    private long armedFor = long.MaxValue;
+    private int linkCount;
+    private bool running;
+
+    public ClientEngine(MqttClientOptions options, NoticeBoard notices, ILogger logger)
+    {
+        var settings = options.ToSettings();
+        this.options = options;
+        Notices = notices;
+        Logger = logger;
+        Time = options.TimeProvider;
+        origin = Time.GetTimestamp();
+        Servers = [.. options.Servers];
+        Transport = options.Transport ?? new UriTransport(options.Tls, options.WebSocket);
+        CloseTimeout = options.CloseTimeout;
+        MaximumPacketBytes = options.MaximumPacketSize;
+        state = ClientStateModule.Create(RandomNumber(), HashSeed.Of(RandomNumber(), RandomNumber()), settings);
+        timer = Time.CreateTimer(static engine => ((ClientEngine)engine!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public Lock Gate { get; } = new();
+
+    public NoticeBoard Notices { get; }
+
+    public ILogger Logger { get; }
+
+    public TimeProvider Time { get; }
+
+    public Uri[] Servers { get; }
+
+    public IMqttTransport Transport { get; }
+
+    public TimeSpan CloseTimeout { get; }
+
+    public int MaximumPacketBytes { get; }
+
+    // The state as of now, for questions about it. Used under the gate.
+    public ClientState State => state;
+
+    // The link that events are taken from. Used under the gate.
+    public Link? Current => current;
+
+    public bool IsConnected
+    {
+        get
+        {
+            lock (Gate)
+                return state.IsConnected;
+        }
+    }
+
+    // What the transport or the authenticator threw last, until the next connection.
+    public Exception? TransportFailure => Volatile.Read(ref transportFailure);
+
+    // Milliseconds since the engine was made.
+    public long Now() => (long)Time.GetElapsedTime(origin).TotalMilliseconds;
+
+    // Something happened that does not come from a link.
+    public void Post(ClientEvent happened)
+    {
+        lock (Gate)
+            Run(happened);
+    }
+
+    // Something happened on a link; it is dropped unless the link is the current one.
+    public void Post(Link link, ClientEvent happened)
+    {
+        lock (Gate)
+        {
+            if (link == current)
+                Run(happened);
+        }
+    }
+
+    // A link could not be opened, broke, or was closed by the peer.
+    public void LinkEnded(Link link, Exception failure)
+    {
+        lock (Gate)
+        {
+            if (link != current)
+                return;
+
+            transportFailure = failure is CredentialsException ? failure.InnerException : failure;
+            Log.LinkEnded(Logger, link.Number, failure);
+            current = null;
+            link.Abort();
+            Run(ClientEvent.NewTransportClosed(
+                failure is CredentialsException
+                    ? Cause.NewAuthenticationFailed(failure.Message)
+                    : Cause.NewTransportFailed(failure.Message)));
+        }
+    }
+
+    // A request whose ticket the machine settles. The event is made from the ticket.
+    public Request Ask(Func<long, ClientEvent> happening)
+    {
+        var request = new Request();
+
+        lock (Gate)
+            Ask(request, happening);
+
+        return request;
+    }
+
+    // The same within the gate.
+    public void Ask(Pending request, Func<long, ClientEvent> happening)
+    {
+        request.Ticket = ++nextTicket;
+        pending.Add(request.Ticket, request);
+        Run(happening(request.Ticket));
+    }
+
+    // Waits for a request, and takes it back when the token is cancelled.
+    public async Task<Settlement?> WaitAsync(Request request, CancellationToken cancellationToken)
+    {
+        var cancellation = cancellationToken.UnsafeRegister(
+            static state =>
+            {
+                var (engine, ticket) = ((ClientEngine, long))state!;
+                engine.Cancel(ticket);
+            },
+            (this, request.Ticket));
+
+        await using (cancellation.ConfigureAwait(false))
+            return await request.Task.ConfigureAwait(false);
+    }
+
+    // The application no longer waits for this ticket.
+    public void Cancel(long ticket)
+    {
+        lock (Gate)
+        {
+            if (!CancelCongested(ticket))
+                Run(ClientEvent.NewCancel(ticket));
+        }
+    }
+
+    public void Stop() => timer.Dispose();
+
+    // One step and all of its effects, and then whatever these made due. Called under the gate.
+    public void Run(ClientEvent happened)
+    {
+        deferred.Enqueue(happened);
+
+        if (running)
+            return;
+
+        running = true;
+
+        try
+        {
+            while (deferred.TryDequeue(out var next))
+            {
+                var (after, effects) = ClientSession.Step(Now(), next, state);
+                state = after;
+                // Before anybody learns of the step, who might then look at the clock.
+                Arm();
+
+                for (var index = 0; index < effects.Count; index++)
+                    Apply(effects[index]);
+
+                PumpCongested();
+            }
+        }
+        finally
+        {
+            running = false;
+        }
+    }
+
+    private static ulong RandomNumber()
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        RandomNumberGenerator.Fill(bytes);
+        return BitConverter.ToUInt64(bytes);
+    }
+
+    private void Apply(in Effect effect)
+    {
+        switch (effect.Tag)
+        {
+            case Effect.Tags.Send:
+                Send(effect.Packet!);
+                break;
+            case Effect.Tags.SendAck:
+                SendAcknowledgement(effect.Kind, effect.Id, effect.Reason);
+                break;
+            case Effect.Tags.Deliver:
+                Deliver(((Packet.Publish)effect.Packet!).Publish, effect.Ticket);
+                break;
+            case Effect.Tags.Settle:
+                if (pending.Remove(effect.Ticket, out var settled))
+                    settled.Settle(effect.Reason);
+                break;
+            case Effect.Tags.SettleWith:
+                if (pending.Remove(effect.Ticket, out var answered))
+                    answered.Settle(effect.Settlement!);
+                break;
+            case Effect.Tags.OpenTransport:
+                OpenTransport(effect.Server, effect.Reference.ToText());
+                break;
+            case Effect.Tags.CloseTransport:
+                current?.Close();
+                current = null;
+                break;
+            case Effect.Tags.Challenge:
+                Challenge(effect.Authentication!);
+                break;
+            case Effect.Tags.Notify:
+                Notify(effect.Notice!);
+                break;
+        }
+    }
+
+    private void Send(Packet packet)
+    {
+        if (current is not { } link)
+            return;
+
+        var size = Encode.Size(packet);
+        Encode.Write(packet, link.Reserve(size));
+        link.Advance(size);
+        Log.Sent(Logger, link.Number, packet.Type, size);
+    }
+
+    private void SendAcknowledgement(PacketType kind, ushort id, ReasonCode reason)
+    {
+        if (current is not { } link)
+            return;
+
+        const int longest = 5;
+        link.Advance(Encode.Acknowledgement(kind, PacketId.Of(id), reason, link.Reserve(longest)));
+    }
+
+    private void OpenTransport(int index, string? reference)
+    {
+        var origin = Servers[index];
+        var server = reference is null ? origin : ServerReference.Resolve(reference, origin);
+        current?.Abort();
+        current = new Link(this, server, ++linkCount);
+        current.Start();
+    }
+
+    private void Notify(Notice notice)
+    {
+        switch (notice)
+        {
+            case Notice.Connected connected:
+                if (current is { } link)
+                    link.IsEstablished = true;
+
+                Log.Connected(Logger, linkCount, connected.Connack.SessionPresent);
+                transportFailure = null;
+                break;
+            case Notice.Undeliverable undeliverable:
+                Log.Undeliverable(Logger, undeliverable.Fault.Reason);
+                break;
+            case Notice.Closed closed:
+                EndSubscriptions(Failures.Of(closed.Cause, transportFailure));
+                break;
+        }
+
+        Notices.Tell(notice, transportFailure);
+    }
+
+    // Sets the timer if something is due before it. It is not set back for what is due later; then it finds nothing to do.
+    private void Arm()
+    {
+        var due = ClientStateModule.Deadline(current?.LastSent ?? 0, state);
+
+        if (due.IsNone || due.Value >= armedFor)
+            return;
+
+        armedFor = due.Value;
+        timer.Change(TimeSpan.FromMilliseconds(Math.Max(1, due.Value - Now())), Timeout.InfiniteTimeSpan);
+    }
+
+    private void OnTimer()
+    {
+        lock (Gate)
+        {
+            armedFor = long.MaxValue;
+            var lastSent = current?.LastSent ?? 0;
+            var due = ClientStateModule.Deadline(lastSent, state);
+
+            if (due.IsSome && due.Value <= Now())
+                Run(ClientEvent.NewTick(lastSent));
+            else
+                Arm();
+        }
+    }
+}

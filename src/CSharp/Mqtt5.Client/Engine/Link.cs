@@ -1,0 +1,221 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Mqtt5.Engine;
+
+// One attempt at a connection and, if it succeeds, the connection. The engine drops all that a link reports once
+// another one, or none, is the current one.
+[SuppressMessage("Reliability", "CA1001", Justification = "The source is always cancelled in the end, which frees its timer.")]
+internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
+{
+    // How long the peer has to close its side once all was told to it.
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource stop = new(Timeout.InfiniteTimeSpan, engine.Time);
+    private readonly TaskCompletionSource flushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SendBuffer buffer = new();
+    private readonly Signal signal = new();
+    private IMqttConnection? connection;
+    private long lastSent = engine.Now();
+    private bool closing;
+
+    // Counts the links of a client, for its log.
+    public int Number => number;
+
+    // When the last packet was written to the transport.
+    public long LastSent => Volatile.Read(ref lastSent);
+
+    // Whether a CONNACK of success came, which raises the limit of what is parsed. Set under the gate.
+    public bool IsEstablished { get; set; }
+
+    // The exchange of enhanced authentication under way. Set under the gate or before the link is the current one.
+    public IMqttAuthenticationExchange? Exchange { get; set; }
+
+    // How many bytes wait to be written. Used under the gate.
+    public int Waiting => buffer.Length;
+
+    // Set when the link is given up.
+    public CancellationToken Stopping => stop.Token;
+
+    // Completes when all that was sent before the link was closed has been written, or cannot be any more.
+    public Task Flushed => flushed.Task;
+
+    public void Start() => _ = Task.Run(RunAsync);
+
+    // Room for a packet. Used under the gate.
+    public Span<byte> Reserve(int size) => buffer.Reserve(size);
+
+    // The packet is there. Used under the gate.
+    public void Advance(int written)
+    {
+        buffer.Advance(written);
+        signal.Set();
+    }
+
+    // Ends the link after what was sent has been written, or after the close timeout. Called under the gate.
+    public void Close()
+    {
+        if (closing)
+            return;
+
+        closing = true;
+        signal.Set();
+
+        if (connection is null)
+        {
+            // Nothing was sent, and a transport that is still opening need not listen to the token.
+            flushed.TrySetResult();
+            _ = stop.CancelAsync();
+        }
+        else
+        {
+            stop.CancelAfter(engine.CloseTimeout);
+        }
+    }
+
+    // Ends the link at once. Called under the gate.
+    public void Abort()
+    {
+        closing = true;
+        signal.Set();
+        flushed.TrySetResult();
+        _ = stop.CancelAsync();
+    }
+
+    private async Task RunAsync()
+    {
+        try
+        {
+            if (await OpenAsync().ConfigureAwait(false) is { } open)
+                await TransferAsync(open).ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            // Closing failed; there is nothing left to close.
+            engine.LinkEnded(this, failure);
+        }
+        finally
+        {
+            flushed.TrySetResult();
+        }
+    }
+
+    private async Task<IMqttConnection?> OpenAsync()
+    {
+        IMqttConnection? opened = null;
+
+        try
+        {
+            if (server is null)
+                throw new UriFormatException("the Server Reference names no server that can be reached");
+
+            opened = await engine.Transport.ConnectAsync(server, stop.Token).ConfigureAwait(false);
+            var credentials = await engine.GetCredentialsAsync(this).ConfigureAwait(false);
+
+            lock (engine.Gate)
+            {
+                if (!closing)
+                    connection = opened;
+
+                Volatile.Write(ref lastSent, engine.Now());
+            }
+
+            if (connection is not null)
+            {
+                engine.Post(this, ClientEvent.NewTransportOpened(credentials));
+                return connection;
+            }
+        }
+        catch (Exception failure)
+        {
+            engine.LinkEnded(this, failure);
+        }
+
+        if (opened is not null)
+            await opened.DisposeAsync().ConfigureAwait(false);
+
+        return null;
+    }
+
+    private async Task TransferAsync(IMqttConnection open)
+    {
+        // Not every stream can be cancelled; closing it ends what is under way on any.
+        using var cut = stop.Token.UnsafeRegister(static state => _ = CutAsync((IMqttConnection)state!), open);
+        var reading = ReadAsync(open.Stream);
+        await WriteAsync(open.Stream).ConfigureAwait(false);
+
+        try
+        {
+            // All was written. The peer may close now that it has read what was sent.
+            await open.CompleteAsync(stop.Token).AsTask().WaitAsync(stop.Token).ConfigureAwait(false);
+            flushed.TrySetResult();
+            await reading.WaitAsync(DrainTime, engine.Time, stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            engine.LinkEnded(this, failure);
+        }
+
+        await stop.CancelAsync().ConfigureAwait(false);
+        await reading.ConfigureAwait(false);
+        await open.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // Ends the wait with the link, whether or not the stream listens to the token. Most writes need no wait.
+    private ValueTask BoundedAsync(ValueTask write) =>
+        write.IsCompletedSuccessfully ? write : new ValueTask(write.AsTask().WaitAsync(stop.Token));
+
+    private static async Task CutAsync(IMqttConnection open)
+    {
+        try
+        {
+            await open.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is IOException or ObjectDisposedException or InvalidOperationException)
+        {
+            // It is closed already.
+        }
+    }
+
+    private async Task WriteAsync(Stream stream)
+    {
+        try
+        {
+            while (true)
+            {
+                ArraySegment<byte> batch = default;
+                ValueTask wait = default;
+
+                lock (engine.Gate)
+                {
+                    if (buffer.Length > 0)
+                        batch = buffer.Take();
+                    else if (closing)
+                        return;
+                    else
+                        wait = signal.WaitAsync();
+                }
+
+                if (batch.Count == 0)
+                {
+                    await wait.ConfigureAwait(false);
+                    continue;
+                }
+
+                var started = engine.Now();
+                await BoundedAsync(stream.WriteAsync(batch, stop.Token)).ConfigureAwait(false);
+                await stream.FlushAsync(stop.Token).WaitAsync(stop.Token).ConfigureAwait(false);
+                Volatile.Write(ref lastSent, started);
+
+                lock (engine.Gate)
+                {
+                    buffer.Return(batch.Array!);
+                    engine.Written(this);
+                }
+            }
+        }
+        catch (Exception failure)
+        {
+            engine.LinkEnded(this, failure);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+using System.Threading.Tasks.Sources;
+
+namespace Mqtt5.Engine;
+
+// A message whose outcome is awaited. It is used again after its result was taken.
+internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSource<MqttPublishResult>
+{
+    private ManualResetValueTaskSourceCore<MqttPublishResult> source = new() { RunContinuationsAsynchronously = true };
+    private CancellationTokenRegistration registration;
+    private CancellationToken cancellation;
+
+    public ValueTask<MqttPublishResult> Outcome => new(this, source.Version);
+
+    // Called after the gate was left, because a token that is cancelled already calls back at once.
+    public void CancelWith(CancellationToken cancellationToken)
+    {
+        cancellation = cancellationToken;
+        registration = cancellationToken.UnsafeRegister(static state => ((Publication)state!).Cancel(), this);
+    }
+
+    public override void Settle(ReasonCode reason) => source.SetResult(new MqttPublishResult(reason, null));
+
+    public override void Settle(Settlement settlement)
+    {
+        if (settlement is Settlement.Published { Reason: < ReasonCode.UnspecifiedError } published)
+            source.SetResult(new MqttPublishResult(published.Reason, published.Properties));
+        else
+            source.SetException(Failures.Of(settlement, cancellation));
+    }
+
+    public MqttPublishResult GetResult(short token)
+    {
+        // Waits for a cancellation that is being told, so that it cannot hit the next use.
+        registration.Dispose();
+        registration = default;
+
+        try
+        {
+            return source.GetResult(token);
+        }
+        finally
+        {
+            source.Reset();
+            cancellation = default;
+            engine.Recycle(this);
+        }
+    }
+
+    public ValueTaskSourceStatus GetStatus(short token) => source.GetStatus(token);
+
+    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        source.OnCompleted(continuation, state, token, flags);
+
+    private void Cancel() => engine.Cancel(Ticket);
+}

@@ -1,0 +1,34 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Mqtt5.Hosting;
+
+// Connects a client when the host starts and disconnects it when the host stops.
+internal sealed partial class MqttClientService(MqttClient client, ILoggerFactory? loggers) : IHostedService
+{
+    private readonly ILogger logger = loggers?.CreateLogger<MqttClient>() ?? (ILogger)NullLogger.Instance;
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _ = OpenAsync();
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => client.DisconnectAsync(cancellationToken: cancellationToken);
+
+    [LoggerMessage(20, LogLevel.Error, "The client of the host could not connect and does not try again")]
+    private static partial void Failed(ILogger logger, Exception failure);
+
+    private async Task OpenAsync()
+    {
+        try
+        {
+            await client.OpenAsync().ConfigureAwait(false);
+        }
+        catch (Exception failure)
+        {
+            Failed(logger, failure);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+using Microsoft.Extensions.Logging;
+
+namespace Mqtt5;
+
+/// <summary>
+/// How a client connects and behaves. They must not change once a client was made with them; the callbacks in them are
+/// called again at each connection.
+/// </summary>
+public sealed partial class MqttClientOptions
+{
+    /// <summary>
+    /// The servers to try in turn, at least one: <c>mqtt://host:port</c>, <c>mqtts://</c>, <c>ws://host/path</c>,
+    /// <c>wss://</c> or <c>unix:///path</c>; any URI with a <see cref="Transport"/> of your own.
+    /// </summary>
+    public IList<Uri> Servers { get; } = [];
+
+    /// <summary>The Client Identifier; null: the server assigns one, which reconnects use again.</summary>
+    public string? ClientId { get; set; }
+
+    /// <summary>Whether the first connection throws an existing session away. Reconnects never do. The default is true.</summary>
+    public bool CleanStart { get; set; } = true;
+
+    /// <summary>
+    /// The longest time without a packet from the client, 0 to 65,535 seconds; 0: no limit. A server can choose
+    /// another one. The default is 60 seconds.
+    /// </summary>
+    public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>
+    /// How long the session outlives a connection; null or 0: it does not;
+    /// <see cref="Timeout.InfiniteTimeSpan"/>: for ever. The default is one hour, so that a reconnect resumes.
+    /// </summary>
+    public TimeSpan? SessionExpiry { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>
+    /// How many messages of QoS 1 and 2 may be with the client unacknowledged, 1 to 65,535. It bounds the queues of
+    /// all subscriptions together. The default is 1,024.
+    /// </summary>
+    public int ReceiveMaximum { get; set; } = 1_024;
+
+    /// <summary>The largest packet that is taken, in bytes, 1 to 268,435,460. The default is 16 MiB.</summary>
+    public int MaximumPacketSize { get; set; } = 16 * 1024 * 1024;
+
+    /// <summary>How many Topic Aliases the server may set, 0 to 65,535. The default is 0: none.</summary>
+    public int TopicAliasMaximum { get; set; }
+
+    /// <summary>How many Topic Aliases the client sets at most, as far as the server takes them. The default is 16.</summary>
+    public int OutgoingTopicAliases { get; set; } = 16;
+
+    /// <summary>Whether the server is asked for Response Information; null: the standard's default, no.</summary>
+    public bool? RequestResponseInformation { get; set; }
+
+    /// <summary>Whether the server may explain failures; null: the standard's default, yes.</summary>
+    public bool? RequestProblemInformation { get; set; }
+
+    /// <summary>User Properties for CONNECT, in order.</summary>
+    public UserProperties UserProperties { get; set; } = UserProperties.Empty;
+
+    /// <summary>The Will Message; null: none.</summary>
+    public MqttWill? Will { get; set; }
+
+    /// <summary>User name and password; null: none, or those of <see cref="CredentialsProvider"/>.</summary>
+    public MqttCredentials? Credentials { get; set; }
+
+    /// <summary>Asked for user name and password at each connection. An exception counts as a failed attempt.</summary>
+    public Func<CancellationToken, ValueTask<MqttCredentials>>? CredentialsProvider { get; set; }
+
+    /// <summary>The enhanced authentication (section 4.12); null: none.</summary>
+    public IMqttAuthenticator? Authenticator { get; set; }
+
+    /// <summary>When to connect again after a connection was lost; null: never.</summary>
+    public MqttReconnectOptions? Reconnect { get; set; } = new();
+
+    /// <summary>The limits of messages that wait for a connection or for quota.</summary>
+    public MqttQueueOptions Queue { get; set; } = new();
+
+    /// <summary>How long connecting may take, up to the answer of the server. The default is 10 seconds.</summary>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long the answer to a PINGREQ may take. The default is 10 seconds.</summary>
+    public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// How long closing may take: writing what was sent before, and waiting for handlers at disposal. After that
+    /// the connection is cut. The default is 5 seconds.
+    /// </summary>
+    public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How many bytes may wait for the socket before QoS 0 publishing waits as well. The default is 1 MiB.</summary>
+    public int SendBufferBytes { get; set; } = 1024 * 1024;
+
+    /// <summary>TLS for <c>mqtts</c> and <c>wss</c>.</summary>
+    public MqttTlsOptions Tls { get; } = new();
+
+    /// <summary>WebSocket for <c>ws</c> and <c>wss</c>.</summary>
+    public MqttWebSocketOptions WebSocket { get; } = new();
+
+    /// <summary>A transport of your own; null: the one that the URI names.</summary>
+    public IMqttTransport? Transport { get; set; }
+
+    /// <summary>
+    /// Whether the current activity travels with what is published, as User Properties <c>traceparent</c> and
+    /// <c>tracestate</c> of the W3C trace context, and handlers continue it. The default is false.
+    /// </summary>
+    public bool PropagateTraceContext { get; set; }
+
+    /// <summary>Where to log to; null: nowhere. Payloads and credentials are never logged.</summary>
+    public ILoggerFactory? LoggerFactory { get; set; }
+
+    /// <summary>The clock and the timers.</summary>
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    /// <summary>Options for one server.</summary>
+    /// <param name="uri">Its URI; <c>user:password@</c> before the host gives credentials.</param>
+    /// <returns>New options that can be changed.</returns>
+    public static MqttClientOptions For(string uri) => For(new Uri(uri, UriKind.Absolute));
+
+    /// <summary>Options for one server.</summary>
+    /// <param name="uri">Its URI; <c>user:password@</c> before the host gives credentials.</param>
+    /// <returns>New options that can be changed.</returns>
+    public static MqttClientOptions For(Uri uri)
+    {
+        ArgumentNullException.ThrowIfNull(uri);
+        var options = new MqttClientOptions();
+        options.Servers.Add(uri);
+
+        if (uri.UserInfo.Length > 0)
+        {
+            var parts = uri.UserInfo.Split(':', 2);
+            var password = parts.Length > 1 ? Uri.UnescapeDataString(parts[1]) : null;
+            options.Credentials = MqttCredentials.Of(Uri.UnescapeDataString(parts[0]), password);
+        }
+
+        return options;
+    }
+}

@@ -1,0 +1,20 @@
+namespace Mqtt5;
+
+/// <summary>The limits of the messages that wait in a client for a connection or for the server's quota.</summary>
+public sealed class MqttQueueOptions
+{
+    /// <summary>The greatest number of waiting messages. The default is 100,000.</summary>
+    public int MaximumMessages { get; set; } = 100_000;
+
+    /// <summary>The greatest size of all waiting messages, in bytes of topics, payloads and User Properties. The default is 64 MiB.</summary>
+    public long MaximumBytes { get; set; } = 64 * 1024 * 1024;
+
+    /// <summary>
+    /// What happens beyond that: the new message fails with <see cref="MqttQueueFullException"/>, or the oldest ones
+    /// do. The default refuses the new one.
+    /// </summary>
+    public WhenFull WhenFull { get; set; } = WhenFull.Refuse;
+
+    /// <summary>Whether messages of QoS 0 wait for a connection; if not, they fail without one. The default is true.</summary>
+    public bool KeepQoS0 { get; set; } = true;
+}

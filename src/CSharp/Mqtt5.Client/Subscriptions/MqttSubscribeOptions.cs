@@ -1,0 +1,34 @@
+namespace Mqtt5;
+
+/// <summary>
+/// How a subscription hands its messages to the application. Acknowledgements of one QoS leave the client in the order in
+/// which its messages came, as the standard wants, so a message that is never settled holds back those after it, also of
+/// other subscriptions.
+/// </summary>
+public sealed class MqttSubscribeOptions
+{
+    /// <summary>
+    /// Whether the application calls <see cref="MqttReceivedMessage.Acknowledge"/> or
+    /// <see cref="MqttReceivedMessage.Reject"/> itself. If not, the default, a message is acknowledged when its handler
+    /// completes or the loop asks for the next one.
+    /// </summary>
+    public bool ManualAcknowledgement { get; init; }
+
+    /// <summary>How messages are handled at the same time. Only for subscriptions with a handler.</summary>
+    public MqttOrdering Ordering { get; init; }
+
+    /// <summary>How many messages are handled at the same time at most, where they may be. The default is 16.</summary>
+    public int MaximumConcurrency { get; init; } = 16;
+
+    /// <summary>The key for <see cref="MqttOrdering.ByKey"/>. The default is the topic.</summary>
+    public Func<MqttReceivedMessage, string> KeySelector { get; init; } = message => message.Topic;
+
+    /// <summary>
+    /// How many messages may wait before those of QoS 0 are dropped and counted. Messages of QoS 1 and 2 are never
+    /// dropped; the Receive Maximum of the client bounds them. The default is 10,000.
+    /// </summary>
+    public int QueueCapacity { get; init; } = 10_000;
+
+    /// <summary>User Properties for the SUBSCRIBE, in order.</summary>
+    public UserProperties UserProperties { get; init; } = UserProperties.Empty;
+}

@@ -1,0 +1,157 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Mqtt5.Engine;
+
+namespace Mqtt5;
+
+public sealed partial class MqttSubscription
+{
+    // The subscription whose handler runs here, so that it does not wait for itself.
+    private static readonly AsyncLocal<MqttSubscription?> Handling = new();
+
+    // Messages that a loop was left with.
+    private readonly ConcurrentQueue<MqttReceivedMessage> returned = new();
+    private Task[] workers = [];
+
+    // Starts the tasks that call the handler.
+    internal void StartWorkers(Func<MqttReceivedMessage, CancellationToken, Task> handler) =>
+        workers = options.Ordering switch
+        {
+            MqttOrdering.Unordered => [.. Enumerable.Range(0, options.MaximumConcurrency).Select(_ => Worker(queue.Reader, handler))],
+            MqttOrdering.ByKey => StartPartitions(handler),
+            _ => [Worker(queue.Reader, handler)],
+        };
+
+    private Task[] StartPartitions(Func<MqttReceivedMessage, CancellationToken, Task> handler)
+    {
+        var partitions = new Channel<MqttReceivedMessage>[options.MaximumConcurrency];
+
+        for (var index = 0; index < partitions.Length; index++)
+            partitions[index] = Channel.CreateUnbounded<MqttReceivedMessage>(new UnboundedChannelOptions { SingleReader = true });
+
+        return
+        [
+            Task.Run(() => DistributeAsync(partitions)),
+            .. partitions.Select(partition => Worker(partition.Reader, handler)),
+        ];
+    }
+
+    private async Task DistributeAsync(Channel<MqttReceivedMessage>[] partitions)
+    {
+        try
+        {
+            await foreach (var message in queue.Reader.ReadAllAsync(stop.Token).ConfigureAwait(false))
+            {
+                var key = string.GetHashCode(options.KeySelector(message), StringComparison.Ordinal);
+                partitions[(int)((uint)key % (uint)partitions.Length)].Writer.TryWrite(message);
+            }
+        }
+        catch (Exception failure)
+        {
+            LogUnlessEnded(failure);
+        }
+        finally
+        {
+            foreach (var partition in partitions)
+                partition.Writer.TryComplete();
+        }
+    }
+
+    private Task Worker(ChannelReader<MqttReceivedMessage> reader, Func<MqttReceivedMessage, CancellationToken, Task> handler) =>
+        Task.Run(() => WorkAsync(reader, handler));
+
+    private async Task WorkAsync(
+        ChannelReader<MqttReceivedMessage> reader, Func<MqttReceivedMessage, CancellationToken, Task> handler)
+    {
+        Handling.Value = this;
+
+        try
+        {
+            await foreach (var message in reader.ReadAllAsync(stop.Token).ConfigureAwait(false))
+            {
+                await HandleAsync(message, handler).ConfigureAwait(false);
+                Interlocked.Decrement(ref waiting);
+            }
+        }
+        catch (Exception failure)
+        {
+            LogUnlessEnded(failure);
+        }
+
+        // What a worker was handed and did not begin with.
+        while (stop.IsCancellationRequested && reader.TryRead(out var unseen))
+            unseen.Discard();
+    }
+
+    // Acknowledges when the handler completes, and rejects when it throws.
+    private async Task HandleAsync(MqttReceivedMessage message, Func<MqttReceivedMessage, CancellationToken, Task> handler)
+    {
+        using var activity = TraceContext.StartHandling(message, propagatesTraceContext);
+
+        try
+        {
+            await handler(message, stop.Token).ConfigureAwait(false);
+
+            if (!options.ManualAcknowledgement)
+                message.Acknowledge();
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            message.Discard();
+        }
+        catch (Exception failure)
+        {
+            activity?.SetStatus(System.Diagnostics.ActivityStatusCode.Error);
+            Log.HandlerFailed(engine.Logger, "a subscription", failure);
+
+            if (!options.ManualAcknowledgement)
+                message.Reject();
+        }
+    }
+
+    private void LogUnlessEnded(Exception failure)
+    {
+        if (failure is not (OperationCanceledException or MqttException))
+            Log.HandlerFailed(engine.Logger, "a subscription", failure);
+    }
+
+    // Handlers are told to stop, and waited for as long as the close timeout.
+    internal async Task StopWorkersAsync()
+    {
+        if (workers.Length > 0 && Handling.Value != this)
+        {
+            try
+            {
+                await stop.CancelAsync().ConfigureAwait(false);
+                await Task.WhenAll(workers).WaitAsync(engine.CloseTimeout, engine.Time).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                Log.HandlerFailed(engine.Logger, "a subscription", new TimeoutException("a handler did not end in time"));
+            }
+        }
+        else
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+        }
+    }
+
+    private void TakeBack(MqttReceivedMessage message)
+    {
+        if (!message.IsSettled && !options.ManualAcknowledgement)
+            returned.Enqueue(message);
+    }
+
+    // The one that the application saw counts as handled, those that it did not see do not.
+    private void DiscardQueue()
+    {
+        while (returned.TryDequeue(out var seen))
+            seen.Acknowledge();
+
+        while (queue.Reader.TryRead(out var unseen))
+        {
+            Interlocked.Decrement(ref waiting);
+            unseen.Discard();
+        }
+    }
+}

@@ -1,0 +1,25 @@
+namespace Mqtt5.Transports;
+
+// Reads the Server Reference of a redirection (section 4.11): a list of references, separated by spaces, each a
+// host, a host and a port, or a URI.
+internal static class ServerReference
+{
+    // The first reference that can be read, reached like the server that gave it; null when there is none.
+    public static Uri? Resolve(string reference, Uri origin)
+    {
+        foreach (var one in reference.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (one.Contains("://", StringComparison.Ordinal))
+            {
+                if (Uri.TryCreate(one, UriKind.Absolute, out var whole))
+                    return whole;
+            }
+            else if (Uri.TryCreate($"{origin.Scheme}://{one}", UriKind.Absolute, out var host) && host.Host.Length > 0)
+            {
+                return new UriBuilder(host) { Path = origin.AbsolutePath, Query = origin.Query }.Uri;
+            }
+        }
+
+        return null;
+    }
+}

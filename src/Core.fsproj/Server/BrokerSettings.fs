@@ -1,0 +1,194 @@
+namespace Mqtt5
+
+/// The limits of a broker. Each is a number with its unit in its name; what happens beyond it is the reason code
+/// that the standard names, as told at each.
+[<NoComparison>]
+type BrokerLimits =
+    {
+        /// Connections at a time. Beyond: CONNACK 0x97.
+        MaximumConnections: int
+        /// Connections accepted in a second; 0: no limit. Beyond: CONNACK 0x9F.
+        ConnectionsPerSecond: int
+        /// How long the first CONNECT and its authentication may take, in milliseconds. Beyond: closed.
+        ConnectTimeout: int64<ms>
+        /// The largest packet before CONNECT is accepted, in bytes. Beyond: CONNACK 0x95, or closed.
+        PacketBytesBeforeConnect: int
+        /// The largest packet after that, in bytes; announced. Beyond: DISCONNECT 0x95.
+        MaximumPacketBytes: int
+        /// The longest Topic Name or Topic Filter, in bytes. Beyond: 0x90 or 0x8F in the acknowledgement.
+        TopicBytes: int
+        /// The deepest Topic Name or Topic Filter, in levels. Beyond: 0x90 or 0x8F in the acknowledgement.
+        TopicLevels: int
+        /// Subscriptions of a client. Beyond: 0x97 in the SUBACK.
+        SubscriptionsPerClient: int
+        /// Messages of QoS 1 and 2 that a client may have under way to the broker; announced as Receive Maximum.
+        /// Beyond: DISCONNECT 0x93.
+        ReceiveMaximum: uint16
+        /// Messages of QoS 1 and 2 that the broker has under way to a client, whatever Receive Maximum the client
+        /// announced, at least 1. More wait in the queue.
+        InFlightMessages: uint16
+        /// Topic Aliases that a client may set; announced. Beyond: DISCONNECT 0x94.
+        TopicAliasMaximum: uint16
+        /// Topic Aliases that the broker sets at a client that takes them.
+        OutboundTopicAliases: uint16
+        /// Messages that wait in a session. Beyond: dropped as <c>WhenQueueFull</c> says, and reported.
+        QueuedMessages: int
+        /// Bytes of topics, payloads and User Properties that wait in a session. Beyond: as QueuedMessages.
+        QueuedBytes: int64
+        /// Bytes that wait in all sessions together. Beyond: new messages are dropped and reported.
+        TotalQueuedBytes: int64
+        /// Retained messages. Beyond: PUBACK or PUBREC 0x97.
+        RetainedMessages: int
+        /// Bytes of retained messages. Beyond: PUBACK or PUBREC 0x97.
+        RetainedBytes: int64
+        /// The longest Session Expiry Interval, in seconds; 4,294,967,295: no limit. A longer one is cut and CONNACK says so.
+        SessionExpirySeconds: uint32<s>
+        /// The longest Keep Alive, in seconds; 0: no limit. A longer one, or none, is replaced by Server Keep Alive.
+        KeepAliveSeconds: uint16<s>
+        /// PUBLISH packets of a client in a second; 0: no limit. Beyond: DISCONNECT 0x96.
+        PublishesPerSecond: int
+        /// PUBLISH packets of a client at once, after it was silent; at least 1.
+        PublishBurst: int
+    }
+
+    /// Modest limits: 10,000 connections, 10 s to connect, packets of 64 KiB before and 1 MiB after CONNECT, topics of
+    /// 1,024 bytes and 64 levels, 1,000 subscriptions, Receive Maximum 100, 100 in flight, 32 aliases each way, 1,000
+    /// messages or 16 MiB queued a session and 1 GiB in all, 100,000 retained messages or 256 MiB, sessions of a week,
+    /// no limit of rates and of Keep Alive.
+    static member Default =
+        {
+            MaximumConnections = 10_000
+            ConnectionsPerSecond = 0
+            ConnectTimeout = 10_000L<ms>
+            PacketBytesBeforeConnect = 65_536
+            MaximumPacketBytes = 1_048_576
+            TopicBytes = 1_024
+            TopicLevels = 64
+            SubscriptionsPerClient = 1_000
+            ReceiveMaximum = 100us
+            InFlightMessages = 100us
+            TopicAliasMaximum = 32us
+            OutboundTopicAliases = 32us
+            QueuedMessages = 1_000
+            QueuedBytes = 16_777_216L
+            TotalQueuedBytes = 1_073_741_824L
+            RetainedMessages = 100_000
+            RetainedBytes = 268_435_456L
+            SessionExpirySeconds = 604_800u<s>
+            KeepAliveSeconds = 0us<s>
+            PublishesPerSecond = 0
+            PublishBurst = 1_000
+        }
+
+/// Which member of a shared subscription gets a message.
+[<Struct; RequireQualifiedAccess>]
+type SharedStrategy =
+    /// Each in turn.
+    | RoundRobin
+    /// The one that has the fewest messages under way; among equals, each in turn.
+    | LeastInFlight
+
+/// How a broker behaves. Immutable.
+[<NoComparison>]
+type BrokerSettings =
+    {
+        /// Its limits.
+        Limits: BrokerLimits
+        /// The greatest QoS that it takes from clients [MQTT-3.2.2-9].
+        MaximumQoS: QoS
+        /// Whether it keeps retained messages.
+        RetainAvailable: bool
+        /// Whether Topic Filters may have wildcards.
+        WildcardSubscriptions: bool
+        /// Whether SUBSCRIBE may have a Subscription Identifier.
+        SubscriptionIdentifiers: bool
+        /// Whether there are shared subscriptions.
+        SharedSubscriptions: bool
+        /// How a member of a shared subscription is chosen.
+        SharedStrategy: SharedStrategy
+        /// Whether a client may leave its Client Identifier to the broker [MQTT-3.1.3-6].
+        AssignsClientIds: bool
+        /// Whether clients may publish to topics that begin with $ (section 4.7.2 says that they should not).
+        /// Those under $SYS are the broker's own in any case.
+        ClientsPublishToDollar: bool
+        /// Whether a payload that is said to be UTF-8 is checked. If it is not, the answer is 0x99.
+        ChecksPayloadFormat: bool
+        /// What happens to a message when the queue of its session is full.
+        WhenQueueFull: WhenFull
+        /// Whether messages of QoS 0 wait for a client that is not connected.
+        QueuesQoS0: bool
+        /// What Response Information begins with; the Client Identifier follows. Absent: there is none.
+        ResponsePrefix: Utf8String voption
+        /// Another server, named when this one shuts down.
+        ServerReference: Utf8String voption
+    }
+
+    /// The default limits and every feature of the standard; round robin, new messages refused by full queues, QoS 0
+    /// not queued for absent clients, Response Information under <c>response/</c>.
+    static member Default =
+        {
+            Limits = BrokerLimits.Default
+            MaximumQoS = QoS.ExactlyOnce
+            RetainAvailable = true
+            WildcardSubscriptions = true
+            SubscriptionIdentifiers = true
+            SharedSubscriptions = true
+            SharedStrategy = SharedStrategy.RoundRobin
+            AssignsClientIds = true
+            ClientsPublishToDollar = false
+            ChecksPayloadFormat = false
+            WhenQueueFull = WhenFull.Refuse
+            QueuesQoS0 = false
+            ResponsePrefix = ValueSome(Utf8String.Of "response/")
+            ServerReference = ValueNone
+        }
+
+/// A token bucket as data: how many events may happen now. It belongs to whoever counts them.
+[<Struct; NoComparison>]
+type TokenBucket =
+    {
+        /// Thousandths of a token.
+        MilliTokens: int64
+        /// When they were counted.
+        CountedAt: Instant
+    }
+
+/// Takes tokens from a bucket. Nothing is allocated.
+[<RequireQualifiedAccess>]
+module TokenBucket =
+
+    /// A full bucket.
+    [<CompiledName("Full")>]
+    let full (now: Instant) (burst: int) : TokenBucket =
+        { MilliTokens = int64 burst * 1_000L; CountedAt = now }
+
+    /// Takes one token, after adding those of the time that has passed, up to the burst. False when there is none.
+    /// A rate of 0 is no limit. The clock may stand still; if it runs backwards no token is added.
+    [<CompiledName("Take")>]
+    let take
+        (now: Instant)
+        (perSecond: int)
+        (burst: int)
+        (bucket: TokenBucket)
+        : struct (TokenBucket * bool) =
+        if perSecond <= 0 then
+            struct (bucket, true)
+        else
+            let most = int64 (max 1 burst) * 1_000L
+            // One millisecond at one token a second is one thousandth of a token.
+            let elapsed = max 0L (int64 (now - bucket.CountedAt))
+            let missing = max 0L (most - bucket.MilliTokens)
+
+            let added =
+                if elapsed >= missing / int64 perSecond + 1L then
+                    missing
+                else
+                    elapsed * int64 perSecond
+
+            let tokens = min most (bucket.MilliTokens + added)
+            let countedAt = max now bucket.CountedAt
+
+            if tokens >= 1_000L then
+                struct ({ MilliTokens = tokens - 1_000L; CountedAt = countedAt }, true)
+            else
+                struct ({ MilliTokens = tokens; CountedAt = countedAt }, false)

@@ -1,0 +1,126 @@
+namespace Mqtt5
+
+/// Why a message is, or is not, delivered to a session.
+[<RequireQualifiedAccess; NoComparison>]
+type DeliveryVerdict =
+    /// It is sent at once, with this QoS.
+    | Sent of QoS: QoS
+    /// It waits: for the client to connect, for its Receive Maximum, or for its connection to take data.
+    | Waits of QoS: QoS
+    /// There is no such session.
+    | NoSession
+    /// No filter of the session matches the topic.
+    | NoSubscription
+    /// The only subscriptions that match have No Local, and the client published the message itself.
+    | NoLocal
+    /// The only subscription that matches is shared, and one member of these gets the message.
+    | SharedWith of Sessions: int64[]
+    /// The access rules do not let the client have messages of this topic.
+    | NotAllowed
+    /// The message has expired.
+    | Expired
+    /// The message is larger than the Maximum Packet Size of the client.
+    | TooLarge
+    /// Messages of QoS 0 do not wait for a client that is away.
+    | Away
+    /// Messages of QoS 0 do not wait for a connection that takes no data.
+    | Congested
+    /// The queue of the session holds as many messages as it may.
+    | QueueFull of Messages: int
+    /// The queue of the session, or those of all together, hold as many bytes as they may.
+    | QueueBytesFull of Bytes: int64
+
+/// Explains deliveries.
+[<RequireQualifiedAccess>]
+module DeliveryExplanation =
+
+    // What routing makes of the message for this session, as if each shared subscription chose it: the target, and
+    // the members of the shared subscription if it is of one.
+    let private targetFor
+        (session: int64)
+        (message: ServerMessage)
+        (subscriptions: Subscriptions<int64>)
+        : struct (Target voption * int64[] * bool) =
+        let matches = SubscriptionMatches<int64>()
+        Subscriptions.find message.Topic.Utf8.Span matches subscriptions
+
+        let sessionsOf (group: SharedGroup<int64>) =
+            group.Members |> Seq.map (fun entry -> entry.Subscriber) |> Seq.toArray
+
+        let choice = SharedChoice(fun group -> System.Array.IndexOf(sessionsOf group, session))
+
+        let route = Route()
+        Routing.plan message.Publisher choice matches route
+        let mutable target = ValueNone
+        let mutable isBarred = false
+
+        for candidate in route.Targets do
+            if candidate.Session = session && target.IsNone then
+                target <- ValueSome candidate
+
+        for entry in matches.Entries do
+            if entry.Subscriber = session then
+                isBarred <- true
+
+        let members =
+            match target with
+            | ValueSome { Shared = ValueSome filter } ->
+                match Subscriptions.tryFindGroup filter subscriptions with
+                | ValueSome group -> sessionsOf group
+                | ValueNone -> [||]
+            | _ -> [||]
+
+        struct (target, members, isBarred)
+
+    let private queue (message: Outgoing) spare (state: ServerState) =
+        let limits = state.Settings.Limits
+        let outbound = state.Outbound
+
+        if outbound.Waiting.Count >= limits.QueuedMessages then
+            DeliveryVerdict.QueueFull outbound.Waiting.Count
+        elif
+            outbound.WaitingBytes + message.Cost > limits.QueuedBytes
+            || message.Cost > spare
+        then
+            DeliveryVerdict.QueueBytesFull outbound.WaitingBytes
+        else
+            DeliveryVerdict.Waits message.QoS
+
+    let private deliver (message: Outgoing) spare (state: ServerState) =
+        match state.Connection with
+        | ValueNone when message.QoS = QoS.AtMostOnce && not state.Settings.QueuesQoS0 -> DeliveryVerdict.Away
+        | ValueNone -> queue message spare state
+        | ValueSome connection when (ServerConnections.refuse connection.MaximumPacketBytes message).IsSome ->
+            DeliveryVerdict.TooLarge
+        | ValueSome connection when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
+            DeliveryVerdict.Congested
+        | ValueSome connection when ServerConnections.sendsNow message connection state.Outbound ->
+            DeliveryVerdict.Sent message.QoS
+        | ValueSome _ -> queue message spare state
+
+    /// What would become of a message that is published now, for a session, its state and its access rules.
+    /// <c>spare</c> is how many more bytes may wait in all sessions together. Nothing is changed. With the policy of
+    /// dropping the oldest, a full queue would drop others instead.
+    [<CompiledName("Explain")>]
+    let explain
+        (now: Instant)
+        (message: ServerMessage)
+        (spare: int64)
+        (access: ClientAccess)
+        (state: ServerState)
+        (broker: Broker)
+        : DeliveryVerdict =
+        if state.IsOver || (Broker.tryFind state.Session broker).IsNone then
+            DeliveryVerdict.NoSession
+        elif ServerMessage.isExpired now message then
+            DeliveryVerdict.Expired
+        else
+            let struct (target, members, isBarred) = targetFor state.Session message broker.Subscriptions
+
+            match target with
+            | ValueNone when isBarred -> DeliveryVerdict.NoLocal
+            | ValueNone -> DeliveryVerdict.NoSubscription
+            | ValueSome _ when not (Access.decide (AccessRequest.Receive message.Topic) access) ->
+                DeliveryVerdict.NotAllowed
+            | ValueSome { Shared = ValueSome _ } when members.Length > 1 -> DeliveryVerdict.SharedWith members
+            | ValueSome target -> deliver (Routing.copy 0L target message) spare state

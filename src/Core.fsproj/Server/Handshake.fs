@@ -1,0 +1,263 @@
+namespace Mqtt5
+
+/// Where a connection stands before it belongs to a session.
+[<Struct; RequireQualifiedAccess>]
+type HandshakePhase =
+    /// CONNECT has to come.
+    | AwaitConnect
+    /// The authenticator judges a CONNECT or an AUTH. Nothing more is read meanwhile.
+    | Judging
+    /// The client has to answer a challenge with AUTH.
+    | AwaitAuth
+    /// The registry is asked. From here on the connection belongs to a session, unless it is refused.
+    | Admitting
+    /// The connection was refused or lost.
+    | Over
+
+/// The state of a connection before it belongs to a session. Immutable.
+[<NoComparison; NoEquality>]
+type HandshakeState =
+    {
+        /// How the broker behaves.
+        Settings: BrokerSettings
+        /// Where the connection stands.
+        Phase: HandshakePhase
+        /// When it is given up.
+        Until: Instant
+        /// The CONNECT, once it came.
+        Connect: Connect voption
+    }
+
+/// What happens to a connection before it belongs to a session.
+[<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
+type HandshakeEvent =
+    /// A packet arrived. It is parsed from memory that stays as it is.
+    | Received of Packet: Packet
+    /// Bytes arrived that are no packet, or no allowed one.
+    | ReceivedFault of Fault: Fault
+    /// What the authenticator made of CONNECT or AUTH.
+    | Judged of Judgement: Judgement
+    /// The registry, or the server as a whole, does not admit the client.
+    | NotAdmitted of Reason: ReasonCode
+    /// The transport failed or was closed.
+    | TransportClosed
+    /// Time has passed.
+    | Tick
+
+/// The first part of a connection, up to the point where it is attached to a session: one CONNECT, its limits, the
+/// authentication. A pure function of time, event and state.
+[<RequireQualifiedAccess>]
+module Handshake =
+
+    /// A connection that was opened just now.
+    [<CompiledName("Start")>]
+    let start (now: Instant) (settings: BrokerSettings) : HandshakeState =
+        {
+            Settings = settings
+            Phase = HandshakePhase.AwaitConnect
+            Until = now + settings.Limits.ConnectTimeout
+            Connect = ValueNone
+        }
+
+    /// Whether the next packet may be read now. While the authenticator judges, it has to wait.
+    [<CompiledName("MayRead")>]
+    let mayRead (state: HandshakeState) : bool =
+        match state.Phase with
+        | HandshakePhase.AwaitConnect
+        | HandshakePhase.AwaitAuth -> true
+        | _ -> false
+
+    /// When the next <c>Tick</c> is due; absent: never.
+    [<CompiledName("Deadline")>]
+    let deadline (state: HandshakeState) : Instant voption =
+        match state.Phase with
+        | HandshakePhase.Over
+        | HandshakePhase.Admitting -> ValueNone
+        | _ -> ValueSome state.Until
+
+    let private over (state: HandshakeState) = { state with Phase = HandshakePhase.Over }
+
+    let private close state = struct (over state, Effects.one CloseTransport)
+
+    // The largest packet that the client takes, as far as it is known.
+    let private limitOf (state: HandshakeState) =
+        match state.Connect with
+        | ValueSome { Properties = { MaximumPacketSize = ValueSome limit } } ->
+            int (min limit (uint32 Spec.MaximumPacketBytes))
+        | _ -> Spec.MaximumPacketBytes
+
+    // A CONNACK of failure [MQTT-3.2.2-6], then the connection is closed [MQTT-3.2.2-7] [MQTT-3.1.4-2].
+    let private refuse (reason: ReasonCode) (detail: string) (state: HandshakeState) =
+        let reason =
+            if
+                byte reason >= 0x80uy
+                && Spec.reasonAllowed ServerToClient PacketType.Connack reason
+            then
+                reason
+            else
+                ReasonCode.UnspecifiedError
+
+        let leadsElsewhere = reason = ReasonCode.UseAnotherServer || reason = ReasonCode.ServerMoved
+
+        let connack =
+            Packet.Connack
+                {
+                    SessionPresent = false
+                    Reason = reason
+                    Properties =
+                        { ConnackProperties.Empty with
+                            ReasonString = if detail = "" then ValueNone else ValueSome(Utf8String.Of detail)
+                            ServerReference =
+                                if leadsElsewhere then state.Settings.ServerReference else ValueNone
+                        }
+                }
+
+        // [MQTT-3.2.2-19] [MQTT-3.2.2-20]
+        match Encode.fit (limitOf state) connack with
+        | ValueSome packet -> struct (over state, (Effects.one (Send packet)).Add CloseTransport)
+        | ValueNone -> close state
+
+    let private fail (fault: Fault) (state: HandshakeState) =
+        let phase =
+            if state.Phase = HandshakePhase.AwaitConnect then
+                BeforeConnect
+            else
+                Connecting
+
+        // Never a DISCONNECT here [MQTT-3.14.0-1].
+        match Fault.onWire Server phase fault with
+        | SendConnack reason -> refuse reason fault.Detail state
+        | CloseOnly
+        | SendDisconnect _ -> close state
+
+    let private protocolError packet clause detail =
+        Fault.protocolError packet -1L (Spec.packet packet).Name clause detail
+
+    // Why a CONNECT is refused whoever sent it.
+    let private problem (settings: BrokerSettings) (connect: Connect) : struct (ReasonCode * string) voption =
+        let limits = settings.Limits
+
+        match connect.ClientId, connect.Will with
+        | ValueNone, _ when not settings.AssignsClientIds ->
+            // [MQTT-3.1.3-8]
+            ValueSome(struct (ReasonCode.ClientIdentifierNotValid, "a Client Identifier is needed"))
+        | _, ValueSome will when will.QoS > settings.MaximumQoS ->
+            // [MQTT-3.2.2-12]
+            ValueSome(struct (ReasonCode.QoSNotSupported, "the Will QoS is above the Maximum QoS"))
+        | _, ValueSome will when will.Retain && not settings.RetainAvailable ->
+            // [MQTT-3.2.2-13]
+            ValueSome(struct (ReasonCode.RetainNotSupported, "retained messages are not available"))
+        | _, ValueSome will when (TopicLimits.problem settings will.Topic).IsSome ->
+            ValueSome(struct (ReasonCode.TopicNameInvalid, "the Will Topic is not accepted"))
+        | _, ValueSome will when
+            settings.ChecksPayloadFormat
+            && will.Properties.PayloadFormatIndicator = ValueSome true
+            && not (System.Text.Unicode.Utf8.IsValid will.Payload.Span)
+            ->
+            ValueSome(struct (ReasonCode.PayloadFormatInvalid, "the Will Payload is not UTF-8"))
+        | _, ValueSome will when will.Payload.Length > limits.MaximumPacketBytes ->
+            ValueSome(struct (ReasonCode.QuotaExceeded, "the Will Payload is too large"))
+        | _ -> ValueNone
+
+    let private received (packet: Packet) (state: HandshakeState) =
+        match state.Phase, packet with
+        | HandshakePhase.AwaitConnect, Packet.Connect connect ->
+            let state = { state with Connect = ValueSome connect }
+
+            match problem state.Settings connect with
+            | ValueSome(struct (reason, detail)) -> refuse reason detail state
+            | ValueNone ->
+                struct ({ state with Phase = HandshakePhase.Judging },
+                        Effects.one (Serve(ServerTask.Authenticate packet)))
+        | HandshakePhase.AwaitAuth, Packet.Auth auth ->
+            let method =
+                state.Connect
+                |> ValueOption.bind (fun connect -> connect.Properties.Authentication)
+                |> ValueOption.map (fun authentication -> authentication.Method)
+
+            if method <> ValueSome auth.Authentication.Method then
+                let detail = "the Authentication Method is not the one of CONNECT"
+                fail (protocolError PacketType.Auth "MQTT-4.12.0-5" detail) state
+            elif auth.Reason <> ReasonCode.ContinueAuthentication then
+                let detail = "only Continue authentication may come before CONNACK"
+                fail (protocolError PacketType.Auth "MQTT-4.12.0-3" detail) state
+            else
+                struct ({ state with Phase = HandshakePhase.Judging },
+                        Effects.one (Serve(ServerTask.Authenticate packet)))
+        | HandshakePhase.AwaitAuth, Packet.Disconnect _ -> close state
+        | HandshakePhase.AwaitConnect, other ->
+            fail (protocolError other.Type "MQTT-3.1.0-1" "the first packet is CONNECT") state
+        | HandshakePhase.AwaitAuth, other ->
+            let clause =
+                if other.Type = PacketType.Connect then
+                    "MQTT-3.1.0-2"
+                else
+                    "MQTT-3.1.2-30"
+
+            let detail = "only AUTH and DISCONNECT may come while the authentication goes on"
+            fail (protocolError other.Type clause detail) state
+        // After a refusal nothing is processed [MQTT-3.1.4-6].
+        | HandshakePhase.Over, _ -> struct (state, Effects.none)
+        | _, other ->
+            let detail = "a packet was read while CONNECT was being judged"
+            fail (Fault.ours ReasonCode.ImplementationSpecificError other.Type "CONNECT" detail) state
+
+    let private judged (judgement: Judgement) (state: HandshakeState) =
+        match state.Phase, state.Connect with
+        | HandshakePhase.Judging, ValueSome connect ->
+            match judgement, connect.Properties.Authentication with
+            | Judgement.Accepted final, asked ->
+                // CONNACK names the method if, and only if, CONNECT did [MQTT-4.12.0-5] [MQTT-4.12.0-6].
+                let authentication =
+                    match asked, final with
+                    | ValueNone, _ -> ValueNone
+                    | ValueSome asked, ValueSome final -> ValueSome { final with Method = asked.Method }
+                    | ValueSome asked, ValueNone -> ValueSome { Method = asked.Method; Data = ValueNone }
+
+                struct ({ state with Phase = HandshakePhase.Admitting },
+                        Effects.one (Serve(ServerTask.Admit(connect, authentication))))
+            | Judgement.Continue authentication, ValueSome asked ->
+                // [MQTT-4.12.0-2]
+                let auth =
+                    {
+                        Reason = ReasonCode.ContinueAuthentication
+                        Authentication = { authentication with Method = asked.Method }
+                        ReasonString = ValueNone
+                        UserProperties = UserProperties.Empty
+                    }
+
+                match Encode.fit (limitOf state) (Packet.Auth auth) with
+                | ValueSome packet ->
+                    struct ({ state with Phase = HandshakePhase.AwaitAuth }, Effects.one (Send packet))
+                | ValueNone -> refuse ReasonCode.PacketTooLarge "" state
+            | Judgement.Continue _, ValueNone ->
+                refuse ReasonCode.ImplementationSpecificError "the authenticator failed" state
+            // [MQTT-4.12.0-1] [MQTT-4.12.0-4]
+            | Judgement.Refused reason, _ -> refuse reason "" state
+        | _ -> struct (state, Effects.none)
+
+    /// The next state, and what is to be done, in order.
+    [<CompiledName("Step")>]
+    let step
+        (now: Instant)
+        (event: HandshakeEvent)
+        (state: HandshakeState)
+        : struct (HandshakeState * Effects) =
+        match event with
+        | HandshakeEvent.Received packet -> received packet state
+        | HandshakeEvent.ReceivedFault fault ->
+            match state.Phase with
+            | HandshakePhase.Over
+            | HandshakePhase.Admitting -> struct (state, Effects.none)
+            | _ -> fail fault state
+        | HandshakeEvent.Judged judgement -> judged judgement state
+        | HandshakeEvent.NotAdmitted reason ->
+            match state.Phase with
+            | HandshakePhase.Over -> struct (state, Effects.none)
+            | HandshakePhase.AwaitConnect -> close state
+            | _ -> refuse reason "" state
+        | HandshakeEvent.TransportClosed -> struct (over state, Effects.none)
+        | HandshakeEvent.Tick ->
+            match deadline state with
+            | ValueSome until when until <= now -> close state
+            | _ -> struct (state, Effects.none)

@@ -1,0 +1,255 @@
+namespace Mqtt5
+
+open System
+open System.Collections.Generic
+
+/// A session that a message goes to, and how.
+[<Struct; NoComparison; NoEquality>]
+type Target =
+    {
+        /// The session.
+        Session: int64
+        /// The greatest QoS that was granted to it by the subscriptions that match.
+        GrantedQoS: QoS
+        /// Whether it gets the RETAIN flag that the message was published with.
+        RetainAsPublished: bool
+        /// The Subscription Identifiers of the subscriptions that match.
+        Identifiers: SubscriptionIdentifiers
+        /// The Topic Filter of the shared subscription that it gets the message from; <c>ValueNone</c>: from its own.
+        Shared: TopicFilter voption
+    }
+
+/// What a member of a shared subscription can take at the moment.
+[<Struct; NoComparison>]
+type SharedMember =
+    {
+        /// Whether it may get the message at all: the access rules allow it, and it fits.
+        Eligible: bool
+        /// Whether it is connected and its connection takes data.
+        Ready: bool
+        /// How many messages it has under way or waiting.
+        InFlight: int
+    }
+
+/// Chooses the member of a shared subscription that gets a message: its index, or -1 when none may have it.
+type SharedChoice = Func<SharedGroup<int64>, int>
+
+/// Where a message goes. It belongs to the caller, who uses it again and again, from one thread at a time: once it is
+/// large enough, planning a route allocates nothing but Subscription Identifiers.
+[<Sealed; AllowNullLiteral(false)>]
+type Route() =
+    // Up to this many targets are searched one by one.
+    static let few = 8
+
+    let mutable targets: Target[] = Array.zeroCreate 8
+    let mutable count = 0
+    let places = Dictionary<int64, int>()
+
+    // One object for all that have none: a route is planned without allocating.
+    let none = SubscriptionIdentifiers.Empty
+
+    let placeOf (session: int64) =
+        if count <= few then
+            let mutable index = count - 1
+
+            while index >= 0 && targets[index].Session <> session do
+                index <- index - 1
+
+            index
+        else
+            match places.TryGetValue session with
+            | true, index -> index
+            | _ -> -1
+
+    /// The targets. Of those that are not shared, each session is there once. Valid until the next plan.
+    member _.Targets = ReadOnlySpan<Target>(targets, 0, count)
+
+    /// True when the message goes nowhere.
+    member _.IsEmpty = count = 0
+
+    member internal _.Clear() =
+        Array.Clear(targets, 0, count)
+        count <- 0
+        places.Clear()
+
+    member internal _.Append(target: Target) =
+        if count = targets.Length then
+            Array.Resize(&targets, 2 * count)
+
+        targets[count] <- target
+        count <- count + 1
+
+    static member private With(identifier: uint32 voption, known: SubscriptionIdentifiers) =
+        match identifier with
+        | ValueNone -> known
+        | ValueSome identifier -> SubscriptionIdentifiers.Of(Seq.append known [ identifier ])
+
+    // Adds a subscription that is not shared to the target of its session.
+    member internal this.Merge(entry: SubscriptionEntry<int64>) =
+        match placeOf entry.Subscriber with
+        | -1 ->
+            this.Append
+                {
+                    Session = entry.Subscriber
+                    GrantedQoS = entry.Options.MaximumQoS
+                    RetainAsPublished = entry.Options.RetainAsPublished
+                    Identifiers = Route.With(entry.Identifier, none)
+                    Shared = ValueNone
+                }
+
+            if count = few + 1 then
+                for index in 0 .. count - 1 do
+                    places[targets[index].Session] <- index
+            elif count > few then
+                places[entry.Subscriber] <- count - 1
+        | index ->
+            let target = targets[index]
+
+            targets[index] <-
+                { target with
+                    GrantedQoS = max target.GrantedQoS entry.Options.MaximumQoS
+                    RetainAsPublished = target.RetainAsPublished || entry.Options.RetainAsPublished
+                    Identifiers = Route.With(entry.Identifier, target.Identifiers)
+                }
+
+/// Finds out where messages go. Where several subscriptions of a session match, it gets one copy, at the highest
+/// QoS granted by any of them [MQTT-3.3.4-2], with the Subscription Identifiers of all [MQTT-3.3.4-3]
+/// [MQTT-3.3.4-4], with RETAIN if any of them keeps it. A subscription that No Local bars counts for nothing
+/// [MQTT-3.8.3-3]. A shared subscription always gives a copy of its own, to one member.
+[<RequireQualifiedAccess>]
+module Routing =
+
+    let private identifierOf (entry: SubscriptionEntry<int64>) =
+        match entry.Identifier with
+        | ValueNone -> SubscriptionIdentifiers.Empty
+        | ValueSome identifier -> SubscriptionIdentifiers.Of [ identifier ]
+
+    /// The target that a member of a shared subscription is [MQTT-4.8.2-3].
+    let private memberTarget (group: SharedGroup<int64>) index : Target =
+        let entry = group.Members[index]
+
+        {
+            Session = entry.Subscriber
+            GrantedQoS = entry.Options.MaximumQoS
+            RetainAsPublished = entry.Options.RetainAsPublished
+            Identifiers = identifierOf entry
+            Shared = ValueSome group.Filter
+        }
+
+    /// Plans the route of a message of this publisher, 0 for none, from what a look-up found.
+    [<CompiledName("Plan")>]
+    let plan
+        (publisher: int64)
+        (choice: SharedChoice)
+        (matches: SubscriptionMatches<int64>)
+        (route: Route)
+        : unit =
+        route.Clear()
+        let entries = matches.Entries
+
+        for index in 0 .. entries.Length - 1 do
+            let entry = entries[index]
+
+            if not (entry.Options.NoLocal && entry.Subscriber = publisher) then
+                route.Merge entry
+
+        let groups = matches.Groups
+
+        for index in 0 .. groups.Length - 1 do
+            match choice.Invoke groups[index] with
+            | -1 -> ()
+            | chosen -> route.Append(memberTarget groups[index] chosen)
+
+    /// The target of a message that a former member of a shared subscription hands on, if somebody is left.
+    [<CompiledName("HandOn")>]
+    let handOn
+        (filter: TopicFilter)
+        (choice: SharedChoice)
+        (subscriptions: Subscriptions<int64>)
+        : Target voption =
+        match Subscriptions.tryFindGroup filter subscriptions with
+        | ValueNone -> ValueNone
+        | ValueSome group ->
+            match choice.Invoke group with
+            | -1 -> ValueNone
+            | chosen -> ValueSome(memberTarget group chosen)
+
+    /// Chooses a member of a shared subscription. Members that are not ready are taken only if none is. The turn is
+    /// a number that the caller raises by one for each message of the group. Gives -1 if no member is eligible.
+    [<CompiledName("Choose")>]
+    let choose (strategy: SharedStrategy) (turn: int64) (members: ReadOnlySpan<SharedMember>) : int =
+        let mutable best = -1
+        let first = int (uint64 turn % uint64 (max 1 members.Length))
+
+        for step in 0 .. members.Length - 1 do
+            let index = (first + step) % members.Length
+            let candidate = members[index]
+
+            if candidate.Eligible then
+                let better =
+                    if best < 0 then
+                        true
+                    else
+                        let chosen = members[best]
+
+                        (candidate.Ready && not chosen.Ready)
+                        || (strategy = SharedStrategy.LeastInFlight
+                            && candidate.Ready = chosen.Ready
+                            && candidate.InFlight < chosen.InFlight)
+
+                if better then
+                    best <- index
+
+        best
+
+    /// The copy of a message for a target: at the lower of the published and the granted QoS [MQTT-3.8.4-8], with
+    /// RETAIN only where it is kept [MQTT-3.3.1-12] [MQTT-3.3.1-13], and otherwise as it was published [MQTT-3.3.2-4]
+    /// [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]. The ticket settles once the copy is dealt
+    /// with; 0: nobody is told. A copy for a member of a shared subscription needs a ticket.
+    [<CompiledName("Copy")>]
+    let copy (ticket: int64) (target: Target) (message: ServerMessage) : Outgoing =
+        {
+            Topic = message.Topic
+            Payload = message.Payload
+            QoS = min message.QoS target.GrantedQoS
+            Retain = message.Retain && target.RetainAsPublished
+            Properties =
+                if target.Identifiers.IsEmpty then
+                    message.Properties
+                else
+                    { message.Properties with SubscriptionIdentifiers = target.Identifiers }
+            ExpiresAt = message.ExpiresAt
+            Ticket = ticket
+        }
+
+    /// The copy of a message that was handed on by a member that is gone, for another one.
+    [<CompiledName("CopyHandedOn")>]
+    let copyHandedOn (ticket: int64) (target: Target) (message: Outgoing) : Outgoing =
+        { message with
+            QoS = min message.QoS target.GrantedQoS
+            Properties = { message.Properties with SubscriptionIdentifiers = target.Identifiers }
+            Ticket = ticket
+        }
+
+    /// The copy of a retained message that a new subscription brings: RETAIN is set whatever Retain As Published
+    /// says, and the Subscription Identifier is that of the subscription.
+    [<CompiledName("CopyRetained")>]
+    let copyRetained
+        (ticket: int64)
+        (granted: QoS)
+        (identifier: uint32 voption)
+        (message: ServerMessage)
+        : Outgoing =
+        let target =
+            {
+                Session = 0L
+                GrantedQoS = granted
+                RetainAsPublished = true
+                Identifiers =
+                    match identifier with
+                    | ValueNone -> SubscriptionIdentifiers.Empty
+                    | ValueSome identifier -> SubscriptionIdentifiers.Of [ identifier ]
+                Shared = ValueNone
+            }
+
+        copy ticket target message

@@ -1,0 +1,298 @@
+namespace Mqtt5
+
+// How a connection joins its session and leaves it.
+[<RequireQualifiedAccess>]
+module internal ServerConnections =
+
+    // Without User Properties and Reason String where the client asked not to get them [MQTT-3.1.2-29].
+    let private withoutProblems (packet: Packet) =
+        let plain (packet: Acknowledgement) =
+            match packet.Outcome with
+            | Outcome.Full(reason, _) -> { packet with Outcome = Outcome.Code reason }
+            | _ -> packet
+
+        match packet with
+        | Packet.Puback packet -> Packet.Puback(plain packet)
+        | Packet.Pubrec packet -> Packet.Pubrec(plain packet)
+        | Packet.Pubrel packet -> Packet.Pubrel(plain packet)
+        | Packet.Pubcomp packet -> Packet.Pubcomp(plain packet)
+        | Packet.Suback answer -> Packet.Suback { answer with Properties = AcknowledgementProperties.Empty }
+        | Packet.Unsuback answer ->
+            Packet.Unsuback { answer with Properties = AcknowledgementProperties.Empty }
+        | Packet.Auth auth ->
+            Packet.Auth { auth with ReasonString = ValueNone; UserProperties = UserProperties.Empty }
+        | other -> other
+
+    /// The packet as it may be sent on this connection; <c>ValueNone</c> when it is too large for the client.
+    let fit (connection: ServerConnection) (packet: Packet) : Packet voption =
+        let packet =
+            if connection.ProblemInformation then
+                packet
+            else
+                withoutProblems packet
+
+        Encode.fit connection.MaximumPacketBytes packet
+
+    // The session loses its connection [MQTT-4.1.0-1].
+    let private loseConnection (state: ServerState) =
+        let struct (outbound, _) = Outbound.connectionLost state.Outbound
+
+        { state with
+            Outbound = outbound
+            Inbound = Inbound.connectionLost state.Inbound
+            Connection = ValueNone
+        }
+
+    let private detached (connection: ServerConnection) keepsWill cause =
+        Serve(
+            ServerTask.Detached
+                {
+                    Connection = connection.Number
+                    KeepsWill = keepsWill
+                    SessionExpiry = connection.SessionExpiry
+                    Cause = cause
+                }
+        )
+
+    /// The connection is gone without a word.
+    let lost keepsWill cause (connection: ServerConnection) (state: ServerState) =
+        struct (loseConnection state, Effects.one (detached connection keepsWill cause))
+
+    /// The connection is over: closes it and tells the registry.
+    let close keepsWill cause (connection: ServerConnection) (state: ServerState) =
+        struct (loseConnection state, (Effects.one CloseTransport).Add(detached connection keepsWill cause))
+
+    let private disconnect (reason: ReasonCode) detail reference (connection: ServerConnection) =
+        let packet =
+            Packet.Disconnect(
+                Outcome.Full(
+                    reason,
+                    { DisconnectProperties.Empty with
+                        ReasonString = if detail = "" then ValueNone else ValueSome(Utf8String.Of detail)
+                        ServerReference = reference
+                    }
+                )
+            )
+
+        // A Server Reference that does not fit is left out as well. [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+        let short = Packet.Disconnect(Outcome.Code reason)
+
+        match fit connection packet with
+        | ValueSome packet -> ValueSome packet
+        | ValueNone -> fit connection short
+
+    let private goodbye reason detail reference (connection: ServerConnection) =
+        let effects =
+            match disconnect reason detail reference connection with
+            | ValueSome packet -> Effects.one (Send packet)
+            | ValueNone -> Effects.none
+
+        effects.Add CloseTransport
+
+    /// Ends the connection for a fault [MQTT-4.13.1-1] [MQTT-4.13.2-1]: DISCONNECT with its reason, then nothing more
+    /// [MQTT-3.14.4-1] [MQTT-3.14.4-2]. The Will stays due.
+    let fail (fault: Fault) (connection: ServerConnection) (state: ServerState) =
+        let effects =
+            match Fault.onWire Server Connected fault with
+            | SendDisconnect reason -> goodbye reason fault.Detail ValueNone connection
+            | CloseOnly
+            | SendConnack _ -> Effects.one CloseTransport
+
+        struct (loseConnection state, effects.Add(detached connection true (Cause.Broken fault)))
+
+    /// The server ends the connection. The Will stays due: only the client's own DISCONNECT drops it.
+    let dismiss reason detail reference cause (connection: ServerConnection) (state: ServerState) =
+        struct (loseConnection state,
+                (goodbye reason detail reference connection).Add(detached connection true cause))
+
+    let private takenOver =
+        Fault.ours
+            ReasonCode.SessionTakenOver
+            PacketType.Connect
+            "Client Identifier"
+            "another connection uses the same Client Identifier"
+
+    /// A later connection takes the session over [MQTT-3.1.4-3]. The registry knows already; so nobody is told of it.
+    let takeOver (next: int64) (state: ServerState) =
+        match state.Connection with
+        | ValueSome connection when next > connection.Number ->
+            struct (loseConnection state, goodbye takenOver.Reason takenOver.Detail ValueNone connection)
+        | _ -> struct (state, Effects.none)
+
+    // The Keep Alive in force, and whether CONNACK has to tell it [MQTT-3.2.2-22].
+    let private keepAlive (limits: BrokerLimits) (asked: uint16<s>) : struct (uint16<s> * uint16<s> voption) =
+        let most = limits.KeepAliveSeconds
+
+        if most > 0us<s> && (asked = 0us<s> || asked > most) then
+            struct (most, ValueSome most)
+        else
+            struct (asked, ValueNone)
+
+    let private positive (most: uint32) = min most (uint32 Spec.MaximumPacketBytes)
+
+    let private connack (attachment: Attachment) (state: ServerState) : struct (Connack * ServerConnection) =
+        let settings = state.Settings
+        let limits = settings.Limits
+        let asked = attachment.Connect.Properties
+        let struct (keepAlive, serverKeepAlive) = keepAlive limits attachment.Connect.KeepAlive
+        let askedExpiry = asked.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
+        let expiry = min askedExpiry limits.SessionExpirySeconds
+
+        let connection =
+            {
+                Number = attachment.Connection
+                AllowedSilence = int64 keepAlive * 1_500L<ms>
+                MaximumPacketBytes =
+                    int (
+                        positive (asked.MaximumPacketSize |> ValueOption.defaultValue System.UInt32.MaxValue)
+                    )
+                ProblemInformation = asked.RequestProblemInformation |> ValueOption.defaultValue true
+                Aliases = InboundTopicAliases.Empty(ClientToServer, limits.TopicAliasMaximum)
+                Method = asked.Authentication |> ValueOption.map (fun given -> given.Method)
+                Reauthenticating = false
+                AskedExpiry = askedExpiry
+                SessionExpiry = expiry
+                Asked = PacketIdMap.empty
+                IsCongested = false
+            }
+
+        let unless available = if available then ValueNone else ValueSome false
+
+        let responseInformation =
+            match settings.ResponsePrefix, asked.RequestResponseInformation with
+            // Only for a client that asks for it [MQTT-3.1.2-28].
+            | ValueSome prefix, ValueSome true ->
+                match Utf8String.Create(prefix.Text + state.ClientId.Text) with
+                | Ok text -> ValueSome text
+                | Error _ -> ValueNone
+            | _ -> ValueNone
+
+        let properties =
+            {
+                SessionExpiryInterval = if expiry = askedExpiry then ValueNone else ValueSome expiry
+                ReceiveMaximum =
+                    if limits.ReceiveMaximum = 65_535us then
+                        ValueNone
+                    else
+                        ValueSome(max 1us limits.ReceiveMaximum)
+                MaximumQoS =
+                    if settings.MaximumQoS = QoS.ExactlyOnce then
+                        ValueNone
+                    else
+                        ValueSome settings.MaximumQoS
+                RetainAvailable = unless settings.RetainAvailable
+                MaximumPacketSize =
+                    if limits.MaximumPacketBytes >= Spec.MaximumPacketBytes then
+                        ValueNone
+                    else
+                        ValueSome(uint32 limits.MaximumPacketBytes)
+                // [MQTT-3.1.3-7] [MQTT-3.2.2-16]
+                AssignedClientIdentifier =
+                    if attachment.Assigned then
+                        ValueSome state.ClientId.Utf8String
+                    else
+                        ValueNone
+                TopicAliasMaximum =
+                    if limits.TopicAliasMaximum = 0us then
+                        ValueNone
+                    else
+                        ValueSome limits.TopicAliasMaximum
+                ReasonString = ValueNone
+                UserProperties = UserProperties.Empty
+                WildcardSubscriptionAvailable = unless settings.WildcardSubscriptions
+                SubscriptionIdentifierAvailable = unless settings.SubscriptionIdentifiers
+                SharedSubscriptionAvailable = unless settings.SharedSubscriptions
+                ServerKeepAlive = serverKeepAlive
+                ResponseInformation = responseInformation
+                ServerReference = ValueNone
+                Authentication = attachment.Authentication
+            }
+
+        struct ({
+                    SessionPresent = attachment.SessionPresent
+                    Reason = ReasonCode.Success
+                    Properties = properties
+                },
+                connection)
+
+    let private tooLarge =
+        Fault.ours
+            ReasonCode.PacketTooLarge
+            PacketType.Publish
+            "Maximum Packet Size"
+            "the packet would be larger than the client takes"
+
+    // The largest form that the message can be sent in: with its topic in full, and with a Topic Alias.
+    let private largest (message: Outgoing) =
+        Packet.Publish
+            {
+                Delivery =
+                    if message.QoS = QoS.AtMostOnce then
+                        Delivery.AtMostOnce
+                    else
+                        Delivery.AtLeastOnce(PacketId.OfValid 1us, false)
+                Retain = message.Retain
+                Topic = TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
+                Properties = message.Properties
+                Payload = message.Payload
+            }
+
+    /// Why a message cannot be sent to a client that takes packets of this size [MQTT-3.1.2-24] [MQTT-3.1.2-25].
+    let refuse (maximumPacketBytes: int) (message: Outgoing) : Fault voption =
+        if
+            maximumPacketBytes < Spec.MaximumPacketBytes
+            && Encode.size (largest message) > maximumPacketBytes
+        then
+            ValueSome tooLarge
+        else
+            ValueNone
+
+    /// Whether a message that the client can take is sent at once. QoS 0 needs neither quota nor a Packet Identifier.
+    let sendsNow (message: Outgoing) (connection: ServerConnection) (outbound: Outbound) : bool =
+        not connection.IsCongested
+        && (message.QoS = QoS.AtMostOnce
+            || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
+
+    /// A connection joins the session: CONNACK of success [MQTT-3.1.4-5] [MQTT-3.2.0-1], then what the session has
+    /// under way and in its queue [MQTT-4.4.0-1].
+    let attach (now: Instant) (attachment: Attachment) (state: ServerState) : struct (ServerState * Effects) =
+        let struct (connack, connection) = connack attachment state
+
+        match fit connection (Packet.Connack connack) with
+        | _ when attachment.Connection <= state.LatestConnection ->
+            // A later connection was faster.
+            struct (state, Effects.one CloseTransport)
+        | ValueNone ->
+            // The client does not take even a CONNACK. The registry has to hear of it.
+            struct ({ state with LatestConnection = attachment.Connection },
+                    (Effects.one CloseTransport).Add(detached connection true (Cause.Broken tooLarge)))
+        | ValueSome packet ->
+            let limits = state.Settings.Limits
+            let asked = attachment.Connect.Properties
+
+            let window =
+                min
+                    (asked.ReceiveMaximum |> ValueOption.defaultValue 65_535us)
+                    (max 1us limits.InFlightMessages)
+
+            let aliases =
+                min (asked.TopicAliasMaximum |> ValueOption.defaultValue 0us) limits.OutboundTopicAliases
+
+            // [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+            let struct (outbound, resumed) =
+                Outbound.resumed
+                    now
+                    window
+                    (OutboundTopicAliases.Empty aliases)
+                    (refuse connection.MaximumPacketBytes)
+                    state.Outbound
+
+            let state =
+                { state with
+                    Outbound = outbound
+                    Inbound = Inbound.connectionOpened (max 1us limits.ReceiveMaximum) state.Inbound
+                    Connection = ValueSome connection
+                    LatestConnection = attachment.Connection
+                }
+
+            struct (state, (Effects.one (Send packet)).Append resumed)

@@ -1,0 +1,213 @@
+namespace Mqtt5
+
+/// What an authenticator made of a CONNECT or an AUTH.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type Judgement =
+    /// The client is who it says it is. With enhanced authentication, the last data for it.
+    | Accepted of Authentication: Authentication voption
+    /// The client has to answer this.
+    | Continue of Authentication: Authentication
+    /// It is refused, for this reason.
+    | Refused of Reason: ReasonCode
+
+/// A connection that the registry admitted to a session.
+[<NoComparison; NoEquality>]
+type Attachment =
+    {
+        /// The number of the connection; later ones are higher.
+        Connection: int64
+        /// The CONNECT.
+        Connect: Connect
+        /// Whether the Client Identifier was assigned by the server.
+        Assigned: bool
+        /// Whether the session existed before.
+        SessionPresent: bool
+        /// The last data of enhanced authentication.
+        Authentication: Authentication voption
+    }
+
+/// What happens to a session of a server. Events of a connection carry its number; those of one that is not the
+/// session's any more are ignored.
+[<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
+type ServerEvent =
+    /// A later connection, with this number, takes the session over. The effects are for the present connection.
+    | TakeOver of Connection: int64
+    /// A connection is attached. The effects are for this connection.
+    | Attach of Attachment: Attachment
+    /// A packet arrived.
+    | Received of Connection: int64 * Packet: Packet
+    /// A PUBACK, PUBREC, PUBREL or PUBCOMP without properties arrived.
+    | ReceivedAck of Connection: int64 * Kind: PacketType * Id: uint16 * Reason: ReasonCode
+    /// Bytes arrived that are no packet, or no allowed one.
+    | ReceivedFault of Connection: int64 * Fault: Fault
+    /// PUBLISH packets arrive faster than the limit.
+    | RateExceeded of Connection: int64
+    /// The transport failed or was closed.
+    | TransportClosed of Connection: int64 * Cause: Cause
+    /// A message for this session; of which shared subscription, if of one; and how many more bytes may wait in
+    /// all sessions together.
+    | Forward of Message: Outgoing * Shared: TopicFilter voption * Spare: int64
+    /// A message that the client published and that was delivered under this token is dealt with.
+    | Acknowledge of Ticket: int64 * Reason: ReasonCode
+    /// The SUBACK or UNSUBACK that the registry gives.
+    | Answered of Connection: int64 * Packet: Packet
+    /// What the authenticator made of an AUTH.
+    | Judged of Connection: int64 * Judgement: Judgement
+    /// The connection takes no more data for now, or takes it again.
+    | Congested of Connection: int64 * Stalled: bool
+    /// The server ends the connection with this reason, and with the Server Reference if there is one.
+    | Close of Reason: ReasonCode * Reference: Utf8String voption
+    /// The registry ended the session; if it is connected, the client is told this reason.
+    | End of Reason: ReasonCode
+    /// Time has passed. <c>LastReceived</c> is when the last packet of the connection arrived as a whole.
+    | Tick of LastReceived: Instant
+
+/// What belongs to one connection of a session and is forgotten with it.
+[<NoComparison; NoEquality>]
+type ServerConnection =
+    {
+        /// Its number.
+        Number: int64
+        /// How long nothing may arrive, in milliseconds: one and a half times the Keep Alive in force; 0: for ever.
+        AllowedSilence: int64<ms>
+        /// The largest packet that the client takes, in bytes.
+        MaximumPacketBytes: int
+        /// Whether the client wants Reason Strings and User Properties with failures.
+        ProblemInformation: bool
+        /// The Topic Aliases that the client has set.
+        Aliases: InboundTopicAliases
+        /// The Authentication Method of CONNECT.
+        Method: Utf8String voption
+        /// Whether a re-authentication is under way.
+        Reauthenticating: bool
+        /// The Session Expiry Interval of CONNECT, in seconds.
+        AskedExpiry: uint32<s>
+        /// The Session Expiry Interval in force, in seconds.
+        SessionExpiry: uint32<s>
+        /// The SUBSCRIBE and UNSUBSCRIBE packets that were not answered, by Packet Identifier: what answers each.
+        Asked: PacketIdMap<PacketType>
+        /// Whether the transport takes no more data for now.
+        IsCongested: bool
+    }
+
+/// The state of a session of a server: the session itself, and its connection if there is one. Immutable;
+/// <see cref="T:Mqtt5.ServerSessionModule"/> makes the next one.
+///
+/// Durable are: the messages between their Forward and the effect that settles their ticket or drops them; the
+/// Packet Identifier that Send gives one (PUBLISH without DUP) and the step from PUBLISH to PUBREL (SendAck PUBREL);
+/// the identifiers of the client between SendAck PUBREC of success and SendAck PUBCOMP. All of it can be read off
+/// the events and the effects.
+[<NoComparison; NoEquality>]
+type ServerState =
+    {
+        /// The number of the session, which subscriptions name it by. Not used again for another.
+        Session: int64
+        /// The client.
+        ClientId: ClientId
+        /// How the broker behaves.
+        Settings: BrokerSettings
+        /// The sending half.
+        Outbound: Outbound
+        /// The receiving half.
+        Inbound: Inbound
+        /// The connection; absent: the client is away.
+        Connection: ServerConnection voption
+        /// The number of the latest connection.
+        LatestConnection: int64
+        /// The tickets of messages that came by a shared subscription, and its filter.
+        Shared: Map<int64, TopicFilter>
+        /// Whether the session has ended. Then nothing has an effect any more.
+        IsOver: bool
+    }
+
+    /// True while the client is connected.
+    member this.IsConnected = this.Connection.IsSome
+
+/// Makes and inspects states of a session.
+[<RequireQualifiedAccess>]
+module ServerState =
+
+    /// A new session without a connection.
+    [<CompiledName("Create")>]
+    let create (session: int64) (client: ClientId) (settings: BrokerSettings) : ServerState =
+        {
+            Session = session
+            ClientId = client
+            Settings = settings
+            Outbound = Outbound.empty
+            Inbound = Inbound.empty
+            Connection = ValueNone
+            LatestConnection = 0L
+            Shared = Map.empty
+            IsOver = false
+        }
+
+    /// What must hold of every state; gives the first breach. Meant for tests, simulation and assertions.
+    [<CompiledName("Sound")>]
+    let sound (state: ServerState) : string voption =
+        let limits = state.Settings.Limits
+
+        let own =
+            if state.Outbound.IsOnline <> state.IsConnected then
+                ValueSome "the sending half is online without a connection, or offline with one"
+            elif state.IsOver && state.IsConnected then
+                ValueSome "a session that is over has a connection"
+            elif state.Outbound.WaitingBytes < 0L then
+                ValueSome "the waiting bytes are negative"
+            elif state.Outbound.Window > int limits.InFlightMessages then
+                ValueSome "the window is larger than the limit of messages in flight"
+            elif state.Outbound.Waiting.Count > limits.QueuedMessages then
+                ValueSome "more messages wait than the limit"
+            elif state.Outbound.WaitingBytes > limits.QueuedBytes then
+                ValueSome "more bytes wait than the limit"
+            else
+                ValueNone
+
+        match own, Outbound.sound state.Outbound, Inbound.sound state.Inbound with
+        | ValueSome breach, _, _
+        | ValueNone, ValueSome breach, _
+        | ValueNone, ValueNone, ValueSome breach -> ValueSome breach
+        | ValueNone, ValueNone, ValueNone -> ValueNone
+
+    let private sooner (a: Instant voption) (b: Instant voption) =
+        match a, b with
+        | ValueSome a, ValueSome b -> ValueSome(min a b)
+        | ValueNone, only
+        | only, ValueNone -> only
+
+    /// When the next <c>Tick</c> is due; absent: nothing depends on time. <c>lastReceived</c> is when the last packet
+    /// of the connection arrived as a whole.
+    [<CompiledName("Deadline")>]
+    let deadline (lastReceived: Instant) (state: ServerState) : Instant voption =
+        if state.IsOver then
+            ValueNone
+        else
+            let silence =
+                match state.Connection with
+                | ValueSome { AllowedSilence = allowed } when allowed > 0L<ms> ->
+                    ValueSome(lastReceived + allowed)
+                | _ -> ValueNone
+
+            sooner silence state.Outbound.SoonestExpiry
+
+    /// True when one more message can wait in the session. A shell that walks through many retained messages stops
+    /// while this is false.
+    [<CompiledName("HasRoom")>]
+    let hasRoom (state: ServerState) : bool =
+        let limits = state.Settings.Limits
+
+        state.Outbound.Waiting.Count < limits.QueuedMessages
+        && state.Outbound.WaitingBytes < limits.QueuedBytes
+
+    /// How many messages are under way or waiting, for choosing among the members of a shared subscription.
+    [<CompiledName("Load")>]
+    let load (state: ServerState) : int = state.Outbound.InFlight.Count + state.Outbound.Waiting.Count
+
+    /// True when a PUBLISH of QoS 0 of this size in bytes, without Topic Alias and Subscription Identifier, may be
+    /// written to the connection without a step: it is connected and takes data, and its client takes packets of
+    /// this size [MQTT-3.1.2-24]. Nothing of QoS 0 waits then that it would overtake. It changes no state.
+    [<CompiledName("TakesFrame")>]
+    let takesFrame (packetBytes: int) (state: ServerState) : bool =
+        match state.Connection with
+        | ValueSome connection -> not connection.IsCongested && packetBytes <= connection.MaximumPacketBytes
+        | ValueNone -> false

@@ -1,0 +1,556 @@
+namespace Mqtt5
+
+/// A session of a server with its connection: a pure function of time, event and state. It never throws and never
+/// reads a clock; what it wants done is in the effects.
+[<RequireQualifiedAccess>]
+module ServerSession =
+
+    let private protocolError packet clause detail =
+        Fault.protocolError packet -1L (Spec.packet packet).Name clause detail
+
+    let private dropped message reason = Serve(ServerTask.Dropped(message, reason))
+
+    // Lets a message wait behind those that wait.
+    let private enqueue (message: Outgoing) (outbound: Outbound) =
+        let soonest =
+            match outbound.SoonestExpiry, message.ExpiresAt with
+            | ValueSome a, ValueSome b -> ValueSome(min a b)
+            | ValueNone, only
+            | only, ValueNone -> only
+
+        { outbound with
+            Waiting = Fifo.enqueue message outbound.Waiting
+            WaitingBytes = outbound.WaitingBytes + message.Cost
+            SoonestExpiry = soonest
+        }
+
+    // Makes room for a message that has to wait, or says that there is none. What is dropped for it is room gained.
+    let rec private makeRoom
+        (message: Outgoing)
+        (spare: int64)
+        (gained: int64)
+        (settings: BrokerSettings)
+        (outbound: Outbound)
+        (effects: Effects)
+        =
+        let limits = settings.Limits
+
+        let fits =
+            outbound.Waiting.Count < limits.QueuedMessages
+            && outbound.WaitingBytes + message.Cost <= limits.QueuedBytes
+            && message.Cost - gained <= spare
+
+        if fits then
+            struct (outbound, effects, true)
+        elif settings.WhenQueueFull = WhenFull.Refuse || message.Cost > limits.QueuedBytes then
+            struct (outbound, effects, false)
+        else
+            match Fifo.tryPeek outbound.Waiting with
+            | ValueNone -> struct (outbound, effects, false)
+            | ValueSome oldest ->
+                let struct (outbound, _) = Outbound.dropOldest outbound
+                let effects = effects.Add(dropped oldest Settlement.QueueFull)
+                makeRoom message spare (gained + oldest.Cost) settings outbound effects
+
+    let private wait (message: Outgoing) spare (state: ServerState) =
+        let struct (outbound, effects, fits) =
+            makeRoom message spare 0L state.Settings state.Outbound Effects.none
+
+        if fits then
+            struct ({ state with Outbound = enqueue message outbound }, effects, true)
+        else
+            struct ({ state with Outbound = outbound },
+                    effects.Add(dropped message Settlement.QueueFull),
+                    false)
+
+    let private absent =
+        Fault.ours
+            ReasonCode.ServerUnavailable
+            PacketType.Publish
+            "QoS"
+            "the client is not connected, and messages of QoS 0 do not wait"
+
+    let private congested =
+        Fault.ours
+            ReasonCode.QuotaExceeded
+            PacketType.Publish
+            "QoS"
+            "the connection takes no more data, and messages of QoS 0 do not wait"
+
+    // Gives the message to the sending half, or to the queue [MQTT-4.5.0-1], and tells whether it was taken.
+    let private take now (message: Outgoing) spare (state: ServerState) =
+        match state.Connection with
+        | ValueNone when message.QoS = QoS.AtMostOnce && not state.Settings.QueuesQoS0 ->
+            struct (state, Effects.one (dropped message (Settlement.Rejected absent)), false)
+        | ValueNone -> wait message spare state
+        | ValueSome connection ->
+            match ServerConnections.refuse connection.MaximumPacketBytes message with
+            // As if it had been sent [MQTT-3.1.2-25].
+            | ValueSome fault ->
+                struct (state, Effects.one (dropped message (Settlement.Rejected fault)), false)
+            | ValueNone when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
+                struct (state, Effects.one (dropped message (Settlement.Rejected congested)), false)
+            | ValueNone ->
+                if ServerConnections.sendsNow message connection state.Outbound then
+                    let struct (outbound, effects) = Outbound.publish now message state.Outbound
+                    struct ({ state with Outbound = outbound }, effects, true)
+                else
+                    wait message spare state
+
+    // Messages are remembered as those of a shared subscription until they are settled.
+    let private forward now (message: Outgoing) (shared: TopicFilter voption) spare (state: ServerState) =
+        match message.ExpiresAt with
+        // [MQTT-3.3.2-5]
+        | ValueSome expires when expires <= now ->
+            struct (state, Effects.one (dropped message Settlement.Expired))
+        | _ ->
+            let struct (state, effects, taken) = take now message spare state
+
+            match shared with
+            | ValueSome filter when taken && message.Ticket <> 0L && message.QoS <> QoS.AtMostOnce ->
+                struct ({ state with Shared = Map.add message.Ticket filter state.Shared }, effects)
+            | _ -> struct (state, effects)
+
+    // Tickets that settled are nobody's any more.
+    let private forgetSettled (state: ServerState) (effects: Effects) =
+        if Map.isEmpty state.Shared then
+            struct (state, effects)
+        else
+            let mutable shared = state.Shared
+
+            for effect in effects do
+                match effect with
+                | Settle(ticket, _)
+                | SettleWith(ticket, _) -> shared <- Map.remove ticket shared
+                | Serve(ServerTask.Dropped(message, _)) -> shared <- Map.remove message.Ticket shared
+                | Notify(Notice.Undeliverable(message, _)) -> shared <- Map.remove message.Ticket shared
+                | _ -> ()
+
+            struct ((if obj.ReferenceEquals(shared, state.Shared) then
+                         state
+                     else
+                         { state with Shared = shared }),
+                    effects)
+
+    // What else may be wrong with a PUBLISH whose connection is in order: the reason code of its acknowledgement.
+    let private refusal (topic: TopicName) (publish: Publish) (state: ServerState) : ReasonCode voption =
+        match TopicLimits.problem state.Settings topic with
+        | ValueSome reason -> ValueSome reason
+        | ValueNone when
+            state.Settings.ChecksPayloadFormat
+            && publish.Properties.PayloadFormatIndicator = ValueSome true
+            && not (System.Text.Unicode.Utf8.IsValid publish.Payload.Span)
+            ->
+            ValueSome ReasonCode.PayloadFormatInvalid
+        | ValueNone -> ValueNone
+
+    // The rules that CONNACK announced.
+    let private announcedFault (publish: Publish) (settings: BrokerSettings) : Fault voption =
+        let fault reason field detail =
+            ValueSome(Fault.peer reason PacketType.Publish -1L field "3.2.2.3" detail)
+
+        if publish.Delivery.QoS > settings.MaximumQoS then
+            fault ReasonCode.QoSNotSupported "QoS" "the QoS is above the Maximum QoS"
+        elif publish.Retain && not settings.RetainAvailable then
+            fault ReasonCode.RetainNotSupported "RETAIN" "retained messages are not available"
+        else
+            ValueNone
+
+    let private published (publish: Publish) (connection: ServerConnection) (state: ServerState) =
+        match connection.Aliases.Resolve publish.Topic, announcedFault publish state.Settings with
+        | Error fault, _
+        | Ok _, ValueSome fault -> ServerConnections.fail fault connection state
+        | Ok(struct (topic, aliases)), ValueNone ->
+            // A PUBLISH that is refused or repeated still sets its alias.
+            let state =
+                if obj.ReferenceEquals(aliases, connection.Aliases) then
+                    state
+                else
+                    { state with Connection = ValueSome { connection with Aliases = aliases } }
+
+            let identifierInUse =
+                match publish.Delivery.PacketId with
+                | ValueSome id -> PacketIdMap.contains id.Value connection.Asked
+                | ValueNone -> false
+
+            if identifierInUse then
+                let kind =
+                    if publish.Delivery.QoS = QoS.AtLeastOnce then
+                        PacketType.Puback
+                    else
+                        PacketType.Pubrec
+
+                let id = publish.Delivery.PacketId.Value.Value
+                struct (state, Effects.one (SendAck(kind, id, ReasonCode.PacketIdentifierInUse)))
+            else
+                let struct (inbound, arrival, effects) = Inbound.arrived publish.Delivery state.Inbound
+
+                let state =
+                    if obj.ReferenceEquals(inbound, state.Inbound) then
+                        state
+                    else
+                        { state with Inbound = inbound }
+
+                match arrival with
+                | Arrival.Breach fault -> ServerConnections.fail fault connection state
+                | Arrival.Repeated -> struct (state, effects)
+                | Arrival.Accept token ->
+                    let publish =
+                        match publish.Topic with
+                        | TopicReference.Name _ -> publish
+                        | _ -> { publish with Topic = TopicReference.Name topic }
+
+                    match refusal topic publish state with
+                    | ValueNone -> struct (state, effects.Add(Deliver(Packet.Publish publish, token)))
+                    | ValueSome reason ->
+                        let refused = Serve(ServerTask.Refused(Packet.Publish publish, reason))
+                        let struct (inbound, answered) = Inbound.acknowledge token reason state.Inbound
+                        struct ({ state with Inbound = inbound }, (effects.Add refused).Append answered)
+
+    let private acknowledged
+        now
+        kind
+        id
+        reason
+        properties
+        (connection: ServerConnection)
+        (state: ServerState)
+        =
+        match Outbound.acknowledged now kind id reason properties state.Outbound with
+        | Error fault -> ServerConnections.fail fault connection state
+        | Ok(struct (outbound, effects)) -> struct ({ state with Outbound = outbound }, effects)
+
+    let private released id (connection: ServerConnection) (state: ServerState) =
+        match Inbound.released id state.Inbound with
+        | Error fault -> ServerConnections.fail fault connection state
+        | Ok(struct (inbound, effects)) -> struct ({ state with Inbound = inbound }, effects)
+
+    let private idInUse (id: PacketId) (connection: ServerConnection) (state: ServerState) =
+        PacketIdMap.contains id.Value connection.Asked
+        || PacketIdMap.contains id.Value state.Inbound.Held
+
+    let private answer packet (connection: ServerConnection) (state: ServerState) =
+        match ServerConnections.fit connection packet with
+        | ValueSome packet -> struct (state, Effects.one (Send packet))
+        | ValueNone ->
+            let detail = "the answer is larger than the client takes"
+            let fault = Fault.ours ReasonCode.ImplementationSpecificError packet.Type "Reason Codes" detail
+            ServerConnections.fail fault connection state
+
+    let private sameForAll id count reason : SubscriptionAcknowledgement =
+        {
+            PacketId = id
+            Properties = AcknowledgementProperties.Empty
+            Reasons = ReasonCodeList.Of(Seq.replicate count reason)
+        }
+
+    let private ask (id: PacketId) kind packet (connection: ServerConnection) (state: ServerState) =
+        let connection = { connection with Asked = PacketIdMap.add id.Value kind connection.Asked }
+
+        struct ({ state with Connection = ValueSome connection },
+                Effects.one (Serve(ServerTask.Answer packet)))
+
+    // What CONNACK said that SUBSCRIBE may not have.
+    let private unavailable (subscribe: Subscribe) (settings: BrokerSettings) : Fault voption =
+        let fault reason detail =
+            ValueSome(Fault.peer reason PacketType.Subscribe -1L "Topic Filter" "3.2.2.3" detail)
+
+        if
+            subscribe.Properties.SubscriptionIdentifier.IsSome
+            && not settings.SubscriptionIdentifiers
+        then
+            fault ReasonCode.SubscriptionIdentifiersNotSupported "Subscription Identifiers are not available"
+        else
+            let mutable found = ValueNone
+
+            for subscription in subscribe.Subscriptions do
+                if found.IsNone then
+                    if subscription.Filter.IsShared && not settings.SharedSubscriptions then
+                        found <-
+                            fault
+                                ReasonCode.SharedSubscriptionsNotSupported
+                                "shared subscriptions are not available"
+                    elif subscription.Filter.HasWildcard && not settings.WildcardSubscriptions then
+                        found <-
+                            fault
+                                ReasonCode.WildcardSubscriptionsNotSupported
+                                "wildcard subscriptions are not available"
+
+            found
+
+    let private subscribe (subscribe: Subscribe) (connection: ServerConnection) (state: ServerState) =
+        match unavailable subscribe state.Settings with
+        | ValueSome fault -> ServerConnections.fail fault connection state
+        | ValueNone when idInUse subscribe.PacketId connection state ->
+            let count = subscribe.Subscriptions.Count
+            let codes = sameForAll subscribe.PacketId count ReasonCode.PacketIdentifierInUse
+            answer (Packet.Suback codes) connection state
+        | ValueNone -> ask subscribe.PacketId PacketType.Suback (Packet.Subscribe subscribe) connection state
+
+    let private unsubscribe (unsubscribe: Unsubscribe) (connection: ServerConnection) (state: ServerState) =
+        if idInUse unsubscribe.PacketId connection state then
+            let count = unsubscribe.Filters.Count
+            let codes = sameForAll unsubscribe.PacketId count ReasonCode.PacketIdentifierInUse
+            answer (Packet.Unsuback codes) connection state
+        else
+            ask unsubscribe.PacketId PacketType.Unsuback (Packet.Unsubscribe unsubscribe) connection state
+
+    // Every SUBSCRIBE and UNSUBSCRIBE is answered once, under its own identifier [MQTT-2.2.1-6] [MQTT-3.8.4-1]
+    // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5].
+    let private answered (packet: Packet) (connection: ServerConnection) (state: ServerState) =
+        match packet with
+        | Packet.Suback acknowledgement
+        | Packet.Unsuback acknowledgement when
+            PacketIdMap.tryFind acknowledgement.PacketId.Value connection.Asked = ValueSome packet.Type
+            ->
+            let connection =
+                { connection with
+                    Asked = PacketIdMap.remove acknowledgement.PacketId.Value connection.Asked
+                }
+
+            answer packet connection { state with Connection = ValueSome connection }
+        | _ -> struct (state, Effects.none)
+
+    // The client says goodbye. With 0x00 its Will is dropped [MQTT-3.14.4-3] [MQTT-3.1.2-10]; with any other code it
+    // stays due. A changed Session Expiry Interval counts from now on.
+    let private disconnected outcome (connection: ServerConnection) (state: ServerState) =
+        let limit = state.Settings.Limits.SessionExpirySeconds
+
+        let asked =
+            (outcome: Outcome<DisconnectProperties>).Properties
+            |> ValueOption.bind (fun properties -> properties.SessionExpiryInterval)
+
+        match asked with
+        | ValueSome interval when interval > 0u<s> && connection.AskedExpiry = 0u<s> ->
+            let detail = "a Session Expiry Interval cannot be set when CONNECT had none or 0"
+            let fault = protocolError PacketType.Disconnect "3.14.2.2.2" detail
+            ServerConnections.fail fault connection state
+        | _ ->
+            let expiry =
+                match asked with
+                | ValueSome interval -> min interval limit
+                | ValueNone -> connection.SessionExpiry
+
+            let connection = { connection with SessionExpiry = expiry }
+            let keepsWill = outcome.Reason <> ReasonCode.Success
+            ServerConnections.close keepsWill (Cause.ByPeer outcome) connection state
+
+    let private authenticating (auth: Auth) (connection: ServerConnection) (state: ServerState) =
+        let fail clause detail =
+            ServerConnections.fail (protocolError PacketType.Auth clause detail) connection state
+
+        match connection.Method, auth.Reason with
+        | ValueNone, _ -> fail "MQTT-4.12.0-7" "CONNECT had no Authentication Method, so there is no AUTH"
+        | ValueSome method', _ when method' <> auth.Authentication.Method ->
+            fail "MQTT-4.12.0-5" "the Authentication Method is not the one of CONNECT"
+        | _, ReasonCode.ReAuthenticate when not connection.Reauthenticating ->
+            struct ({ state with Connection = ValueSome { connection with Reauthenticating = true } },
+                    Effects.one (Serve(ServerTask.Authenticate(Packet.Auth auth))))
+        | _, ReasonCode.ContinueAuthentication when connection.Reauthenticating ->
+            struct (state, Effects.one (Serve(ServerTask.Authenticate(Packet.Auth auth))))
+        | _ -> fail "MQTT-4.12.1-1" "this AUTH does not belong to a re-authentication"
+
+    let private judged (judgement: Judgement) (connection: ServerConnection) (state: ServerState) =
+        match connection.Method with
+        | ValueSome method' when connection.Reauthenticating ->
+            let auth reason (authentication: Authentication voption) connection =
+                let data = authentication |> ValueOption.bind (fun given -> given.Data)
+
+                let packet =
+                    Packet.Auth
+                        {
+                            Reason = reason
+                            Authentication = { Method = method'; Data = data }
+                            ReasonString = ValueNone
+                            UserProperties = UserProperties.Empty
+                        }
+
+                answer packet connection { state with Connection = ValueSome connection }
+
+            match judgement with
+            | Judgement.Continue authentication ->
+                auth ReasonCode.ContinueAuthentication (ValueSome authentication) connection
+            | Judgement.Accepted final ->
+                auth ReasonCode.Success final { connection with Reauthenticating = false }
+            | Judgement.Refused reason ->
+                // [MQTT-4.12.1-2]
+                let reason =
+                    if Spec.reasonAllowed ServerToClient PacketType.Disconnect reason then
+                        reason
+                    else
+                        ReasonCode.NotAuthorized
+
+                let cause = Cause.AuthenticationFailed "the re-authentication failed"
+                ServerConnections.dismiss reason "" ValueNone cause connection state
+        | _ -> struct (state, Effects.none)
+
+    let private received now (packet: Packet) (connection: ServerConnection) (state: ServerState) =
+        let acknowledgement kind (packet: Acknowledgement) =
+            acknowledged
+                now
+                kind
+                packet.PacketId.Value
+                packet.Outcome.Reason
+                packet.Outcome.Properties
+                connection
+                state
+
+        match packet with
+        | Packet.Publish publish -> published publish connection state
+        | Packet.Puback packet -> acknowledgement PacketType.Puback packet
+        | Packet.Pubrec packet -> acknowledgement PacketType.Pubrec packet
+        | Packet.Pubcomp packet -> acknowledgement PacketType.Pubcomp packet
+        | Packet.Pubrel packet -> released packet.PacketId.Value connection state
+        | Packet.Subscribe packet -> subscribe packet connection state
+        | Packet.Unsubscribe packet -> unsubscribe packet connection state
+        // [MQTT-3.12.4-1]
+        | Packet.Pingreq -> struct (state, Effects.one (Send Packet.Pingresp))
+        | Packet.Disconnect outcome -> disconnected outcome connection state
+        | Packet.Auth auth -> authenticating auth connection state
+        | Packet.Connect _ ->
+            let detail = "CONNECT came a second time"
+            ServerConnections.fail (protocolError PacketType.Connect "MQTT-3.1.0-2" detail) connection state
+        | other ->
+            let detail = "a client does not send this packet"
+            ServerConnections.fail (protocolError other.Type "2.1.2" detail) connection state
+
+    let private rateExceeded =
+        Fault.peer
+            ReasonCode.MessageRateTooHigh
+            PacketType.Publish
+            -1L
+            "PUBLISH"
+            "4.13"
+            "messages arrive faster than the limit"
+
+    let private keepAliveTimeout =
+        Fault.peer
+            ReasonCode.KeepAliveTimeout
+            PacketType.Reserved
+            -1L
+            "Keep Alive"
+            "MQTT-3.1.2-22"
+            "nothing arrived for one and a half times the Keep Alive"
+
+    // Messages of shared subscriptions that this client will not finish go to another member, in their order: those
+    // that were not sent, and those of QoS 1. A QoS 2 delivery that was begun ends here [MQTT-4.8.2-5].
+    let private handOns (state: ServerState) : Effects =
+        let mutable effects = Effects.none
+
+        let handOn (message: Outgoing) =
+            match Map.tryFind message.Ticket state.Shared with
+            | Some filter -> effects <- effects.Add(Serve(ServerTask.HandOn(message, filter)))
+            | None -> ()
+
+        if not (Map.isEmpty state.Shared) then
+            let begun = ResizeArray<struct (int64 * Outgoing)>()
+
+            state.Outbound.InFlight
+            |> PacketIdMap.iterate (fun _ exchange ->
+                match exchange with
+                | Exchange.Message(Message = message; Stage = Stage.AwaitPuback; Order = order) ->
+                    begun.Add(struct (order, message))
+                | _ -> ())
+
+            begun.Sort(fun (struct (a, _)) (struct (b, _)) -> compare a b)
+
+            for struct (_, message) in begun do
+                handOn message
+
+            for message in state.Outbound.Waiting do
+                handOn message
+
+        effects
+
+    let private ended (reason: ReasonCode) (state: ServerState) =
+        let farewell =
+            match state.Connection with
+            | ValueNone -> Effects.none
+            | ValueSome connection ->
+                let struct (_, effects) =
+                    ServerConnections.dismiss reason "" ValueNone Cause.ByApplication connection state
+
+                effects
+
+        let over = ServerState.create state.Session state.ClientId state.Settings
+
+        struct ({ over with LatestConnection = state.LatestConnection; IsOver = true },
+                farewell.Append(handOns state))
+
+    let private congestion now isCongested (connection: ServerConnection) (state: ServerState) =
+        let state = { state with Connection = ValueSome { connection with IsCongested = isCongested } }
+
+        if isCongested then
+            struct (state, Effects.none)
+        else
+            let struct (outbound, effects) = Outbound.pump now state.Outbound Effects.none
+            struct ({ state with Outbound = outbound }, effects)
+
+    let private tick now lastReceived (state: ServerState) =
+        let struct (state, expired) =
+            match state.Outbound.SoonestExpiry with
+            | ValueSome soonest when soonest <= now ->
+                let struct (outbound, effects) = Outbound.expire now state.Outbound
+                struct ({ state with Outbound = outbound }, effects)
+            | _ -> struct (state, Effects.none)
+
+        match state.Connection with
+        | ValueSome connection when
+            connection.AllowedSilence > 0L<ms>
+            && lastReceived + connection.AllowedSilence <= now
+            ->
+            let struct (state, effects) = ServerConnections.fail keepAliveTimeout connection state
+            struct (state, expired.Append effects)
+        | _ -> struct (state, expired)
+
+    // Runs a transition of the connection with this number, if it is the session's.
+    let private on number (state: ServerState) transition =
+        match state.Connection with
+        | ValueSome connection when connection.Number = number -> transition connection state
+        | _ -> struct (state, Effects.none)
+
+    let private next (now: Instant) (event: ServerEvent) (state: ServerState) =
+        match event with
+        | ServerEvent.TakeOver next -> ServerConnections.takeOver next state
+        // The earlier connection is taken over first; otherwise nobody would close it.
+        | ServerEvent.Attach _ when state.IsConnected -> struct (state, Effects.one CloseTransport)
+        | ServerEvent.Attach attachment -> ServerConnections.attach now attachment state
+        | ServerEvent.Received(number, packet) -> on number state (received now packet)
+        | ServerEvent.ReceivedAck(number, PacketType.Pubrel, id, _) -> on number state (released id)
+        | ServerEvent.ReceivedAck(number, kind, id, reason) ->
+            on number state (acknowledged now kind id reason ValueNone)
+        | ServerEvent.ReceivedFault(number, fault) -> on number state (ServerConnections.fail fault)
+        | ServerEvent.RateExceeded number -> on number state (ServerConnections.fail rateExceeded)
+        | ServerEvent.TransportClosed(number, cause) -> on number state (ServerConnections.lost true cause)
+        | ServerEvent.Forward(message, shared, spare) -> forward now message shared spare state
+        | ServerEvent.Acknowledge(token, reason) ->
+            let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
+            struct ({ state with Inbound = inbound }, effects)
+        | ServerEvent.Answered(number, packet) -> on number state (answered packet)
+        | ServerEvent.Judged(number, judgement) -> on number state (judged judgement)
+        | ServerEvent.Congested(number, isCongested) -> on number state (congestion now isCongested)
+        | ServerEvent.Close(reason, reference) ->
+            match state.Connection with
+            | ValueSome connection ->
+                ServerConnections.dismiss reason "" reference Cause.ByApplication connection state
+            | ValueNone -> struct (state, Effects.none)
+        | ServerEvent.End reason -> ended reason state
+        | ServerEvent.Tick lastReceived -> tick now lastReceived state
+
+    /// The next state, and what is to be done, in order. The shell holds the gate of the session from before this
+    /// call until all that concerns its connection is done; <c>Deliver</c> and <c>Serve</c>, which lead to other
+    /// sessions and to the registry, it does after that, without the gate, and before the connection's next packet.
+    ///
+    /// Nothing has an effect on a session that is over, but a message that it was to get from a
+    /// shared subscription is handed on.
+    [<CompiledName("Step")>]
+    let step (now: Instant) (event: ServerEvent) (state: ServerState) : struct (ServerState * Effects) =
+        if state.IsOver then
+            match event with
+            | ServerEvent.Attach _ -> struct (state, Effects.one CloseTransport)
+            | ServerEvent.Forward(message, ValueSome filter, _) ->
+                struct (state, Effects.one (Serve(ServerTask.HandOn(message, filter))))
+            | _ -> struct (state, Effects.none)
+        else
+            let struct (state, effects) = next now event state
+            forgetSettled state effects

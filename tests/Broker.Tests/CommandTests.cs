@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using System.Security.Cryptography.X509Certificates;
+
+namespace Mqtt5.BrokerTests;
+
+// The command as a process of its own.
+public sealed class CommandTests : IDisposable
+{
+    private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-").FullName;
+    private readonly List<Process> started = [];
+
+    [Fact]
+    public async Task The_broker_tells_where_it_listens_and_says_goodbye_on_SIGTERM()
+    {
+        using var certificates = new TestCertificates();
+        var certificate = Path.Combine(folder, "server.pem");
+        await File.WriteAllTextAsync(
+            certificate, certificates.Server.ExportCertificatePem() + "\n" + certificates.Server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        var socket = Path.Combine(folder, "mqtt.sock");
+        var broker = Start("broker", "--port", "0", "--tls-port", "0", "--cert", certificate, "--ws-port", "0", "--unix", socket);
+        var addresses = new List<Uri>();
+
+        for (var index = 0; index < 4; index++)
+        {
+            var line = await broker.StandardOutput.ReadLineAsync().Bounded();
+            Assert.StartsWith("listening ", line, StringComparison.Ordinal);
+            addresses.Add(new Uri(line!["listening ".Length..]));
+        }
+
+        Assert.Equal(["mqtt", "mqtts", "unix", "ws"], addresses.Select(address => address.Scheme).Order());
+        var disconnected = new TaskCompletionSource<ReasonCode?>();
+
+        foreach (var address in addresses)
+        {
+            var options = MqttClientOptions.For(address);
+            options.Tls.CertificateAuthorities.Add(certificates.Authority);
+            options.Tls.ServerName = "localhost";
+            options.Reconnect = null;
+            var client = await MqttClient.ConnectAsync(options).Bounded();
+
+            if (address.Scheme == "mqtt")
+                client.Disconnected += (_, happened) => disconnected.TrySetResult(happened.Cause?.Reason);
+        }
+
+        using var kill = Process.Start("kill", ["-TERM", $"{broker.Id}"]);
+        Assert.Equal(ReasonCode.ServerShuttingDown, await disconnected.Task.Bounded());
+        await broker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(5));
+        Assert.Equal(0, broker.ExitCode);
+        Assert.False(File.Exists(socket));
+    }
+
+    [Fact]
+    public async Task Passwords_are_written_changed_deleted_and_asked_for()
+    {
+        var file = Path.Combine(folder, "passwords");
+        await SetPasswordAsync(file, "anna", "old");
+        await SetPasswordAsync(file, "otto", "two");
+        await SetPasswordAsync(file, "anna", "new");
+        Assert.Equal(2, (await File.ReadAllLinesAsync(file)).Length);
+        Assert.Equal(0, await ExitAsync(Start("passwd", file, "otto", "--delete")));
+        Assert.Equal(2, await ExitAsync(Start("passwd", file, "otto", "--delete")));
+        var rules = Path.Combine(folder, "rules");
+        await File.WriteAllTextAsync(rules, "user anna\nallow all %u/#\n");
+        var broker = Start("broker", "--port", "0", "--password-file", file, "--access-file", rules);
+        var line = await broker.StandardOutput.ReadLineAsync().Bounded();
+        var options = MqttClientOptions.For(line!["listening ".Length..]);
+        options.Reconnect = null;
+        options.Credentials = MqttCredentials.Of("anna", "old");
+        var refused = await Assert.ThrowsAsync<MqttConnectException>(() => MqttClient.ConnectAsync(options).Bounded());
+        Assert.Equal(ReasonCode.BadUserNameOrPassword, refused.Reason);
+        options.Credentials = MqttCredentials.Of("anna", "new");
+        await using var client = await MqttClient.ConnectAsync(options).Bounded();
+        await client.PublishAsync("anna/1", "mine", QoS.AtLeastOnce).Bounded();
+        await Assert.ThrowsAsync<MqttRefusedException>(() => client.PublishAsync("otto/1", "his", QoS.AtLeastOnce).Bounded());
+    }
+
+    [Theory]
+    [InlineData("--tls-port needs --cert", "broker", "--tls-port", "0")]
+    [InlineData("is no IP address", "broker", "--host", "somewhere")]
+    [InlineData("not a loopback address", "broker", "--host", "0.0.0.0", "--port", "0")]
+    [InlineData("--password-file: there-is-none: ", "broker", "--password-file", "there-is-none")]
+    [InlineData("receiveMaximum", "broker", "--port", "0", "--receive-maximum", "0")]
+    [InlineData("--receive-maximum: 99999999999 is out of range", "broker", "--port", "0", "--receive-maximum", "99999999999")]
+    public async Task Bad_usage_is_told(string message, params string[] arguments)
+    {
+        var process = Start(arguments);
+        var error = await process.StandardError.ReadToEndAsync().Bounded();
+        Assert.Contains(message, error, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+        Assert.Equal(2, await ExitAsync(process));
+    }
+
+    public void Dispose()
+    {
+        foreach (var process in started)
+        {
+            if (!process.HasExited)
+                process.Kill();
+
+            process.Dispose();
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static async Task<int> ExitAsync(Process process)
+    {
+        await process.WaitForExitAsync().Bounded();
+        return process.ExitCode;
+    }
+
+    private async Task SetPasswordAsync(string file, string name, string password)
+    {
+        var process = Start("passwd", file, name);
+        await process.StandardInput.WriteLineAsync(password);
+        process.StandardInput.Close();
+        Assert.Equal(0, await ExitAsync(process));
+    }
+
+    private Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "mqtt5.dll"));
+
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+
+        var process = Process.Start(start)!;
+        started.Add(process);
+        return process;
+    }
+}

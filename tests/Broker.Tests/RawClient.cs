@@ -1,0 +1,139 @@
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Mqtt5.BrokerTests;
+
+// A client that sends what a test says, in the notation of the core or as bytes, and does nothing of its own. Every wait
+// ends after ten seconds.
+internal sealed class RawClient : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly Stream stream;
+    private readonly PipeReader reader;
+    private long offset;
+
+    public RawClient(Stream stream)
+    {
+        this.stream = stream;
+        reader = PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true));
+    }
+
+    // Opens a connection; nothing is sent.
+    public static async Task<RawClient> OpenAsync(MqttBroker broker, int? receiveBuffer = null)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+
+        if (receiveBuffer is { } bytes)
+            socket.ReceiveBufferSize = bytes;
+
+        var address = broker.Addresses.First(one => one.Scheme == "mqtt");
+        await socket.ConnectAsync(IPAddress.Loopback, address.Port).WaitAsync(Patience);
+        return new RawClient(new NetworkStream(socket, ownsSocket: true));
+    }
+
+    // Opens a connection and takes CONNACK, whose text is to begin so.
+    public static async Task<RawClient> ConnectAsync(MqttBroker broker, string connect, string connack = "CONNACK")
+    {
+        var client = await OpenAsync(broker);
+        await client.SendAsync(connect);
+        var answer = await client.ReadAsync();
+        Assert.NotNull(answer);
+        Assert.StartsWith(connack, answer, StringComparison.Ordinal);
+        return client;
+    }
+
+    public Task SendAsync(string packet)
+    {
+        var parsed = Notation.Parse(packet);
+        Assert.True(parsed.IsOk, parsed.IsOk ? "" : parsed.ErrorValue.ToString());
+        var bytes = Encode.ToBytes(Direction.ClientToServer, parsed.ResultValue);
+        Assert.True(bytes.IsOk, bytes.IsOk ? "" : bytes.ErrorValue.ToString());
+        return SendAsync(bytes.ResultValue);
+    }
+
+    public async Task SendAsync(params byte[] bytes)
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        await stream.WriteAsync(bytes, deadline.Token);
+    }
+
+    // The next packet in notation; null: the broker has closed.
+    public async Task<string?> ReadAsync()
+    {
+        var packet = await ReadPacketAsync();
+        return packet is null ? null : Notation.Print(packet);
+    }
+
+    public async Task<Packet?> ReadPacketAsync()
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+
+        while (true)
+        {
+            var result = await reader.ReadAsync(deadline.Token);
+            var framing = Framer.Next(Direction.ServerToClient, Spec.MaximumPacketBytes, offset, result.Buffer);
+            Assert.NotEqual(Framing.Tags.Broken, framing.Tag);
+
+            if (framing.Tag == Framing.Tags.Frame)
+            {
+                var frame = Framer.Copy(framing.Length, result.Buffer);
+                reader.AdvanceTo(result.Buffer.GetPosition(framing.Length));
+                var parsed = Grammar.Parse(Direction.ServerToClient, Spec.MaximumPacketBytes, offset, frame);
+                offset += framing.Length;
+                Assert.True(parsed.IsOk, parsed.IsOk ? "" : parsed.ErrorValue.ToString());
+                return parsed.ResultValue;
+            }
+
+            if (result.IsCompleted)
+                return null;
+
+            reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        }
+    }
+
+    public async Task ExpectAsync(params string[] packets)
+    {
+        foreach (var packet in packets)
+        {
+            var parsed = Notation.Parse(packet);
+            Assert.True(parsed.IsOk, parsed.IsOk ? "" : parsed.ErrorValue.ToString());
+            Assert.Equal(Notation.Print(parsed.ResultValue), await ReadAsync());
+        }
+    }
+
+    // The next packet begins so.
+    public async Task ExpectStartAsync(string start)
+    {
+        var packet = await ReadAsync();
+        Assert.NotNull(packet);
+        Assert.StartsWith(start, packet, StringComparison.Ordinal);
+    }
+
+    // A DISCONNECT with this reason, and then the end.
+    public async Task ExpectDisconnectAsync(ReasonCode reason)
+    {
+        var packet = Assert.IsType<Packet.Disconnect>(await ReadPacketAsync(), exactMatch: false);
+        Assert.Equal(reason, packet.Outcome.Reason);
+        await ExpectEndAsync();
+    }
+
+    public async Task ExpectEndAsync() => Assert.Null(await ReadAsync());
+
+    // Shows that nothing is due to the client: the answer to a PINGREQ comes next.
+    public async Task ExpectNothingAsync()
+    {
+        await SendAsync("PINGREQ");
+        await ExpectAsync("PINGRESP");
+    }
+
+    // Subscribes and is granted.
+    public async Task SubscribeAsync(string filters, string properties = "")
+    {
+        await SendAsync($"SUBSCRIBE id=1000{properties} filters[{filters}]");
+        await ExpectStartAsync("SUBACK id=1000");
+    }
+
+    public ValueTask DisposeAsync() => stream.DisposeAsync();
+}

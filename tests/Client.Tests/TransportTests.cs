@@ -1,0 +1,275 @@
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Mqtt5.Client.Tests;
+
+// Real sockets of 127.0.0.1 on free ports.
+public sealed class TransportTests
+{
+    [Fact]
+    public async Task TCP()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var accepting = listener.AcceptSocketAsync();
+        var connecting = MqttClient.ConnectAsync($"mqtt://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        using var socket = await accepting.Bounded();
+        await ExchangeAsync(connecting, new NetworkStream(socket));
+    }
+
+    [Fact]
+    public async Task TCP_to_nobody_fails_with_the_exception_of_the_socket()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        listener.Stop();
+        var failed = await Assert.ThrowsAsync<MqttConnectException>(() => MqttClient.ConnectAsync($"mqtt://127.0.0.1:{port}").Bounded());
+        Assert.IsType<SocketException>(failed.InnerException);
+    }
+
+    [Fact]
+    public async Task Unix_socket()
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"mqtt5-{Guid.NewGuid():N}.sock");
+
+        try
+        {
+            using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            listener.Bind(new UnixDomainSocketEndPoint(path));
+            listener.Listen();
+            var connecting = MqttClient.ConnectAsync($"unix://{path}");
+            using var socket = await listener.AcceptAsync().Bounded();
+            await ExchangeAsync(connecting, new NetworkStream(socket));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public async Task TLS_with_an_own_authority_a_client_certificate_SNI_and_ALPN()
+    {
+        using var certificates = new TestCertificates();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var options = MqttClientOptions.For($"mqtts://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        options.Tls.CertificateAuthorities.Add(certificates.Authority);
+        options.Tls.ClientCertificates.Add(certificates.Client);
+        options.Tls.ServerName = "localhost";
+        options.Tls.ApplicationProtocols.Add(new SslApplicationProtocol("mqtt"));
+        var connecting = MqttClient.ConnectAsync(options);
+        using var socket = await listener.AcceptSocketAsync().Bounded();
+        await using var stream = new SslStream(new NetworkStream(socket));
+        string? asked = null;
+        await stream.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
+        {
+            ServerCertificateSelectionCallback = (_, name) =>
+            {
+                asked = name;
+                return certificates.Server;
+            },
+            ClientCertificateRequired = true,
+            RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject == "CN=client",
+            ApplicationProtocols = [new SslApplicationProtocol("mqtt")],
+        }).Bounded();
+        Assert.Equal("localhost", asked);
+        Assert.Equal("mqtt", stream.NegotiatedApplicationProtocol.ToString());
+        await ExchangeAsync(connecting, stream);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task TLS_trusts_only_whom_it_should(bool validated)
+    {
+        using var certificates = new TestCertificates();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var options = MqttClientOptions.For($"mqtts://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+
+        if (validated)
+            options.Tls.ValidateServerCertificate = (_, certificate, _, _) => certificate?.Subject == "CN=localhost";
+
+        var connecting = MqttClient.ConnectAsync(options);
+        using var socket = await listener.AcceptSocketAsync().Bounded();
+        await using var stream = new SslStream(new NetworkStream(socket));
+        var authenticating = stream.AuthenticateAsServerAsync(certificates.Server);
+
+        if (validated)
+        {
+            await authenticating.Bounded();
+            await ExchangeAsync(connecting, stream);
+        }
+        else
+        {
+            var failed = await Assert.ThrowsAsync<MqttConnectException>(() => connecting.Bounded());
+            Assert.IsType<AuthenticationException>(failed.InnerException);
+            await Assert.ThrowsAnyAsync<Exception>(async () =>
+            {
+                await authenticating.Bounded();
+                _ = await stream.ReadAsync(new byte[1]).Bounded() == 0 ? throw new IOException() : 0;
+            });
+        }
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task WebSocket_with_headers_and_packets_that_span_frames(bool secure)
+    {
+        using var certificates = new TestCertificates();
+        var accepted = new TaskCompletionSource<(WebSocket Socket, string? Header)>();
+        var done = new TaskCompletionSource();
+        await using var server = await StartAsync(secure ? certificates.Server : null, accepted, done, "mqtt");
+        var address = new Uri(server.Urls.Single());
+        var options = MqttClientOptions.For($"{(secure ? "wss" : "ws")}://localhost:{address.Port}/mqtt");
+        options.WebSocket.Headers["X-Token"] = "42";
+        options.WebSocket.UseProxy = false;
+        options.Tls.CertificateAuthorities.Add(certificates.Authority);
+        var connecting = MqttClient.ConnectAsync(options);
+        var (socket, header) = await accepted.Task.Bounded();
+        Assert.Equal("42", header);
+        Assert.Equal("mqtt", socket.SubProtocol);
+        await ExchangeAsync(connecting, new ByteFrames(socket));
+        done.SetResult();
+    }
+
+    [Fact]
+    public async Task WebSocket_without_the_subprotocol_fails()
+    {
+        var accepted = new TaskCompletionSource<(WebSocket Socket, string? Header)>();
+        var done = new TaskCompletionSource();
+        await using var server = await StartAsync(null, accepted, done, null);
+        await Assert.ThrowsAsync<MqttConnectException>(() =>
+            MqttClient.ConnectAsync($"ws://localhost:{new Uri(server.Urls.Single()).Port}/mqtt").Bounded());
+        done.SetResult();
+    }
+
+    [Fact]
+    public async Task A_WebSocket_frame_that_is_not_binary_ends_the_connection()
+    {
+        var accepted = new TaskCompletionSource<(WebSocket Socket, string? Header)>();
+        var done = new TaskCompletionSource();
+        await using var server = await StartAsync(null, accepted, done, "mqtt");
+        var connecting = MqttClient.ConnectAsync($"ws://localhost:{new Uri(server.Urls.Single()).Port}/mqtt");
+        var (socket, _) = await accepted.Task.Bounded();
+        await socket.SendAsync("text"u8.ToArray(), WebSocketMessageType.Text, true, default);
+        await Assert.ThrowsAsync<MqttConnectException>(() => connecting.Bounded());
+        done.SetResult();
+    }
+
+    [Theory]
+    [InlineData("other", "mqtt://other/")]
+    [InlineData("other:1884", "mqtt://other:1884/")]
+    [InlineData("[::1]:1884", "mqtt://[::1]:1884/")]
+    [InlineData("mqtts://safe:9", "mqtts://safe:9/")]
+    [InlineData(": bad second", "mqtt://bad/")]
+    [InlineData("", null)]
+    public void A_Server_Reference_is_read(string reference, string? expected) =>
+        Assert.Equal(expected, Transports.ServerReference.Resolve(reference, new Uri("mqtt://origin:1883"))?.AbsoluteUri);
+
+    // Publishes both ways over a connection that is being opened, and closes it.
+    private static async Task ExchangeAsync(Task<MqttClient> connecting, Stream stream)
+    {
+        var peer = new Peer(stream);
+        await peer.AcceptAsync();
+        await using var client = await connecting.Bounded();
+        var subscribing = client.SubscribeAsync("#", QoS.ExactlyOnce);
+        await peer.GrantAsync();
+        var subscription = await subscribing.Bounded();
+        var payload = new byte[300_000];
+        Random.Shared.NextBytes(payload);
+        var outcome = client.PublishAsync("big", payload, QoS.AtLeastOnce).AsTask();
+        var publish = (await peer.ExpectAsync<Packet.Publish>()).Publish;
+        Assert.True(publish.Payload.Span.SequenceEqual(payload));
+        await peer.PubackAsync(publish.Delivery.PacketId.Value);
+        await outcome.Bounded();
+        await peer.SendAsync(Packet.NewPublish(new Publish(
+            Delivery.AtMostOnce, false, TopicReference.NewName(TopicName.Of("back")), PublishProperties.Empty, new Bytes(payload.AsMemory(0, 3_000)))));
+        Assert.True((await SubscribeTests.FirstAsync(subscription)).Payload.Span.SequenceEqual(payload.AsSpan(0, 3_000)));
+        var disconnecting = client.DisconnectAsync();
+        await peer.ExpectAsync<Packet.Disconnect>();
+        await disconnecting.Bounded();
+        await peer.ExpectEndAsync();
+        await stream.DisposeAsync();
+    }
+
+    private static async Task<WebApplication> StartAsync(
+        X509Certificate2? certificate, TaskCompletionSource<(WebSocket Socket, string? Header)> accepted, TaskCompletionSource done, string? subprotocol)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            if (certificate is not null)
+                listen.UseHttps(certificate);
+        }));
+        var app = builder.Build();
+        app.UseWebSockets();
+        app.Run(async context =>
+        {
+            using var socket = await context.WebSockets.AcceptWebSocketAsync(subprotocol);
+            accepted.TrySetResult((socket, context.Request.Headers["X-Token"]));
+            await done.Task;
+        });
+        await app.StartAsync();
+        return app;
+    }
+
+    // The server's end of a WebSocket, which sends each byte in a frame of its own.
+    private sealed class ByteFrames(WebSocket socket) : Stream
+    {
+        private readonly Transports.WebSocketConnection inner = new(socket);
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            inner.ReadAsync(buffer, cancellationToken);
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            for (var i = 0; i < buffer.Length; i++)
+                await inner.WriteAsync(buffer.Slice(i, 1), cancellationToken);
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override async ValueTask DisposeAsync()
+        {
+            await inner.DisposeAsync();
+            await base.DisposeAsync();
+        }
+    }
+}
