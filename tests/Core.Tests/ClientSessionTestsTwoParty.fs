@@ -247,4 +247,7 @@ let tests =
                 Clauses.config
                 "client and server agree on the subscriptions, also when sessions are lost"
             <| Prop.forAll bytes (subscribing LostSessions)
+
+            testCase "a session that was made while its CONNACK was lost gets the subscriptions" (fun () ->
+                subscribing LostSessions [| 98uy; 24uy; 22uy; 198uy; 248uy; 83uy; 238uy; 142uy; 59uy |])
         ]

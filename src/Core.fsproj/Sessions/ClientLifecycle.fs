@@ -208,10 +208,19 @@ module internal ClientLifecycle =
             | ticket when ticket > 0L -> effects.Add(SettleWith(ticket, Settlement.Ended cause))
             | _ -> effects
 
+        // A refused CONNECT leaves the session as it was.
+        let unanswered =
+            match state.Phase, cause with
+            | ClientPhase.Connecting _, Cause.Refused _ -> false
+            | ClientPhase.Connecting _, _ -> true
+            | _ -> false
+
         let state =
             ClientRequests.connectionLost
                 tickets
                 { state with
+                    Progress =
+                        { state.Progress with SessionInDoubt = state.Progress.SessionInDoubt || unanswered }
                     Outbound = outbound
                     Inbound = Inbound.connectionLost state.Inbound
                     Connection =
@@ -389,6 +398,7 @@ module internal ClientLifecycle =
         let settings = state.Settings
         let limits = ServerLimits.Of(settings, connack)
         let again = state.Progress.WasConnected
+        let inDoubt = again && state.Progress.SessionInDoubt
 
         let clientId =
             match connack.Properties.AssignedClientIdentifier with
@@ -406,6 +416,7 @@ module internal ClientLifecycle =
                         Attempts = 0
                         ClientId = clientId
                         WasConnected = true
+                        SessionInDoubt = false
                         StartTicket = 0L
                     }
             }
@@ -413,7 +424,9 @@ module internal ClientLifecycle =
         // Without a session at the server, ours is discarded [MQTT-3.2.2-5]. What was under way begins anew, unless
         // the application ended that session itself and was told so.
         let struct (state, resubscribed) =
-            if connack.SessionPresent then
+            if connack.SessionPresent && inDoubt then
+                struct (ClientRequests.confirm state, Effects.none)
+            elif connack.SessionPresent then
                 struct (state, Effects.none)
             else
                 ClientRequests.resubscribe

@@ -443,24 +443,35 @@ module internal ClientRequests =
 
             struct (fit, Array.append refused tooLarge)
 
-    /// The session is lost: every filter is subscribed to again, those of one SUBSCRIBE together, before the
-    /// requests that wait. A filter that this server does not take is reported like one that it refuses.
-    let resubscribe (state: ClientState) : struct (ClientState * Effects) =
+    // The subscriptions without the client's own requests that were not sent, which are to be made anew, and the
+    // tickets of the others.
+    let private withoutOwn (state: ClientState) : struct (ClientSubscriptions * int64[]) =
         let isOwn ticket =
             match Map.tryFind ticket state.Subscriptions.Requests with
             | Some(ClientRequest.Subscribe(Again = true)) -> true
             | _ -> false
 
-        // Those under way from an earlier try are replaced.
         let own, others = state.Subscriptions.Unsent |> Seq.toArray |> Array.partition isOwn
 
         let cleared =
-            Array.fold
-                (fun subscriptions ticket -> remove ticket subscriptions)
-                (FilterTable.withoutForsaken state.Subscriptions)
-                own
+            Array.fold (fun subscriptions ticket -> remove ticket subscriptions) state.Subscriptions own
 
-        let mutable asking = withSubscriptions { cleared with Unsent = Fifo.empty } state
+        struct ({ cleared with Unsent = Fifo.empty }, others)
+
+    let private behind (others: int64[]) (state: ClientState) : ClientState =
+        let mutable unsent = state.Subscriptions.Unsent
+
+        for ticket in others do
+            unsent <- Fifo.enqueue ticket unsent
+
+        withSubscriptions { state.Subscriptions with Unsent = unsent } state
+
+    /// The session is lost: every filter is subscribed to again, those of one SUBSCRIBE together, before the
+    /// requests that wait. A filter that this server does not take is reported like one that it refuses.
+    let resubscribe (state: ClientState) : struct (ClientState * Effects) =
+        let struct (subscriptions, others) = withoutOwn state
+        let cleared = FilterTable.withoutForsaken subscriptions
+        let mutable asking = withSubscriptions cleared state
         let mutable effects = Effects.none
 
         for request in FilterTable.groups cleared do
@@ -472,12 +483,33 @@ module internal ClientRequests =
             for struct (filter, reason) in refused do
                 effects <- effects.Add(Notify(Notice.Resubscribed(filter, reason)))
 
-        let mutable unsent = asking.Subscriptions.Unsent
+        struct (behind others asking, effects)
 
-        for ticket in others do
-            unsent <- Fifo.enqueue ticket unsent
+    // A subscription that is there already gets its retained messages no second time.
+    let private sendIfNew (request: SubscribeRequest) =
+        let soften (one: Subscription) =
+            if one.Options.RetainHandling = RetainHandling.SendAtSubscribe then
+                { one with Options.RetainHandling = RetainHandling.SendIfNew }
+            else
+                one
 
-        struct (withSubscriptions { asking.Subscriptions with Unsent = unsent } asking, effects)
+        { request with
+            Subscriptions = SubscriptionList.Of(request.Subscriptions |> Seq.map soften)
+        }
+
+    /// The server has a session, but it may be a new one without the subscriptions: every filter that somebody wants
+    /// is subscribed to again before the requests that wait, which changes nothing where it is there.
+    let confirm (state: ClientState) : ClientState =
+        let struct (subscriptions, others) = withoutOwn state
+        let mutable asking = withSubscriptions subscriptions state
+
+        for request in FilterTable.groups (FilterTable.withoutForsaken subscriptions) do
+            let struct (requests, _) = split state.Connection.Limits (sendIfNew request)
+
+            for request in requests do
+                asking <- enqueueOwn (ClientRequest.Subscribe(request, Set.empty, true, true)) asking
+
+        behind others asking
 
     /// The client ends: no request waits any more. Gives the tickets of those that did.
     let ended (state: ClientState) : struct (ClientState * int64[]) =

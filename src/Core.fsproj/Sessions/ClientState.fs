@@ -103,6 +103,9 @@ type ClientProgress =
         ClientId: ClientId voption
         /// Whether there was a connection before.
         WasConnected: bool
+        /// Whether a CONNECT was sent since the last connection and its answer never came: the server may have made a
+        /// new session then, of which the next CONNACK only says that it is there.
+        SessionInDoubt: bool
         /// The ticket that waits for the first connection; 0: none.
         StartTicket: int64
     }
@@ -181,6 +184,7 @@ module ClientState =
                     Reference = ValueNone
                     ClientId = settings.ClientId
                     WasConnected = false
+                    SessionInDoubt = false
                     StartTicket = 0L
                 }
         }
