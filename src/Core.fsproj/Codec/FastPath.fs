@@ -2,6 +2,7 @@ namespace Mqtt5
 
 open System
 open System.Buffers.Binary
+open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 open System.Text.Unicode
 
@@ -29,16 +30,20 @@ module FastPath =
 
         if more || (shift > 7 && bytes[next - 1] = 0uy) then -1 else next
 
+    // The same for a Remaining Length of more than one byte. It stays a function of its own, like all that most
+    // frames do without, so that the machine code of the rest is short.
+    [<MethodImpl(MethodImplOptions.NoInlining)>]
+    let private bodyOfLong (frame: ReadOnlySpan<byte>) : int =
+        let mutable remaining = 0
+        let at = variableByteInteger frame 1 &remaining
+        if at > 0 && remaining = frame.Length - at then at else -1
+
     // The offset after the fixed header, or -1 when the Remaining Length is not that of the frame.
     let private bodyOf (frame: ReadOnlySpan<byte>) : int =
-        if frame.Length < 2 then
-            -1
-        elif frame[1] < 0x80uy then
-            if int frame[1] = frame.Length - 2 then 2 else -1
-        else
-            let mutable remaining = 0
-            let at = variableByteInteger frame 1 &remaining
-            if at > 0 && remaining = frame.Length - at then at else -1
+        if frame.Length < 2 then -1
+        elif frame[1] >= 0x80uy then bodyOfLong frame
+        elif int frame[1] = frame.Length - 2 then 2
+        else -1
 
     // ASCII needs one look at each byte; only other text is decoded. [MQTT-1.5.4-1] [MQTT-1.5.4-2]
     let private isText (utf8: ReadOnlySpan<byte>) =
@@ -152,6 +157,42 @@ module FastPath =
         && first &&& 6uy <> 6uy
         && first &&& 14uy <> 8uy
 
+    // The part of a PUBLISH from its Property Length on, which is not 0.
+    [<MethodImpl(MethodImplOptions.NoInlining)>]
+    let private withProperties
+        (direction: Direction)
+        (frame: ReadOnlySpan<byte>)
+        (topicAt: int)
+        (topicLength: int)
+        (propertyLengthAt: int)
+        (view: byref<PublishView>)
+        : bool =
+        let mutable propertyLength = 0
+        let propertiesAt = variableByteInteger frame propertyLengthAt &propertyLength
+
+        if propertiesAt < 0 || propertyLength > frame.Length - propertiesAt then
+            false
+        else
+            let payloadAt = propertiesAt + propertyLength
+            let mutable topicAliasAt = 0
+            let mutable messageExpiryAt = 0
+
+            let inOrder =
+                scan direction (frame.Slice(0, payloadAt)) propertiesAt &topicAliasAt &messageExpiryAt
+
+            view <-
+                PublishView(
+                    frame,
+                    topicAt,
+                    topicLength,
+                    propertiesAt,
+                    payloadAt,
+                    topicAliasAt,
+                    messageExpiryAt
+                )
+
+            inOrder && (topicLength > 0 || topicAliasAt > 0)
+
     /// Recognises a PUBLISH that travels in this direction. The frame is one whole packet, as the framer cuts
     /// it. False means that the grammar has to look at it; the view then means nothing.
     [<CompiledName "TryPublish">]
@@ -189,31 +230,7 @@ module FastPath =
                 view <- PublishView(frame, topicAt, topicLength, payloadAt, payloadAt, 0, 0)
                 topicLength > 0
             else
-                let mutable propertyLength = 0
-                let propertiesAt = variableByteInteger frame propertyLengthAt &propertyLength
-
-                if propertiesAt < 0 || propertyLength > frame.Length - propertiesAt then
-                    false
-                else
-                    let payloadAt = propertiesAt + propertyLength
-                    let mutable topicAliasAt = 0
-                    let mutable messageExpiryAt = 0
-
-                    let inOrder =
-                        scan direction (frame.Slice(0, payloadAt)) propertiesAt &topicAliasAt &messageExpiryAt
-
-                    view <-
-                        PublishView(
-                            frame,
-                            topicAt,
-                            topicLength,
-                            propertiesAt,
-                            payloadAt,
-                            topicAliasAt,
-                            messageExpiryAt
-                        )
-
-                    inOrder && (topicLength > 0 || topicAliasAt > 0)
+                withProperties direction frame topicAt topicLength propertyLengthAt &view
 
     /// Recognises a PUBACK, PUBREC, PUBREL or PUBCOMP that travels in this direction and has no properties:
     /// its Remaining Length is 2, 3, or 4 with a Property Length of 0. The frame is one whole packet, as the

@@ -197,14 +197,25 @@ module Inbound =
 
             let held = { Token = token; QoS = qos; Receipt = Receipt.InHand; Counted = true }
 
-            let state =
-                { state with
-                    Held = PacketIdMap.add id held state.Held
-                    Open = state.Open + 1
-                    NextToken = state.NextToken + 1L
-                }
+            let isQoS1 = qos = QoS.AtLeastOnce
 
-            struct (queued qos token state, Arrival.Accept token, Effects.none)
+            struct ({ state with
+                        Held = PacketIdMap.add id held state.Held
+                        Open = state.Open + 1
+                        NextToken = state.NextToken + 1L
+                        PubackOrder =
+                            if isQoS1 then
+                                Fifo.enqueue token state.PubackOrder
+                            else
+                                state.PubackOrder
+                        PubrecOrder =
+                            if isQoS1 then
+                                state.PubrecOrder
+                            else
+                                Fifo.enqueue token state.PubrecOrder
+                    },
+                    Arrival.Accept token,
+                    Effects.none)
 
     let private inUse qos id state =
         let kind = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
@@ -262,11 +273,15 @@ module Inbound =
     let acknowledge (token: int64) (reason: ReasonCode) (state: Inbound) : struct (Inbound * Effects) =
         match tryHeld token state with
         | ValueSome({ Receipt = Receipt.InHand } as held) ->
-            let held = { held with Receipt = Receipt.Decided reason }
+            match Fifo.tryPeek (orderOf held.QoS state) with
+            // Nothing is before it, which is the rule.
+            | ValueSome first when first = token ->
+                let struct (state, effects) = acknowledgeOne held reason (advance held.QoS state) Effects.none
 
-            let state = { state with Held = PacketIdMap.add (idOf token) held state.Held }
-
-            flush held.QoS state Effects.none
+                flush held.QoS state effects
+            | _ ->
+                let held = { held with Receipt = Receipt.Decided reason }
+                struct ({ state with Held = PacketIdMap.add (idOf token) held state.Held }, Effects.none)
         | _ -> struct (state, Effects.none)
 
     /// Takes a PUBREL: the exchange ends with a PUBCOMP [MQTT-4.3.3-11], with 0x92 for an identifier that is not

@@ -210,26 +210,26 @@ module Outbound =
                 || not state.Resend.IsEmpty
                 || state.InFlight.Count >= int System.UInt16.MaxValue))
 
+    let private waits (message: Outgoing) (state: Outbound) =
+        struct ({ state with
+                    Waiting = Fifo.enqueue message state.Waiting
+                    WaitingBytes = state.WaitingBytes + message.Cost
+                    SoonestExpiry = sooner state.SoonestExpiry message.ExpiresAt
+                },
+                Effects.none)
+
     /// Takes a message: sends it at once if nothing is in its way, else lets it wait behind those that wait.
     /// QoS 0 needs neither quota nor identifier and waits only for a connection.
     let publish (now: Instant) (message: Outgoing) (state: Outbound) : struct (Outbound * Effects) =
-        let wait () =
-            struct ({ state with
-                        Waiting = Fifo.enqueue message state.Waiting
-                        WaitingBytes = state.WaitingBytes + message.Cost
-                        SoonestExpiry = sooner state.SoonestExpiry message.ExpiresAt
-                    },
-                    Effects.none)
-
         if expired now message then
             struct (state, settle message.Ticket Settlement.Expired Effects.none)
         elif mustWait message.QoS state then
-            wait ()
+            waits message state
         elif message.QoS = QoS.AtMostOnce then
             sendQoS0 now message state Effects.none
         else
             match PacketIdMap.firstFree state.LastId state.InFlight with
-            | ValueNone -> wait ()
+            | ValueNone -> waits message state
             | ValueSome id -> sendNew now message id state.Waiting state.WaitingBytes state Effects.none
 
     /// Gives a SUBSCRIBE or an UNSUBSCRIBE its Packet Identifier [MQTT-2.2.1-3]; none while all 65,535 are in use.
