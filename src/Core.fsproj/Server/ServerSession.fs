@@ -504,12 +504,12 @@ module ServerSession =
         | _ -> struct (state, expired)
 
     // Runs a transition of the connection with this number, if it is the session's.
-    let private on number (state: ServerState) transition =
+    let inline private on number (state: ServerState) ([<InlineIfLambda>] transition) =
         match state.Connection with
         | ValueSome connection when connection.Number = number -> transition connection state
         | _ -> struct (state, Effects.none)
 
-    let private next (now: Instant) (event: ServerEvent) (state: ServerState) =
+    let inline private next (now: Instant) (event: ServerEvent) (state: ServerState) =
         match event with
         | ServerEvent.TakeOver next -> ServerConnections.takeOver next state
         // The earlier connection is taken over first; otherwise nobody would close it.

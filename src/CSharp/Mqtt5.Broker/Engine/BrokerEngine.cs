@@ -108,7 +108,7 @@ internal sealed partial class BrokerEngine
         connections.TryAdd(connection, true);
 
         if (IsStopping)
-            connection.Refuse(ReasonCode.ServerShuttingDown);
+            connection.Refuse();
 
         await connection.RunAsync().ConfigureAwait(false);
         connections.TryRemove(connection, out _);
@@ -204,18 +204,12 @@ internal sealed partial class BrokerEngine
     public async Task StopAsync(TimeSpan patience)
     {
         Volatile.Write(ref stopping, true);
-        var worker = Rent();
 
         foreach (var session in Registry.Sessions)
-        {
-            worker.Step(session, ServerEvent.NewClose(ReasonCode.ServerShuttingDown, Settings.ServerReference));
-            worker.Drain();
-        }
-
-        Return(worker);
+            Dismiss(session);
 
         foreach (var (connection, _) in connections)
-            connection.Refuse(ReasonCode.ServerShuttingDown);
+            connection.Refuse();
 
         var all = Task.WhenAll(connections.Keys.Select(connection => connection.Ended));
         await Task.WhenAny(all, Task.Delay(patience)).ConfigureAwait(false);
@@ -225,6 +219,14 @@ internal sealed partial class BrokerEngine
 
         await sweep.DisposeAsync().ConfigureAwait(false);
         Telemetry.Remove(this);
+    }
+
+    // Tells a client that the server shuts down.
+    public void Dismiss(Session session)
+    {
+        var worker = Rent();
+        worker.Step(session, ServerEvent.NewClose(ReasonCode.ServerShuttingDown, Settings.ServerReference));
+        Return(worker);
     }
 
     private static ulong RandomNumber() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));

@@ -19,11 +19,14 @@ internal sealed partial class Connection
             StepHandshake(HandshakeEvent.Tick, out _);
     }
 
-    // Called when the broker shuts down; without a CONNECT the client is not told why.
-    public void Refuse(ReasonCode reason)
+    // Called when the broker shuts down. A client that is being admitted is told once it belongs to its session.
+    public void Refuse()
     {
-        if (Session is null)
-            StepHandshake(HandshakeEvent.NewNotAdmitted(reason), out _);
+        lock (ownGate)
+        {
+            if (Session is null && !handshake.Phase.IsAdmitting)
+                Close();
+        }
     }
 
     // Reads CONNECT, and AUTH if need be, until the connection belongs to a session. False: it was refused or lost.
@@ -218,6 +221,16 @@ internal sealed partial class Connection
 
         if (admission is { } refused)
             return refused;
+
+        // Neither CONNECT nor its password is needed any more.
+        lock (ownGate)
+            handshake = Handshake.Start(engine.Now(), engine.Settings);
+
+        if (authentication is { Method: null })
+            authentication = null;
+
+        if (engine.IsStopping)
+            engine.Dismiss(Session!);
 
         // What the connection before had begun is finished first, so that messages keep their order.
         if (earlier is not null)

@@ -101,7 +101,7 @@ internal sealed partial class Connection
     public void AbortIfDue(long now)
     {
         if (Volatile.Read(ref abortAt) <= now)
-            abort();
+            Cut();
     }
 
     public void Abort()
@@ -109,7 +109,7 @@ internal sealed partial class Connection
         lock (Gate)
             Close();
 
-        abort();
+        Cut();
     }
 
     // Serves the connection until it is closed. Never throws.
@@ -172,6 +172,9 @@ internal sealed partial class Connection
 
     private async Task WaitForFlushAsync(ValueTask<FlushResult> flush)
     {
+        // What follows steps other sessions, so it must not run where a gate is held, however soon the flush ends.
+        await Task.Yield();
+
         try
         {
             var result = await flush.ConfigureAwait(false);
@@ -224,8 +227,27 @@ internal sealed partial class Connection
 
     private void StopReading()
     {
-        stop.Cancel();
-        input.CancelPendingRead();
+        try
+        {
+            stop.Cancel();
+            input.CancelPendingRead();
+        }
+        catch (Exception failure)
+        {
+            Log.TransportFailed(engine.Logger, Number, failure);
+        }
+    }
+
+    private void Cut()
+    {
+        try
+        {
+            abort();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The transport is gone already.
+        }
     }
 
     // The machine learns that the transport is gone, unless it was the one that closed it.
@@ -260,7 +282,7 @@ internal sealed partial class Connection
         }
         catch (TimeoutException)
         {
-            abort();
+            Cut();
         }
     }
 

@@ -15,5 +15,6 @@ internal sealed class RetainedWalk(RetainedDelivery delivery, IEnumerator<Server
     // One walks at a time; whoever comes meanwhile is told no.
     public bool TryEnter() => Interlocked.Exchange(ref busy, 1) == 0;
 
-    public void Exit() => Volatile.Write(ref busy, 0);
+    // Whoever exits looks once more whether there is room: one that was told no may have made it.
+    public void Exit() => Interlocked.Exchange(ref busy, 0);
 }

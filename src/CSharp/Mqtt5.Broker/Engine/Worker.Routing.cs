@@ -109,7 +109,12 @@ internal sealed partial class Worker
             }
 
             if (!ended)
+            {
+                if (HasRoom(session.State))
+                    continue;
+
                 return;
+            }
 
             lock (session.Gate)
             {
