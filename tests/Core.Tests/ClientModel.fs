@@ -173,8 +173,7 @@ type SendingModel() =
                 else
                     Expect.isEmpty resend "[MQTT-4.6.0-1] what is sent again goes before what is new"
                     Expect.equal (ValueSome id.Value) (nextId ()) "the next free Packet Identifier"
-                    let first =
-                        waiting |> Seq.find (fun one -> one.QoS <> QoS.AtMostOnce && isLive one)
+                    let first = waiting |> Seq.find (fun one -> one.QoS <> QoS.AtMostOnce && isLive one)
 
                     waiting.Remove first |> ignore
                     lastId <- id.Value

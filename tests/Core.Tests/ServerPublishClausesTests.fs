@@ -584,8 +584,4 @@ let private diagnostics =
 let tests =
     testList
         "ServerPublishClauses"
-        [
-            testList "receiving" receiving
-            testList "sending" sending
-            testList "diagnostics" diagnostics
-        ]
+        [ testList "receiving" receiving; testList "sending" sending; testList "diagnostics" diagnostics ]

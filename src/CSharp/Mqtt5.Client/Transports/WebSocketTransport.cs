@@ -50,7 +50,8 @@ internal static class WebSocketTransport
         SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var socket = new System.Net.Sockets.Socket(
-            System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp) { NoDelay = true };
+            System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp)
+        { NoDelay = true };
 
         try
         {
