@@ -1,6 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using MQTTnet.Adapter;
-using MQTTnet.Formatter.V5;
+using MQTTnet.Formatter;
 using MQTTnet.Packets;
 
 namespace Mqtt5.Benchmarks;
@@ -8,7 +8,8 @@ namespace Mqtt5.Benchmarks;
 [MemoryDiagnoser]
 public class PublishDecode
 {
-    private readonly MqttV5PacketDecoder decoder = new();
+    private readonly MqttPacketFormatterAdapter formatter = new(MqttProtocolVersion.V500, new MqttBufferWriter(4096, 65535));
+    private readonly MqttBufferReader reader = new();
     private byte[] frame = [];
     private ReceivedMqttPacket received;
 
@@ -30,7 +31,7 @@ public class PublishDecode
             throw new InvalidOperationException("the fast path declines this frame");
         }
 
-        if (((MqttPublishPacket)decoder.Decode(received)).Payload.Length != PayloadBytes)
+        if (((MqttPublishPacket)MqttNetFrame()).Payload.Length != PayloadBytes)
         {
             throw new InvalidOperationException("MQTTnet reads another payload");
         }
@@ -45,6 +46,17 @@ public class PublishDecode
     [Benchmark]
     public object GrammarRecord() => Grammar.Parse(Direction.ClientToServer, 65536, 0, frame).ResultValue;
 
+    // The same bytes as the others get: the fixed header is read with MQTTnet's own reader.
     [Benchmark]
-    public object MqttNetPacket() => decoder.Decode(received);
+    public object MqttNetFrame()
+    {
+        reader.SetBuffer(frame, 0, frame.Length);
+        var first = reader.ReadByte();
+        var remaining = (int)reader.ReadVariableByteInteger();
+        return formatter.Decode(new ReceivedMqttPacket(first, new ArraySegment<byte>(frame, reader.Position, remaining), frame.Length));
+    }
+
+    // Only the part behind a fixed header that something else has read.
+    [Benchmark]
+    public object MqttNetBody() => formatter.Decode(received);
 }

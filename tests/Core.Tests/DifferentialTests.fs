@@ -67,17 +67,22 @@ let private mutants: Mutant list =
     let mutant name text change = { Name = name; Text = text; Change = change }
 
     [
-        mutant "takes QoS 3" "&& first &&& 6uy <> 6uy" ""
-        mutant "takes DUP at QoS 0" "&& first &&& 14uy <> 8uy" ""
+        mutant "takes QoS 3" "0b0011_1100_0011_1111u" "0b1111_1100_1111_1111u"
+        mutant "takes DUP at QoS 0" "0b0011_1100_0011_1111u" "0b0011_1111_0011_1111u"
         mutant
             "takes identifier 0"
             "ReadUInt16BigEndian(frame.Slice packetIdAt) = 0us"
             "ReadUInt16BigEndian(frame.Slice packetIdAt) = 0xABCDus"
+        mutant
+            "takes identifier 0 in the usual packet"
+            "twoByteIntegerAt &first topicEnd <> 0"
+            "twoByteIntegerAt &first topicEnd <> 0xABCD"
+        mutant "takes a long form of the Remaining Length" "uint32 (high - 1) < 0x7Fu" "uint32 high < 0x80u"
         mutant "takes long forms of integers" "|| (shift > 7 && bytes[next - 1] = 0uy)" ""
         mutant
             "takes + in topics"
-            "AsciiTopic.isPlain utf8"
-            "AsciiTopic.isPlain utf8 || utf8.EndsWith(ReadOnlySpan \"+\"B)"
+            "AsciiTopic.isPlain &first topicAt topicLength"
+            "(AsciiTopic.isPlain &first topicAt topicLength || frame.Slice(0, topicEnd).EndsWith(ReadOnlySpan \"+\"B))"
         mutant
             "takes # in topics that are not ASCII"
             "utf8.IndexOfAny(0uy, '#'B, '+'B)"
@@ -94,11 +99,7 @@ let private mutants: Mutant list =
         mutant "takes properties twice" "not repeated" "(repeated || not repeated)"
         mutant "takes repeated properties that stand apart" "(id = previous" "(previous <> 0uy"
         mutant
-            "takes an empty topic"
-            "view <- PublishView(frame, topicAt, topicLength, payloadAt, payloadAt, 0, 0)\n                topicLength > 0"
-            "view <- PublishView(frame, topicAt, topicLength, payloadAt, payloadAt, 0, 0)\n                topicLength >= 0"
-        mutant
-            "takes an empty topic with properties"
+            "takes an empty topic without an alias"
             "inOrder && (topicLength > 0 || topicAliasAt > 0)"
             "inOrder"
         mutant "takes a Payload Format Indicator of 2" "section[value] <= 1uy" "section[value] <= 2uy"
@@ -113,9 +114,13 @@ let private mutants: Mutant list =
             "remaining = frame.Length - at"
             "remaining <= frame.Length - at"
         mutant
-            "takes a short frame that goes on after its Remaining Length"
-            "int frame[1] = frame.Length - 2"
-            "int frame[1] <= frame.Length - 2"
+            "takes a frame that goes on after a Remaining Length of one byte"
+            "if low = frame.Length - 2"
+            "if low <= frame.Length - 2"
+        mutant
+            "takes a frame that goes on after a Remaining Length of two bytes"
+            "low - 0x80 + (high <<< 7) = frame.Length - 3"
+            "low - 0x80 + (high <<< 7) <= frame.Length - 3"
         mutant
             "reads the payload too late"
             "let payloadAt = propertyLengthAt + 1"

@@ -1,6 +1,7 @@
 namespace Mqtt5
 
 open System
+open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 open System.Runtime.Intrinsics
 
@@ -8,45 +9,40 @@ open System.Runtime.Intrinsics
 // sixteen bytes at a time; what it turns down is for the slower rules to judge.
 module internal AsciiTopic =
 
-    // The highest bit of each byte that is not an ordinary character of a Topic Name.
-    let inline private unusual (bytes: Vector128<byte>) : Vector128<byte> =
-        bytes
-        ||| Vector128.Equals(bytes, Vector128<byte>.Zero)
-        ||| Vector128.Equals(bytes, Vector128.Create '#'B)
-        ||| Vector128.Equals(bytes, Vector128.Create '+'B)
+    // All bits of each byte that is an ordinary character of a Topic Name. As signed numbers these are the ones
+    // above 0; # and + differ in one bit, so one comparison finds both.
+    let inline private plain (bytes: Vector128<byte>) : Vector128<byte> =
+        let wildcard = Vector128.Equals(bytes &&& Vector128.Create 0xF7uy, Vector128.Create '#'B)
+        Vector128.AndNot(Vector128.GreaterThan(bytes.AsSByte(), Vector128<sbyte>.Zero).AsByte(), wildcard)
 
-    let private isPlainByte (value: byte) = value - 1uy < 0x7Fuy && value <> '#'B && value <> '+'B
+    let inline private areAll (bytes: Vector128<byte>) = Vector128.ExtractMostSignificantBits bytes = 0xFFFFu
 
-    let private isPlainShort (utf8: ReadOnlySpan<byte>) =
-        let mutable at = 0
+    let inline private isPlainByte (value: byte) = value - 1uy < 0x7Fuy && value <> '#'B && value <> '+'B
 
-        while at < utf8.Length && isPlainByte utf8[at] do
-            at <- at + 1
+    // True when the text is not empty and every byte is one of U+0001 to U+007F but # and +. The text stands a
+    // number of bytes behind a place in memory; the caller has seen that it does.
+    let isPlain (first: byref<byte>) (at: int) (length: int) : bool =
+        let text = &Unsafe.Add(&first, at)
 
-        at = utf8.Length
+        if length >= 16 then
+            let last = length - 16
+            let mutable found = plain (Vector128.LoadUnsafe(&text, unativeint last))
+            let mutable next = 0
 
-    // True when every byte is one of U+0001 to U+007F but # and +.
-    let isPlain (utf8: ReadOnlySpan<byte>) : bool =
-        let length = utf8.Length
+            while next < last do
+                found <- found &&& plain (Vector128.LoadUnsafe(&text, unativeint next))
+                next <- next + 16
 
-        if length < 8 then
-            isPlainShort utf8
+            areAll found
+        elif length >= 8 then
+            // Two halves that overlap.
+            let low = Unsafe.ReadUnaligned<uint64> &text
+            let high = Unsafe.ReadUnaligned<uint64>(&Unsafe.Add(&text, length - 8))
+            areAll (plain (Vector128.Create(low, high).AsByte()))
         else
-            let first = &MemoryMarshal.GetReference utf8
+            let mutable next = 0
 
-            if length < 16 then
-                // Two halves that overlap.
-                let last = unativeint (length - 8)
-                let low = Vector64.LoadUnsafe(&first)
-                let high = Vector64.LoadUnsafe(&first, last)
-                Vector128.ExtractMostSignificantBits(unusual (Vector128.Create(low, high))) = 0u
-            else
-                let last = length - 16
-                let mutable found = unusual (Vector128.LoadUnsafe(&first, unativeint last))
-                let mutable at = 0
+            while next < length && isPlainByte (Unsafe.Add(&text, next)) do
+                next <- next + 1
 
-                while at < last do
-                    found <- found ||| unusual (Vector128.LoadUnsafe(&first, unativeint at))
-                    at <- at + 16
-
-                Vector128.ExtractMostSignificantBits found = 0u
+            length > 0 && next = length

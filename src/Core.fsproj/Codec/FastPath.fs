@@ -30,20 +30,11 @@ module FastPath =
 
         if more || (shift > 7 && bytes[next - 1] = 0uy) then -1 else next
 
-    // The same for a Remaining Length of more than one byte. It stays a function of its own, like all that most
-    // frames do without, so that the machine code of the rest is short.
-    [<MethodImpl(MethodImplOptions.NoInlining)>]
-    let private bodyOfLong (frame: ReadOnlySpan<byte>) : int =
+    // The offset after the fixed header, or -1 when the Remaining Length is not that of the frame.
+    let private bodyOf (frame: ReadOnlySpan<byte>) : int =
         let mutable remaining = 0
         let at = variableByteInteger frame 1 &remaining
         if at > 0 && remaining = frame.Length - at then at else -1
-
-    // The offset after the fixed header, or -1 when the Remaining Length is not that of the frame.
-    let private bodyOf (frame: ReadOnlySpan<byte>) : int =
-        if frame.Length < 2 then -1
-        elif frame[1] >= 0x80uy then bodyOfLong frame
-        elif int frame[1] = frame.Length - 2 then 2
-        else -1
 
     // ASCII needs one look at each byte; only other text is decoded. [MQTT-1.5.4-1] [MQTT-1.5.4-2]
     let private isText (utf8: ReadOnlySpan<byte>) =
@@ -52,7 +43,8 @@ module FastPath =
 
     // [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-3.3.2-2] [MQTT-3.3.2-14]
     let private isTopicText (utf8: ReadOnlySpan<byte>) =
-        AsciiTopic.isPlain utf8
+        (utf8.Length > 0
+         && AsciiTopic.isPlain (&MemoryMarshal.GetReference utf8) 0 utf8.Length)
         || (Utf8.IsValid utf8 && utf8.IndexOfAny(0uy, '#'B, '+'B) < 0)
 
     // The end of the bytes that a Two Byte Integer counts, or -1 when they do not end within the section.
@@ -151,15 +143,17 @@ module FastPath =
 
         at = section.Length
 
-    // Bits 7 to 4 say PUBLISH; the QoS is not 3 [MQTT-3.3.1-4], and DUP is not set at QoS 0 [MQTT-3.3.1-2].
-    let private isPublishByte (first: byte) =
-        first >>> 4 = byte PacketType.Publish
-        && first &&& 6uy <> 6uy
-        && first &&& 14uy <> 8uy
+    // The flags of a PUBLISH that may stand, a bit each: the QoS is not 3 [MQTT-3.3.1-4], and DUP is not set at
+    // QoS 0 [MQTT-3.3.1-2].
+    let private publishFlags = 0b0011_1100_0011_1111u
 
-    // The part of a PUBLISH from its Property Length on, which is not 0.
+    let private isPublishByte (first: byte) =
+        let flags = int first - (int PacketType.Publish <<< 4)
+        uint32 flags < 16u && (publishFlags >>> flags) &&& 1u <> 0u
+
+    // The part of a PUBLISH from its Property Length on.
     [<MethodImpl(MethodImplOptions.NoInlining)>]
-    let private withProperties
+    let private fromPropertyLength
         (direction: Direction)
         (frame: ReadOnlySpan<byte>)
         (topicAt: int)
@@ -193,13 +187,12 @@ module FastPath =
 
             inOrder && (topicLength > 0 || topicAliasAt > 0)
 
-    /// Recognises a PUBLISH that travels in this direction. The frame is one whole packet, as the framer cuts
-    /// it. False means that the grammar has to look at it; the view then means nothing.
-    [<CompiledName "TryPublish">]
-    let tryPublish
+    // A PUBLISH with any Remaining Length, any Topic Name or none.
+    [<MethodImpl(MethodImplOptions.NoInlining)>]
+    let private tryAnyPublish
         (direction: Direction)
         (frame: ReadOnlySpan<byte>)
-        ([<Out>] view: byref<PublishView>)
+        (view: byref<PublishView>)
         : bool =
         let topicLengthAt = bodyOf frame
 
@@ -225,12 +218,68 @@ module FastPath =
                 false
             elif not (isTopicText (frame.Slice(topicAt, topicLength))) then
                 false
-            elif frame[propertyLengthAt] = 0uy then
-                let payloadAt = propertyLengthAt + 1
-                view <- PublishView(frame, topicAt, topicLength, payloadAt, payloadAt, 0, 0)
-                topicLength > 0
             else
-                withProperties direction frame topicAt topicLength propertyLengthAt &view
+                fromPropertyLength direction frame topicAt topicLength propertyLengthAt &view
+
+    // A Two Byte Integer without a check; the caller has seen that the bytes are there.
+    let inline private twoByteIntegerAt (first: byref<byte>) (at: int) : int =
+        int (BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint16>(&Unsafe.Add(&first, at))))
+
+    // Where the Topic Name of a PUBLISH starts if its Remaining Length has one or two bytes and is that of the
+    // frame, which has at least three bytes; 0 otherwise.
+    let inline private topicAtShort (frame: ReadOnlySpan<byte>) : int =
+        let low = int frame[1]
+
+        if low < 0x80 then
+            if low = frame.Length - 2 then 4 else 0
+        else
+            let high = int frame[2]
+
+            // A second byte of 0 would not be the shortest form [MQTT-1.5.5-1].
+            if uint32 (high - 1) < 0x7Fu && low - 0x80 + (high <<< 7) = frame.Length - 3 then
+                5
+            else
+                0
+
+    /// Recognises a PUBLISH that travels in this direction. The frame is one whole packet, as the framer cuts
+    /// it. False means that the grammar has to look at it; the view then means nothing.
+    [<CompiledName "TryPublish">]
+    let tryPublish
+        (direction: Direction)
+        (frame: ReadOnlySpan<byte>)
+        ([<Out>] view: byref<PublishView>)
+        : bool =
+        // The usual packet in a straight line, with no call whose return the registers would have to be saved
+        // for: a Remaining Length of one or two bytes, a plain Topic Name and no properties. What is missed
+        // here gets a second look from the start.
+        let topicAt =
+            if frame.Length >= 8 && isPublishByte frame[0] then
+                topicAtShort frame
+            else
+                0
+
+        if topicAt = 0 then
+            tryAnyPublish direction frame &view
+        else
+            let first = &MemoryMarshal.GetReference frame
+            let topicLength = twoByteIntegerAt &first (topicAt - 2)
+            let topicEnd = topicAt + topicLength
+            let packetIdBytes = if first &&& 6uy = 0uy then 0 else 2
+            let propertyLengthAt = topicEnd + packetIdBytes
+
+            if
+                propertyLengthAt < frame.Length
+                && AsciiTopic.isPlain &first topicAt topicLength
+                && (packetIdBytes = 0 || twoByteIntegerAt &first topicEnd <> 0)
+            then
+                if Unsafe.Add(&first, propertyLengthAt) = 0uy then
+                    let payloadAt = propertyLengthAt + 1
+                    view <- PublishView(frame, topicAt, topicLength, payloadAt, payloadAt, 0, 0)
+                    true
+                else
+                    fromPropertyLength direction frame topicAt topicLength propertyLengthAt &view
+            else
+                tryAnyPublish direction frame &view
 
     /// Recognises a PUBACK, PUBREC, PUBREL or PUBCOMP that travels in this direction and has no properties:
     /// its Remaining Length is 2, 3, or 4 with a Property Length of 0. The frame is one whole packet, as the
