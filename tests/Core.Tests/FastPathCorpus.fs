@@ -117,6 +117,10 @@ let private lengthChanges (frame: byte[]) : byte[] seq =
             framed frame[0] (Array.insertAt at 0uy body)
 
         Array.append frame [| 0uy |]
+
+        // A Remaining Length that is one byte longer than it has to be.
+        if frame[1] < 0x80uy then
+            Array.concat [ [| frame[0]; frame[1] ||| 0x80uy; 0uy |]; body ]
     }
 
 // A property of every kind, and one that no packet has.
