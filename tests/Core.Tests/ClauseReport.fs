@@ -83,8 +83,7 @@ let report (testNames: string[]) : string =
 
     String.Join(Environment.NewLine, lines)
 
-let private sources =
-    lazy (readAll "src" (fun path -> path.EndsWith ".fs" || path.EndsWith ".cs"))
+let private sources = lazy (readAll "src" (fun path -> path.EndsWith ".fs" || path.EndsWith ".cs"))
 
 /// The tests of the report, which need the names of all the others.
 let tests (expectoNames: string[]) : Test =
