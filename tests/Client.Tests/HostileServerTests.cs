@@ -50,33 +50,154 @@ public sealed class HostileServerTests
         Assert.Equal(ReasonCode.ReceiveMaximumExceeded, (await peer.ExpectAsync<Packet.Disconnect>()).Outcome.Reason);
     }
 
+    // Malformed, oversized, duplicated, too much, out of order, silent, junk and cut off: each peer does one of these, and
+    // the next one is welcome.
     [Fact]
     public async Task A_thousand_random_peers_are_survived()
     {
+        const int peers = 1_000;
         var random = new Random(5);
-        await using var world = new World();
-        var opening = world.Client.OpenAsync();
-        var peer = await world.NextPeerAsync();
-        await peer.AcceptAsync();
-        await opening.Bounded();
+        var deeds = new HashSet<string>();
+        await using var world = new World(options => options.ReceiveMaximum = 4);
+        var peer = await world.OpenAsync();
+        var before = GC.GetTotalMemory(forceFullCollection: true);
 
-        for (var round = 0; round < 1_000; round++)
+        for (var count = 0; count < peers; count++)
         {
-            var junk = new byte[random.Next(1, 64)];
-            random.NextBytes(junk);
-            await peer.SendAsync(junk);
-            await world.Connection!.DisposeAsync();
-            await world.UntilAsync(MqttConnectionStatus.Waiting);
+            deeds.Add(await MisbehaveAsync(world, peer, random));
+            peer = await NextAsync(world);
 
-            // The first byte of a connection may be junk as well.
-            world.Time.Advance(TimeSpan.FromSeconds(40));
-            peer = await world.NextPeerAsync();
-
-            if (round % 2 == 0)
+            while (random.Next(4) == 0 && ++count < peers)
             {
-                await peer.AcceptAsync(sessionPresent: round % 4 == 0);
-                await world.UntilAsync(MqttConnectionStatus.Connected);
+                deeds.Add(await MisbehaveBeforeConnackAsync(world, peer, random));
+                peer = await NextAsync(world);
             }
+
+            await peer.AcceptAsync(sessionPresent: random.Next(2) == 0);
+            await world.UntilAsync(MqttConnectionStatus.Connected);
         }
+
+        Assert.Equal(11, deeds.Count);
+        // Other tests run at the same time; a peer that promised a packet of 256 MB would show all the same.
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 64 * 1024 * 1024);
+        var outcome = world.Client.PublishAsync("a", "x", QoS.AtLeastOnce).AsTask();
+        await peer.PubackAsync((await peer.ExpectAsync<Packet.Publish>()).Publish.Delivery.PacketId.Value);
+        await outcome.Bounded();
+    }
+
+    private static async Task<Peer> NextAsync(World world)
+    {
+        await world.UntilAsync(MqttConnectionStatus.Waiting);
+        world.Time.Advance(TimeSpan.FromSeconds(40));
+        return await world.NextPeerAsync();
+    }
+
+    private static async Task<string> MisbehaveAsync(World world, Peer peer, Random random)
+    {
+        switch (random.Next(7))
+        {
+            case 0:
+                var (bytes, expected) = Packets.ElementAt(random.Next(Packets.Count)).Data;
+                await peer.SendAsync(Convert.FromHexString(bytes));
+                await EndsWithAsync(world, peer, expected);
+                return "a wrong packet";
+            case 1:
+                // In pieces, after the promise of a packet that nobody should wait for.
+                var size = random.Next(world.Options.MaximumPacketSize, Spec.MaximumPacketBytes - 5);
+                byte[] header = [0x30, (byte)(0x80 | size), (byte)(0x80 | (size >> 7)), (byte)(0x80 | (size >> 14)), (byte)(size >> 21)];
+
+                foreach (var one in header)
+                    await peer.SendAsync(new[] { one });
+
+                await EndsWithAsync(world, peer, ReasonCode.PacketTooLarge);
+                return "too large";
+            case 2:
+                for (ushort id = 1; id <= 5; id++)
+                    await peer.PublishAsync("a", "x", id, QoS.ExactlyOnce);
+
+                for (var left = 4; left > 0; left--)
+                    await peer.ExpectAsync<Packet.Pubrec>();
+
+                await EndsWithAsync(world, peer, ReasonCode.ReceiveMaximumExceeded);
+                return "too many";
+            case 3:
+                // The same message three times is one, and the same release twice ends one exchange.
+                for (var left = 3; left > 0; left--)
+                {
+                    await peer.PublishAsync("a", "x", 7, QoS.ExactlyOnce, dup: left < 3);
+                    await peer.ExpectAsync<Packet.Pubrec>();
+                }
+
+                foreach (var reason in (ReasonCode[])[ReasonCode.Success, ReasonCode.PacketIdentifierNotFound])
+                {
+                    await peer.SendAsync(Convert.FromHexString("62020007"));
+                    Assert.Equal(reason, (await peer.ExpectAsync<Packet.Pubcomp>()).Acknowledgement.Outcome.Reason);
+                }
+
+                await world.Connection!.DisposeAsync();
+                return "duplicated";
+            case 4:
+                // Answers to nothing that was asked, which a server sends to a client that gave up; then another CONNACK.
+                string[] answers = ["900400010000", "B00400010000", "40020001", "50020001", "70020001", "D000"];
+                random.Shuffle(answers);
+
+                foreach (var answer in answers)
+                    await peer.SendAsync(Convert.FromHexString(answer));
+
+                Assert.Equal(
+                    ReasonCode.PacketIdentifierNotFound,
+                    (await peer.ExpectAsync<Packet.Pubrel>()).Acknowledgement.Outcome.Reason);
+                await peer.SendAsync(Convert.FromHexString("2003000000"));
+                await EndsWithAsync(world, peer, ReasonCode.ProtocolError);
+                return "out of order";
+            case 5:
+                world.Time.Advance(world.Options.KeepAlive);
+                Assert.True((await peer.ReadAsync())!.IsPingreq);
+                world.Time.Advance(world.Options.PingTimeout);
+                await world.UntilAsync(MqttConnectionStatus.Waiting);
+                return "silent";
+            default:
+                await JunkAsync(world, peer, random);
+                return "junk";
+        }
+    }
+
+    private static async Task<string> MisbehaveBeforeConnackAsync(World world, Peer peer, Random random)
+    {
+        await peer.ExpectAsync<Packet.Connect>();
+
+        switch (random.Next(4))
+        {
+            case 0:
+                await peer.PublishAsync("a", "x");
+                await EndsWithAsync(world, peer, ReasonCode.ProtocolError);
+                return "before CONNACK";
+            case 1:
+                world.Time.Advance(world.Options.ConnectTimeout);
+                await world.UntilAsync(MqttConnectionStatus.Waiting);
+                return "no CONNACK";
+            case 2:
+                await peer.SendAsync(Packet.NewConnack(new Connack(false, ReasonCode.ServerBusy, ConnackProperties.Empty)));
+                await world.UntilAsync(MqttConnectionStatus.Waiting);
+                return "refused";
+            default:
+                await JunkAsync(world, peer, random);
+                return "junk before CONNACK";
+        }
+    }
+
+    private static async Task JunkAsync(World world, Peer peer, Random random)
+    {
+        var junk = new byte[random.Next(1, 64)];
+        random.NextBytes(junk);
+        await peer.SendAsync(junk);
+        await world.Connection!.DisposeAsync();
+    }
+
+    private static async Task EndsWithAsync(World world, Peer peer, ReasonCode expected)
+    {
+        Assert.Equal(expected, (await peer.ExpectAsync<Packet.Disconnect>()).Outcome.Reason);
+        await peer.ExpectEndAsync();
+        Assert.Equal(expected, (await world.UntilAsync(MqttConnectionStatus.Waiting)).Cause!.Reason);
     }
 }

@@ -310,6 +310,21 @@ public sealed class SubscribeTests
         await loop.Bounded();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task UNSUBSCRIBE_carries_User_Properties(bool unknown)
+    {
+        await using var world = new World();
+        var peer = await world.OpenAsync();
+        var subscription = await SubscribeAsync(world, peer, "a");
+        var properties = UserProperties.Of([UserProperty.Of("k", "1"), UserProperty.Of("k", "2")]);
+        Task unsubscribing = unknown ? world.Client.UnsubscribeAsync("b", properties) : subscription.UnsubscribeAsync(properties);
+        var packet = await peer.ReleaseAsync();
+        Assert.Equal(["1", "2"], packet.UserProperties.Select(one => one.Value.Text));
+        await unsubscribing.Bounded();
+    }
+
     [Fact]
     public async Task Messages_that_were_not_seen_when_a_subscription_ends_are_rejected()
     {

@@ -38,6 +38,7 @@ module AllTests =
             ClientClausesTests.tests
             ClientClausesTestsDelivery.tests
             ClientSessionTestsTwoParty.tests
+            ClientQoS0Tests.tests
             RoutingTests.tests
             AccessTests.tests
             BrokerTests.tests

@@ -5,7 +5,7 @@ namespace Mqtt5.Benchmarks;
 
 /// <summary>
 /// Measures clients against a server that runs already: <c>client --port PORT [--qos 0,1] [--receive] [--messages N]
-/// [--window N] [--bytes N] [--rounds N]</c>. Ours and MQTTnet's take turns in one run, and the best round of each
+/// [--window N] [--bytes N] [--rounds N] [--ours]</c>. Ours and MQTTnet's take turns in one run, and the best round of each
 /// counts, because other programs can only make one slower.
 /// </summary>
 internal static class ClientLoad
@@ -34,7 +34,7 @@ internal static class ClientLoad
 
     private static async Task CompareAsync(string load, ClientLoadOptions options, Func<ILoadedClient, Task> run)
     {
-        var clients = new ILoadedClient[] { new OurClient(), new MqttNetClient() };
+        ILoadedClient[] clients = options.OursAlone ? [new OurClient()] : [new OurClient(), new MqttNetClient()];
         var rates = new double[clients.Length];
         var allocated = new double[clients.Length];
         Array.Fill(allocated, double.MaxValue);

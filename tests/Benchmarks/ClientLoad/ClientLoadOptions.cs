@@ -18,6 +18,7 @@ internal sealed class ClientLoadOptions
                 case "--bytes": Payload = new byte[Number(arguments[++index])]; break;
                 case "--rounds": Rounds = Number(arguments[++index]); break;
                 case "--receive": Receive = true; break;
+                case "--ours": OursAlone = true; break;
                 default: throw new ArgumentException($"unknown option {arguments[index]}", nameof(arguments));
             }
         }
@@ -25,7 +26,8 @@ internal sealed class ClientLoadOptions
 
     public int Port { get; } = 1883;
 
-    public int[] QoS { get; } = [0];
+    /// <summary>The QoS to publish with, one after another.</summary>
+    public int[] QoS { get; } = [];
 
     public int Messages { get; } = 200_000;
 
@@ -36,6 +38,9 @@ internal sealed class ClientLoadOptions
     public int Rounds { get; } = 3;
 
     public bool Receive { get; }
+
+    /// <summary>Whether MQTTnet's client is left out, such as for a profiler.</summary>
+    public bool OursAlone { get; }
 
     /// <summary>The longest that a round may take.</summary>
     public static TimeSpan Limit => TimeSpan.FromSeconds(60);

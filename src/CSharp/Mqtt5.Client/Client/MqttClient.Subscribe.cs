@@ -76,10 +76,11 @@ public sealed partial class MqttClient
     /// is asked about filters that no subscription has as well.
     /// </summary>
     /// <param name="filters">The Topic Filters, at least one.</param>
+    /// <param name="userProperties">User Properties for the UNSUBSCRIBE, in order; null: none.</param>
     /// <param name="cancellationToken">Ends the wait; the filters are given up all the same.</param>
     /// <returns>What the server answered, in the order of the filters.</returns>
     public async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeAsync(
-        IEnumerable<string> filters, CancellationToken cancellationToken = default)
+        IEnumerable<string> filters, UserProperties? userProperties = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(filters);
         var left = filters.Select(TopicFilter.Of).ToList();
@@ -92,11 +93,11 @@ public sealed partial class MqttClient
         {
             var own = subscription.Filters().Where(left.Contains).ToArray();
             unknown.ExceptWith(own);
-            asked.Add(subscription.UnsubscribeAsync(own, cancellationToken));
+            asked.Add(subscription.UnsubscribeAsync(own, userProperties, cancellationToken));
         }
 
         if (unknown.Count > 0)
-            asked.Add(UnsubscribeUnknownAsync([.. unknown], cancellationToken));
+            asked.Add(UnsubscribeUnknownAsync([.. unknown], userProperties, cancellationToken));
 
         var answers = await Task.WhenAll(asked).ConfigureAwait(false);
         // The last subscription that gives a filter up is the one whose answer comes from the server.
@@ -104,20 +105,22 @@ public sealed partial class MqttClient
         return [.. order.Select(filter => results[filter].Last())];
     }
 
-    /// <summary>Gives one filter up, as <see cref="UnsubscribeAsync(IEnumerable{string}, CancellationToken)"/> does several.</summary>
+    /// <summary>Gives one filter up, as <see cref="UnsubscribeAsync(IEnumerable{string}, UserProperties, CancellationToken)"/> does several.</summary>
     /// <param name="filter">The Topic Filter.</param>
+    /// <param name="userProperties">User Properties for the UNSUBSCRIBE, in order; null: none.</param>
     /// <param name="cancellationToken">Ends the wait; the filter is given up all the same.</param>
     /// <returns>What the server answered.</returns>
-    public async Task<MqttUnsubscribeResult> UnsubscribeAsync(string filter, CancellationToken cancellationToken = default)
+    public async Task<MqttUnsubscribeResult> UnsubscribeAsync(
+        string filter, UserProperties? userProperties = null, CancellationToken cancellationToken = default)
     {
-        var results = await UnsubscribeAsync([filter], cancellationToken).ConfigureAwait(false);
+        var results = await UnsubscribeAsync([filter], userProperties, cancellationToken).ConfigureAwait(false);
         return results[0];
     }
 
     private async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeUnknownAsync(
-        TopicFilter[] filters, CancellationToken cancellationToken)
+        TopicFilter[] filters, UserProperties? userProperties, CancellationToken cancellationToken)
     {
-        var request = new UnsubscribeRequest(TopicFilterList.Of(filters), 0, UserProperties.Empty);
+        var request = new UnsubscribeRequest(TopicFilterList.Of(filters), 0, userProperties ?? UserProperties.Empty);
         var asked = engine.Ask(ticket => ClientEvent.NewUnsubscribe(request, ticket));
         var settlement = await engine.WaitAsync(asked, cancellationToken).ConfigureAwait(false);
         return Answers.ToUnsubscribeResults(filters, settlement, cancellationToken);

@@ -26,7 +26,7 @@ public sealed partial class MqttClient : IAsyncDisposable
         this.options = options;
         var logger = options.LoggerFactory?.CreateLogger<MqttClient>() ?? (ILogger)NullLogger.Instance;
         notices = new NoticeBoard(logger) { Sender = this };
-        engine = new ClientEngine(options, notices, logger) { Client = this };
+        engine = new ClientEngine(options, notices, logger);
         responses = new ResponseRouter(this);
     }
 
@@ -162,8 +162,6 @@ public sealed partial class MqttClient : IAsyncDisposable
             Log.HandlerFailed(engine.Logger, "an event", late);
         }
     }
-
-    internal void Acknowledge(long token, ReasonCode reason) => engine.Acknowledge(token, reason);
 
     private static Outcome<DisconnectProperties> OutcomeOf(
         ReasonCode reason, TimeSpan? sessionExpiry, string? reasonString, UserProperties? userProperties)

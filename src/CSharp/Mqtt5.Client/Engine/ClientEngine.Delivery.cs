@@ -1,19 +1,25 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 
 namespace Mqtt5.Engine;
 
-internal sealed partial class ClientEngine
+internal sealed partial class ClientEngine : IReceipt
 {
+    // How many messages, and of which size, are handed on before the gate is left for others.
+    private const int MessagesInGate = 1_000;
+    private const int FrameBytesInGate = 16 * 1024;
+
     private readonly Dictionary<long, MqttSubscription> subscriptions = [];
     private readonly List<MqttSubscription> targets = [];
     private readonly SubscriptionMatches<long> matches = new();
-    private Subscriptions<long>? matchedRoutes;
-    private TopicName? matchedTopic;
+    private readonly RouteCache routes = new();
+
+    // Stands for the subscriptions as they are; another object once they have changed.
+    private object generation = new();
+    private Subscriptions<long>? routedSubscriptions;
 
     // What the subscriptions had that ended with the connection. The next start of the client gives it back.
     private readonly List<UnsubscribeRequest> ended = [];
-
-    public required MqttClient Client { get; init; }
 
     // Subscribes; messages may come before the answer.
     public Request Subscribe(MqttSubscription subscription, SubscribeRequest request)
@@ -26,6 +32,7 @@ internal sealed partial class ClientEngine
             {
                 subscription.Ticket = ticket;
                 subscriptions.Add(ticket, subscription);
+                generation = new object();
                 return ClientEvent.NewSubscribe(request, ticket);
             });
         }
@@ -39,6 +46,7 @@ internal sealed partial class ClientEngine
         lock (Gate)
         {
             subscriptions.Remove(subscription.Ticket);
+            generation = new object();
         }
     }
 
@@ -66,21 +74,16 @@ internal sealed partial class ClientEngine
         return request;
     }
 
-    public void Acknowledge(long token, ReasonCode reason) => Post(ClientEvent.NewAcknowledge(token, reason));
+    // The application is done with a message that one subscription got.
+    public void Settle(long token, ReasonCode reason) => Post(ClientEvent.NewAcknowledge(token, reason));
 
     private void Deliver(Publish publish, long token)
     {
         var topic = TopicOf(publish);
-        FindMatches(topic);
-        targets.Clear();
-        FindTargets(publish.Properties.SubscriptionIdentifiers);
-
-        if (targets.Count == 0 && !publish.Properties.SubscriptionIdentifiers.IsEmpty)
-            FindTargets(null);
-
+        var found = FindTargets(topic, publish.Properties.SubscriptionIdentifiers);
         Telemetry.Received(publish.Delivery.QoS);
 
-        if (targets.Count == 0)
+        if (found.Length == 0)
         {
             if (token != 0)
                 Run(ClientEvent.NewAcknowledge(token, ReasonCode.Success));
@@ -88,36 +91,111 @@ internal sealed partial class ClientEngine
             return;
         }
 
-        var shared = targets.Count > 1 && token != 0 ? new SharedReceipt(targets.Count) : null;
+        IReceipt? receipt = token == 0 ? null : found.Length == 1 ? this : new SharedReceipt(this, found.Length);
 
-        foreach (var target in targets)
+        foreach (var target in found)
         {
-            var message = new MqttReceivedMessage(Client, publish, topic, token, shared);
+            var message = new MqttReceivedMessage(
+                topic, publish.Payload, publish.Properties, publish.Delivery.QoS, publish.Retain, publish.Delivery.IsDup, receipt, token);
 
             if (!target.Offer(message))
                 message.Discard();
         }
     }
 
-    // A topic that comes twice in a row is looked up once, as long as the subscriptions are the same.
-    private void FindMatches(TopicName topic)
+    // Hands on the messages at the front of the input that the machine need not see, and gives what is left. The gate is
+    // taken once for all of them.
+    public ReadOnlySequence<byte> DeliverQoS0(Link link, ReadOnlySequence<byte> input, ref long offset)
     {
-        var routes = state.Subscriptions.Routes;
+        lock (Gate)
+        {
+            for (var left = link == current ? MessagesInGate : 0; left > 0; left--)
+            {
+                var framing = Framer.Next(Direction.ServerToClient, MaximumPacketBytes, offset, input);
 
-        if (ReferenceEquals(routes, matchedRoutes) && topic.Equals(matchedTopic))
+                if (framing.Tag != Framing.Tags.Frame || framing.Length > FrameBytesInGate)
+                    break;
+
+                var frame = Framer.Memory(framing.Length, input).Span;
+
+                if ((PacketType)(frame[0] >> 4) != PacketType.Publish
+                    || !FastPath.TryPublish(Direction.ServerToClient, frame, out var view)
+                    || !ClientQoS0.MayDeliver(view, state))
+                {
+                    break;
+                }
+
+                Deliver(view);
+                offset += framing.Length;
+                input = input.Slice(framing.Length);
+            }
+        }
+
+        return input;
+    }
+
+    private void Deliver(in PublishView view)
+    {
+        var route = routes.Find(view.Topic, view.Properties) ?? AddRoute(view);
+        var now = Generation();
+
+        if (!ReferenceEquals(route.Generation, now))
+        {
+            route.Targets = FindTargets(route.Topic, route.Properties.SubscriptionIdentifiers).ToArray();
+            route.Generation = now;
+        }
+
+        Telemetry.Received(QoS.AtMostOnce);
+
+        if (route.Targets.Length == 0)
             return;
 
+        var payload = Bytes.Copy(view.Payload);
+
+        foreach (var target in route.Targets)
+            target.Offer(new MqttReceivedMessage(route.Topic, payload, route.Properties, QoS.AtMostOnce, view.Retain, false, null, 0));
+    }
+
+    private Route AddRoute(in PublishView view)
+    {
+        // The properties borrow the memory that they are read from.
+        var frame = view.Frame.ToArray();
+        var publish = view.ToPublish(frame);
+        var route = new Route(TopicOf(publish), publish.Properties, view.Properties.ToArray());
+        routes.Add(route);
+        return route;
+    }
+
+    private object Generation()
+    {
+        if (!ReferenceEquals(state.Subscriptions.Routes, routedSubscriptions))
+        {
+            routedSubscriptions = state.Subscriptions.Routes;
+            generation = new object();
+        }
+
+        return generation;
+    }
+
+    // The subscriptions of a message; overwritten by the next call.
+    private ReadOnlySpan<MqttSubscription> FindTargets(TopicName topic, SubscriptionIdentifiers identifiers)
+    {
         matches.Clear();
         ClientSession.Route(topic.Utf8.Span, matches, state);
-        matchedRoutes = routes;
-        matchedTopic = topic;
+        targets.Clear();
+        AddTargets(identifiers);
+
+        if (targets.Count == 0 && !identifiers.IsEmpty)
+            AddTargets(null);
+
+        return CollectionsMarshal.AsSpan(targets);
     }
 
     private static TopicName TopicOf(Publish publish) => ((TopicReference.Name)publish.Topic).Name;
 
     // The subscriptions that a message goes to, each once; where the server names Subscription Identifiers, only those
     // with one of them.
-    private void FindTargets(SubscriptionIdentifiers? identifiers)
+    private void AddTargets(SubscriptionIdentifiers? identifiers)
     {
         foreach (var entry in matches.Entries)
             AddTarget(entry, identifiers);
@@ -172,5 +250,6 @@ internal sealed partial class ClientEngine
         }
 
         subscriptions.Clear();
+        generation = new object();
     }
 }

@@ -49,6 +49,7 @@ internal sealed partial class Link
     {
         while (!Volatile.Read(ref closing))
         {
+            input = engine.DeliverQoS0(this, input, ref offset);
             var framing = Framer.Next(Direction.ServerToClient, engine.MaximumPacketBytes, offset, input);
 
             if (framing.Tag == Framing.Tags.Incomplete)

@@ -2,15 +2,14 @@ namespace Mqtt5.Engine;
 
 // One message that several subscriptions of a client received: its acknowledgement is due when all are done with it,
 // as a failure if all of them rejected it.
-internal sealed class SharedReceipt(int receivers)
+internal sealed class SharedReceipt(ClientEngine engine, int receivers) : IReceipt
 {
     private readonly Lock gate = new();
     private int left = receivers;
     private ReasonCode verdict = ReasonCode.UnspecifiedError;
     private bool accepted;
 
-    // True when this was the last one.
-    public bool Settle(ReasonCode reason, out ReasonCode result)
+    public void Settle(long token, ReasonCode reason)
     {
         lock (gate)
         {
@@ -19,8 +18,10 @@ internal sealed class SharedReceipt(int receivers)
             else
                 verdict = reason;
 
-            result = accepted ? ReasonCode.Success : verdict;
-            return --left == 0;
+            if (--left > 0)
+                return;
         }
+
+        engine.Settle(token, accepted ? ReasonCode.Success : verdict);
     }
 }

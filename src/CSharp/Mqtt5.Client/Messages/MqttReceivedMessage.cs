@@ -9,64 +9,79 @@ namespace Mqtt5;
 /// </summary>
 public sealed class MqttReceivedMessage
 {
-    private readonly Publish publish;
+    private readonly Bytes payload;
     private readonly TopicName topic;
-    private readonly MqttClient client;
-    private readonly SharedReceipt? shared;
+    private readonly PublishProperties properties;
+    private readonly IReceipt? receipt;
     private readonly long token;
-    private int settled;
+    private readonly QoS qos;
+    private readonly bool retain;
+    private readonly bool duplicate;
+    private bool settled;
 
-    internal MqttReceivedMessage(MqttClient client, Publish publish, TopicName topic, long token, SharedReceipt? shared)
+    // Without a receipt at QoS 0.
+    internal MqttReceivedMessage(
+        TopicName topic,
+        Bytes payload,
+        PublishProperties properties,
+        QoS qos,
+        bool retain,
+        bool duplicate,
+        IReceipt? receipt,
+        long token)
     {
-        this.client = client;
-        this.publish = publish;
         this.topic = topic;
+        this.payload = payload;
+        this.properties = properties;
+        this.qos = qos;
+        this.retain = retain;
+        this.duplicate = duplicate;
+        this.receipt = receipt;
         this.token = token;
-        this.shared = shared;
     }
 
     /// <summary>The Topic Name.</summary>
     public string Topic => topic.Text;
 
     /// <summary>The payload.</summary>
-    public ReadOnlyMemory<byte> Payload => publish.Payload.Memory;
+    public ReadOnlyMemory<byte> Payload => payload.Memory;
 
     /// <summary>The payload read as UTF-8.</summary>
-    public string Text => Encoding.UTF8.GetString(publish.Payload.Span);
+    public string Text => Encoding.UTF8.GetString(payload.Span);
 
     /// <summary>The QoS that the message was delivered with.</summary>
-    public QoS QoS => publish.Delivery.QoS;
+    public QoS QoS => qos;
 
     /// <summary>Whether it is a retained message, or was published as one if the subscription asked for that.</summary>
-    public bool Retain => publish.Retain;
+    public bool Retain => retain;
 
     /// <summary>The DUP flag: the server may have sent the message before.</summary>
-    public bool Duplicate => publish.Delivery.IsDup;
+    public bool Duplicate => duplicate;
 
     /// <summary>The Payload Format Indicator: whether the payload is UTF-8; null: not told.</summary>
-    public bool? IsText => publish.Properties.PayloadFormatIndicator.ToNullable();
+    public bool? IsText => properties.PayloadFormatIndicator.ToNullable();
 
     /// <summary>What was left of the Message Expiry Interval when the server sent the message; null: it does not expire.</summary>
-    public TimeSpan? Expiry => publish.Properties.MessageExpiryInterval.ToDuration();
+    public TimeSpan? Expiry => properties.MessageExpiryInterval.ToDuration();
 
     /// <summary>The Content Type; null: not told.</summary>
-    public string? ContentType => publish.Properties.ContentType.ToText();
+    public string? ContentType => properties.ContentType.ToText();
 
     /// <summary>The Response Topic; null: no answer is asked for.</summary>
     public string? ResponseTopic =>
-        publish.Properties.ResponseTopic.IsSome ? publish.Properties.ResponseTopic.Value.Text : null;
+        properties.ResponseTopic.IsSome ? properties.ResponseTopic.Value.Text : null;
 
     /// <summary>The Correlation Data; null: none.</summary>
     public ReadOnlyMemory<byte>? CorrelationData =>
-        publish.Properties.CorrelationData.IsSome ? publish.Properties.CorrelationData.Value.Memory : null;
+        properties.CorrelationData.IsSome ? properties.CorrelationData.Value.Memory : null;
 
     /// <summary>The User Properties, in order.</summary>
-    public UserProperties UserProperties => publish.Properties.UserProperties;
+    public UserProperties UserProperties => properties.UserProperties;
 
     /// <summary>The identifiers of the subscriptions that caused the delivery, if the server tells them.</summary>
-    public SubscriptionIdentifiers SubscriptionIdentifiers => publish.Properties.SubscriptionIdentifiers;
+    public SubscriptionIdentifiers SubscriptionIdentifiers => properties.SubscriptionIdentifiers;
 
-    internal bool IsSettled => token == 0 || Volatile.Read(ref settled) != 0;
+    internal bool IsSettled => receipt is null || Volatile.Read(ref settled);
 
     /// <summary>
     /// Acknowledges the message. Only needed where the subscription acknowledges by hand; the first of this and
@@ -96,12 +111,7 @@ public sealed class MqttReceivedMessage
 
     private void Settle(ReasonCode reason)
     {
-        if (token == 0 || Interlocked.Exchange(ref settled, 1) != 0)
-            return;
-
-        if (shared is null)
-            client.Acknowledge(token, reason);
-        else if (shared.Settle(reason, out var first))
-            client.Acknowledge(token, first);
+        if (receipt is not null && !Interlocked.Exchange(ref settled, true))
+            receipt.Settle(token, reason);
     }
 }

@@ -15,6 +15,9 @@ public sealed partial class MqttClientOptions
         if (Transport is null && Servers.FirstOrDefault(server => !UriTransport.Knows(server)) is { } unknown)
             throw new ArgumentException($"no transport for the scheme {unknown.Scheme}; it is mqtt, mqtts, ws, wss or unix");
 
+        if (Proxy is { } proxy && !Transports.Proxy.Knows(proxy))
+            throw new ArgumentException($"no proxy of the scheme {proxy.Scheme}; it is http or socks5");
+
         var keepAlive = Durations.Seconds(KeepAlive, nameof(KeepAlive));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(keepAlive, (uint)ushort.MaxValue, nameof(KeepAlive));
         InRange(ReceiveMaximum, 1, ushort.MaxValue, nameof(ReceiveMaximum));

@@ -95,6 +95,13 @@ public sealed partial class MqttClientOptions
     /// <summary>WebSocket for <c>ws</c> and <c>wss</c>.</summary>
     public MqttWebSocketOptions WebSocket { get; } = new();
 
+    /// <summary>
+    /// The proxy to go through with TCP, TLS and WebSocket: <c>http://host:port</c>, which is asked to CONNECT, or
+    /// <c>socks5://host:port</c>; <c>user:password@</c> before the host gives credentials. The proxy looks up the name
+    /// of the server. Null, the default: none, but for what <see cref="WebSocket"/> says.
+    /// </summary>
+    public Uri? Proxy { get; set; }
+
     /// <summary>A transport of your own; null: the one that the URI names.</summary>
     public IMqttTransport? Transport { get; set; }
 

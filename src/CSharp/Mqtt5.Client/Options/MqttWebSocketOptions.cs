@@ -9,7 +9,10 @@ public sealed class MqttWebSocketOptions
     /// <summary>Headers of the request, such as <c>Authorization</c>.</summary>
     public IDictionary<string, string> Headers { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The proxy to go through; null: the one of the system, unless <see cref="UseProxy"/> is false.</summary>
+    /// <summary>
+    /// The proxy to go through; null: <see cref="MqttClientOptions.Proxy"/> or else the one of the system, unless
+    /// <see cref="UseProxy"/> is false.
+    /// </summary>
     public IWebProxy? Proxy { get; set; }
 
     /// <summary>Whether a proxy is used at all. The default is true.</summary>

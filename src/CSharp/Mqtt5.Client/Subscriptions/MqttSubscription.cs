@@ -70,11 +70,13 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     }
 
     /// <summary>Gives up all filters of the subscription. Loops over it end, and its handler gets no more messages.</summary>
+    /// <param name="userProperties">User Properties for the UNSUBSCRIBE, in order; null: none.</param>
     /// <param name="cancellationToken">Ends the wait; the filters are given up all the same.</param>
     /// <returns>What the server answered for each filter.</returns>
-    public async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeAsync(CancellationToken cancellationToken = default)
+    public async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeAsync(
+        UserProperties? userProperties = null, CancellationToken cancellationToken = default)
     {
-        var results = await UnsubscribeAsync(Filters(), cancellationToken).ConfigureAwait(false);
+        var results = await UnsubscribeAsync(Filters(), userProperties, cancellationToken).ConfigureAwait(false);
         return results;
     }
 
@@ -94,7 +96,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
         {
             if (Filters() is { Length: > 0 } left)
             {
-                var unsubscribing = UnsubscribeAsync(left, deadline.Token);
+                var unsubscribing = UnsubscribeAsync(left, null, deadline.Token);
 
                 // Without a connection the answer may never come.
                 if (engine.IsConnected)
@@ -121,15 +123,16 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     }
 
     // Null when no filter is left.
-    internal UnsubscribeRequest? ToUnsubscribeRequest() => Filters() is { Length: > 0 } left ? RequestFor(left) : null;
+    internal UnsubscribeRequest? ToUnsubscribeRequest() => Filters() is { Length: > 0 } left ? RequestFor(left, null) : null;
 
     // Gives some filters up. The subscription ends with its last one.
-    internal async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeAsync(TopicFilter[] given, CancellationToken cancellationToken)
+    internal async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeAsync(
+        TopicFilter[] given, UserProperties? userProperties, CancellationToken cancellationToken)
     {
         if (given.Length == 0)
             return [];
 
-        var request = RequestFor(given);
+        var request = RequestFor(given, userProperties);
         var asked = engine.Ask(ticket => ClientEvent.NewUnsubscribe(request, ticket));
         bool isLast;
 
@@ -179,8 +182,8 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
             filters.RemoveAll(filter => Results.Any(result => !result.IsGranted && result.Filter == filter.Text));
     }
 
-    private UnsubscribeRequest RequestFor(TopicFilter[] given) =>
-        new(TopicFilterList.Of(given), Ticket, UserProperties.Empty);
+    private UnsubscribeRequest RequestFor(TopicFilter[] given, UserProperties? userProperties) =>
+        new(TopicFilterList.Of(given), Ticket, userProperties ?? UserProperties.Empty);
 
     private async ValueTask<MqttReceivedMessage?> NextAsync(CancellationToken cancellationToken)
     {

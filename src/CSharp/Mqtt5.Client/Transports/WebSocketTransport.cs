@@ -7,13 +7,13 @@ namespace Mqtt5.Transports;
 internal static class WebSocketTransport
 {
     public static async ValueTask<IMqttConnection> ConnectAsync(
-        Uri server, MqttWebSocketOptions options, MqttTlsOptions tls, CancellationToken cancellationToken)
+        Uri server, MqttWebSocketOptions options, MqttTlsOptions tls, Uri? proxy, CancellationToken cancellationToken)
     {
         var handler = new SocketsHttpHandler
         {
             SslOptions = tls.ToAuthenticationOptions(server.IdnHost, withProtocols: false),
             UseProxy = options.UseProxy,
-            Proxy = options.Proxy,
+            Proxy = options.Proxy ?? (proxy is null ? null : WebProxyOf(proxy)),
             PooledConnectionLifetime = TimeSpan.Zero,
             ConnectCallback = ConnectWithoutDelayAsync,
         };
@@ -45,6 +45,9 @@ internal static class WebSocketTransport
             throw;
         }
     }
+
+    private static WebProxy WebProxyOf(Uri proxy) =>
+        new(new UriBuilder(proxy) { UserName = "", Password = "" }.Uri) { Credentials = Proxy.CredentialsOf(proxy) };
 
     private static async ValueTask<Stream> ConnectWithoutDelayAsync(
         SocketsHttpConnectionContext context, CancellationToken cancellationToken)

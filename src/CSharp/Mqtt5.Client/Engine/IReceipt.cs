@@ -1,0 +1,8 @@
+namespace Mqtt5.Engine;
+
+// Who is to learn what became of a message of QoS 1 or 2.
+internal interface IReceipt
+{
+    // Called once for each subscription that got the message; the token names it in the machine.
+    void Settle(long token, ReasonCode reason);
+}
