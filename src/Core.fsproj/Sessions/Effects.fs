@@ -290,7 +290,7 @@ module internal PackedEffect =
         | Settle(ticket, reason) -> settle ticket reason
         | SettleWith(ticket, settlement) -> of' EffectKind.SettleWith settlement ticket
         | OpenTransport(server, ValueSome reference) ->
-            of' EffectKind.OpenTransport reference (int64 server)
+            of' EffectKind.OpenTransport (box reference) (int64 server)
         | OpenTransport(server, ValueNone) -> of' EffectKind.OpenTransport null (int64 server)
         | CloseTransport -> of' EffectKind.CloseTransport null 0L
         | Challenge authentication -> of' EffectKind.Challenge authentication 0L
@@ -298,7 +298,7 @@ module internal PackedEffect =
         | Serve task -> of' EffectKind.Serve task 0L
 
     let inline private content<'T when 'T: not struct and 'T: not null> (packed: PackedEffect) : 'T =
-        System.Runtime.CompilerServices.Unsafe.As<'T>(nonNull packed.Content)
+        nonNull (System.Runtime.CompilerServices.Unsafe.As<'T> packed.Content)
 
     let unpack (packed: PackedEffect) : Effect =
         match packed.Effect with
@@ -312,7 +312,7 @@ module internal PackedEffect =
             let reference =
                 match packed.Content with
                 | null -> ValueNone
-                | _ -> ValueSome(content packed)
+                | content -> ValueSome(unbox<Utf8String> content)
 
             OpenTransport(int packed.Number, reference)
         | EffectKind.CloseTransport -> CloseTransport

@@ -152,14 +152,14 @@ module Inbound =
         let id = idOf held.Token
 
         if held.QoS = QoS.AtLeastOnce then
-            struct (closed held state, effects.Add(SendAck(PacketType.Puback, id, reason)))
+            struct (closed held state, effects.AddAck(PacketType.Puback, id, reason))
         elif byte reason >= 0x80uy then
-            struct (closed held state, effects.Add(SendAck(PacketType.Pubrec, id, reason)))
+            struct (closed held state, effects.AddAck(PacketType.Pubrec, id, reason))
         else
             let held = { held with Receipt = Receipt.AwaitPubrel }
 
             struct ({ state with Held = PacketIdMap.add id held state.Held },
-                    effects.Add(SendAck(PacketType.Pubrec, id, reason)))
+                    effects.AddAck(PacketType.Pubrec, id, reason))
 
     // Sends the acknowledgements that are decided, up to the first that is not [MQTT-4.6.0-2] [MQTT-4.6.0-3]. The
     // order is only taken apart for what is sent: looking at its first item costs nothing, however long it is.
@@ -219,8 +219,7 @@ module Inbound =
 
     let private inUse qos id state =
         let kind = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
-        let effect = SendAck(kind, id, ReasonCode.PacketIdentifierInUse)
-        struct (state, Arrival.Repeated, Effects.one effect)
+        struct (state, Arrival.Repeated, Effects.ack kind id ReasonCode.PacketIdentifierInUse)
 
     // A message of an earlier connection comes again on this one: it counts from now on, and its acknowledgement
     // is due in the order of its new arrival.
@@ -237,8 +236,9 @@ module Inbound =
             match held.Receipt with
             | Receipt.AwaitPubrel ->
                 // [MQTT-4.3.3-10]
-                let effect = SendAck(PacketType.Pubrec, idOf held.Token, ReasonCode.Success)
-                struct (state, Arrival.Repeated, Effects.one effect)
+                struct (state,
+                        Arrival.Repeated,
+                        Effects.ack PacketType.Pubrec (idOf held.Token) ReasonCode.Success)
             | Receipt.InHand
             | Receipt.Decided _ ->
                 let struct (state, effects) = flush held.QoS (queued held.QoS held.Token state) Effects.none
@@ -263,8 +263,7 @@ module Inbound =
                     again held state
             | ValueSome _ when qos = QoS.AtLeastOnce -> inUse qos id.Value state
             | ValueSome { Receipt = Receipt.AwaitPubrel } ->
-                let effect = SendAck(PacketType.Pubrec, id.Value, ReasonCode.Success)
-                struct (state, Arrival.Repeated, Effects.one effect)
+                struct (state, Arrival.Repeated, Effects.ack PacketType.Pubrec id.Value ReasonCode.Success)
             // Its PUBREC is due anyway, once the first copy is dealt with.
             | ValueSome _ -> struct (state, Arrival.Repeated, Effects.none)
 
@@ -287,7 +286,7 @@ module Inbound =
     /// Takes a PUBREL: the exchange ends with a PUBCOMP [MQTT-4.3.3-11], with 0x92 for an identifier that is not
     /// held. One for a message without a PUBREC is a fault.
     let released (id: uint16) (state: Inbound) : Result<struct (Inbound * Effects), Fault> =
-        let pubcomp reason = Effects.one (SendAck(PacketType.Pubcomp, id, reason))
+        let inline pubcomp reason = Effects.ack PacketType.Pubcomp id reason
 
         match PacketIdMap.tryFind id state.Held with
         | ValueNone -> Ok(struct (state, pubcomp ReasonCode.PacketIdentifierNotFound))
