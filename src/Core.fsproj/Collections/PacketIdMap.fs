@@ -95,7 +95,11 @@ module internal IdTree =
     let rec foldBetween low high (folder: 'State -> uint16 -> 'T -> 'State) (state: 'State) tree : 'State =
         match tree with
         | IdTree.Empty -> state
-        | IdTree.Leaf(id, value) -> if int id >= low && int id <= high then folder state id value else state
+        | IdTree.Leaf(id, value) ->
+            if int id >= low && int id <= high then
+                folder state id value
+            else
+                state
         | IdTree.Branch(prefix, bit, _, left, right) ->
             if int prefix > high || int prefix + 2 * int bit <= low then
                 state

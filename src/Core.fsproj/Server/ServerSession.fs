@@ -142,6 +142,13 @@ module ServerSession =
         else
             ValueNone
 
+    // Most messages of QoS 0 and repeated ones change nothing.
+    let private withInbound inbound (state: ServerState) =
+        if obj.ReferenceEquals(inbound, state.Inbound) then
+            state
+        else
+            { state with Inbound = inbound }
+
     let private published (publish: Publish) (connection: ServerConnection) (state: ServerState) =
         match connection.Aliases.Resolve publish.Topic, announcedFault publish state.Settings with
         | Error fault, _
@@ -169,23 +176,14 @@ module ServerSession =
                 let id = publish.Delivery.PacketId.Value.Value
                 struct (state, Effects.ack kind id ReasonCode.PacketIdentifierInUse)
             else
-                let struct (inbound, arrival, effects) = Inbound.arrived publish.Delivery state.Inbound
+                let struct (inbound, arrival, publish, effects) = Inbound.received topic publish state.Inbound
 
-                let state =
-                    if obj.ReferenceEquals(inbound, state.Inbound) then
-                        state
-                    else
-                        { state with Inbound = inbound }
+                let state = withInbound inbound state
 
                 match arrival with
                 | Arrival.Breach fault -> ServerConnections.fail fault connection state
                 | Arrival.Repeated -> struct (state, effects)
                 | Arrival.Accept token ->
-                    let publish =
-                        match publish.Topic with
-                        | TopicReference.Name _ -> publish
-                        | _ -> { publish with Topic = TopicReference.Name topic }
-
                     match refusal topic publish state with
                     | ValueNone -> struct (state, effects.AddDeliver(Packet.Publish publish, token))
                     | ValueSome reason ->
@@ -460,14 +458,14 @@ module ServerSession =
 
         let over = ServerState.create state.Session state.ClientId state.Settings
 
-        struct ({ over with
-                    Context.LatestConnection = state.LatestConnection
-                    Context.IsOver = true
-                },
+        struct ({ over with Context.LatestConnection = state.LatestConnection; Context.IsOver = true },
                 farewell.Append(handOns state))
 
     let private congestion now isCongested (connection: ServerConnection) (state: ServerState) =
-        let state = { state with Context.Connection = ValueSome { connection with IsCongested = isCongested } }
+        let state =
+            { state with
+                Context.Connection = ValueSome { connection with IsCongested = isCongested }
+            }
 
         if isCongested then
             struct (state, Effects.none)

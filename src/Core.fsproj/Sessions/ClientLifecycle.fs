@@ -87,7 +87,7 @@ module internal ClientLifecycle =
         struct ({ state with
                     Context.Phase = ClientPhase.Ended
                     Outbound = outbound
-                    Context.Connection = 
+                    Context.Connection =
                         { state.Connection with
                             Reauthentication = 0L
                             AnswerDue = false
@@ -126,7 +126,10 @@ module internal ClientLifecycle =
 
             match Encode.check ClientToServer connect with
             | ValueNone ->
-                struct ({ state with Context.Phase = ClientPhase.Connecting until; Context.Connection = connection },
+                struct ({ state with
+                            Context.Phase = ClientPhase.Connecting until
+                            Context.Connection = connection
+                        },
                         Effects.one (Send connect))
             // The same settings would fail again.
             | ValueSome fault -> finish (Cause.Broken fault) state (Effects.one CloseTransport)
@@ -219,11 +222,11 @@ module internal ClientLifecycle =
             ClientRequests.connectionLost
                 tickets
                 { state with
-                    Context.Progress = 
+                    Context.Progress =
                         { state.Progress with SessionInDoubt = state.Progress.SessionInDoubt || unanswered }
                     Outbound = outbound
                     Inbound = Inbound.connectionLost state.Inbound
-                    Context.Connection = 
+                    Context.Connection =
                         { ClientState.newConnection state.Settings false with
                             Limits = state.Connection.Limits
                         }
@@ -411,7 +414,7 @@ module internal ClientLifecycle =
             { state with
                 Context.Phase = ClientPhase.Connected
                 Context.Connection = { state.Connection with Limits = limits }
-                Context.Progress = 
+                Context.Progress =
                     { state.Progress with
                         Attempts = 0
                         ClientId = clientId
@@ -446,6 +449,7 @@ module internal ClientLifecycle =
         let struct (state, effects) = ClientRequests.issue state effects
 
         let aliases = min limits.TopicAliasMaximum settings.TopicAliasLimit
+        let opened = Inbound.connectionOpened receiveMaximum state.Inbound
 
         let struct (outbound, resumed) =
             Outbound.resumed
@@ -457,7 +461,11 @@ module internal ClientLifecycle =
 
         struct ({ state with
                     Outbound = outbound
-                    Inbound = Inbound.connectionOpened receiveMaximum state.Inbound
+                    Inbound =
+                        if connack.SessionPresent && inDoubt then
+                            Inbound.doubted opened
+                        else
+                            opened
                 },
                 effects.Append resumed)
 

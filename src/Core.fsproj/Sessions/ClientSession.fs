@@ -91,7 +91,7 @@ module ClientSession =
                 else
                     { state with Context.Connection = { state.Connection with Aliases = aliases } }
 
-            let struct (inbound, arrival, effects) = Inbound.arrived publish.Delivery state.Inbound
+            let struct (inbound, arrival, publish, effects) = Inbound.received topic publish state.Inbound
 
             let state =
                 if obj.ReferenceEquals(inbound, state.Inbound) then
@@ -102,13 +102,7 @@ module ClientSession =
             match arrival with
             | Arrival.Breach fault -> ClientLifecycle.fail now fault state
             | Arrival.Repeated -> struct (state, effects)
-            | Arrival.Accept token ->
-                let publish =
-                    match publish.Topic with
-                    | TopicReference.Name _ -> publish
-                    | _ -> { publish with Topic = TopicReference.Name topic }
-
-                struct (state, effects.AddDeliver(Packet.Publish publish, token))
+            | Arrival.Accept token -> struct (state, effects.AddDeliver(Packet.Publish publish, token))
 
     // Requests that wait for a Packet Identifier go before messages, which would never leave them one.
     let private pump now (state: ClientState) (effects: Effects) =
@@ -266,7 +260,9 @@ module ClientSession =
                 | Ok packet ->
                     let waiting = if ticket > 0L then ticket else -1L
 
-                    struct ({ state with Context.Connection = { state.Connection with Reauthentication = waiting } },
+                    struct ({ state with
+                                Context.Connection = { state.Connection with Reauthentication = waiting }
+                            },
                             Effects.one (Send packet))
         | ValueSome _ ->
             reject

@@ -53,8 +53,7 @@ module Outgoing =
             Payload = message.Payload
         }
 
-    let private isPlain (message: Outgoing) =
-        obj.ReferenceEquals(message.Properties, PublishProperties.Empty)
+    let private isPlain (message: Outgoing) = obj.ReferenceEquals(message.Properties, PublishProperties.Empty)
 
     let private topicBytes (isNamed: bool) (message: Outgoing) =
         if isNamed then
@@ -295,7 +294,7 @@ module internal PackedEffect =
         | CloseTransport -> of' EffectKind.CloseTransport null 0L
         | Challenge authentication -> of' EffectKind.Challenge authentication 0L
         | Notify notice -> of' EffectKind.Notify notice 0L
-        | Serve task -> of' EffectKind.Serve task 0L
+        | Serve work -> of' EffectKind.Serve work 0L
 
     let inline private content<'T when 'T: not struct and 'T: not null> (packed: PackedEffect) : 'T =
         nonNull (System.Runtime.CompilerServices.Unsafe.As<'T> packed.Content)
@@ -358,7 +357,7 @@ type Effects =
 
     /// The effect at an index, counted from 0; throws <see cref="T:System.IndexOutOfRangeException"/> beyond the last.
     member this.Item
-        with get (index: int) : Effect =
+        with get (index: int): Effect =
             if index < 0 || index >= this.count then
                 raise (System.IndexOutOfRangeException())
 

@@ -7,8 +7,7 @@ module Outbound =
     let private offline: OutboundConnection =
         { Window = 0; Resend = Fifo.empty; Aliases = OutboundTopicAliases.Empty 0us }
 
-    let private nothingWaits: OutboundQueue =
-        { Waiting = WaitingMessages.Empty; SoonestExpiry = ValueNone }
+    let private nothingWaits: OutboundQueue = { Waiting = WaitingMessages.Empty; SoonestExpiry = ValueNone }
 
     /// Nothing under way, no connection.
     let empty: Outbound =
@@ -411,11 +410,7 @@ module Outbound =
         let inFlight = PacketIdMap.fold lose state.InFlight state.InFlight
         requests.Sort(fun (struct (a: int64, _)) (struct (b: int64, _)) -> a.CompareTo b)
 
-        struct ({ state with
-                    Quota = 0
-                    InFlight = inFlight
-                    Connection = offline
-                },
+        struct ({ state with Quota = 0; InFlight = inFlight; Connection = offline },
                 requests.ToArray() |> Array.map (fun (struct (_, ticket)) -> ticket))
 
     // Messages of QoS 0 wait for no quota, so that none of them is behind when one is published later.

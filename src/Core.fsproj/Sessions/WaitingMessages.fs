@@ -91,8 +91,7 @@ type WaitingMessages
     interface IReadOnlyCollection<Outgoing> with
         member _.Count = count
 
-        member _.GetEnumerator() : IEnumerator<Outgoing> =
-            (Seq.filter (isLive costs) items).GetEnumerator()
+        member _.GetEnumerator() : IEnumerator<Outgoing> = (Seq.filter (isLive costs) items).GetEnumerator()
 
         member this.GetEnumerator() : IEnumerator =
             (this :> IEnumerable<Outgoing>).GetEnumerator() :> IEnumerator
