@@ -31,6 +31,7 @@ module AllTests =
             EffectsTests.tests
             OutboundTests.tests
             InboundTests.tests
+            SessionCostTests.tests
             ClientSessionTests.tests
             ClientSessionTestsConnecting.tests
             ClientSessionTestsQueue.tests

@@ -122,6 +122,9 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         for effect in effects do
             match effect with
             | Send packet -> onLink (fun link -> this.Deliver(link, packet))
+            | SendMessage(message, id, alias, isNamed) ->
+                let packet = Packet.Publish(Outgoing.toPublish id alias isNamed message)
+                onLink (fun link -> this.Deliver(link, packet))
             | SendAck(kind, id, reason) ->
                 let acknowledgement = { PacketId = PacketId.Of id; Outcome = Outcome.Code reason }
 

@@ -125,6 +125,8 @@ type Run(settings: ClientSettings, withMethod: bool) =
         match effect with
         | Effect.Nothing -> failtest "an effect without meaning"
         | Effect.Send packet -> sent packet
+        | Effect.SendMessage(message, id, alias, isNamed) ->
+            sent (Packet.Publish(Outgoing.toPublish id alias isNamed message))
         | Effect.SendAck(kind, id, reason) ->
             Expect.equal transport Open "an acknowledgement needs an open connection"
             seen.Add $"{kind} {reason}" |> ignore

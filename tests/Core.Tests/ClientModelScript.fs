@@ -101,6 +101,8 @@ let auth (reason: ReasonCode) (name: string) : Packet =
 let private packetOf (effect: Effect) =
     match effect with
     | Effect.Send packet -> Some packet
+    | Effect.SendMessage(message, id, alias, isNamed) ->
+        Some(Packet.Publish(Outgoing.toPublish id alias isNamed message))
     | Effect.SendAck(kind, id, reason) ->
         let packet = acknowledgement (int id) reason
 

@@ -240,6 +240,8 @@ type World(settings: ClientSettings, receiveMaximum: uint16, refuses: uint16 -> 
     let did (effect: Effect) =
         match effect with
         | Effect.Send packet -> toServer.Enqueue packet
+        | Effect.SendMessage(message, id, alias, isNamed) ->
+            toServer.Enqueue(Packet.Publish(Outgoing.toPublish id alias isNamed message))
         | Effect.SendAck(kind, id, reason) -> toServer.Enqueue(acknowledgement kind id reason)
         | Effect.Deliver(Packet.Publish publish, token) ->
             delivered.Add(struct (publish.Delivery.QoS, numberOf publish.Payload))

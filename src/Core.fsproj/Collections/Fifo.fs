@@ -11,10 +11,14 @@ open System.Collections.Generic
 [<Sealed; AllowNullLiteral(false)>]
 type Fifo<[<EqualityConditionalOn>] 'T> private (front: 'T list, rear: 'T list, count: int) =
 
+    static let none = Fifo<'T>([], [], 0)
+
     // The front is only empty when the queue is, so that the first item is always at hand.
     static member internal Of(front: 'T list, rear: 'T list, count: int) =
-        match front with
-        | [] -> Fifo<'T>(List.rev rear, [], count)
+        match front, rear with
+        | [], [] -> none
+        | [], [ _ ] -> Fifo<'T>(rear, [], count)
+        | [], _ -> Fifo<'T>(List.rev rear, [], count)
         | _ -> Fifo<'T>(front, rear, count)
 
     // The first items, first one first.
@@ -30,7 +34,7 @@ type Fifo<[<EqualityConditionalOn>] 'T> private (front: 'T list, rear: 'T list, 
     member _.IsEmpty = count = 0
 
     /// The queue without items.
-    static member Empty = Fifo<'T>([], [], 0)
+    static member Empty = none
 
     /// True when the other queue holds equal items in the same order.
     member this.Equals(other: Fifo<'T> | null) =

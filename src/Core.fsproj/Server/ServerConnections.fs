@@ -40,7 +40,7 @@ module internal ServerConnections =
         { state with
             Outbound = outbound
             Inbound = Inbound.connectionLost state.Inbound
-            Connection = ValueNone
+            Context.Connection = ValueNone
         }
 
     let private detached (connection: ServerConnection) keepsWill cause =
@@ -264,7 +264,7 @@ module internal ServerConnections =
             struct (state, Effects.one CloseTransport)
         | ValueNone ->
             // The client does not take even a CONNACK. The registry has to hear of it.
-            struct ({ state with LatestConnection = attachment.Connection },
+            struct ({ state with Context.LatestConnection = attachment.Connection },
                     (Effects.one CloseTransport).Add(detached connection true (Cause.Broken tooLarge)))
         | ValueSome packet ->
             let limits = state.Settings.Limits
@@ -291,8 +291,8 @@ module internal ServerConnections =
                 { state with
                     Outbound = outbound
                     Inbound = Inbound.connectionOpened (max 1us limits.ReceiveMaximum) state.Inbound
-                    Connection = ValueSome connection
-                    LatestConnection = attachment.Connection
+                    Context.Connection = ValueSome connection
+                    Context.LatestConnection = attachment.Connection
                 }
 
             struct (state, (Effects.one (Send packet)).Append resumed)

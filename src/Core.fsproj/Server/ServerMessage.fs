@@ -62,11 +62,14 @@ module ServerMessage =
             QoS = publish.Delivery.QoS
             Retain = publish.Retain
             Properties =
-                { properties with
-                    CorrelationData = ValueOption.map owned properties.CorrelationData
-                    UserProperties = ownedProperties properties.UserProperties
-                    SubscriptionIdentifiers = SubscriptionIdentifiers.Empty
-                }
+                if obj.ReferenceEquals(properties, PublishProperties.Empty) then
+                    properties
+                else
+                    { properties with
+                        CorrelationData = ValueOption.map owned properties.CorrelationData
+                        UserProperties = ownedProperties properties.UserProperties
+                        SubscriptionIdentifiers = SubscriptionIdentifiers.Empty
+                    }
             ExpiresAt = expiry now properties.MessageExpiryInterval
             Publisher = session
             PublisherId = client

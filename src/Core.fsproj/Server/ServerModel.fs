@@ -90,15 +90,9 @@ type ServerConnection =
         IsCongested: bool
     }
 
-/// The state of a session of a server: the session itself, and its connection if there is one. Immutable;
-/// <see cref="T:Mqtt5.ServerSessionModule"/> makes the next one.
-///
-/// Durable are: the messages between their Forward and the effect that settles their ticket or drops them; the
-/// Packet Identifier that Send gives one (PUBLISH without DUP) and the step from PUBLISH to PUBREL (SendAck PUBREL);
-/// the identifiers of the client between SendAck PUBREC of success and SendAck PUBCOMP. All of it can be read off
-/// the events and the effects.
+/// What of a session is not the way of its messages, and which most messages do not change.
 [<NoComparison; NoEquality>]
-type ServerState =
+type ServerContext =
     {
         /// The number of the session, which subscriptions name it by. Not used again for another.
         Session: int64
@@ -106,10 +100,6 @@ type ServerState =
         ClientId: ClientId
         /// How the broker behaves.
         Settings: BrokerSettings
-        /// The sending half.
-        Outbound: Outbound
-        /// The receiving half.
-        Inbound: Inbound
         /// The connection; absent: the client is away.
         Connection: ServerConnection voption
         /// The number of the latest connection.
@@ -120,8 +110,47 @@ type ServerState =
         IsOver: bool
     }
 
+/// The state of a session of a server: the session itself, and its connection if there is one. Immutable;
+/// <see cref="T:Mqtt5.ServerSessionModule"/> makes the next one.
+///
+/// Durable are: the messages between their Forward and the effect that settles their ticket or drops them; the
+/// Packet Identifier that SendMessage or Send gives one (PUBLISH without DUP) and the step from PUBLISH to PUBREL
+/// (SendAck PUBREL); the identifiers of the client between SendAck PUBREC of success and SendAck PUBCOMP. All of it
+/// can be read off the events and the effects.
+[<NoComparison; NoEquality>]
+type ServerState =
+    {
+        /// The sending half.
+        Outbound: Outbound
+        /// The receiving half.
+        Inbound: Inbound
+        /// All else.
+        Context: ServerContext
+    }
+
+    /// The number of the session, which subscriptions name it by. Not used again for another.
+    member this.Session = this.Context.Session
+
+    /// The client.
+    member this.ClientId = this.Context.ClientId
+
+    /// How the broker behaves.
+    member this.Settings = this.Context.Settings
+
+    /// The connection; absent: the client is away.
+    member this.Connection = this.Context.Connection
+
+    /// The number of the latest connection.
+    member this.LatestConnection = this.Context.LatestConnection
+
+    /// The tickets of messages that came by a shared subscription, and its filter.
+    member this.Shared = this.Context.Shared
+
+    /// Whether the session has ended. Then nothing has an effect any more.
+    member this.IsOver = this.Context.IsOver
+
     /// True while the client is connected.
-    member this.IsConnected = this.Connection.IsSome
+    member this.IsConnected = this.Context.Connection.IsSome
 
 /// Makes and inspects states of a session.
 [<RequireQualifiedAccess>]
@@ -131,15 +160,18 @@ module ServerState =
     [<CompiledName("Create")>]
     let create (session: int64) (client: ClientId) (settings: BrokerSettings) : ServerState =
         {
-            Session = session
-            ClientId = client
-            Settings = settings
             Outbound = Outbound.empty
             Inbound = Inbound.empty
-            Connection = ValueNone
-            LatestConnection = 0L
-            Shared = Map.empty
-            IsOver = false
+            Context =
+                {
+                    Session = session
+                    ClientId = client
+                    Settings = settings
+                    Connection = ValueNone
+                    LatestConnection = 0L
+                    Shared = Map.empty
+                    IsOver = false
+                }
         }
 
     /// What must hold of every state; gives the first breach. Meant for tests, simulation and assertions.

@@ -10,20 +10,6 @@ module ServerSession =
 
     let private dropped message reason = Serve(ServerTask.Dropped(message, reason))
 
-    // Lets a message wait behind those that wait.
-    let private enqueue (message: Outgoing) (outbound: Outbound) =
-        let soonest =
-            match outbound.SoonestExpiry, message.ExpiresAt with
-            | ValueSome a, ValueSome b -> ValueSome(min a b)
-            | ValueNone, only
-            | only, ValueNone -> only
-
-        { outbound with
-            Waiting = Fifo.enqueue message outbound.Waiting
-            WaitingBytes = outbound.WaitingBytes + message.Cost
-            SoonestExpiry = soonest
-        }
-
     // Makes room for a message that has to wait, or says that there is none. What is dropped for it is room gained.
     let rec private makeRoom
         (message: Outgoing)
@@ -45,7 +31,7 @@ module ServerSession =
         elif settings.WhenQueueFull = WhenFull.Refuse || message.Cost > limits.QueuedBytes then
             struct (outbound, effects, false)
         else
-            match Fifo.tryPeek outbound.Waiting with
+            match outbound.Waiting.TryPeek() with
             | ValueNone -> struct (outbound, effects, false)
             | ValueSome oldest ->
                 let struct (outbound, _) = Outbound.dropOldest outbound
@@ -57,7 +43,7 @@ module ServerSession =
             makeRoom message spare 0L state.Settings state.Outbound Effects.none
 
         if fits then
-            struct ({ state with Outbound = enqueue message outbound }, effects, true)
+            struct ({ state with Outbound = Outbound.enqueue message outbound }, effects, true)
         else
             struct ({ state with Outbound = outbound },
                     effects.Add(dropped message Settlement.QueueFull),
@@ -108,7 +94,7 @@ module ServerSession =
 
             match shared with
             | ValueSome filter when taken && message.Ticket <> 0L && message.QoS <> QoS.AtMostOnce ->
-                struct ({ state with Shared = Map.add message.Ticket filter state.Shared }, effects)
+                struct ({ state with Context.Shared = Map.add message.Ticket filter state.Shared }, effects)
             | _ -> struct (state, effects)
 
     // Tickets that settled are nobody's any more.
@@ -129,7 +115,7 @@ module ServerSession =
             struct ((if obj.ReferenceEquals(shared, state.Shared) then
                          state
                      else
-                         { state with Shared = shared }),
+                         { state with Context.Shared = shared }),
                     effects)
 
     // What else may be wrong with a PUBLISH whose connection is in order: the reason code of its acknowledgement.
@@ -156,6 +142,13 @@ module ServerSession =
         else
             ValueNone
 
+    // Most messages of QoS 0 and repeated ones change nothing.
+    let private withInbound inbound (state: ServerState) =
+        if obj.ReferenceEquals(inbound, state.Inbound) then
+            state
+        else
+            { state with Inbound = inbound }
+
     let private published (publish: Publish) (connection: ServerConnection) (state: ServerState) =
         match connection.Aliases.Resolve publish.Topic, announcedFault publish state.Settings with
         | Error fault, _
@@ -166,7 +159,7 @@ module ServerSession =
                 if obj.ReferenceEquals(aliases, connection.Aliases) then
                     state
                 else
-                    { state with Connection = ValueSome { connection with Aliases = aliases } }
+                    { state with Context.Connection = ValueSome { connection with Aliases = aliases } }
 
             let identifierInUse =
                 match publish.Delivery.PacketId with
@@ -181,27 +174,18 @@ module ServerSession =
                         PacketType.Pubrec
 
                 let id = publish.Delivery.PacketId.Value.Value
-                struct (state, Effects.one (SendAck(kind, id, ReasonCode.PacketIdentifierInUse)))
+                struct (state, Effects.ack kind id ReasonCode.PacketIdentifierInUse)
             else
-                let struct (inbound, arrival, effects) = Inbound.arrived publish.Delivery state.Inbound
+                let struct (inbound, arrival, publish, effects) = Inbound.received topic publish state.Inbound
 
-                let state =
-                    if obj.ReferenceEquals(inbound, state.Inbound) then
-                        state
-                    else
-                        { state with Inbound = inbound }
+                let state = withInbound inbound state
 
                 match arrival with
                 | Arrival.Breach fault -> ServerConnections.fail fault connection state
                 | Arrival.Repeated -> struct (state, effects)
                 | Arrival.Accept token ->
-                    let publish =
-                        match publish.Topic with
-                        | TopicReference.Name _ -> publish
-                        | _ -> { publish with Topic = TopicReference.Name topic }
-
                     match refusal topic publish state with
-                    | ValueNone -> struct (state, effects.Add(Deliver(Packet.Publish publish, token)))
+                    | ValueNone -> struct (state, effects.AddDeliver(Packet.Publish publish, token))
                     | ValueSome reason ->
                         let refused = Serve(ServerTask.Refused(Packet.Publish publish, reason))
                         let struct (inbound, answered) = Inbound.acknowledge token reason state.Inbound
@@ -247,7 +231,7 @@ module ServerSession =
     let private ask (id: PacketId) kind packet (connection: ServerConnection) (state: ServerState) =
         let connection = { connection with Asked = PacketIdMap.add id.Value kind connection.Asked }
 
-        struct ({ state with Connection = ValueSome connection },
+        struct ({ state with Context.Connection = ValueSome connection },
                 Effects.one (Serve(ServerTask.Answer packet)))
 
     // What CONNACK said that SUBSCRIBE may not have.
@@ -308,7 +292,7 @@ module ServerSession =
                     Asked = PacketIdMap.remove acknowledgement.PacketId.Value connection.Asked
                 }
 
-            answer packet connection { state with Connection = ValueSome connection }
+            answer packet connection { state with Context.Connection = ValueSome connection }
         | _ -> struct (state, Effects.none)
 
     // The client says goodbye. With 0x00 its Will is dropped [MQTT-3.14.4-3] [MQTT-3.1.2-10]; with any other code it
@@ -344,7 +328,7 @@ module ServerSession =
         | ValueSome method', _ when method' <> auth.Authentication.Method ->
             fail "MQTT-4.12.0-5" "the Authentication Method is not the one of CONNECT"
         | _, ReasonCode.ReAuthenticate when not connection.Reauthenticating ->
-            struct ({ state with Connection = ValueSome { connection with Reauthenticating = true } },
+            struct ({ state with Context.Connection = ValueSome { connection with Reauthenticating = true } },
                     Effects.one (Serve(ServerTask.Authenticate(Packet.Auth auth))))
         | _, ReasonCode.ContinueAuthentication when connection.Reauthenticating ->
             struct (state, Effects.one (Serve(ServerTask.Authenticate(Packet.Auth auth))))
@@ -365,7 +349,7 @@ module ServerSession =
                             UserProperties = UserProperties.Empty
                         }
 
-                answer packet connection { state with Connection = ValueSome connection }
+                answer packet connection { state with Context.Connection = ValueSome connection }
 
             match judgement with
             | Judgement.Continue authentication ->
@@ -474,11 +458,14 @@ module ServerSession =
 
         let over = ServerState.create state.Session state.ClientId state.Settings
 
-        struct ({ over with LatestConnection = state.LatestConnection; IsOver = true },
+        struct ({ over with Context.LatestConnection = state.LatestConnection; Context.IsOver = true },
                 farewell.Append(handOns state))
 
     let private congestion now isCongested (connection: ServerConnection) (state: ServerState) =
-        let state = { state with Connection = ValueSome { connection with IsCongested = isCongested } }
+        let state =
+            { state with
+                Context.Connection = ValueSome { connection with IsCongested = isCongested }
+            }
 
         if isCongested then
             struct (state, Effects.none)

@@ -29,8 +29,8 @@ module internal ClientLifecycle =
         let effects = effects.Add(Notify(Notice.Connecting(progress.Attempts + 1)))
 
         struct ({ state with
-                    Phase = ClientPhase.Opening(now + state.Settings.ConnectTimeout)
-                    Progress = { progress with Attempts = progress.Attempts + 1 }
+                    Context.Phase = ClientPhase.Opening(now + state.Settings.ConnectTimeout)
+                    Context.Progress = { progress with Attempts = progress.Attempts + 1 }
                 },
                 effects.Add(OpenTransport(progress.Server, progress.Reference)))
 
@@ -50,7 +50,7 @@ module internal ClientLifecycle =
                     Reference = ValueNone
                 }
 
-            open' now { state with Progress = progress } Effects.none
+            open' now { state with Context.Progress = progress } Effects.none
         | _ ->
             let fault =
                 Fault.caller
@@ -85,15 +85,15 @@ module internal ClientLifecycle =
             effects <- settle ticket
 
         struct ({ state with
-                    Phase = ClientPhase.Ended
+                    Context.Phase = ClientPhase.Ended
                     Outbound = outbound
-                    Connection =
+                    Context.Connection =
                         { state.Connection with
                             Reauthentication = 0L
                             AnswerDue = false
                             PingDeadline = ValueNone
                         }
-                    Progress = { state.Progress with StartTicket = 0L }
+                    Context.Progress = { state.Progress with StartTicket = 0L }
                 },
                 effects.Add(Notify(Notice.Closed cause)))
 
@@ -126,7 +126,10 @@ module internal ClientLifecycle =
 
             match Encode.check ClientToServer connect with
             | ValueNone ->
-                struct ({ state with Phase = ClientPhase.Connecting until; Connection = connection },
+                struct ({ state with
+                            Context.Phase = ClientPhase.Connecting until
+                            Context.Connection = connection
+                        },
                         Effects.one (Send connect))
             // The same settings would fail again.
             | ValueSome fault -> finish (Cause.Broken fault) state (Effects.one CloseTransport)
@@ -194,8 +197,8 @@ module internal ClientLifecycle =
                 (progress.Server + 1) % max 1 state.Settings.ServerCount
 
         struct ({ state with
-                    Phase = ClientPhase.Waiting(now + wait)
-                    Progress = { progress with Seed = seed; Server = server; Reference = reference }
+                    Context.Phase = ClientPhase.Waiting(now + wait)
+                    Context.Progress = { progress with Seed = seed; Server = server; Reference = reference }
                 },
                 (effects: Effects).Add(Notify(Notice.Reconnecting(cause, wait))))
 
@@ -219,11 +222,11 @@ module internal ClientLifecycle =
             ClientRequests.connectionLost
                 tickets
                 { state with
-                    Progress =
+                    Context.Progress =
                         { state.Progress with SessionInDoubt = state.Progress.SessionInDoubt || unanswered }
                     Outbound = outbound
                     Inbound = Inbound.connectionLost state.Inbound
-                    Connection =
+                    Context.Connection =
                         { ClientState.newConnection state.Settings false with
                             Limits = state.Connection.Limits
                         }
@@ -409,9 +412,9 @@ module internal ClientLifecycle =
 
         let state =
             { state with
-                Phase = ClientPhase.Connected
-                Connection = { state.Connection with Limits = limits }
-                Progress =
+                Context.Phase = ClientPhase.Connected
+                Context.Connection = { state.Connection with Limits = limits }
+                Context.Progress =
                     { state.Progress with
                         Attempts = 0
                         ClientId = clientId
@@ -446,6 +449,7 @@ module internal ClientLifecycle =
         let struct (state, effects) = ClientRequests.issue state effects
 
         let aliases = min limits.TopicAliasMaximum settings.TopicAliasLimit
+        let opened = Inbound.connectionOpened receiveMaximum state.Inbound
 
         let struct (outbound, resumed) =
             Outbound.resumed
@@ -457,7 +461,11 @@ module internal ClientLifecycle =
 
         struct ({ state with
                     Outbound = outbound
-                    Inbound = Inbound.connectionOpened receiveMaximum state.Inbound
+                    Inbound =
+                        if connack.SessionPresent && inDoubt then
+                            Inbound.doubted opened
+                        else
+                            opened
                 },
                 effects.Append resumed)
 

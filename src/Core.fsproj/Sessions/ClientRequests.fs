@@ -6,7 +6,7 @@ namespace Mqtt5
 module internal ClientRequests =
 
     let private withSubscriptions subscriptions (state: ClientState) =
-        { state with Subscriptions = subscriptions }
+        { state with Context.Subscriptions = subscriptions }
 
     let private settle ticket settlement (effects: Effects) =
         if ticket > 0L then
@@ -355,7 +355,7 @@ module internal ClientRequests =
         | Ok(struct (outbound, ticket)) ->
             let request = Map.tryFind ticket state.Subscriptions.Requests
             let subscriptions = remove ticket state.Subscriptions
-            let state = { state with Outbound = outbound; Subscriptions = subscriptions }
+            let state = { state with Outbound = outbound; Context.Subscriptions = subscriptions }
             let count = acknowledgement.Reasons.Count
 
             match request with

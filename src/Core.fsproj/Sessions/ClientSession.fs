@@ -89,9 +89,9 @@ module ClientSession =
                 if obj.ReferenceEquals(aliases, state.Connection.Aliases) then
                     state
                 else
-                    { state with Connection = { state.Connection with Aliases = aliases } }
+                    { state with Context.Connection = { state.Connection with Aliases = aliases } }
 
-            let struct (inbound, arrival, effects) = Inbound.arrived publish.Delivery state.Inbound
+            let struct (inbound, arrival, publish, effects) = Inbound.received topic publish state.Inbound
 
             let state =
                 if obj.ReferenceEquals(inbound, state.Inbound) then
@@ -102,13 +102,7 @@ module ClientSession =
             match arrival with
             | Arrival.Breach fault -> ClientLifecycle.fail now fault state
             | Arrival.Repeated -> struct (state, effects)
-            | Arrival.Accept token ->
-                let publish =
-                    match publish.Topic with
-                    | TopicReference.Name _ -> publish
-                    | _ -> { publish with Topic = TopicReference.Name topic }
-
-                struct (state, effects.Add(Deliver(Packet.Publish publish, token)))
+            | Arrival.Accept token -> struct (state, effects.AddDeliver(Packet.Publish publish, token))
 
     // Requests that wait for a Packet Identifier go before messages, which would never leave them one.
     let private pump now (state: ClientState) (effects: Effects) =
@@ -139,7 +133,7 @@ module ClientSession =
         | Ok(struct (state, effects)) -> pump now state effects
 
     let private challenge (auth: Auth) (state: ClientState) =
-        struct ({ state with Connection = { state.Connection with AnswerDue = true } },
+        struct ({ state with Context.Connection = { state.Connection with AnswerDue = true } },
                 Effects.one (Challenge auth.Authentication))
 
     // While CONNACK is awaited, the server may send AUTH 0x18 only [MQTT-3.2.0-1].
@@ -170,7 +164,7 @@ module ClientSession =
                     else
                         Effects.none
 
-                struct ({ state with Connection = connection }, effects)
+                struct ({ state with Context.Connection = connection }, effects)
 
     let private connecting now (packet: Packet) (state: ClientState) =
         match packet with
@@ -214,7 +208,7 @@ module ClientSession =
         | Packet.Suback packet -> answered now PacketType.Suback packet state
         | Packet.Unsuback packet -> answered now PacketType.Unsuback packet state
         | Packet.Pingresp ->
-            struct ({ state with Connection = { state.Connection with PingDeadline = ValueNone } },
+            struct ({ state with Context.Connection = { state.Connection with PingDeadline = ValueNone } },
                     Effects.none)
         | Packet.Disconnect outcome -> ClientLifecycle.drop now (Cause.ByPeer outcome) state
         | Packet.Auth auth -> reauthenticating now auth state
@@ -266,7 +260,9 @@ module ClientSession =
                 | Ok packet ->
                     let waiting = if ticket > 0L then ticket else -1L
 
-                    struct ({ state with Connection = { state.Connection with Reauthentication = waiting } },
+                    struct ({ state with
+                                Context.Connection = { state.Connection with Reauthentication = waiting }
+                            },
                             Effects.one (Send packet))
         | ValueSome _ ->
             reject
@@ -292,7 +288,7 @@ module ClientSession =
             match auth ReasonCode.ContinueAuthentication { authentication with Method = method' } state with
             | Error fault -> giveUp now (Cause.Broken fault) state
             | Ok packet ->
-                struct ({ state with Connection = { state.Connection with AnswerDue = false } },
+                struct ({ state with Context.Connection = { state.Connection with AnswerDue = false } },
                         Effects.one (Send packet))
         | _ -> struct (state, Effects.none)
 
@@ -362,7 +358,7 @@ module ClientSession =
 
         let settled = effects.Add(SettleWith(ticket, Settlement.Cancelled))
         let progress = { state.Progress with StartTicket = 0L }
-        ClientLifecycle.finish Cause.ByApplication { state with Progress = progress } settled
+        ClientLifecycle.finish Cause.ByApplication { state with Context.Progress = progress } settled
 
     let private cancel now ticket (state: ClientState) =
         let cancelled = SettleWith(ticket, Settlement.Cancelled)
@@ -373,7 +369,7 @@ module ClientSession =
             cancelStart ticket state
         elif ticket = state.Connection.Reauthentication then
             // The exchange goes on, but nobody waits for its end.
-            struct ({ state with Connection = { state.Connection with Reauthentication = -1L } },
+            struct ({ state with Context.Connection = { state.Connection with Reauthentication = -1L } },
                     Effects.one cancelled)
         else
             match ClientRequests.abandon ticket state with
@@ -383,7 +379,7 @@ module ClientSession =
                 // Messages behind the one that waited may be next.
                 | struct (outbound, true) ->
                     pump now { state with Outbound = outbound } (Effects.one cancelled)
-                | struct (_, false) -> struct (state, Effects.none)
+                | struct (outbound, false) -> struct ({ state with Outbound = outbound }, Effects.none)
 
     let private ping (now: Instant) (state: ClientState) =
         let deadline =
@@ -393,7 +389,7 @@ module ClientSession =
 
         let connection = { state.Connection with PingDeadline = ValueSome deadline; PingSent = ValueSome now }
 
-        struct ({ state with Connection = connection }, Effects.one (Send Packet.Pingreq))
+        struct ({ state with Context.Connection = connection }, Effects.one (Send Packet.Pingreq))
 
     let private tick (now: Instant) (lastSent: Instant) (state: ClientState) =
         let struct (state, expired) =

@@ -110,18 +110,14 @@ type ClientProgress =
         StartTicket: int64
     }
 
-/// The state of a client. Immutable; <see cref="T:Mqtt5.ClientSessionModule"/> makes the next one.
+/// What of a client is not the way of its messages, and which most messages do not change.
 [<NoComparison; NoEquality>]
-type ClientState =
+type ClientContext =
     {
         /// How the client behaves.
         Settings: ClientSettings
         /// Where it stands.
         Phase: ClientPhase
-        /// The sending half of its session.
-        Outbound: Outbound
-        /// The receiving half of its session.
-        Inbound: Inbound
         /// Its connection.
         Connection: ClientConnection
         /// Its subscriptions.
@@ -130,8 +126,35 @@ type ClientState =
         Progress: ClientProgress
     }
 
+/// The state of a client. Immutable; <see cref="T:Mqtt5.ClientSessionModule"/> makes the next one.
+[<NoComparison; NoEquality>]
+type ClientState =
+    {
+        /// The sending half of its session.
+        Outbound: Outbound
+        /// The receiving half of its session.
+        Inbound: Inbound
+        /// All else.
+        Context: ClientContext
+    }
+
+    /// How the client behaves.
+    member this.Settings = this.Context.Settings
+
+    /// Where it stands.
+    member this.Phase = this.Context.Phase
+
+    /// Its connection.
+    member this.Connection = this.Context.Connection
+
+    /// Its subscriptions.
+    member this.Subscriptions = this.Context.Subscriptions
+
+    /// Its attempts to connect.
+    member this.Progress = this.Context.Progress
+
     /// True between a CONNACK of success and the end of the connection.
-    member this.IsConnected = this.Phase.IsConnected
+    member this.IsConnected = this.Context.Phase.IsConnected
 
 /// Makes and inspects states of a client.
 [<RequireQualifiedAccess>]
@@ -162,30 +185,33 @@ module ClientState =
     [<CompiledName("Create")>]
     let create (seed: uint64) (hashSeed: HashSeed) (settings: ClientSettings) : ClientState =
         {
-            Settings = settings
-            Phase = ClientPhase.Idle
             Outbound = Outbound.empty
             Inbound = Inbound.empty
-            Connection = noConnection settings
-            Subscriptions =
+            Context =
                 {
-                    Active = Map.empty
-                    Routes = Subscriptions.empty hashSeed
-                    Pending = Map.empty
-                    Requests = Map.empty
-                    Unsent = Fifo.empty
-                    NextOwnTicket = -1L
-                }
-            Progress =
-                {
-                    Attempts = 0
-                    Seed = seed
-                    Server = 0
-                    Reference = ValueNone
-                    ClientId = settings.ClientId
-                    WasConnected = false
-                    SessionInDoubt = false
-                    StartTicket = 0L
+                    Settings = settings
+                    Phase = ClientPhase.Idle
+                    Connection = noConnection settings
+                    Subscriptions =
+                        {
+                            Active = Map.empty
+                            Routes = Subscriptions.empty hashSeed
+                            Pending = Map.empty
+                            Requests = Map.empty
+                            Unsent = Fifo.empty
+                            NextOwnTicket = -1L
+                        }
+                    Progress =
+                        {
+                            Attempts = 0
+                            Seed = seed
+                            Server = 0
+                            Reference = ValueNone
+                            ClientId = settings.ClientId
+                            WasConnected = false
+                            SessionInDoubt = false
+                            StartTicket = 0L
+                        }
                 }
         }
 

@@ -26,6 +26,92 @@ type Outgoing =
         + int64 this.Payload.Length
         + int64 this.Properties.UserProperties.Wire.Length
 
+/// The PUBLISH that a message is sent in for the first time. <c>id</c> is its Packet Identifier, 0 at QoS 0.
+/// <c>alias</c> is the Topic Alias that it goes with, 0 for none, and <c>isNamed</c> whether the topic is in full
+/// beside it.
+[<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
+module Outgoing =
+
+    /// The PUBLISH as a typed record, equal to what <c>Write</c> writes.
+    [<CompiledName("ToPublish")>]
+    let toPublish (id: uint16) (alias: uint16) (isNamed: bool) (message: Outgoing) : Publish =
+        {
+            Delivery =
+                match message.QoS with
+                | QoS.AtMostOnce -> Delivery.AtMostOnce
+                | QoS.AtLeastOnce -> Delivery.AtLeastOnce(PacketId.Of id, false)
+                | _ -> Delivery.ExactlyOnce(PacketId.Of id, false)
+            Retain = message.Retain
+            Topic =
+                if alias = 0us then
+                    TopicReference.Name message.Topic
+                elif isNamed then
+                    TopicReference.NameAndAlias(message.Topic, TopicAlias.Of alias)
+                else
+                    TopicReference.Alias(TopicAlias.Of alias)
+            Properties = message.Properties
+            Payload = message.Payload
+        }
+
+    let private isPlain (message: Outgoing) = obj.ReferenceEquals(message.Properties, PublishProperties.Empty)
+
+    let private topicBytes (isNamed: bool) (message: Outgoing) =
+        if isNamed then
+            message.Topic.Utf8.Span
+        else
+            System.ReadOnlySpan<byte>.Empty
+
+    // A Topic Alias property: identifier and two bytes.
+    let private aliasBytes (alias: uint16) = if alias = 0us then 0 else 3
+
+    /// The size of the whole packet in bytes, which a machine has found to be within the limits.
+    [<CompiledName("Size")>]
+    let size (alias: uint16) (isNamed: bool) (message: Outgoing) : int =
+        if isPlain message then
+            let topic = (topicBytes isNamed message).Length
+            int (Encode.publishSize topic message.QoS (aliasBytes alias) message.Payload.Length)
+        else
+            Encode.size (Packet.Publish(toPublish 1us alias isNamed message))
+
+    /// Writes the whole packet, and gives its size in bytes. Throws where the span is too short for it.
+    [<CompiledName("Write")>]
+    let write
+        (id: uint16)
+        (alias: uint16)
+        (isNamed: bool)
+        (message: Outgoing)
+        (destination: System.Span<byte>)
+        : int =
+        if isPlain message then
+            let payload = message.Payload
+            let size = size alias isNamed message
+            let aliasBytes = aliasBytes alias
+
+            // The only property is put together at the very end, which nothing before it reaches, and moves into
+            // its place as the last of what stands before the payload.
+            let property = destination.Slice(size - aliasBytes, aliasBytes)
+
+            if aliasBytes > 0 then
+                property[0] <- byte PropertyId.TopicAlias
+                property[1] <- byte (alias >>> 8)
+                property[2] <- byte alias
+
+            let head =
+                Encode.publishHead
+                    message.QoS
+                    message.Retain
+                    false
+                    (topicBytes isNamed message)
+                    id
+                    (System.Span<byte>.op_Implicit property)
+                    payload.Length
+                    destination
+
+            payload.Span.CopyTo(destination.Slice head)
+            size
+        else
+            Encode.write (Packet.Publish(toPublish id alias isNamed message)) destination
+
 /// Why a connection ended, or why an attempt to connect failed.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type Cause =
@@ -123,6 +209,9 @@ type Effect =
     | Nothing
     /// Write a packet to the connection.
     | Send of Packet: Packet
+    /// Write a message to the connection for the first time, as its functions in <c>Outgoing</c> do with the same
+    /// arguments.
+    | SendMessage of Message: Outgoing * Id: uint16 * Alias: uint16 * IsNamed: bool
     /// Write a PUBACK, PUBREC, PUBREL or PUBCOMP without properties to the connection.
     | SendAck of Kind: PacketType * Id: uint16 * Reason: ReasonCode
     /// Hand a received message over. The token names it in the acknowledgement that is due; 0: none is due.
@@ -142,14 +231,103 @@ type Effect =
     /// Do what only the shell of a server does.
     | Serve of Task: ServerTask
 
+// Which effect it is.
+type internal EffectKind =
+    | Nothing = 0uy
+    | Send = 1uy
+    | SendMessage = 2uy
+    | SendAck = 3uy
+    | Deliver = 4uy
+    | Settle = 5uy
+    | SettleWith = 6uy
+    | OpenTransport = 7uy
+    | CloseTransport = 8uy
+    | Challenge = 9uy
+    | Notify = 10uy
+    | Serve = 11uy
+
+// An effect as it is kept: in 24 bytes, where the union takes a field for each type of content. Effects are passed
+// on by value many times in a step.
+[<Struct; NoComparison; NoEquality>]
+type internal PackedEffect =
+    {
+        Content: obj | null
+        Number: int64
+        Id: uint16
+        Alias: uint16
+        Effect: EffectKind
+        Packet: PacketType
+        Reason: ReasonCode
+        IsNamed: bool
+    }
+
+module internal PackedEffect =
+
+    let private nothing = Unchecked.defaultof<PackedEffect>
+
+    let inline private of' effect (content: obj | null) (number: int64) =
+        { nothing with Effect = effect; Content = content; Number = number }
+
+    let message (message: Outgoing) (id: uint16) (alias: uint16) (isNamed: bool) =
+        { of' EffectKind.SendMessage message 0L with Id = id; Alias = alias; IsNamed = isNamed }
+
+    let ack (packet: PacketType) (id: uint16) (reason: ReasonCode) =
+        { of' EffectKind.SendAck null 0L with Packet = packet; Id = id; Reason = reason }
+
+    let settle (ticket: int64) (reason: ReasonCode) =
+        { of' EffectKind.Settle null ticket with Reason = reason }
+
+    let deliver (packet: Packet) (ticket: int64) = of' EffectKind.Deliver packet ticket
+
+    let pack (effect: Effect) : PackedEffect =
+        match effect with
+        | Nothing -> nothing
+        | Send packet -> of' EffectKind.Send packet 0L
+        | SendMessage(outgoing, id, alias, isNamed) -> message outgoing id alias isNamed
+        | SendAck(kind, id, reason) -> ack kind id reason
+        | Deliver(packet, ticket) -> deliver packet ticket
+        | Settle(ticket, reason) -> settle ticket reason
+        | SettleWith(ticket, settlement) -> of' EffectKind.SettleWith settlement ticket
+        | OpenTransport(server, ValueSome reference) ->
+            of' EffectKind.OpenTransport (box reference) (int64 server)
+        | OpenTransport(server, ValueNone) -> of' EffectKind.OpenTransport null (int64 server)
+        | CloseTransport -> of' EffectKind.CloseTransport null 0L
+        | Challenge authentication -> of' EffectKind.Challenge authentication 0L
+        | Notify notice -> of' EffectKind.Notify notice 0L
+        | Serve work -> of' EffectKind.Serve work 0L
+
+    let inline private content<'T when 'T: not struct and 'T: not null> (packed: PackedEffect) : 'T =
+        nonNull (System.Runtime.CompilerServices.Unsafe.As<'T> packed.Content)
+
+    let unpack (packed: PackedEffect) : Effect =
+        match packed.Effect with
+        | EffectKind.Send -> Send(content packed)
+        | EffectKind.SendMessage -> SendMessage(content packed, packed.Id, packed.Alias, packed.IsNamed)
+        | EffectKind.SendAck -> SendAck(packed.Packet, packed.Id, packed.Reason)
+        | EffectKind.Deliver -> Deliver(content packed, packed.Number)
+        | EffectKind.Settle -> Settle(packed.Number, packed.Reason)
+        | EffectKind.SettleWith -> SettleWith(packed.Number, content packed)
+        | EffectKind.OpenTransport ->
+            let reference =
+                match packed.Content with
+                | null -> ValueNone
+                | content -> ValueSome(unbox<Utf8String> content)
+
+            OpenTransport(int packed.Number, reference)
+        | EffectKind.CloseTransport -> CloseTransport
+        | EffectKind.Challenge -> Challenge(content packed)
+        | EffectKind.Notify -> Notify(content packed)
+        | EffectKind.Serve -> Serve(content packed)
+        | _ -> Nothing
+
 // The effects after the second. Appending claims the next slot if nobody did, so that a long run of appends is
 // linear; a value never looks beyond its own count, so it never sees what another one appended.
 [<Sealed; AllowNullLiteral(false)>]
-type internal EffectsTail(items: Effect[]) =
+type internal EffectsTail(items: PackedEffect[]) =
     let mutable used = 0
     member _.Items = items
 
-    member _.TryAppend(index: int, effect: Effect) =
+    member _.TryAppend(index: int, effect: PackedEffect) =
         index < items.Length
         && System.Threading.Interlocked.CompareExchange(&used, index + 1, index) = index
         && (items[index] <- effect
@@ -159,8 +337,8 @@ type internal EffectsTail(items: Effect[]) =
 [<Struct; NoComparison; NoEquality>]
 type Effects =
     val private count: int
-    val private first: Effect
-    val private second: Effect
+    val private first: PackedEffect
+    val private second: PackedEffect
     val private tail: EffectsTail | null
 
     private new(count, first, second, tail) = { count = count; first = first; second = second; tail = tail }
@@ -168,24 +346,26 @@ type Effects =
     /// How many effects there are.
     member this.Count = this.count
 
+    member private this.Packed(index: int) : PackedEffect =
+        match index with
+        | 0 -> this.first
+        | 1 -> this.second
+        | _ ->
+            match this.tail with
+            | null -> Unchecked.defaultof<PackedEffect>
+            | tail -> tail.Items[index - 2]
+
     /// The effect at an index, counted from 0; throws <see cref="T:System.IndexOutOfRangeException"/> beyond the last.
     member this.Item
-        with get (index: int) =
+        with get (index: int): Effect =
             if index < 0 || index >= this.count then
                 raise (System.IndexOutOfRangeException())
 
-            match index with
-            | 0 -> this.first
-            | 1 -> this.second
-            | _ ->
-                match this.tail with
-                | null -> Nothing
-                | tail -> tail.Items[index - 2]
+            PackedEffect.unpack (this.Packed index)
 
-    /// These effects and one more after them.
-    member this.Add(effect: Effect) : Effects =
+    member private this.AddPacked(effect: PackedEffect) : Effects =
         match this.count with
-        | 0 -> Effects(1, effect, Nothing, null)
+        | 0 -> Effects(1, effect, Unchecked.defaultof<PackedEffect>, null)
         | 1 -> Effects(2, this.first, effect, null)
         | count ->
             let index = count - 2
@@ -206,14 +386,33 @@ type Effects =
                 copy.TryAppend(index, effect) |> ignore
                 Effects(count + 1, this.first, this.second, copy)
 
+    /// These effects and one more after them.
+    member this.Add(effect: Effect) : Effects = this.AddPacked(PackedEffect.pack effect)
+
+    // The same for those of nearly every message, without the wide union.
+    member internal this.AddMessage(message: Outgoing, id: uint16, alias: uint16, isNamed: bool) : Effects =
+        this.AddPacked(PackedEffect.message message id alias isNamed)
+
+    member internal this.AddAck(packet: PacketType, id: uint16, reason: ReasonCode) : Effects =
+        this.AddPacked(PackedEffect.ack packet id reason)
+
+    member internal this.AddSettle(ticket: int64, reason: ReasonCode) : Effects =
+        this.AddPacked(PackedEffect.settle ticket reason)
+
+    member internal this.AddDeliver(packet: Packet, ticket: int64) : Effects =
+        this.AddPacked(PackedEffect.deliver packet ticket)
+
     /// These effects and those of another step after them.
     member this.Append(others: Effects) : Effects =
-        let mutable all = this
+        if this.count = 0 then
+            others
+        else
+            let mutable all = this
 
-        for index in 0 .. others.Count - 1 do
-            all <- all.Add others[index]
+            for index in 0 .. others.count - 1 do
+                all <- all.AddPacked(others.Packed index)
 
-        all
+            all
 
     /// The effects in order.
     member this.GetEnumerator() = EffectsEnumerator this
@@ -242,3 +441,6 @@ module Effects =
 
     /// One effect.
     let one (effect: Effect) = Effects().Add effect
+
+    let internal ack (packet: PacketType) (id: uint16) (reason: ReasonCode) =
+        Effects().AddAck(packet, id, reason)

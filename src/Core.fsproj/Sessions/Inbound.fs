@@ -36,6 +36,8 @@ type Inbound =
         /// How many more it may have, because exchanges of an earlier connection ended on this one: section 4.9 read
         /// to the letter gives the sender quota for them.
         Allowance: int
+        /// Whether the peer may have made a new session that the exchanges of earlier connections are no part of.
+        IsDoubtful: bool
         /// The exchanges, by the peer's Packet Identifier.
         Held: PacketIdMap<Held>
         /// Tokens of QoS 1 that are not acknowledged, in the order of arrival.
@@ -66,6 +68,7 @@ module Inbound =
             Window = 0
             Open = 0
             Allowance = 0
+            IsDoubtful = false
             Held = PacketIdMap.empty
             PubackOrder = Fifo.empty
             PubrecOrder = Fifo.empty
@@ -104,6 +107,7 @@ module Inbound =
             Window = 0
             Open = 0
             Allowance = 0
+            IsDoubtful = false
             Held = PacketIdMap.fold uncount state.Held state.Held
             PubackOrder = Fifo.empty
             PubrecOrder = Fifo.empty
@@ -112,6 +116,9 @@ module Inbound =
     /// A connection begins on which the peer may have this many messages under way.
     let connectionOpened (receiveMaximum: uint16) (state: Inbound) : Inbound =
         { state with Window = int receiveMaximum }
+
+    /// The connection that began continues a session, but not certainly the one that earlier connections had.
+    let doubted (state: Inbound) : Inbound = { state with IsDoubtful = true }
 
     /// The session is lost: nothing is held any more, and tokens given out mean nothing.
     let sessionLost (state: Inbound) : Inbound = { empty with NextToken = state.NextToken }
@@ -139,27 +146,46 @@ module Inbound =
     let private orderOf (qos: QoS) (state: Inbound) =
         if qos = QoS.AtLeastOnce then state.PubackOrder else state.PubrecOrder
 
+    let private withoutFirst (order: Fifo<int64>) =
+        match Fifo.tryDequeue order with
+        | ValueNone -> order
+        | ValueSome(struct (_, rest)) -> rest
+
     // The first in the order is dealt with.
     let private advance (qos: QoS) (state: Inbound) =
-        match Fifo.tryDequeue (orderOf qos state) with
-        | ValueNone -> state
-        | ValueSome(struct (_, rest)) when qos = QoS.AtLeastOnce -> { state with PubackOrder = rest }
-        | ValueSome(struct (_, rest)) -> { state with PubrecOrder = rest }
+        if qos = QoS.AtLeastOnce then
+            { state with PubackOrder = withoutFirst state.PubackOrder }
+        else
+            { state with PubrecOrder = withoutFirst state.PubrecOrder }
 
-    // The acknowledgement of one message that is decided. After a PUBACK its identifier is free [MQTT-4.3.2-5], and
-    // so it is after a PUBREC of failure [MQTT-4.3.3-9].
-    let private acknowledgeOne (held: Held) reason (state: Inbound) (effects: Effects) =
+    // The acknowledgement of the message that is first in the order, which is decided. After a PUBACK its identifier
+    // is free [MQTT-4.3.2-5], and so it is after a PUBREC of failure [MQTT-4.3.3-9].
+    let private acknowledgeFirst (held: Held) reason (state: Inbound) (effects: Effects) =
         let id = idOf held.Token
+        let left = if held.Counted then state.Open - 1 else state.Open
 
         if held.QoS = QoS.AtLeastOnce then
-            struct (closed held state, effects.Add(SendAck(PacketType.Puback, id, reason)))
+            struct ({ state with
+                        Held = PacketIdMap.remove id state.Held
+                        Open = left
+                        PubackOrder = withoutFirst state.PubackOrder
+                    },
+                    effects.AddAck(PacketType.Puback, id, reason))
         elif byte reason >= 0x80uy then
-            struct (closed held state, effects.Add(SendAck(PacketType.Pubrec, id, reason)))
+            struct ({ state with
+                        Held = PacketIdMap.remove id state.Held
+                        Open = left
+                        PubrecOrder = withoutFirst state.PubrecOrder
+                    },
+                    effects.AddAck(PacketType.Pubrec, id, reason))
         else
             let held = { held with Receipt = Receipt.AwaitPubrel }
 
-            struct ({ state with Held = PacketIdMap.add id held state.Held },
-                    effects.Add(SendAck(PacketType.Pubrec, id, reason)))
+            struct ({ state with
+                        Held = PacketIdMap.add id held state.Held
+                        PubrecOrder = withoutFirst state.PubrecOrder
+                    },
+                    effects.AddAck(PacketType.Pubrec, id, reason))
 
     // Sends the acknowledgements that are decided, up to the first that is not [MQTT-4.6.0-2] [MQTT-4.6.0-3]. The
     // order is only taken apart for what is sent: looking at its first item costs nothing, however long it is.
@@ -175,7 +201,7 @@ module Inbound =
                 match tryHeld token state with
                 | ValueSome { Receipt = Receipt.InHand } -> going <- false
                 | ValueSome({ Receipt = Receipt.Decided reason } as held) ->
-                    let struct (next, more) = acknowledgeOne held reason (advance qos state) effects
+                    let struct (next, more) = acknowledgeFirst held reason state effects
                     state <- next
                     effects <- more
                 | ValueSome { Receipt = Receipt.AwaitPubrel }
@@ -219,8 +245,7 @@ module Inbound =
 
     let private inUse qos id state =
         let kind = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
-        let effect = SendAck(kind, id, ReasonCode.PacketIdentifierInUse)
-        struct (state, Arrival.Repeated, Effects.one effect)
+        struct (state, Arrival.Repeated, Effects.ack kind id ReasonCode.PacketIdentifierInUse)
 
     // A message of an earlier connection comes again on this one: it counts from now on, and its acknowledgement
     // is due in the order of its new arrival.
@@ -237,13 +262,27 @@ module Inbound =
             match held.Receipt with
             | Receipt.AwaitPubrel ->
                 // [MQTT-4.3.3-10]
-                let effect = SendAck(PacketType.Pubrec, idOf held.Token, ReasonCode.Success)
-                struct (state, Arrival.Repeated, Effects.one effect)
+                struct (state,
+                        Arrival.Repeated,
+                        Effects.ack PacketType.Pubrec (idOf held.Token) ReasonCode.Success)
             | Receipt.InHand
             | Receipt.Decided _ ->
                 let struct (state, effects) = flush held.QoS (queued held.QoS held.Token state) Effects.none
 
                 struct (state, Arrival.Repeated, effects)
+
+    // The session is a new one: what earlier connections left is no part of it.
+    let private withoutEarlier (state: Inbound) =
+        let later held id (one: Held) = if one.Counted then held else PacketIdMap.remove id held
+        { state with IsDoubtful = false; Held = PacketIdMap.fold later state.Held state.Held }
+
+    /// True when a PUBLISH of QoS 1 with this identifier can be handed over and acknowledged at once, after which the
+    /// state would be the same: its identifier is not in use, the peer may send it, and no acknowledgement is due
+    /// before its own [MQTT-4.6.0-2].
+    let passes (id: uint16) (state: Inbound) : bool =
+        state.PubackOrder.IsEmpty
+        && state.Open < state.Window + state.Allowance
+        && not (PacketIdMap.contains id state.Held)
 
     /// Takes a PUBLISH of QoS 1 or 2.
     let arrived (delivery: Delivery) (state: Inbound) : struct (Inbound * Arrival * Effects) =
@@ -259,14 +298,32 @@ module Inbound =
                 if qos = QoS.AtLeastOnce && not delivery.IsDup then
                     // The peer never got our PUBACK and yet sends something new: the older message is over for it.
                     accept qos id.Value (closed held state)
+                elif state.IsDoubtful && not delivery.IsDup then
+                    // A message of the session that we held would come with DUP [MQTT-3.3.1-1].
+                    accept qos id.Value (withoutEarlier state)
                 else
                     again held state
             | ValueSome _ when qos = QoS.AtLeastOnce -> inUse qos id.Value state
             | ValueSome { Receipt = Receipt.AwaitPubrel } ->
-                let effect = SendAck(PacketType.Pubrec, id.Value, ReasonCode.Success)
-                struct (state, Arrival.Repeated, Effects.one effect)
+                struct (state, Arrival.Repeated, Effects.ack PacketType.Pubrec id.Value ReasonCode.Success)
             // Its PUBREC is due anyway, once the first copy is dealt with.
             | ValueSome _ -> struct (state, Arrival.Repeated, Effects.none)
+
+    /// Takes a PUBLISH of any QoS that stands for this topic; gives it as it is handed over, with its topic in full.
+    let received
+        (topic: TopicName)
+        (publish: Publish)
+        (state: Inbound)
+        : struct (Inbound * Arrival * Publish * Effects) =
+        let struct (state, arrival, effects) = arrived publish.Delivery state
+
+        let publish =
+            match arrival, publish.Topic with
+            | Arrival.Accept _, (TopicReference.Alias _ | TopicReference.NameAndAlias _) ->
+                { publish with Topic = TopicReference.Name topic }
+            | _ -> publish
+
+        struct (state, arrival, publish, effects)
 
     /// Decides the acknowledgement of a message that was handed over. A token of a lost session, or one that was
     /// used before, changes nothing. The acknowledgement is sent when those of all earlier messages of its QoS are.
@@ -276,7 +333,7 @@ module Inbound =
             match Fifo.tryPeek (orderOf held.QoS state) with
             // Nothing is before it, which is the rule.
             | ValueSome first when first = token ->
-                let struct (state, effects) = acknowledgeOne held reason (advance held.QoS state) Effects.none
+                let struct (state, effects) = acknowledgeFirst held reason state Effects.none
 
                 flush held.QoS state effects
             | _ ->
@@ -287,7 +344,7 @@ module Inbound =
     /// Takes a PUBREL: the exchange ends with a PUBCOMP [MQTT-4.3.3-11], with 0x92 for an identifier that is not
     /// held. One for a message without a PUBREC is a fault.
     let released (id: uint16) (state: Inbound) : Result<struct (Inbound * Effects), Fault> =
-        let pubcomp reason = Effects.one (SendAck(PacketType.Pubcomp, id, reason))
+        let inline pubcomp reason = Effects.ack PacketType.Pubcomp id reason
 
         match PacketIdMap.tryFind id state.Held with
         | ValueNone -> Ok(struct (state, pubcomp ReasonCode.PacketIdentifierNotFound))

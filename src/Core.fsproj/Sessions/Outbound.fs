@@ -4,19 +4,20 @@ namespace Mqtt5
 [<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
 module Outbound =
 
+    let private offline: OutboundConnection =
+        { Window = 0; Resend = Fifo.empty; Aliases = OutboundTopicAliases.Empty 0us }
+
+    let private nothingWaits: OutboundQueue = { Waiting = WaitingMessages.Empty; SoonestExpiry = ValueNone }
+
     /// Nothing under way, no connection.
     let empty: Outbound =
         {
-            Window = 0
             Quota = 0
-            InFlight = PacketIdMap.empty
             LastId = 0us
             NextOrder = 1L
-            Resend = Fifo.empty
-            Waiting = Fifo.empty
-            WaitingBytes = 0L
-            SoonestExpiry = ValueNone
-            Aliases = OutboundTopicAliases.Empty 0us
+            InFlight = PacketIdMap.empty
+            Connection = offline
+            Queue = nothingWaits
         }
 
     /// What must hold of every state that these functions make: the quota and the messages that hold quota make
@@ -48,8 +49,6 @@ module Outbound =
         | ValueSome expires -> expires <= now
         | ValueNone -> false
 
-    // A Topic Alias is assigned here, when nothing can keep the PUBLISH from being sent any more, so that the
-    // peer sees every alias set before it is used.
     let private packet now (delivery: Delivery) (message: Outgoing) topic =
         Send(
             Packet.Publish
@@ -62,51 +61,82 @@ module Outbound =
                 }
         )
 
+    // Another state of the aliases, if it is one.
+    let private withAliases (aliases: OutboundTopicAliases) (connection: OutboundConnection) =
+        if obj.ReferenceEquals(aliases, connection.Aliases) then
+            connection
+        else
+            { connection with Aliases = aliases }
+
+    let private delivery (message: Outgoing) (id: uint16) dup =
+        match message.QoS with
+        | QoS.AtMostOnce -> Delivery.AtMostOnce
+        | QoS.AtLeastOnce -> Delivery.AtLeastOnce(PacketId.OfValid id, dup)
+        | _ -> Delivery.ExactlyOnce(PacketId.OfValid id, dup)
+
+    // Writes a message for the first time, with DUP 0; the identifier is 0 at QoS 0. A Topic Alias is assigned here,
+    // when nothing can keep the PUBLISH from being sent any more, so that the peer sees every alias set before it is
+    // used.
+    let private write
+        now
+        (message: Outgoing)
+        (id: uint16)
+        (connection: OutboundConnection)
+        (effects: Effects)
+        : struct (OutboundConnection * Effects) =
+        if message.ExpiresAt.IsSome then
+            let struct (topic, aliases) = connection.Aliases.Assign message.Topic
+
+            struct (withAliases aliases connection,
+                    effects.Add(packet now (delivery message id false) message topic))
+        elif connection.Aliases.Maximum = 0us then
+            struct (connection, effects.AddMessage(message, id, 0us, true))
+        else
+            let struct (topic, aliases) = connection.Aliases.Assign message.Topic
+            let connection = withAliases aliases connection
+
+            match topic with
+            | TopicReference.Name _ -> struct (connection, effects.AddMessage(message, id, 0us, true))
+            | TopicReference.NameAndAlias(_, alias) ->
+                struct (connection, effects.AddMessage(message, id, alias.Value, true))
+            | TopicReference.Alias alias ->
+                struct (connection, effects.AddMessage(message, id, alias.Value, false))
+
     let private sendQoS0 now (message: Outgoing) (state: Outbound) (effects: Effects) =
-        let struct (topic, aliases) = state.Aliases.Assign message.Topic
-        let effects = effects.Add(packet now Delivery.AtMostOnce message topic)
+        let struct (connection, effects) = write now message 0us state.Connection effects
 
         let effects =
             if message.Ticket = 0L then
                 effects
             else
-                effects.Add(Settle(message.Ticket, ReasonCode.Success))
+                effects.AddSettle(message.Ticket, ReasonCode.Success)
 
-        if obj.ReferenceEquals(aliases, state.Aliases) then
+        if obj.ReferenceEquals(connection, state.Connection) then
             struct (state, effects)
         else
-            struct ({ state with Aliases = aliases }, effects)
-
-    let private delivery (message: Outgoing) (id: uint16) dup =
-        let id = PacketId.OfValid id
-
-        if message.QoS = QoS.AtLeastOnce then
-            Delivery.AtLeastOnce(id, dup)
-        else
-            Delivery.ExactlyOnce(id, dup)
+            struct ({ state with Connection = connection }, effects)
 
     // A new message [MQTT-4.3.2-1] [MQTT-4.3.3-1]: an identifier that no exchange uses [MQTT-2.2.1-3]
     // [MQTT-2.2.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2], one unit of quota [MQTT-4.9.0-2].
-    let private sendNew now (message: Outgoing) (id: uint16) waiting waitingBytes (state: Outbound) effects =
+    let private sendNew now (message: Outgoing) (id: uint16) queue (state: Outbound) effects =
         let stage =
             if message.QoS = QoS.AtLeastOnce then
                 Stage.AwaitPuback
             else
                 Stage.AwaitPubrec
 
-        let struct (topic, aliases) = state.Aliases.Assign message.Topic
+        let struct (connection, effects) = write now message id state.Connection effects
         let exchange = Exchange.Message(message, stage, state.NextOrder, 0L, true)
 
-        struct ({ state with
-                    InFlight = PacketIdMap.add id exchange state.InFlight
+        struct ({
+                    Quota = state.Quota - 1
                     LastId = id
                     NextOrder = state.NextOrder + 1L
-                    Quota = state.Quota - 1
-                    Waiting = waiting
-                    WaitingBytes = waitingBytes
-                    Aliases = aliases
+                    InFlight = PacketIdMap.add id exchange state.InFlight
+                    Connection = connection
+                    Queue = queue
                 },
-                (effects: Effects).Add(packet now (delivery message id false) message topic))
+                effects)
 
     let private sendAgain now (message: Outgoing) stage order (id: uint16) resend (state: Outbound) effects =
         let struct (topic, aliases) = state.Aliases.Assign message.Topic
@@ -114,9 +144,8 @@ module Outbound =
 
         struct ({ state with
                     InFlight = PacketIdMap.add id exchange state.InFlight
-                    Resend = resend
+                    Connection = { state.Connection with Resend = resend; Aliases = aliases }
                     Quota = state.Quota - 1
-                    Aliases = aliases
                 },
                 (effects: Effects).Add(packet now (delivery message id true) message topic))
 
@@ -126,8 +155,8 @@ module Outbound =
         else
             effects.Add(SettleWith(ticket, settlement))
 
-    let private dequeued (message: Outgoing) waiting (state: Outbound) =
-        { state with Waiting = waiting; WaitingBytes = state.WaitingBytes - message.Cost }
+    let private withoutFirstWaiting (queue: OutboundQueue) =
+        { queue with Waiting = queue.Waiting.WithoutFirst() }
 
     let private withoutFirst (queue: Fifo<'T>) =
         match Fifo.tryDequeue queue with
@@ -146,7 +175,9 @@ module Outbound =
 
                 struct (state, effects, true)
         // It was acknowledged before its turn came.
-        | _ -> struct ({ state with Resend = withoutFirst state.Resend }, effects, true)
+        | _ ->
+            let connection = { state.Connection with Resend = withoutFirst state.Resend }
+            struct ({ state with Connection = connection }, effects, true)
 
     // Sends the first waiting message, or drops it if it has expired; false when it has to wait.
     let private sendNext
@@ -156,12 +187,12 @@ module Outbound =
         effects
         : struct (Outbound * Effects * bool) =
         if expired now message then
-            struct (dequeued message (withoutFirst state.Waiting) state,
+            struct ({ state with Queue = withoutFirstWaiting state.Queue },
                     settle message.Ticket Settlement.Expired effects,
                     true)
         elif message.QoS = QoS.AtMostOnce then
             let struct (state, effects) =
-                sendQoS0 now message (dequeued message (withoutFirst state.Waiting) state) effects
+                sendQoS0 now message { state with Queue = withoutFirstWaiting state.Queue } effects
 
             struct (state, effects, true)
         elif state.Quota = 0 then
@@ -170,10 +201,8 @@ module Outbound =
             match PacketIdMap.firstFree state.LastId state.InFlight with
             | ValueNone -> struct (state, effects, false)
             | ValueSome id ->
-                let waitingBytes = state.WaitingBytes - message.Cost
-
                 let struct (state, effects) =
-                    sendNew now message id (withoutFirst state.Waiting) waitingBytes state effects
+                    sendNew now message id (withoutFirstWaiting state.Queue) state effects
 
                 struct (state, effects, true)
 
@@ -183,14 +212,14 @@ module Outbound =
     let pump (now: Instant) (state: Outbound) (effects: Effects) : struct (Outbound * Effects) =
         let mutable state = state
         let mutable effects = effects
-        let mutable going = state.IsOnline
+        let mutable going = state.IsOnline && not (state.Waiting.IsEmpty && state.Resend.IsEmpty)
 
         while going do
             let struct (next, more, sent) =
                 match Fifo.tryPeek state.Resend with
                 | ValueSome id -> resendNext now id state effects
                 | ValueNone ->
-                    match Fifo.tryPeek state.Waiting with
+                    match state.Waiting.TryPeek() with
                     | ValueSome message -> sendNext now message state effects
                     | ValueNone -> struct (state, effects, false)
 
@@ -210,13 +239,15 @@ module Outbound =
                 || not state.Resend.IsEmpty
                 || state.InFlight.Count >= int System.UInt16.MaxValue))
 
-    let private waits (message: Outgoing) (state: Outbound) =
-        struct ({ state with
-                    Waiting = Fifo.enqueue message state.Waiting
-                    WaitingBytes = state.WaitingBytes + message.Cost
+    /// Lets a message wait behind those that wait.
+    let enqueue (message: Outgoing) (state: Outbound) : Outbound =
+        { state with
+            Queue =
+                {
+                    Waiting = state.Waiting.Add message
                     SoonestExpiry = sooner state.SoonestExpiry message.ExpiresAt
-                },
-                Effects.none)
+                }
+        }
 
     /// Takes a message: sends it at once if nothing is in its way, else lets it wait behind those that wait.
     /// QoS 0 needs neither quota nor identifier and waits only for a connection.
@@ -224,13 +255,13 @@ module Outbound =
         if expired now message then
             struct (state, settle message.Ticket Settlement.Expired Effects.none)
         elif mustWait message.QoS state then
-            waits message state
+            struct (enqueue message state, Effects.none)
         elif message.QoS = QoS.AtMostOnce then
             sendQoS0 now message state Effects.none
         else
             match PacketIdMap.firstFree state.LastId state.InFlight with
-            | ValueNone -> waits message state
-            | ValueSome id -> sendNew now message id state.Waiting state.WaitingBytes state Effects.none
+            | ValueNone -> struct (enqueue message state, Effects.none)
+            | ValueSome id -> sendNew now message id state.Queue state Effects.none
 
     /// Gives a SUBSCRIBE or an UNSUBSCRIBE its Packet Identifier [MQTT-2.2.1-3]; none while all 65,535 are in use.
     let reserve (answer: PacketType) (ticket: int64) (state: Outbound) : struct (Outbound * uint16 voption) =
@@ -290,14 +321,14 @@ module Outbound =
                 Effects.none
             else
                 match properties with
-                | ValueNone when byte reason < 0x80uy -> Effects.one (Settle(message.Ticket, reason))
+                | ValueNone when byte reason < 0x80uy -> Effects.none.AddSettle(message.Ticket, reason)
                 | _ ->
                     let properties = properties |> ValueOption.defaultValue AcknowledgementProperties.Empty
                     Effects.one (SettleWith(message.Ticket, Settlement.Published(reason, properties)))
 
         Ok(struct (release id holdsQuota state, effects))
 
-    let private pubrel id reason = Effects.one (SendAck(PacketType.Pubrel, id, reason))
+    let private pubrel id reason = Effects.ack PacketType.Pubrel id reason
 
     /// As <c>acknowledged</c>, but what waits is not sent yet, so that the caller can give the identifier that
     /// became free to something else first.
@@ -379,19 +410,13 @@ module Outbound =
         let inFlight = PacketIdMap.fold lose state.InFlight state.InFlight
         requests.Sort(fun (struct (a: int64, _)) (struct (b: int64, _)) -> a.CompareTo b)
 
-        struct ({ state with
-                    Window = 0
-                    Quota = 0
-                    InFlight = inFlight
-                    Resend = Fifo.empty
-                    Aliases = OutboundTopicAliases.Empty 0us
-                },
+        struct ({ state with Quota = 0; InFlight = inFlight; Connection = offline },
                 requests.ToArray() |> Array.map (fun (struct (_, ticket)) -> ticket))
 
     // Messages of QoS 0 wait for no quota, so that none of them is behind when one is published later.
     let private sendAllQoS0 now (state: Outbound) (effects: Effects) =
         let mutable effects = effects
-        let mutable rest = { state with Waiting = Fifo.empty; WaitingBytes = 0L }
+        let mutable rest = { state with Queue.Waiting = WaitingMessages.Empty }
 
         for message in state.Waiting do
             if message.QoS = QoS.AtMostOnce then
@@ -402,11 +427,7 @@ module Outbound =
                     rest <- sent
                     effects <- more
             else
-                rest <-
-                    { rest with
-                        Waiting = Fifo.enqueue message rest.Waiting
-                        WaitingBytes = rest.WaitingBytes + message.Cost
-                    }
+                rest <- { rest with Queue.Waiting = rest.Waiting.Add message }
 
         struct (rest, effects)
 
@@ -438,14 +459,11 @@ module Outbound =
                 effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
                 effects <- settle message.Ticket (Settlement.Rejected fault) effects
 
-        let mutable waiting = Fifo.empty
-        let mutable waitingBytes = 0L
+        let mutable waiting = WaitingMessages.Empty
 
         for message in state.Waiting do
             match refuse message with
-            | ValueNone ->
-                waiting <- Fifo.enqueue message waiting
-                waitingBytes <- waitingBytes + message.Cost
+            | ValueNone -> waiting <- waiting.Add message
             | ValueSome fault ->
                 effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
                 effects <- settle message.Ticket (Settlement.Rejected fault) effects
@@ -454,13 +472,10 @@ module Outbound =
             pump
                 now
                 { state with
-                    Window = int receiveMaximum
                     Quota = int receiveMaximum
                     InFlight = inFlight
-                    Resend = resend
-                    Waiting = waiting
-                    WaitingBytes = waitingBytes
-                    Aliases = aliases
+                    Connection = { Window = int receiveMaximum; Resend = resend; Aliases = aliases }
+                    Queue.Waiting = waiting
                 }
                 effects
 
@@ -469,29 +484,25 @@ module Outbound =
     /// A session begins that the application asked for anew: what an earlier one had under way is over, and was
     /// settled when it ended. What waits was not part of it.
     let discarded (state: Outbound) : Outbound =
-        { state with InFlight = PacketIdMap.empty; Resend = Fifo.empty }
+        { state with InFlight = PacketIdMap.empty; Connection.Resend = Fifo.empty }
 
     /// The peer lost the session: every message under way waits again, in its order and before all others, to be
     /// sent with a new identifier, without DUP, and at QoS 2 from the start.
     let sessionLost (state: Outbound) : Outbound =
-        let mutable waiting = Fifo.empty
-        let mutable waitingBytes = state.WaitingBytes
+        let mutable waiting = WaitingMessages.Empty
         let mutable soonest = state.SoonestExpiry
 
         for message in OutboundOrder.published state do
-            waiting <- Fifo.enqueue message waiting
-            waitingBytes <- waitingBytes + message.Cost
+            waiting <- waiting.Add message
             soonest <- sooner soonest message.ExpiresAt
 
         for message in state.Waiting do
-            waiting <- Fifo.enqueue message waiting
+            waiting <- waiting.Add message
 
         { state with
             InFlight = PacketIdMap.empty
-            Resend = Fifo.empty
-            Waiting = waiting
-            WaitingBytes = waitingBytes
-            SoonestExpiry = soonest
+            Connection.Resend = Fifo.empty
+            Queue = { Waiting = waiting; SoonestExpiry = soonest }
         }
 
     // Intervals are in seconds, so looking through a long queue once a second is enough. A message that has
@@ -500,8 +511,7 @@ module Outbound =
 
     /// Drops the waiting messages that have expired and settles their tickets.
     let expire (now: Instant) (state: Outbound) : struct (Outbound * Effects) =
-        let mutable waiting = Fifo.empty
-        let mutable waitingBytes = 0L
+        let mutable waiting = WaitingMessages.Empty
         let mutable soonest = ValueNone
         let mutable effects = Effects.none
 
@@ -509,32 +519,30 @@ module Outbound =
             if expired now message then
                 effects <- settle message.Ticket Settlement.Expired effects
             else
-                waiting <- Fifo.enqueue message waiting
-                waitingBytes <- waitingBytes + message.Cost
+                waiting <- waiting.Add message
                 soonest <- sooner soonest message.ExpiresAt
 
         let next = soonest |> ValueOption.map (max (now + timeBetweenLooks))
 
-        struct ({ state with Waiting = waiting; WaitingBytes = waitingBytes; SoonestExpiry = next }, effects)
+        struct ({ state with Queue = { Waiting = waiting; SoonestExpiry = next } }, effects)
 
     /// Removes the oldest waiting message, to make room in a full queue.
     let dropOldest (state: Outbound) : struct (Outbound * Effects) =
-        match Fifo.tryDequeue state.Waiting with
+        match state.Waiting.TryPeek() with
         | ValueNone -> struct (state, Effects.none)
-        | ValueSome(struct (message, waiting)) ->
-            struct (dequeued message waiting state, settle message.Ticket Settlement.QueueFull Effects.none)
+        | ValueSome message ->
+            struct ({ state with Queue = withoutFirstWaiting state.Queue },
+                    settle message.Ticket Settlement.QueueFull Effects.none)
 
     /// Takes a ticket back. A message that still waits is dropped; one that was sent finishes its exchange, as it
     /// has to, but nobody is told. True if the ticket was found; its holder is settled by the caller.
     let cancel (ticket: int64) (state: Outbound) : struct (Outbound * bool) =
-        let isIt (message: Outgoing) = message.Ticket = ticket
-
-        match state.Waiting |> Seq.tryFind isIt with
-        | Some message -> struct (dequeued message (Fifo.filter (isIt >> not) state.Waiting) state, true)
-        | None ->
+        match state.Waiting.TakeBack ticket with
+        | struct (waiting, true) -> struct ({ state with Queue.Waiting = waiting }, true)
+        | struct (waiting, false) ->
             let forget struct (inFlight, found) id exchange =
                 match exchange with
-                | Exchange.Message(message, stage, order, released, holds) when isIt message ->
+                | Exchange.Message(message, stage, order, released, holds) when message.Ticket = ticket ->
                     let nobody = Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
                     struct (PacketIdMap.add id nobody inFlight, true)
                 | _ -> struct (inFlight, found)
@@ -542,7 +550,7 @@ module Outbound =
             let struct (inFlight, found) =
                 PacketIdMap.fold forget (struct (state.InFlight, false)) state.InFlight
 
-            struct ({ state with InFlight = inFlight }, found)
+            struct ({ state with InFlight = inFlight; Queue.Waiting = waiting }, found)
 
     /// Nobody waits any more: messages that were never sent are dropped, those under way stay in the session but
     /// have no ticket. Gives the tickets of all of them.
@@ -568,8 +576,6 @@ module Outbound =
 
         struct ({ state with
                     InFlight = PacketIdMap.fold forget state.InFlight state.InFlight
-                    Waiting = Fifo.empty
-                    WaitingBytes = 0L
-                    SoonestExpiry = ValueNone
+                    Queue = nothingWaits
                 },
                 tickets.ToArray())

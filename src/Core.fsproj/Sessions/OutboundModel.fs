@@ -20,36 +20,69 @@ type Exchange =
     /// A SUBSCRIBE or an UNSUBSCRIBE, and the type of the packet that answers it.
     | Request of Answer: PacketType * Ticket: int64 * Order: int64
 
-/// The sending half of QoS 1 and 2, the same for both roles: Packet Identifiers, send quota, order and
-/// resending move here and nowhere else. Immutable.
+/// What of the sending half belongs to one connection and does not change with each message.
 [<NoComparison; NoEquality>]
-type Outbound =
+type OutboundConnection =
     {
         /// The peer's Receive Maximum on this connection; 0 while there is no connection.
         Window: int
-        /// How many more messages of QoS 1 and 2 may be sent now.
-        Quota: int
-        /// The exchanges under way, by Packet Identifier.
-        InFlight: PacketIdMap<Exchange>
-        /// The Packet Identifier that was given last.
-        LastId: uint16
-        /// The order of the next PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE.
-        NextOrder: int64
         /// Messages of an earlier connection that are to be sent again, in order, before any other.
         Resend: Fifo<uint16>
-        /// Messages that wait for a connection, for quota or for a Packet Identifier, in order. Those of QoS 0 wait
-        /// only for a connection.
-        Waiting: Fifo<Outgoing>
-        /// What the waiting messages cost, in bytes.
-        WaitingBytes: int64
-        /// When to look for waiting messages that have expired; absent: none of them ever does.
-        SoonestExpiry: Instant voption
         /// The Topic Aliases of this connection.
         Aliases: OutboundTopicAliases
     }
 
+/// The messages that wait, and when to look at them.
+[<NoComparison; NoEquality>]
+type OutboundQueue =
+    {
+        /// Messages that wait for a connection, for quota or for a Packet Identifier, in order. Those of QoS 0 wait
+        /// only for a connection.
+        Waiting: WaitingMessages
+        /// When to look for waiting messages that have expired; absent: none of them ever does.
+        SoonestExpiry: Instant voption
+    }
+
+/// The sending half of QoS 1 and 2, the same for both roles: Packet Identifiers, send quota, order and
+/// resending move here and nowhere else. Immutable. What changes with each message stands apart from what does not,
+/// since a step copies the former.
+[<NoComparison; NoEquality>]
+type Outbound =
+    {
+        /// How many more messages of QoS 1 and 2 may be sent now.
+        Quota: int
+        /// The Packet Identifier that was given last.
+        LastId: uint16
+        /// The order of the next PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE.
+        NextOrder: int64
+        /// The exchanges under way, by Packet Identifier.
+        InFlight: PacketIdMap<Exchange>
+        /// What belongs to the connection.
+        Connection: OutboundConnection
+        /// What waits.
+        Queue: OutboundQueue
+    }
+
+    /// The peer's Receive Maximum on this connection; 0 while there is no connection.
+    member this.Window = this.Connection.Window
+
     /// True while there is a connection.
-    member this.IsOnline = this.Window > 0
+    member this.IsOnline = this.Connection.Window > 0
+
+    /// Messages of an earlier connection that are to be sent again, in order, before any other.
+    member this.Resend = this.Connection.Resend
+
+    /// The Topic Aliases of this connection.
+    member this.Aliases = this.Connection.Aliases
+
+    /// The messages that wait, in order.
+    member this.Waiting = this.Queue.Waiting
+
+    /// What the waiting messages cost, in bytes.
+    member this.WaitingBytes = this.Queue.Waiting.Bytes
+
+    /// When to look for waiting messages that have expired; absent: none of them ever does.
+    member this.SoonestExpiry = this.Queue.SoonestExpiry
 
 // What must hold of the sending half, whatever happened to it.
 module internal OutboundChecks =
@@ -64,9 +97,10 @@ module internal OutboundChecks =
                     | _ -> count)
                 0
 
-        let bytes =
-            state.Waiting
-            |> Fifo.fold (fun sum message -> sum + (message: Outgoing).Cost) 0L
+        let struct (count, bytes) =
+            (struct (0, 0L), state.Waiting)
+            ||> Seq.fold (fun (struct (count, bytes)) message ->
+                struct (count + 1, bytes + (message: Outgoing).Cost))
 
         let orders = System.Collections.Generic.HashSet<int64>()
 
@@ -94,8 +128,10 @@ module internal OutboundChecks =
             ValueSome "a message of QoS 0 waits although there is a connection"
         elif state.Quota + holding <> state.Window then
             ValueSome "quota and messages that hold quota do not make up the window"
-        elif bytes <> state.WaitingBytes then
-            ValueSome "the waiting bytes are not those of the waiting messages"
+        elif bytes <> state.WaitingBytes || count <> state.Waiting.Count then
+            ValueSome "the waiting bytes or their number are not those of the waiting messages"
+        elif state.Waiting.TryPeek() <> ValueOption.ofOption (Seq.tryHead state.Waiting) then
+            ValueSome "the message that waits in front is not the first one"
         elif (PacketIdMap.tryFind 0us state.InFlight).IsSome then
             ValueSome "Packet Identifier 0 is in use"
         else

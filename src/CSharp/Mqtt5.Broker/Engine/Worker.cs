@@ -152,6 +152,9 @@ internal sealed partial class Worker(BrokerEngine engine)
             case Effect.Tags.Send:
                 Send(connection!, effect.Packet!);
                 break;
+            case Effect.Tags.SendMessage:
+                SendMessage(connection!, effect.Message!, effect.Id, effect.Alias, effect.IsNamed);
+                break;
             case Effect.Tags.SendAck:
                 SendAcknowledgement(connection!, effect.Kind, effect.Id, effect.Reason);
                 break;
@@ -186,6 +189,18 @@ internal sealed partial class Worker(BrokerEngine engine)
             counts.PayloadBytesSent += publish.Payload.Length;
         }
 
+        MarkDirty(connection);
+    }
+
+    private void SendMessage(Connection connection, Outgoing message, ushort id, ushort alias, bool isNamed)
+    {
+        var size = OutgoingModule.Size(alias, isNamed, message);
+        OutgoingModule.Write(id, alias, isNamed, message, connection.Outlet.Reserve(size));
+        connection.Outlet.Advance(size);
+        counts.PacketsSent++;
+        counts.BytesSent += size;
+        counts.PublishSent++;
+        counts.PayloadBytesSent += message.Payload.Length;
         MarkDirty(connection);
     }
 

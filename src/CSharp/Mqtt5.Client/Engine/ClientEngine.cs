@@ -201,6 +201,9 @@ internal sealed partial class ClientEngine
             case Effect.Tags.Send:
                 Send(effect.Packet!);
                 break;
+            case Effect.Tags.SendMessage:
+                SendMessage(effect.Message!, effect.Id, effect.Alias, effect.IsNamed);
+                break;
             case Effect.Tags.SendAck:
                 SendAcknowledgement(effect.Kind, effect.Id, effect.Reason);
                 break;
@@ -240,6 +243,17 @@ internal sealed partial class ClientEngine
         Encode.Write(packet, link.Reserve(size));
         link.Advance(size);
         Log.Sent(Logger, link.Number, packet.Type, size);
+    }
+
+    private void SendMessage(Outgoing message, ushort id, ushort alias, bool isNamed)
+    {
+        if (current is not { } link)
+            return;
+
+        var size = OutgoingModule.Size(alias, isNamed, message);
+        OutgoingModule.Write(id, alias, isNamed, message, link.Reserve(size));
+        link.Advance(size);
+        Log.Sent(Logger, link.Number, PacketType.Publish, size);
     }
 
     private void SendAcknowledgement(PacketType kind, ushort id, ReasonCode reason)
