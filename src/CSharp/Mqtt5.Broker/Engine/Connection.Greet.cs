@@ -174,8 +174,7 @@ internal sealed partial class Connection
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
             var result = await authenticator.AuthenticateAsync(authentication, limit.Token).ConfigureAwait(false);
-            userName = result.UserName ?? authentication.UserName;
-            return JudgementOf(result);
+            return IsSameUser(result) ? JudgementOf(result) : Judgement.NewRefused(ReasonCode.NotAuthorized);
         }
         catch (OperationCanceledException)
         {
@@ -186,6 +185,27 @@ internal sealed partial class Connection
             Log.AuthenticatorFailed(engine.Logger, failure);
             return Judgement.NewRefused(ReasonCode.ServerUnavailable);
         }
+    }
+
+    // Permissions and subscriptions are those of the name that the connection began with, so it keeps that name.
+    private bool IsSameUser(MqttAuthenticationResult result)
+    {
+        if (result.Reason != ReasonCode.Success)
+            return true;
+
+        var proven = result.UserName ?? authentication!.UserName;
+
+        if (Session is null)
+        {
+            userName = proven;
+            return true;
+        }
+
+        if (proven == userName)
+            return true;
+
+        Log.AuthenticatedAsAnother(engine.Logger, Session.State.ClientId.Text);
+        return false;
     }
 
     // A client of the same process, or one without a name where that is allowed.

@@ -29,6 +29,9 @@ internal static partial class Log
     [LoggerMessage(108, LogLevel.Critical, "The sweep failed")]
     public static partial void SweepFailed(ILogger logger, Exception failure);
 
+    [LoggerMessage(110, LogLevel.Warning, "Client {ClientId} is cut off: it authenticated again under another name")]
+    public static partial void AuthenticatedAsAnother(ILogger logger, string clientId);
+
     [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
     public static partial void Listening(ILogger logger, Uri address);
 }
