@@ -32,6 +32,9 @@ internal static partial class Log
     [LoggerMessage(110, LogLevel.Warning, "Client {ClientId} is cut off: it authenticated again under another name")]
     public static partial void AuthenticatedAsAnother(ILogger logger, string clientId);
 
+    [LoggerMessage(111, LogLevel.Warning, "The PROXY header of {EndPoint} is refused: {Detail}")]
+    public static partial void ProxyRefused(ILogger logger, System.Net.EndPoint? endPoint, string detail);
+
     [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
     public static partial void Listening(ILogger logger, Uri address);
 }

@@ -97,19 +97,24 @@ public sealed class MqttBrokerOptions
     /// <summary>Listens for TCP connections.</summary>
     /// <param name="port">The port; 0: a free one.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <param name="proxyProtocol">
+    /// Whether a proxy in front sends the client's address ahead, by version 1 or 2 of the PROXY protocol. Then every
+    /// connection has to begin with it, and whoever reaches the listener can claim any address: let only the proxy reach it.
+    /// </param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions Listen(int port, IPAddress? address = null) =>
-        Add(new Listener(ListenerKind.Tcp, new IPEndPoint(address ?? IPAddress.Loopback, port), null, null));
+    public MqttBrokerOptions Listen(int port, IPAddress? address = null, bool proxyProtocol = false) =>
+        Add(new Listener(ListenerKind.Tcp, new IPEndPoint(address ?? IPAddress.Loopback, port), null, null, proxyProtocol));
 
     /// <summary>Listens for TLS connections.</summary>
     /// <param name="port">The port; 0: a free one.</param>
     /// <param name="tls">The certificates.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenTls(int port, MqttServerTlsOptions tls, IPAddress? address = null)
+    public MqttBrokerOptions ListenTls(int port, MqttServerTlsOptions tls, IPAddress? address = null, bool proxyProtocol = false)
     {
         ArgumentNullException.ThrowIfNull(tls);
-        return Add(new Listener(ListenerKind.Tls, new IPEndPoint(address ?? IPAddress.Loopback, port), null, tls));
+        return Add(new Listener(ListenerKind.Tls, new IPEndPoint(address ?? IPAddress.Loopback, port), null, tls, proxyProtocol));
     }
 
     /// <summary>Listens for WebSocket connections with the subprotocol <c>mqtt</c>.</summary>
@@ -117,20 +122,23 @@ public sealed class MqttBrokerOptions
     /// <param name="path">The path of the URI.</param>
     /// <param name="tls">The certificates; null: without TLS.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenWebSocket(int port, string path = "/mqtt", MqttServerTlsOptions? tls = null, IPAddress? address = null)
+    public MqttBrokerOptions ListenWebSocket(
+        int port, string path = "/mqtt", MqttServerTlsOptions? tls = null, IPAddress? address = null, bool proxyProtocol = false)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls));
+        return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls, proxyProtocol));
     }
 
     /// <summary>Listens on a Unix socket. Who may connect is up to the permissions of its folder.</summary>
     /// <param name="path">The path of the socket, which must not exist.</param>
+    /// <param name="proxyProtocol">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenUnix(string path)
+    public MqttBrokerOptions ListenUnix(string path, bool proxyProtocol = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return Add(new Listener(ListenerKind.Unix, null, Path.GetFullPath(path), null));
+        return Add(new Listener(ListenerKind.Unix, null, Path.GetFullPath(path), null, proxyProtocol));
     }
 
     internal BrokerSettings ToSettings() =>
@@ -158,6 +166,9 @@ public sealed class MqttBrokerOptions
 
         foreach (var listener in Listeners)
         {
+            if (listener.IsBehindProxy)
+                throw new InvalidOperationException("without an authenticator the broker does not serve the clients of a proxy, unless AllowAnonymous is set");
+
             if (listener.EndPoint is { } endPoint && !IPAddress.IsLoopback(endPoint.Address))
                 throw Unsafe(endPoint);
         }
