@@ -4,28 +4,51 @@ open System
 
 /// Names a limit of a broker.
 type LimitName =
+    /// Clients that are connected.
     | Connections = 0
+    /// Connections whose CONNECT has not been accepted yet.
     | PendingConnections = 1
+    /// Clients that connect in a second.
     | ConnectionRate = 2
+    /// The time for CONNECT and its authentication.
     | ConnectTimeout = 3
+    /// The largest packet before CONNECT is accepted.
     | PacketBytesBeforeConnect = 4
+    /// The largest packet of a client.
     | MaximumPacketBytes = 5
+    /// The longest topic.
     | TopicBytes = 6
+    /// The deepest topic.
     | TopicLevels = 7
+    /// Subscriptions of a client.
     | Subscriptions = 8
+    /// Messages under way from a client.
     | ReceiveMaximum = 9
+    /// Messages under way to a client.
     | InFlightMessages = 10
+    /// Topic Aliases that a client sets.
     | TopicAliasMaximum = 11
+    /// Topic Aliases that the broker sets.
     | OutboundTopicAliases = 12
+    /// Messages that wait in a session.
     | QueuedMessages = 13
+    /// Bytes that wait in a session.
     | QueuedBytes = 14
+    /// Bytes that wait in all sessions.
     | TotalQueuedBytes = 15
+    /// Bytes that a connection has not taken.
     | SendBufferBytes = 16
+    /// Retained messages.
     | RetainedMessages = 17
+    /// Bytes of retained messages.
     | RetainedBytes = 18
+    /// The Session Expiry Interval.
     | SessionExpiry = 19
+    /// The Keep Alive.
     | KeepAlive = 20
+    /// PUBLISH packets of a client in a second.
     | PublishRate = 21
+    /// PUBLISH packets of a client at once.
     | PublishBurst = 22
 
 /// A limit as data: its range, its unit, and what becomes of whoever goes beyond it.

@@ -15,8 +15,14 @@ internal sealed partial class Connection
     // Called by the sweep.
     public void TickHandshake()
     {
-        if (Session is null)
-            StepHandshake(HandshakeEvent.Tick, out _);
+        if (Session is not null)
+            return;
+
+        var wasOver = handshake.Phase.IsOver;
+        StepHandshake(HandshakeEvent.Tick, out _);
+
+        if (!wasOver && handshake.Phase.IsOver)
+            engine.Exceeded(LimitName.ConnectTimeout);
     }
 
     // Called when the broker shuts down. A client that is being admitted is told once it belongs to its session.
@@ -43,6 +49,7 @@ internal sealed partial class Connection
             if (framing.Tag == Framing.Tags.Broken)
             {
                 happened = HandshakeEvent.NewReceivedFault(framing.Fault!);
+                engine.Exceeded(LimitTable.OfFault(false, framing.Fault!));
                 buffer = buffer.Slice(buffer.End);
             }
             else if (framing.Tag == Framing.Tags.Frame)

@@ -101,6 +101,9 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
     private void Configure(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
+        // TLS handshakes and HTTP requests are connections that the engine does not see yet.
+        kestrel.Limits.MaxConcurrentConnections = (long)options.Limits.MaximumConnections + options.Limits.PendingConnections;
+        kestrel.Limits.RequestHeadersTimeout = options.Limits.ConnectTimeout;
 
         foreach (var listener in options.Listeners)
         {

@@ -77,6 +77,18 @@ public sealed class MqttBrokerOptions
     /// </summary>
     public Action<MqttPublishInterception>? InterceptPublish { get; set; }
 
+    /// <summary>
+    /// Called for each SUBSCRIBE, after access rules and before the limits of subscriptions: it may change the options of
+    /// filters and refuse them. Must not block. An exception refuses all of them with 0x83.
+    /// </summary>
+    public Action<MqttSubscribeInterception>? InterceptSubscribe { get; set; }
+
+    /// <summary>
+    /// Called when a message was delivered: at QoS 1 and 2 when the client acknowledged it, at QoS 0 when it was sent. Must
+    /// not block. With it, messages of QoS 0 take the longer way.
+    /// </summary>
+    public Action<MqttDelivery>? MessageDelivered { get; set; }
+
     /// <summary>Called with the Client Identifier when a client is connected. Must not block.</summary>
     public Action<string>? ClientConnected { get; set; }
 
@@ -157,6 +169,18 @@ public sealed class MqttBrokerOptions
             QueuesQoS0,
             ToOption(ResponsePrefix),
             ToOption(ServerReference));
+
+    // What has no limit of its own in the core.
+    internal void CheckRanges()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(CloseTimeout, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(CloseTimeout, TimeSpan.FromHours(1));
+        ArgumentOutOfRangeException.ThrowIfLessThan(SystemTopicsInterval, TimeSpan.Zero);
+
+        // A client makes a topic of it.
+        if (ResponsePrefix is { } prefix && (prefix.Length == 0 || TopicName.Create(prefix).IsError))
+            throw new ArgumentException($"the response prefix {prefix} is no beginning of a Topic Name", nameof(ResponsePrefix));
+    }
 
     // Safe by default: who may be reached from elsewhere has to know its clients, or say that it does not care.
     internal void CheckSafety()
