@@ -77,7 +77,7 @@ public sealed class HookTests
         await using var brief = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"d\" props{RequestProblemInformation=0}");
         await brief.SendAsync("PUBLISH qos=1 topic=\"refused\" id=1");
         await brief.ExpectAsync("PUBACK id=1 rc=QuotaExceeded");
-        await using var small = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"e\" props{MaximumPacketSize=40}", "");
+        await using var small = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"e\" props{MaximumPacketSize=30}", "");
         await small.SendAsync("PUBLISH qos=1 topic=\"refused\" id=1");
         await small.ExpectAsync("PUBACK id=1 rc=QuotaExceeded props{ReasonString=\"not today\"}");
     }

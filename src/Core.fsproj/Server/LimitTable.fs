@@ -170,7 +170,7 @@ module LimitTable =
                 packetMost
                 false
                 "the largest packet before CONNECT is accepted"
-                "closed without a packet, or CONNACK 0x95 Packet too large while authenticating"
+                "CONNACK 0x95 Packet too large if it is a CONNECT or an AUTH, else closed without a packet"
             rule
                 LimitName.MaximumPacketBytes
                 "max-packet-bytes"
