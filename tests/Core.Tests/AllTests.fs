@@ -40,6 +40,7 @@ module AllTests =
             ClientSessionTestsTwoParty.tests
             RoutingTests.tests
             AccessTests.tests
+            LimitTableTests.tests
             BrokerTests.tests
             ServerConnectClausesTests.tests
             ServerWillClausesTests.tests

@@ -294,7 +294,9 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                     let judgements =
                         request.Subscriptions
                         |> Seq.map (fun subscription ->
-                            if Access.decide (AccessRequest.Subscribe subscription.Filter) access[session] then
+                            if
+                                Access.decide (AccessRequest.Subscribe subscription.Filter) access[session]
+                            then
                                 ReasonCode.Success
                             else
                                 ReasonCode.NotAuthorized)

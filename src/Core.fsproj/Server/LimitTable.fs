@@ -416,17 +416,15 @@ module LimitTable =
     /// The limit for which a message was dropped by a queue that holds so many messages and bytes.
     [<CompiledName("OfQueue")>]
     let ofQueue (limits: BrokerLimits) (messages: int) (bytes: int64) (cost: int64) : LimitName =
-        if messages >= limits.QueuedMessages then
-            LimitName.QueuedMessages
-        elif bytes + cost > limits.QueuedBytes then
-            LimitName.QueuedBytes
-        else
-            LimitName.TotalQueuedBytes
+        if messages >= limits.QueuedMessages then LimitName.QueuedMessages
+        elif bytes + cost > limits.QueuedBytes then LimitName.QueuedBytes
+        else LimitName.TotalQueuedBytes
 
     /// Whether the Session Expiry Interval that a CONNECT asks for is cut.
     [<CompiledName("CutsSessionExpiry")>]
     let cutsSessionExpiry (limits: BrokerLimits) (connect: Connect) : bool =
-        (connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>) > limits.SessionExpirySeconds
+        (connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>) >
+            limits.SessionExpirySeconds
 
     /// Whether the Keep Alive of a CONNECT is replaced.
     [<CompiledName("ReplacesKeepAlive")>]

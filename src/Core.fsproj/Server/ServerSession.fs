@@ -510,7 +510,8 @@ module ServerSession =
 
         let withProperties (connection: ServerConnection) effect =
             let full kind =
-                let acknowledgement = { PacketId = PacketId.OfValid id; Outcome = Outcome.Full(reason, properties) }
+                let acknowledgement =
+                    { PacketId = PacketId.OfValid id; Outcome = Outcome.Full(reason, properties) }
 
                 match ServerConnections.fit connection (kind acknowledgement) with
                 | ValueSome packet -> Send packet
@@ -556,7 +557,8 @@ module ServerSession =
         | ServerEvent.Acknowledge(token, reason) ->
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
-        | ServerEvent.AcknowledgeWith(token, reason, properties) -> acknowledgeWith token reason properties state
+        | ServerEvent.AcknowledgeWith(token, reason, properties) ->
+            acknowledgeWith token reason properties state
         | ServerEvent.Answered(number, packet) -> on number state (answered packet)
         | ServerEvent.Judged(number, judgement) -> on number state (judged judgement)
         | ServerEvent.Congested(number, isCongested) -> on number state (congestion now isCongested)
