@@ -3,6 +3,10 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Mqtt5.Transports;
 
 namespace Mqtt5.BrokerTests;
@@ -208,6 +212,37 @@ public sealed class ProxyTests
     public async Task Without_an_authenticator_clients_of_a_proxy_are_not_served()
     {
         await Assert.ThrowsAsync<InvalidOperationException>(() => MqttBroker.StartAsync(options => options.Listen(0, proxyProtocol: true)));
+    }
+
+    [Theory]
+    [InlineData("PROXY TCP4 127.0.0.9 127.0.0.1 56324 1883\r\n", true)]
+    [InlineData("PROXY TCP4 192.0.2.7 127.0.0.1 56324 1883\r\n", false)]
+    public async Task On_an_endpoint_of_Kestrel_strangers_need_an_authenticator(string header, bool isServed)
+    {
+        ListenOptions? endpoint = null;
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddMqttBroker();
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+            kestrel.Listen(IPAddress.Loopback, 0, listen => endpoint = listen.UseProxyProtocol().UseMqtt()));
+        await using var application = builder.Build();
+        await application.StartAsync();
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(IPAddress.Loopback, endpoint!.IPEndPoint!.Port).WaitAsync(RawClient.Patience);
+        await using var client = new RawClient(new NetworkStream(socket));
+        await client.SendAsync(Line(header));
+
+        if (isServed)
+        {
+            await client.SendAsync("CONNECT clean=1 clientid=\"c\"");
+            await client.ExpectStartAsync("CONNACK");
+            Assert.Equal("127.0.0.9:56324", Assert.Single(application.Services.GetRequiredService<MqttBroker>().Sessions).EndPoint);
+        }
+        else
+        {
+            await ExpectCutAsync(client);
+        }
+
+        await application.StopAsync().WaitAsync(TimeSpan.FromSeconds(5));
     }
 
     private static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions>? configure = null) =>

@@ -56,10 +56,10 @@ type BrokerLimits =
         PublishBurst: int
     }
 
-    /// Modest limits: 10,000 connections and as many that are not accepted yet, 10 s to connect, packets of 64 KiB before and 1 MiB after CONNECT, topics of
-    /// 1,024 bytes and 64 levels, 1,000 subscriptions, Receive Maximum 100, 1,000 in flight, 32 aliases each way,
-    /// 10,000 messages or 16 MiB queued a session and 1 GiB in all, 1 MiB in the send buffer, 100,000 retained messages or 256 MiB, sessions of a week,
-    /// no limit of rates and of Keep Alive.
+    /// Modest limits: 10,000 connections and as many that are not accepted yet, 10 s to connect, packets of 64 KiB before
+    /// and 1 MiB after CONNECT, topics of 1,024 bytes and 64 levels, 1,000 subscriptions, Receive Maximum 100, 1,000 in
+    /// flight, 32 aliases each way, 10,000 messages or 16 MiB queued a session and 1 GiB in all, 1 MiB that a connection
+    /// has not taken, 100,000 retained messages or 256 MiB, sessions of a week, no limit of rates and of Keep Alive.
     static member Default =
         {
             MaximumConnections = 10_000
