@@ -75,12 +75,18 @@ public sealed class CommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--tls-port needs --cert", "broker", "--tls-port", "0")]
-    [InlineData("is no IP address", "broker", "--host", "somewhere")]
+    [InlineData("tls-port needs cert", "broker", "--tls-port", "0")]
+    [InlineData("--host: 'somewhere' is no IP address", "broker", "--host", "somewhere")]
     [InlineData("not a loopback address", "broker", "--host", "0.0.0.0", "--port", "0")]
-    [InlineData("--password-file: there-is-none: ", "broker", "--password-file", "there-is-none")]
-    [InlineData("receiveMaximum", "broker", "--port", "0", "--receive-maximum", "0")]
-    [InlineData("--receive-maximum: 99999999999 is out of range", "broker", "--port", "0", "--receive-maximum", "99999999999")]
+    [InlineData("password-file: there-is-none: ", "broker", "--password-file", "there-is-none")]
+    [InlineData("--receive-maximum: 0 is not from 1 to 65535 messages", "broker", "--port", "0", "--receive-maximum", "0")]
+    [InlineData("--receive-maximum: 99999999999 is not from 1 to 65535 messages", "broker", "--port", "0", "--receive-maximum", "99999999999")]
+    [InlineData("--port: '65536' is no port from 0 to 65535", "broker", "--port", "65536")]
+    [InlineData("--log-level: 'loud' is no level", "broker", "--log-level", "loud")]
+    [InlineData("--allow-anonymous: 'perhaps' is neither true nor false", "broker", "--allow-anonymous", "perhaps")]
+    [InlineData("cert: there-is-none: ", "broker", "--tls-port", "0", "--cert", "there-is-none")]
+    [InlineData("--config: there-is-none.json: ", "broker", "--config", "there-is-none.json")]
+    [InlineData("--iterations is not from 4096 to 10000000", "passwd", "file", "anna", "--scram", "--iterations", "1")]
     public async Task Bad_usage_is_told(string message, params string[] arguments)
     {
         var process = Start(arguments);
@@ -88,6 +94,79 @@ public sealed class CommandTests : IDisposable
         Assert.Contains(message, error, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
         Assert.Equal(2, await ExitAsync(process));
+    }
+
+    [Theory]
+    [InlineData("""{ "prot": 1883 }""", "prot: there is no such setting")]
+    [InlineData("""{ "maxPacketBytes": 5000 }""", "maxPacketBytes: there is no such setting; max-packet-bytes is meant?")]
+    [InlineData("""{ "port": "abc" }""", "port: 'abc' is no port from 0 to 65535")]
+    [InlineData("""{ "port": { "tcp": 1883 } }""", "port: it has to be one value")]
+    [InlineData("""{ "max-topic-levels": 0 }""", "max-topic-levels: 0 is not from 1 to 65535 levels")]
+    [InlineData("""{ "max-topic-levels": 1.5 }""", "max-topic-levels: '1.5' is no whole number of levels")]
+    [InlineData("""{ "allow-anonymous": "yes" }""", "allow-anonymous: 'yes' is neither true nor false")]
+    [InlineData("""{ "port": 0, "port": 1 }""", "port")]
+    [InlineData("""{ "port": 0""", "Expected")]
+    [InlineData("""[ 1 ]""", "")]
+    public async Task A_bad_configuration_is_told_with_key_and_file(string content, string message)
+    {
+        var file = Path.Combine(folder, "broker.json");
+        await File.WriteAllTextAsync(file, content);
+        var process = Start("broker", "--config", file);
+        var error = await process.StandardError.ReadToEndAsync().Bounded();
+        Assert.StartsWith($"mqtt5: {file}: ", error, StringComparison.Ordinal);
+        Assert.Contains(message, error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
+        Assert.Equal(2, await ExitAsync(process));
+    }
+
+    [Fact]
+    public async Task A_configuration_is_read_and_options_win_over_it()
+    {
+        var passwords = Path.Combine(folder, "passwords");
+        var scram = Start("passwd", passwords, "anna", "--scram", "--iterations", "4096");
+        await scram.StandardInput.WriteLineAsync("pencil");
+        scram.StandardInput.Close();
+        Assert.Equal(0, await ExitAsync(scram));
+        Assert.StartsWith("anna:scram-sha-256:4096:", await File.ReadAllTextAsync(passwords), StringComparison.Ordinal);
+        var file = Path.Combine(folder, "broker.json");
+        await File.WriteAllTextAsync(file, """
+            {
+              // Comments are no fault.
+              "port": 0, "host": "127.0.0.1", "ws-port": 0,
+              "password-file": "passwords",
+              "max-packet-bytes": 5000, "receive-maximum": 7,
+              "log-level": "Information"
+            }
+            """);
+        var broker = Start("broker", "--config", file, "--receive-maximum", "9");
+        var first = await broker.StandardOutput.ReadLineAsync().Bounded();
+        Assert.StartsWith("listening mqtt://127.0.0.1:", first, StringComparison.Ordinal);
+        Assert.StartsWith("listening ws://127.0.0.1:", await broker.StandardOutput.ReadLineAsync().Bounded(), StringComparison.Ordinal);
+        var options = MqttClientOptions.For(first!["listening ".Length..]);
+        options.Reconnect = null;
+        options.Authenticator = new ScramSha256Authenticator("anna", "pencil");
+        await using var client = await MqttClient.ConnectAsync(options).Bounded();
+        Assert.Equal(5000, (int)client.Server!.MaximumPacketSize!);
+        Assert.Equal(9, client.Server!.ReceiveMaximum);
+        using var interrupt = Process.Start("kill", ["-INT", $"{broker.Id}"]);
+        await broker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(5));
+        Assert.Equal(0, broker.ExitCode);
+        Assert.Contains("connected from 127.0.0.1", await broker.StandardError.ReadToEndAsync().Bounded(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_help_names_every_limit_with_unit_and_default()
+    {
+        var process = Start("broker", "--help");
+        var help = await process.StandardOutput.ReadToEndAsync().Bounded();
+        var words = string.Join(' ', help.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+
+        foreach (var rule in LimitTable.All)
+        {
+            Assert.Contains($"--{rule.Key} <N>", words, StringComparison.Ordinal);
+            Assert.Contains($"The limit in {rule.Unit}: ", words, StringComparison.Ordinal);
+            Assert.Contains($"Default: {rule.Default}", words, StringComparison.Ordinal);
+        }
     }
 
     public void Dispose()

@@ -42,6 +42,7 @@ module AllTests =
             ClientQoS0Tests.tests
             RoutingTests.tests
             AccessTests.tests
+            LimitTableTests.tests
             BrokerTests.tests
             ServerConnectClausesTests.tests
             ServerWillClausesTests.tests

@@ -294,14 +294,19 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             let outcome =
                 match packet with
                 | Packet.Subscribe request ->
-                    let allowed =
+                    let judgements =
                         request.Subscriptions
                         |> Seq.map (fun subscription ->
-                            Access.decide (AccessRequest.Subscribe subscription.Filter) access[session])
+                            if
+                                Access.decide (AccessRequest.Subscribe subscription.Filter) access[session]
+                            then
+                                ReasonCode.Success
+                            else
+                                ReasonCode.NotAuthorized)
                         |> Seq.toArray
 
                     let struct (next, outcome) =
-                        BrokerSubscriptions.subscribe session request (System.ReadOnlySpan allowed) broker
+                        BrokerSubscriptions.subscribe session request (System.ReadOnlySpan judgements) broker
 
                     this.Swap next
                     happened (Subscribed(session, request, codesOf outcome.Answer))

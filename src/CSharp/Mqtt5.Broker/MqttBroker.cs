@@ -25,6 +25,7 @@ public sealed class MqttBroker : IAsyncDisposable
     {
         this.options = options;
         options.CheckSafety();
+        options.CheckRanges();
         Engine = new BrokerEngine(options);
         accepting = AcceptAsync();
     }
@@ -125,16 +126,36 @@ public sealed class MqttBroker : IAsyncDisposable
             (worker, session) => worker.Follow(Engine.Registry.Remove(worker.Now, session.Number, reason)));
     }
 
-    /// <summary>Explains what would become of a message for a session, if it were published now by the broker itself.</summary>
+    /// <summary>
+    /// Connects a client of this process without a network. It is an ordinary client, and trusted; its session ends with
+    /// its connection unless the options say otherwise.
+    /// </summary>
+    /// <param name="configure">Fills the options; null: as they are by default.</param>
+    /// <param name="cancellationToken">Gives up connecting.</param>
+    /// <returns>The client; dispose it to disconnect it.</returns>
+    /// <exception cref="MqttException">It was refused.</exception>
+    public Task<MqttClient> ConnectInProcessAsync(
+        Action<MqttClientOptions>? configure = null, CancellationToken cancellationToken = default)
+    {
+        var client = MqttClientOptions.For("mqtt://in-process");
+        client.Transport = inProcess;
+        client.SessionExpiry = null;
+        configure?.Invoke(client);
+        return MqttClient.ConnectAsync(client, cancellationToken);
+    }
+
+    /// <summary>Explains what would become of a message for a session, if it were published now.</summary>
     /// <param name="clientId">The client.</param>
     /// <param name="message">The message.</param>
+    /// <param name="publisherId">The client that would publish it; null: the broker itself.</param>
     /// <returns>The explanation.</returns>
     /// <exception cref="ArgumentException">The message cannot be sent by MQTT.</exception>
-    public DeliveryVerdict Explain(string clientId, MqttMessage message)
+    public DeliveryVerdict Explain(string clientId, MqttMessage message, string? publisherId = null)
     {
         ArgumentNullException.ThrowIfNull(message);
         var verdict = DeliveryVerdict.NoSession;
-        var asked = ServerMessages.Of(message, Engine.Now());
+        var publisher = publisherId is null ? null : Engine.Registry.Current.Sessions.TryFind(publisherId)?.Value;
+        var asked = ServerMessages.Of(message, Engine.Now(), publisher?.Session ?? 0);
         Engine.With(clientId, (worker, session) => verdict = Explanations.Explain(worker.Now, asked, Engine, session));
         return verdict;
     }

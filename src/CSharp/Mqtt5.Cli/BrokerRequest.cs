@@ -1,44 +1,56 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
 namespace Mqtt5.Cli;
 
 /// <summary>What <c>mqtt5 broker</c> is asked for.</summary>
-internal sealed record BrokerRequest
+internal sealed class BrokerRequest
 {
-    /// <summary>The TCP port; 0: a free one; null: none.</summary>
-    public int? Port { get; init; }
+    /// <summary>The TCP port; 0: a free one; null: none, or 1883 if there is no other listener.</summary>
+    public int? Port { get; set; }
 
     /// <summary>The address to listen at.</summary>
-    public required string Host { get; init; }
+    public IPAddress Host { get; set; } = IPAddress.Loopback;
 
     /// <summary>The TLS port; null: none.</summary>
-    public int? TlsPort { get; init; }
+    public int? TlsPort { get; set; }
 
     /// <summary>The certificate file in PEM.</summary>
-    public string? Certificate { get; init; }
+    public string? Certificate { get; set; }
 
     /// <summary>The private key file in PEM; null: it is in the certificate file.</summary>
-    public string? Key { get; init; }
+    public string? Key { get; set; }
 
     /// <summary>A file with the authorities for client certificates, in PEM.</summary>
-    public string? ClientAuthorities { get; init; }
+    public string? ClientAuthorities { get; set; }
 
     /// <summary>The WebSocket port; null: none.</summary>
-    public int? WebSocketPort { get; init; }
+    public int? WebSocketPort { get; set; }
+
+    /// <summary>The port of WebSockets over TLS; null: none.</summary>
+    public int? SecureWebSocketPort { get; set; }
 
     /// <summary>The path of a Unix socket; null: none.</summary>
-    public string? Unix { get; init; }
+    public string? Unix { get; set; }
+
+    /// <summary>Whether connections begin with the header of the PROXY protocol.</summary>
+    public bool ProxyProtocol { get; set; }
 
     /// <summary>The password file; null: nobody is asked.</summary>
-    public string? PasswordFile { get; init; }
+    public string? PasswordFile { get; set; }
 
     /// <summary>The access file; null: everything is allowed.</summary>
-    public string? AccessFile { get; init; }
+    public string? AccessFile { get; set; }
 
     /// <summary>Whether clients may stay anonymous.</summary>
-    public bool AllowAnonymous { get; init; }
+    public bool AllowAnonymous { get; set; }
 
-    /// <summary>The least level that is logged: none, critical, error, warning, information, debug or trace.</summary>
-    public required Microsoft.Extensions.Logging.LogLevel LogLevel { get; init; }
+    /// <summary>The least level that is logged.</summary>
+    public LogLevel LogLevel { get; set; } = LogLevel.Warning;
 
-    /// <summary>Limits that were given, by their settings.</summary>
-    public required Action<MqttBrokerLimits> Limits { get; init; }
+    /// <summary>The limits that were given, in their units.</summary>
+    public Dictionary<LimitName, long> Limits { get; } = [];
+
+    /// <summary>Whether any listener but that of <see cref="Port"/> is asked for.</summary>
+    public bool HasOtherListener => (TlsPort ?? WebSocketPort ?? SecureWebSocketPort) is not null || Unix is not null;
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -9,6 +8,8 @@ namespace Mqtt5.Cli;
 /// <summary>Runs a broker until it is told to stop.</summary>
 internal static class BrokerVerb
 {
+    private const int DefaultPort = 1883;
+
     /// <summary>Runs what the request asks for.</summary>
     public static async Task<int> RunAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
@@ -53,33 +54,36 @@ internal static class BrokerVerb
     private static void Configure(
         MqttBrokerOptions options, BrokerRequest request, CertificateFiles certificates, ILoggerFactory loggers)
     {
-        if (!IPAddress.TryParse(request.Host, out var host))
-            throw new UsageException($"--host: {request.Host} is no IP address");
-
+        var host = request.Host;
         options.LoggerFactory = loggers;
         options.AllowAnonymous = request.AllowAnonymous;
-        request.Limits(options.Limits);
+
+        foreach (var (limit, value) in request.Limits)
+            options.Limits.Set(limit, value);
 
         if (request.PasswordFile is { } passwords)
-            options.Authenticator = Read("--password-file", passwords, MqttPasswordFile.Load);
+            options.Authenticator = Read("password-file", passwords, MqttPasswordFile.Load);
 
         if (request.AccessFile is { } access)
-            options.Authorizer = Read("--access-file", access, MqttAccessRules.Load);
+            options.Authorizer = Read("access-file", access, MqttAccessRules.Load);
 
-        if (request.Port is { } port)
-            options.Listen(port, host);
+        if ((request.Port ?? (request.HasOtherListener ? null : (int?)DefaultPort)) is { } port)
+            options.Listen(port, host, request.ProxyProtocol);
 
         if (request.TlsPort is { } tlsPort)
-            options.ListenTls(tlsPort, certificates.Load(), host);
+            options.ListenTls(tlsPort, certificates.Load("tls-port"), host, request.ProxyProtocol);
 
         if (request.WebSocketPort is { } webSocketPort)
-            options.ListenWebSocket(webSocketPort, address: host);
+            options.ListenWebSocket(webSocketPort, address: host, proxyProtocol: request.ProxyProtocol);
+
+        if (request.SecureWebSocketPort is { } securePort)
+            options.ListenWebSocket(securePort, tls: certificates.Load("wss-port"), address: host, proxyProtocol: request.ProxyProtocol);
 
         if (request.Unix is { } unix)
-            options.ListenUnix(unix);
+            options.ListenUnix(unix, request.ProxyProtocol);
     }
 
-    private static T Read<T>(string option, string path, Func<string, T> load)
+    private static T Read<T>(string setting, string path, Func<string, T> load)
     {
         try
         {
@@ -87,7 +91,7 @@ internal static class BrokerVerb
         }
         catch (Exception exception) when (exception is FormatException or IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"{option}: {path}: {exception.Message}");
+            throw new UsageException($"{setting}: {path}: {exception.Message}");
         }
     }
 
@@ -96,29 +100,52 @@ internal static class BrokerVerb
     {
         private readonly List<X509Certificate2> loaded = [];
 
-        public MqttServerTlsOptions Load()
+        public MqttServerTlsOptions Load(string neededBy)
         {
             if (request.Certificate is not { } file)
-                throw new UsageException("--tls-port needs --cert");
+                throw new UsageException($"{neededBy} needs cert");
 
-            var certificate = X509Certificate2.CreateFromPemFile(file, request.Key ?? file);
-            loaded.Add(certificate);
-            var intermediates = LoadAll(file);
+            var key = request.Key ?? file;
+            var certificate = Own("cert", file, () => X509Certificate2.CreateFromPemFile(file, key));
+            var intermediates = LoadAll("cert", file);
             intermediates.RemoveAt(0);
             return new MqttServerTlsOptions
             {
                 Certificate = certificate,
                 Intermediates = intermediates,
-                ClientAuthorities = request.ClientAuthorities is { } authorities ? LoadAll(authorities) : [],
+                ClientAuthorities = request.ClientAuthorities is { } authorities ? LoadAll("client-ca", authorities) : [],
             };
+        }
+
+        private X509Certificate2 Own(string setting, string file, Func<X509Certificate2> load)
+        {
+            var certificate = Try(setting, file, load);
+            loaded.Add(certificate);
+            return certificate;
+        }
+
+        private static T Try<T>(string setting, string file, Func<T> load)
+        {
+            try
+            {
+                return load();
+            }
+            catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+            {
+                throw new UsageException($"{setting}: {file}: {exception.Message}");
+            }
         }
 
         public void Dispose() => loaded.ForEach(one => one.Dispose());
 
-        private X509Certificate2Collection LoadAll(string file)
+        private X509Certificate2Collection LoadAll(string setting, string file)
         {
             var all = new X509Certificate2Collection();
-            all.ImportFromPemFile(file);
+            Try(setting, file, () =>
+            {
+                all.ImportFromPemFile(file);
+                return all.Count > 0 ? all : throw new CryptographicException("there is no certificate in it");
+            });
             loaded.AddRange(all);
             return all;
         }

@@ -11,12 +11,30 @@ internal static class PasswordCommand
         var file = new Argument<string>("FILE") { Description = "The password file; made if there is none." };
         var name = new Argument<string>("NAME") { Description = "The User Name." };
         var delete = new Option<bool>("--delete") { Description = "Take the name out of the file." };
+        var scram = new Option<bool>("--scram") { Description = "Also for SCRAM-SHA-256: the client proves that it knows the password, which never travels." };
+        var iterations = new Option<int>("--iterations")
+        {
+            Description = $"How often --scram hashes the password; clients do it at each connection. Default: {MqttScramCredentials.DefaultIterations}.",
+            DefaultValueFactory = _ => MqttScramCredentials.DefaultIterations,
+        };
+        iterations.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < MqttScramCredentials.FewestIterations or > MqttScramCredentials.MostIterations)
+                result.AddError($"--iterations is not from {MqttScramCredentials.FewestIterations} to {MqttScramCredentials.MostIterations}");
+        });
         var command = new Command("passwd", "Sets a password in a file for 'mqtt5 broker --password-file'. It is read from standard input, up to the first line end.")
         {
-            file, name, delete,
+            file, name, delete, scram, iterations,
         };
         command.SetAction((result, cancellationToken) =>
-            PasswordVerb.RunAsync(result.GetValue(file)!, result.GetValue(name)!, result.GetValue(delete), terminal, cancellationToken));
+            PasswordVerb.RunAsync(
+                new PasswordRequest(
+                    result.GetValue(file)!,
+                    result.GetValue(name)!,
+                    result.GetValue(delete),
+                    result.GetValue(scram) ? result.GetValue(iterations) : null),
+                terminal,
+                cancellationToken));
         return command;
     }
 }

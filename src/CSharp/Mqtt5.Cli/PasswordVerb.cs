@@ -6,9 +6,10 @@ namespace Mqtt5.Cli;
 internal static class PasswordVerb
 {
     /// <summary>Sets or deletes the password of a name.</summary>
-    public static async Task<int> RunAsync(
-        string file, string name, bool delete, Terminal terminal, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(PasswordRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
+        var (file, name, delete, _) = request;
+
         try
         {
             var lines = File.Exists(file) ? [.. await File.ReadAllLinesAsync(file, cancellationToken)] : new List<string>();
@@ -19,7 +20,7 @@ internal static class PasswordVerb
                 throw new UsageException($"{file}: there is no {name}");
 
             if (!delete)
-                lines.Add(MqttPasswordFile.Line(name, Encoding.UTF8.GetBytes(await ReadPasswordAsync(terminal, cancellationToken))));
+                lines.Add(Line(request, Encoding.UTF8.GetBytes(await ReadPasswordAsync(terminal, cancellationToken))));
 
             await ReplaceAsync(file, lines, cancellationToken);
             return ExitCode.WellFormed;
@@ -31,6 +32,11 @@ internal static class PasswordVerb
             return ExitCode.BadUsage;
         }
     }
+
+    private static string Line(PasswordRequest request, byte[] password) =>
+        request.ScramIterations is { } iterations
+            ? MqttPasswordFile.Line(request.Name, MqttScramCredentials.Derive(password, iterations))
+            : MqttPasswordFile.Line(request.Name, password);
 
     private static async Task<string> ReadPasswordAsync(Terminal terminal, CancellationToken cancellationToken)
     {

@@ -7,6 +7,8 @@ type BrokerLimits =
     {
         /// Connections at a time. Beyond: CONNACK 0x97.
         MaximumConnections: int
+        /// Connections whose CONNECT has not been accepted yet, at a time. Beyond: closed without a packet.
+        PendingConnections: int
         /// Connections accepted in a second; 0: no limit. Beyond: CONNACK 0x9F.
         ConnectionsPerSecond: int
         /// How long the first CONNECT and its authentication may take, in milliseconds. Beyond: closed.
@@ -37,6 +39,9 @@ type BrokerLimits =
         QueuedBytes: int64
         /// Bytes that wait in all sessions together. Beyond: new messages are dropped and reported.
         TotalQueuedBytes: int64
+        /// Bytes that were sent to a client and that its connection has not taken. Beyond: messages of QoS 0 are dropped,
+        /// others wait, and nothing more is read from the client.
+        SendBufferBytes: int64
         /// Retained messages. Beyond: PUBACK or PUBREC 0x97.
         RetainedMessages: int
         /// Bytes of retained messages. Beyond: PUBACK or PUBREC 0x97.
@@ -51,13 +56,14 @@ type BrokerLimits =
         PublishBurst: int
     }
 
-    /// Modest limits: 10,000 connections, 10 s to connect, packets of 64 KiB before and 1 MiB after CONNECT, topics of
-    /// 1,024 bytes and 64 levels, 1,000 subscriptions, Receive Maximum 100, 100 in flight, 32 aliases each way, 1,000
-    /// messages or 16 MiB queued a session and 1 GiB in all, 100,000 retained messages or 256 MiB, sessions of a week,
-    /// no limit of rates and of Keep Alive.
+    /// Modest limits: 10,000 connections and as many that are not accepted yet, 10 s to connect, packets of 64 KiB before
+    /// and 1 MiB after CONNECT, topics of 1,024 bytes and 64 levels, 1,000 subscriptions, Receive Maximum 100, 1,000 in
+    /// flight, 32 aliases each way, 10,000 messages or 16 MiB queued a session and 1 GiB in all, 1 MiB that a connection
+    /// has not taken, 100,000 retained messages or 256 MiB, sessions of a week, no limit of rates and of Keep Alive.
     static member Default =
         {
             MaximumConnections = 10_000
+            PendingConnections = 10_000
             ConnectionsPerSecond = 0
             ConnectTimeout = 10_000L<ms>
             PacketBytesBeforeConnect = 65_536
@@ -66,12 +72,13 @@ type BrokerLimits =
             TopicLevels = 64
             SubscriptionsPerClient = 1_000
             ReceiveMaximum = 100us
-            InFlightMessages = 100us
+            InFlightMessages = 1_000us
             TopicAliasMaximum = 32us
             OutboundTopicAliases = 32us
-            QueuedMessages = 1_000
+            QueuedMessages = 10_000
             QueuedBytes = 16_777_216L
             TotalQueuedBytes = 1_073_741_824L
+            SendBufferBytes = 1_048_576L
             RetainedMessages = 100_000
             RetainedBytes = 268_435_456L
             SessionExpirySeconds = 604_800u<s>

@@ -40,7 +40,7 @@ module BrokerSubscriptions =
     let private subscribeOne
         (entry: SessionEntry)
         (identifier: uint32 voption)
-        (isAllowed: bool)
+        (judgement: ReasonCode)
         (subscription: Subscription)
         (broker: Broker)
         : struct (Broker * ReasonCode * RetainedDelivery voption) =
@@ -50,7 +50,7 @@ module BrokerSubscriptions =
 
         match TopicLimits.filterProblem settings filter with
         | ValueSome reason -> struct (broker, reason, ValueNone)
-        | ValueNone when not isAllowed -> struct (broker, ReasonCode.NotAuthorized, ValueNone)
+        | ValueNone when byte judgement >= 0x80uy -> struct (broker, judgement, ValueNone)
         | ValueNone when not isKnown && entry.Filters.Count >= settings.Limits.SubscriptionsPerClient ->
             struct (broker, ReasonCode.QuotaExceeded, ValueNone)
         | ValueNone ->
@@ -96,13 +96,13 @@ module BrokerSubscriptions =
         }
 
     /// Deals with a SUBSCRIBE of a session: a reason code for each filter, in their order [MQTT-3.8.4-6]
-    /// [MQTT-3.9.3-1]. <c>allowed</c> tells for each filter whether access rules allow it. For a session that has
-    /// ended every code is 0x80.
+    /// [MQTT-3.9.3-1]. <c>judgements</c> tells for each filter whether access rules and the application allow it, or
+    /// the reason code to refuse it with. For a session that has ended every code is 0x80.
     [<CompiledName("Subscribe")>]
     let subscribe
         (session: int64)
         (request: Subscribe)
-        (allowed: System.ReadOnlySpan<bool>)
+        (judgements: System.ReadOnlySpan<ReasonCode>)
         (broker: Broker)
         : struct (Broker * SubscriptionOutcome) =
         let codes = ResizeArray<ReasonCode>()
@@ -117,7 +117,7 @@ module BrokerSubscriptions =
                     subscribeOne
                         entry
                         request.Properties.SubscriptionIdentifier
-                        allowed[codes.Count]
+                        judgements[codes.Count]
                         subscription
                         broker
 

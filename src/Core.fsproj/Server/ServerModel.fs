@@ -49,6 +49,8 @@ type ServerEvent =
     | Forward of Message: Outgoing * Shared: TopicFilter voption * Spare: int64
     /// A message that the client published and that was delivered under this token is dealt with.
     | Acknowledge of Ticket: int64 * Reason: ReasonCode
+    /// The same, with properties for its PUBACK or PUBREC.
+    | AcknowledgeWith of Ticket: int64 * Reason: ReasonCode * Properties: AcknowledgementProperties
     /// The SUBACK or UNSUBACK that the registry gives.
     | Answered of Connection: int64 * Packet: Packet
     /// What the authenticator made of an AUTH.

@@ -490,6 +490,37 @@ module ServerSession =
             struct (state, expired.Append effects)
         | _ -> struct (state, expired)
 
+    // The acknowledgement of this token gets properties, as far as the client wants and takes them.
+    let private acknowledgeWith (token: int64) reason properties (state: ServerState) =
+        let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
+        let id = uint16 (token &&& 0xFFFFL)
+
+        let withProperties (connection: ServerConnection) effect =
+            let full kind =
+                let acknowledgement =
+                    { PacketId = PacketId.OfValid id; Outcome = Outcome.Full(reason, properties) }
+
+                match ServerConnections.fit connection (kind acknowledgement) with
+                | ValueSome packet -> Send packet
+                | ValueNone -> effect
+
+            match effect with
+            | SendAck(PacketType.Puback, sent, _) when sent = id -> full Packet.Puback
+            | SendAck(PacketType.Pubrec, sent, _) when sent = id -> full Packet.Pubrec
+            | other -> other
+
+        let mutable all = effects
+
+        match state.Connection with
+        | ValueSome connection ->
+            all <- Effects.none
+
+            for effect in effects do
+                all <- all.Add(withProperties connection effect)
+        | ValueNone -> ()
+
+        struct ({ state with Inbound = inbound }, all)
+
     // Runs a transition of the connection with this number, if it is the session's.
     let inline private on number (state: ServerState) ([<InlineIfLambda>] transition) =
         match state.Connection with
@@ -513,6 +544,8 @@ module ServerSession =
         | ServerEvent.Acknowledge(token, reason) ->
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
+        | ServerEvent.AcknowledgeWith(token, reason, properties) ->
+            acknowledgeWith token reason properties state
         | ServerEvent.Answered(number, packet) -> on number state (answered packet)
         | ServerEvent.Judged(number, judgement) -> on number state (judged judgement)
         | ServerEvent.Congested(number, isCongested) -> on number state (congestion now isCongested)

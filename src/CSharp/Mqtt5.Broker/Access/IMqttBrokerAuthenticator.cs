@@ -8,7 +8,8 @@ public interface IMqttBrokerAuthenticator
 {
     /// <summary>
     /// Judges a CONNECT, and each AUTH that follows it or renews an authentication. No packet of the client is
-    /// processed meanwhile.
+    /// processed meanwhile. A client keeps the name that its connection began with: one that is accepted under another name
+    /// when it authenticates again is cut off with 0x87, Not authorized.
     /// </summary>
     /// <param name="context">What the client sent.</param>
     /// <param name="cancellationToken">Set when the connection or the time for it is over.</param>

@@ -2,13 +2,17 @@ using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Security.Cryptography;
+using Mqtt5.Signing;
 
 namespace Mqtt5;
 
 /// <summary>
-/// Names and passwords of clients, from a file with a line for each: <c>NAME:pbkdf2-sha512:ITERATIONS:SALT:HASH</c>, salt
-/// and hash in Base64. A name may hold anything but a colon and line ends. Lines that are empty or begin with # say
-/// nothing. Clients without User Name and Password, and those with enhanced authentication, are refused.
+/// Names and passwords of clients, from a file with a line for each: <c>NAME:pbkdf2-sha512:ITERATIONS:SALT:HASH</c> or
+/// <c>NAME:scram-sha-256:ITERATIONS:SALT:STORED-KEY:SERVER-KEY</c>, the last ones in Base64. A name may hold anything but
+/// a colon and line ends. Lines that are empty or begin with # say nothing.
+/// All of them may sign in with User Name and Password, and those with <c>scram-sha-256</c> also by enhanced
+/// authentication with SCRAM-SHA-256, as <see cref="MqttScramAuthenticator"/> does it. Clients with neither are refused.
+/// Safe to use from many threads.
 /// </summary>
 [SuppressMessage("Reliability", "CA1001", Justification = "The semaphore has no wait handle, so there is nothing to free.")]
 public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
@@ -18,13 +22,24 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     private const int MostIterations = 10_000_000;
     private const int SaltBytes = 16;
     private const int HashBytes = 64;
+    private const string ScramScheme = "scram-sha-256";
+    private const string Forms = $"NAME:{Scheme}:ITERATIONS:SALT:HASH or NAME:{ScramScheme}:ITERATIONS:SALT:STORED-KEY:SERVER-KEY";
 
     // Hashing is slow on purpose: this many at a time, so that strangers cannot take all of the machine.
     private readonly SemaphoreSlim turns = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly FrozenDictionary<string, Entry> entries;
-    private readonly Entry nobody = new(Iterations, new byte[SaltBytes], new byte[HashBytes]);
+    private readonly HashedPassword nobody = new(Iterations, new byte[SaltBytes], new byte[HashBytes]);
+    private readonly ScramStrangers strangers;
 
-    private MqttPasswordFile(Dictionary<string, Entry> entries) => this.entries = entries.ToFrozenDictionary(StringComparer.Ordinal);
+    private MqttPasswordFile(Dictionary<string, Entry> entries)
+    {
+        this.entries = entries.ToFrozenDictionary(StringComparer.Ordinal);
+        // Strangers are told as many iterations as most of those who are known.
+        var usual = entries.Values.Where(entry => entry.Scram is not null)
+            .GroupBy(entry => entry.Scram!.Iterations)
+            .MaxBy(group => group.Count());
+        strangers = new ScramStrangers(usual?.Key ?? MqttScramCredentials.DefaultIterations);
+    }
 
     /// <summary>Reads a file in UTF-8.</summary>
     /// <param name="path">The file.</param>
@@ -51,7 +66,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
                 continue;
 
             if (ParseLine(line) is not var (name, entry))
-                throw new FormatException($"line {number} is not NAME:{Scheme}:ITERATIONS:SALT:HASH");
+                throw new FormatException($"line {number} is not {Forms}");
 
             if (!entries.TryAdd(name, entry))
                 throw new FormatException($"line {number} has a name that stands above already");
@@ -67,11 +82,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     /// <exception cref="ArgumentException">The name is empty, begins with #, or holds a colon or a control character.</exception>
     public static string Line(string userName, ReadOnlySpan<byte> password)
     {
-        ArgumentException.ThrowIfNullOrEmpty(userName);
-
-        if (userName[0] == '#' || userName.Contains(':', StringComparison.Ordinal) || userName.Any(char.IsControl))
-            throw new ArgumentException("the name begins with #, or holds a colon or a control character", nameof(userName));
-
+        CheckName(userName);
         var salt = RandomNumberGenerator.GetBytes(SaltBytes);
         var hash = Rfc2898DeriveBytes.Pbkdf2(password, salt, Iterations, HashAlgorithmName.SHA512, HashBytes);
         return string.Create(
@@ -79,11 +90,34 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
             $"{userName}:{Scheme}:{Iterations}:{Convert.ToBase64String(salt)}:{Convert.ToBase64String(hash)}");
     }
 
+    /// <summary>The line for a client that may also sign in with SCRAM-SHA-256.</summary>
+    /// <param name="userName">The name.</param>
+    /// <param name="credentials">What is kept of its password.</param>
+    /// <returns>The line without its end.</returns>
+    /// <exception cref="ArgumentException">The name is empty, begins with #, or holds a colon or a control character.</exception>
+    public static string Line(string userName, MqttScramCredentials credentials)
+    {
+        CheckName(userName);
+        ArgumentNullException.ThrowIfNull(credentials);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{userName}:{ScramScheme}:{credentials.Iterations}:{Convert.ToBase64String(credentials.Salt.Span)}:{Convert.ToBase64String(credentials.StoredKey.Span)}:{Convert.ToBase64String(credentials.ServerKey.Span)}");
+    }
+
     /// <inheritdoc/>
     public async ValueTask<MqttAuthenticationResult> AuthenticateAsync(
         MqttAuthenticationContext context, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(context);
+
+        if (context.Method == MqttScramAuthenticator.Method)
+        {
+            return await ScramExchange.StepAsync(
+                context,
+                (sought, _) => new(entries.GetValueOrDefault(sought)?.Scram),
+                strangers,
+                cancellationToken).ConfigureAwait(false);
+        }
 
         if (context.Method is not null)
             return MqttAuthenticationResult.Refused(ReasonCode.BadAuthenticationMethod);
@@ -93,12 +127,12 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
 
         // A name that nobody has takes as long as any other.
         var isKnown = entries.TryGetValue(name, out var entry);
-        var expected = entry ?? nobody;
+        var expected = entry?.Matches ?? nobody.Matches;
         await turns.WaitAsync(cancellationToken).ConfigureAwait(false);
 
         try
         {
-            var isRight = await Task.Run(() => expected.Matches(password.Span), cancellationToken).ConfigureAwait(false);
+            var isRight = await Task.Run(() => expected(password.Span), cancellationToken).ConfigureAwait(false);
             return isKnown && isRight ? MqttAuthenticationResult.Accepted : MqttAuthenticationResult.Refused();
         }
         finally
@@ -107,11 +141,19 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
         }
     }
 
+    private static void CheckName(string userName)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(userName);
+
+        if (userName[0] == '#' || userName.Contains(':', StringComparison.Ordinal) || userName.Any(char.IsControl))
+            throw new ArgumentException("the name begins with #, or holds a colon or a control character", nameof(userName));
+    }
+
     private static (string Name, Entry Entry)? ParseLine(string line)
     {
         var parts = line.Split(':');
 
-        if (parts is not [{ Length: > 0 } name, Scheme, var iterations, var salt, var hash]
+        if (parts is not [{ Length: > 0 } name, var scheme, var iterations, .. var values]
             || !int.TryParse(iterations, NumberStyles.None, CultureInfo.InvariantCulture, out var count)
             || count is < 1 or > MostIterations)
         {
@@ -120,18 +162,30 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
 
         try
         {
-            var entry = new Entry(count, Convert.FromBase64String(salt), Convert.FromBase64String(hash));
-            return entry.IsUsable ? (name, entry) : null;
+            var bytes = values.Select(Convert.FromBase64String).ToArray();
+            return (scheme, bytes) switch
+            {
+                (Scheme, [var salt, var hash]) when HashedPassword.IsUsable(salt, hash) =>
+                    (name, new Entry(new HashedPassword(count, salt, hash).Matches, null)),
+                (ScramScheme, [var salt, var storedKey, var serverKey])
+                    when new MqttScramCredentials(count, salt, storedKey, serverKey) is var credentials =>
+                    (name, new Entry(credentials.Matches, credentials)),
+                _ => null,
+            };
         }
-        catch (FormatException)
+        catch (Exception failure) when (failure is FormatException or ArgumentException)
         {
             return null;
         }
     }
 
-    private sealed class Entry(int iterations, byte[] salt, byte[] hash)
+    private delegate bool Check(ReadOnlySpan<byte> password);
+
+    private sealed record Entry(Check Matches, MqttScramCredentials? Scram);
+
+    private sealed class HashedPassword(int iterations, byte[] salt, byte[] hash)
     {
-        public bool IsUsable => salt.Length >= 8 && hash.Length is >= 16 and <= HashBytes;
+        public static bool IsUsable(byte[] salt, byte[] hash) => salt.Length >= 8 && hash.Length is >= 16 and <= HashBytes;
 
         public bool Matches(ReadOnlySpan<byte> password)
         {

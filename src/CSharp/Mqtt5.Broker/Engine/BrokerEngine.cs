@@ -20,6 +20,7 @@ internal sealed partial class BrokerEngine
     private readonly IMqttBrokerAuthorizer? authorizer;
     private readonly long origin;
     private long ticket;
+    private int pending;
     private bool stopping;
 
     public BrokerEngine(MqttBrokerOptions options)
@@ -31,7 +32,7 @@ internal sealed partial class BrokerEngine
         Authenticator = options.Authenticator;
         authorizer = options.Authorizer;
         AllowAnonymous = options.AllowAnonymous;
-        SendBufferBytes = options.Limits.SendBufferBytes;
+        SendBufferBytes = Settings.Limits.SendBufferBytes;
         CloseTimeout = (long)options.CloseTimeout.TotalMilliseconds;
         Hooks = new Hooks(options, Logger);
         Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings), Totals);
@@ -61,6 +62,8 @@ internal sealed partial class BrokerEngine
     public Totals Totals { get; } = new();
 
     public Registry Registry { get; }
+
+    public int Pending => Volatile.Read(ref pending);
 
     public bool IsStopping => Volatile.Read(ref stopping);
 
@@ -107,11 +110,34 @@ internal sealed partial class BrokerEngine
         var connection = new Connection(this, input, output, abort, from);
         connections.TryAdd(connection, true);
 
-        if (IsStopping)
+        if (Interlocked.Increment(ref pending) > Settings.Limits.PendingConnections)
+        {
+            Exceeded(LimitName.PendingConnections);
             connection.Refuse();
+        }
+        else if (IsStopping)
+        {
+            connection.Refuse();
+        }
 
         await connection.RunAsync().ConfigureAwait(false);
         connections.TryRemove(connection, out _);
+    }
+
+    // A connection belongs to a session now, or never will.
+    public void Greeted() => Interlocked.Decrement(ref pending);
+
+    // Somebody went beyond a limit.
+    public void Exceeded(LimitName limit)
+    {
+        Telemetry.Exceeded(limit);
+        Log.LimitExceeded(Logger, LimitTable.Of(limit).Key);
+    }
+
+    public void Exceeded(FSharpValueOption<LimitName> limit)
+    {
+        if (limit.IsSome)
+            Exceeded(limit.Value);
     }
 
     // Enters a client in the registry and attaches its connection. Otherwise the reason why it is refused.
@@ -141,6 +167,7 @@ internal sealed partial class BrokerEngine
             if (Registry.Admit(worker.Now, connect, spare, out var admission, out var refused) is not { } session)
             {
                 Log.Refused(Logger, connection.Origin.EndPoint, refused);
+                Exceeded(LimitTable.OfAdmission(refused));
                 return refused;
             }
 
@@ -155,6 +182,13 @@ internal sealed partial class BrokerEngine
                 new Attachment(admission.Connection, connect, admission.Assigned, admission.SessionPresent, authentication),
                 permissions);
             Hooks.Connected(session, connection, admission.SessionPresent);
+
+            if (LimitTable.CutsSessionExpiry(Settings.Limits, connect))
+                Exceeded(LimitName.SessionExpiry);
+
+            if (LimitTable.ReplacesKeepAlive(Settings.Limits, connect))
+                Exceeded(LimitName.KeepAlive);
+
             worker.Walk(session);
             return null;
         }

@@ -15,8 +15,14 @@ internal sealed partial class Connection
     // Called by the sweep.
     public void TickHandshake()
     {
-        if (Session is null)
-            StepHandshake(HandshakeEvent.Tick, out _);
+        if (Session is not null)
+            return;
+
+        var wasOver = handshake.Phase.IsOver;
+        StepHandshake(HandshakeEvent.Tick, out _);
+
+        if (!wasOver && handshake.Phase.IsOver)
+            engine.Exceeded(LimitName.ConnectTimeout);
     }
 
     // Called when the broker shuts down. A client that is being admitted is told once it belongs to its session.
@@ -43,6 +49,7 @@ internal sealed partial class Connection
             if (framing.Tag == Framing.Tags.Broken)
             {
                 happened = HandshakeEvent.NewReceivedFault(framing.Fault!);
+                engine.Exceeded(LimitTable.OfFault(false, framing.Fault!));
                 buffer = buffer.Slice(buffer.End);
             }
             else if (framing.Tag == Framing.Tags.Frame)
@@ -174,8 +181,7 @@ internal sealed partial class Connection
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
             var result = await authenticator.AuthenticateAsync(authentication, limit.Token).ConfigureAwait(false);
-            userName = result.UserName ?? authentication.UserName;
-            return JudgementOf(result);
+            return IsSameUser(result) ? JudgementOf(result) : Judgement.NewRefused(ReasonCode.NotAuthorized);
         }
         catch (OperationCanceledException)
         {
@@ -186,6 +192,27 @@ internal sealed partial class Connection
             Log.AuthenticatorFailed(engine.Logger, failure);
             return Judgement.NewRefused(ReasonCode.ServerUnavailable);
         }
+    }
+
+    // Permissions and subscriptions are those of the name that the connection began with, so it keeps that name.
+    private bool IsSameUser(MqttAuthenticationResult result)
+    {
+        if (result.Reason != ReasonCode.Success)
+            return true;
+
+        var proven = result.UserName ?? authentication!.UserName;
+
+        if (Session is null)
+        {
+            userName = proven;
+            return true;
+        }
+
+        if (proven == userName)
+            return true;
+
+        Log.AuthenticatedAsAnother(engine.Logger, Session.State.ClientId.Text);
+        return false;
     }
 
     // A client of the same process, or one without a name where that is allowed.

@@ -139,13 +139,14 @@ internal sealed partial class Connection
 
         worker.Counts.PayloadBytesReceived += length - view.PayloadAt;
 
-        switch (engine.Hooks.Intercepts ? PublishVerdict.Step : QoS0.Judge(engine.Settings, in view))
+        switch (engine.Hooks.SeesMessages ? PublishVerdict.Step : QoS0.Judge(engine.Settings, in view))
         {
             case PublishVerdict.Forward:
                 worker.Forward(this, frame.Span, in view);
                 break;
             case PublishVerdict.Drop:
                 worker.Counts.PublishDropped++;
+                engine.Exceeded(LimitTable.OfTopic(limits, view.Topic));
                 break;
             default:
                 // The message that becomes of it owns its bytes; until then they stay as they are.

@@ -117,7 +117,18 @@ internal sealed partial class Connection
     {
         try
         {
-            if (await GreetAsync().ConfigureAwait(false))
+            bool isWelcome;
+
+            try
+            {
+                isWelcome = await GreetAsync().ConfigureAwait(false);
+            }
+            finally
+            {
+                engine.Greeted();
+            }
+
+            if (isWelcome)
                 await ReadAsync().ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is IOException or OperationCanceledException or InvalidOperationException

@@ -29,6 +29,15 @@ internal static partial class Log
     [LoggerMessage(108, LogLevel.Critical, "The sweep failed")]
     public static partial void SweepFailed(ILogger logger, Exception failure);
 
+    [LoggerMessage(110, LogLevel.Warning, "Client {ClientId} is cut off: it authenticated again under another name")]
+    public static partial void AuthenticatedAsAnother(ILogger logger, string clientId);
+
+    [LoggerMessage(111, LogLevel.Warning, "The PROXY header of {EndPoint} is refused: {Detail}")]
+    public static partial void ProxyRefused(ILogger logger, System.Net.EndPoint? endPoint, string detail);
+
+    [LoggerMessage(112, LogLevel.Debug, "The limit {Limit} was exceeded")]
+    public static partial void LimitExceeded(ILogger logger, string limit);
+
     [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
     public static partial void Listening(ILogger logger, Uri address);
 }

@@ -92,11 +92,11 @@ internal sealed class Registry(Broker broker, Totals totals)
         }
     }
 
-    public SubscriptionOutcome Subscribe(long session, Subscribe request, ReadOnlySpan<bool> allowed, out Broker snapshot)
+    public SubscriptionOutcome Subscribe(long session, Subscribe request, ReadOnlySpan<ReasonCode> judgements, out Broker snapshot)
     {
         lock (turn)
         {
-            var (next, outcome) = BrokerSubscriptions.Subscribe(session, request, allowed, current);
+            var (next, outcome) = BrokerSubscriptions.Subscribe(session, request, judgements, current);
             Volatile.Write(ref current, next);
             snapshot = next;
             return outcome;

@@ -5,7 +5,7 @@ namespace Mqtt5.Serving;
 // Messages of the application as those of a server.
 internal static class ServerMessages
 {
-    public static ServerMessage Of(MqttMessage message, long now)
+    public static ServerMessage Of(MqttMessage message, long now, long publisher = 0)
     {
         var expiry = message.Expiry is { } lifetime ? (uint)Math.Clamp(Math.Ceiling(lifetime.TotalSeconds), 0, uint.MaxValue) : (uint?)null;
         var properties = new PublishProperties(
@@ -24,7 +24,7 @@ internal static class ServerMessages
             message.Retain,
             properties,
             expiry is { } ends ? FSharpValueOption<long>.Some(now + (ends * 1000L)) : FSharpValueOption<long>.None,
-            0,
+            publisher,
             FSharpValueOption<ClientId>.None);
     }
 }

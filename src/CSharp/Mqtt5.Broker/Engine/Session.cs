@@ -22,6 +22,20 @@ internal sealed class Session(long number, ServerState state)
     // The connection that the state has. Used under the gate.
     public Connection? Connection { get; set; }
 
+    // The copies whose end the application wants to know, by their tickets; null: none.
+    public System.Collections.Concurrent.ConcurrentDictionary<long, Delivery>? Deliveries { get; private set; }
+
+    public void Watch(long ticket, Delivery delivery)
+    {
+        if (Deliveries is null)
+        {
+            lock (Gate)
+                Deliveries ??= new System.Collections.Concurrent.ConcurrentDictionary<long, Delivery>();
+        }
+
+        Deliveries[ticket] = delivery;
+    }
+
     // What the client may do; null: everything. It may change with the connection.
     public IMqttPermissions? Permissions
     {

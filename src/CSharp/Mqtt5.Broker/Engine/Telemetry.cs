@@ -12,6 +12,9 @@ internal static class Telemetry
     private static readonly Counter<long> DisconnectedCount =
         Meter.CreateCounter<long>("mqtt5.broker.disconnected", "{connection}", "Connections of clients that ended.");
 
+    private static readonly Counter<long> ExceededCount =
+        Meter.CreateCounter<long>("mqtt5.broker.limit.exceeded", "{event}", "How often clients went beyond a limit, by mqtt5.limit.");
+
     // The source of activities: one for each CONNECT, from its arrival to CONNACK.
     public static ActivitySource Source { get; } = new("Mqtt5");
 
@@ -24,6 +27,8 @@ internal static class Telemetry
         Observe("mqtt5.broker.subscriptions", "{subscription}", "Subscriptions.", (engine, _) => engine.Registry.Current.Subscriptions.Count);
         Observe("mqtt5.broker.retained", "{message}", "Retained messages.", (engine, _) => engine.Registry.Current.Retained.Count);
         Observe("mqtt5.broker.retained.size", "By", "Bytes of retained messages.", (engine, _) => engine.Registry.Current.RetainedBytes);
+        Observe("mqtt5.broker.connections.pending", "{connection}", "Connections whose CONNECT has not been accepted.", (engine, _) => engine.Pending);
+        Observe("mqtt5.broker.in_flight", "{message}", "Messages of QoS 1 and 2 under way to clients.", (engine, _) => engine.Registry.Sessions.Sum(session => (long)session.State.Outbound.InFlight.Count));
         Observe("mqtt5.broker.queued", "{message}", "Messages that wait in sessions.", (_, counters) => counters.MessagesQueued);
         Observe("mqtt5.broker.queued.size", "By", "Bytes that wait in sessions.", (_, counters) => counters.BytesQueued);
         Observe("mqtt5.broker.published", "{message}", "PUBLISH packets that arrived.", (_, counters) => counters.PublishReceived);
@@ -46,6 +51,9 @@ internal static class Telemetry
     }
 
     public static void Connected() => ConnectedCount.Add(1);
+
+    public static void Exceeded(LimitName limit) =>
+        ExceededCount.Add(1, new KeyValuePair<string, object?>("mqtt5.limit", LimitTable.Of(limit).Key));
 
     public static void Disconnected() => DisconnectedCount.Add(1);
 

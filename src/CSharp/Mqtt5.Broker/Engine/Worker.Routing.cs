@@ -49,7 +49,10 @@ internal sealed partial class Worker
         var broker = engine.Registry.Current;
 
         if (message.Retain && engine.Registry.Retain(message, out broker) is { } refused)
+        {
+            engine.Exceeded(LimitTable.OfRetained(engine.Settings.Limits, broker.Retained.Count));
             return refused;
+        }
 
         if (publisher is not null)
         {
@@ -99,7 +102,9 @@ internal sealed partial class Worker
                     if (!MayReceive(session, message.Topic))
                         continue;
 
-                    var copy = Routing.CopyRetained(0, walk.Delivery.GrantedQoS, walk.Delivery.Identifier, message);
+                    var ticket = engine.Hooks.SeesDeliveries ? engine.NextTicket() : 0;
+                    var copy = Routing.CopyRetained(ticket, walk.Delivery.GrantedQoS, walk.Delivery.Identifier, message);
+                    Watch(session, copy);
                     Step(session, ServerEvent.NewForward(copy, Unshared, engine.SpareBytes));
                 }
             }
@@ -159,6 +164,7 @@ internal sealed partial class Worker
         var permissions = session.Permissions;
         var message = ServerMessageModule.OfPublish(
             Now, session.Number, FSharpValueOption<ClientId>.Some(session.State.ClientId), topic, publish);
+        AcknowledgementProperties? properties = null;
         ReasonCode reason;
 
         if (permissions is not null && !permissions.MayPublish(topic))
@@ -168,7 +174,7 @@ internal sealed partial class Worker
         }
         else
         {
-            reason = engine.Hooks.Intercept(session, ref message);
+            reason = engine.Hooks.Intercept(session, ref message, out properties);
 
             if (reason == ReasonCode.Success && message is not null)
                 reason = Route(connection, message);
@@ -177,7 +183,7 @@ internal sealed partial class Worker
         }
 
         if (token != 0)
-            Step(session, ServerEvent.NewAcknowledge(token, reason));
+            Step(session, properties is null ? ServerEvent.NewAcknowledge(token, reason) : ServerEvent.NewAcknowledgeWith(token, reason, properties));
     }
 
     private ServerMessage Owned(Connection publisher, in PublishView view)
@@ -228,8 +234,9 @@ internal sealed partial class Worker
 
     private void Forward(Session session, in Target target, ServerMessage message)
     {
-        var ticket = target.Shared.IsSome ? engine.NextTicket() : 0;
+        var ticket = target.Shared.IsSome || engine.Hooks.SeesDeliveries ? engine.NextTicket() : 0;
         var copy = Routing.Copy(ticket, target, message);
+        Watch(session, copy);
         Step(session, ServerEvent.NewForward(copy, target.Shared, engine.SpareBytes));
     }
 
@@ -265,7 +272,14 @@ internal sealed partial class Worker
             return;
 
         var copy = Routing.CopyHandedOn(engine.NextTicket(), target.Value, message);
+        Watch(session, copy);
         Step(session, ServerEvent.NewForward(copy, target.Value.Shared, engine.SpareBytes));
+    }
+
+    private void Watch(Session session, Outgoing copy)
+    {
+        if (engine.Hooks.SeesDeliveries)
+            session.Watch(copy.Ticket, new Delivery(copy.Topic, copy.QoS));
     }
 
     private int Choose(SharedGroup<long> group)

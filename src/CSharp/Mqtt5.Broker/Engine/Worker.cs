@@ -111,6 +111,8 @@ internal sealed partial class Worker(BrokerEngine engine)
         {
             if (work.Publish is { } publish)
                 Publish(work.Session, work.Connection, publish, work.Token);
+            else if (work.Delivery is { } delivery)
+                Settled(work.Session, delivery);
             else
                 Perform(work.Session, work.Connection, work.Task!);
         }
@@ -133,6 +135,7 @@ internal sealed partial class Worker(BrokerEngine engine)
     private void Congest(Session session, Connection connection)
     {
         connection.IsCongested = true;
+        engine.Exceeded(LimitName.SendBufferBytes);
         StepWithin(session, connection, ServerEvent.NewCongested(connection.Number, true));
     }
 
@@ -169,10 +172,33 @@ internal sealed partial class Worker(BrokerEngine engine)
                 var task = ServerTask.NewDropped(undeliverable.Message, Settlement.Expired);
                 works.Enqueue(new Work(session, connection, task, null, 0));
                 break;
+            case Effect.Tags.Settle or Effect.Tags.SettleWith
+                when session.Deliveries is { } deliveries && deliveries.TryRemove(effect.Ticket, out var delivery):
+                Settle(delivery, effect);
+                works.Enqueue(new Work(session, connection, null, null, 0, delivery));
+                break;
             case Effect.Tags.Serve:
                 works.Enqueue(new Work(session, connection, effect.Task, null, 0));
                 break;
         }
+    }
+
+    private static void Settle(Delivery delivery, in Effect effect)
+    {
+        if (effect.Tag == Effect.Tags.Settle)
+            delivery.Reason = effect.Reason;
+        else if (effect.Settlement is Settlement.Published published)
+            delivery.Reason = published.Reason;
+        else
+            delivery.Lost = effect.Settlement;
+    }
+
+    private void Settled(Session session, Delivery delivery)
+    {
+        if (delivery.Lost is { } lost)
+            engine.Hooks.Dropped(session, delivery.Topic, lost);
+        else
+            engine.Hooks.Delivered(session, delivery);
     }
 
     private void Send(Connection connection, Packet packet)
@@ -225,6 +251,9 @@ internal sealed partial class Worker(BrokerEngine engine)
                 Answer(session, connection!, answer.Packet);
                 break;
             case ServerTask.Detached detached:
+                if (detached.End.Cause is Cause.Broken broken)
+                    engine.Exceeded(LimitTable.OfFault(true, broken.Fault));
+
                 Follow(engine.Registry.Detach(Now, session.Number, detached.End));
                 engine.Hooks.Disconnected(session, detached.End.Cause);
                 break;
@@ -233,19 +262,39 @@ internal sealed partial class Worker(BrokerEngine engine)
                 break;
             case ServerTask.Dropped dropped:
                 counts.PublishDropped++;
-                engine.Hooks.Dropped(session, dropped.Message, dropped.Reason);
+
+                if (dropped.Reason.IsQueueFull)
+                {
+                    var outbound = session.State.Outbound;
+                    engine.Exceeded(LimitTable.OfQueue(
+                        engine.Settings.Limits, outbound.Waiting.Count, outbound.WaitingBytes, dropped.Message.Cost));
+                }
+
+                session.Deliveries?.TryRemove(dropped.Message.Ticket, out _);
+                engine.Hooks.Dropped(session, dropped.Message.Topic, dropped.Reason);
                 break;
-            case ServerTask.Refused:
+            case ServerTask.Refused { Packet: Packet.Publish { Publish.Topic: TopicReference.Name topic } }:
                 counts.PublishDropped++;
+                engine.Exceeded(LimitTable.OfTopic(engine.Settings.Limits, topic.Name.Utf8.Span));
                 break;
         }
     }
 
     private void Answer(Session session, Connection connection, Packet request)
     {
-        var outcome = request is Packet.Subscribe { Subscribe: var subscribe }
-            ? engine.Registry.Subscribe(session.Number, subscribe, Permitted(session, subscribe), out var snapshot)
-            : engine.Registry.Unsubscribe(session.Number, ((Packet.Unsubscribe)request).Unsubscribe, out snapshot);
+        SubscriptionOutcome outcome;
+        Broker snapshot;
+
+        if (request is Packet.Subscribe { Subscribe: var subscribe })
+        {
+            var judgements = engine.Hooks.Judge(session, ref subscribe);
+            outcome = engine.Registry.Subscribe(session.Number, subscribe, judgements, out snapshot);
+            CountRefusals(subscribe, outcome.Answer, judgements);
+        }
+        else
+        {
+            outcome = engine.Registry.Unsubscribe(session.Number, ((Packet.Unsubscribe)request).Unsubscribe, out snapshot);
+        }
 
         Step(session, ServerEvent.NewAnswered(connection.Number, outcome.Answer));
 
@@ -253,15 +302,17 @@ internal sealed partial class Worker(BrokerEngine engine)
             Walk(session, delivery, snapshot);
     }
 
-    private static bool[] Permitted(Session session, Subscribe subscribe)
+    private void CountRefusals(Subscribe subscribe, Packet answer, ReasonCode[] judgements)
     {
-        var permissions = session.Permissions;
-        var permitted = new bool[subscribe.Subscriptions.Count];
         var index = 0;
 
-        foreach (var subscription in subscribe.Subscriptions)
-            permitted[index++] = permissions is null || permissions.MaySubscribe(subscription.Filter);
+        foreach (var reason in ((Packet.Suback)answer).SubscriptionAcknowledgement.Reasons)
+        {
+            // Filters are counted in their order; a list in wire form is walked, not indexed.
+            if (reason >= ReasonCode.UnspecifiedError && judgements[index] == ReasonCode.Success)
+                engine.Exceeded(LimitTable.OfSubscription(engine.Settings.Limits, subscribe.Subscriptions.ElementAt(index).Filter, reason));
 
-        return permitted;
+            index++;
+        }
     }
 }

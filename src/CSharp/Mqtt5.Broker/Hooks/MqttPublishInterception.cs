@@ -1,3 +1,5 @@
+using Microsoft.FSharp.Core;
+
 namespace Mqtt5;
 
 /// <summary>A message that a client publishes, for a hook to look at, change, drop or refuse. Valid during the call.</summary>
@@ -7,6 +9,7 @@ public sealed class MqttPublishInterception
     private string? topic;
     private ReadOnlyMemory<byte>? payload;
     private bool? retain;
+    private List<UserProperty>? answered;
 
     internal MqttPublishInterception(string clientId, ServerMessage message)
     {
@@ -43,6 +46,30 @@ public sealed class MqttPublishInterception
 
     /// <summary>The User Properties.</summary>
     public UserProperties UserProperties => message.Properties.UserProperties;
+
+    /// <summary>
+    /// What PUBACK or PUBREC tells people, whether the message is taken or not; null: nothing. It is left out where the
+    /// client does not want it or the packet would be larger than it takes.
+    /// </summary>
+    /// <exception cref="ArgumentException">It cannot be sent by MQTT.</exception>
+    public string? ReasonString
+    {
+        get;
+        set => field = value is null ? null : Utf8String.Of(value).Text;
+    }
+
+    /// <summary>Adds a User Property to PUBACK or PUBREC, on the terms of <see cref="ReasonString"/>.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="value">Its value.</param>
+    /// <exception cref="ArgumentException">It cannot be sent by MQTT.</exception>
+    public void AnswerWith(string name, string value) => (answered ??= []).Add(UserProperty.Of(name, value));
+
+    internal AcknowledgementProperties? Properties =>
+        ReasonString is null && answered is null
+            ? null
+            : new AcknowledgementProperties(
+                ReasonString is { } text ? FSharpValueOption<Utf8String>.Some(Utf8String.Of(text)) : FSharpValueOption<Utf8String>.None,
+                answered is null ? Mqtt5.UserProperties.Empty : Mqtt5.UserProperties.Of(answered));
 
     internal bool IsDropped { get; private set; }
 

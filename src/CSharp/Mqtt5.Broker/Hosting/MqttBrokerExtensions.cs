@@ -74,6 +74,23 @@ public static class MqttBrokerExtensions
     }
 
     /// <summary>
+    /// Has a proxy in front of an endpoint of Kestrel tell the addresses of clients, by version 1 or 2 of the PROXY
+    /// protocol; before <c>UseHttps</c> and <see cref="UseMqtt"/>. Every connection has to begin with its header, within
+    /// <see cref="MqttBrokerLimits.ConnectTimeout"/>. Whoever reaches the endpoint can claim any address: let only the
+    /// proxy reach it. Without an authenticator, clients from elsewhere are cut off unless
+    /// <see cref="MqttBrokerOptions.AllowAnonymous"/> is set.
+    /// </summary>
+    /// <param name="listen">The endpoint.</param>
+    /// <returns>The endpoint.</returns>
+    public static ListenOptions UseProxyProtocol(this ListenOptions listen)
+    {
+        ArgumentNullException.ThrowIfNull(listen);
+        var broker = listen.ApplicationServices.GetRequiredService<MqttBroker>();
+        listen.Use(next => ProxyProtocol.Before(next, broker));
+        return listen;
+    }
+
+    /// <summary>
     /// Serves MQTT over WebSocket at a path. Without an authenticator, clients from elsewhere are refused with 403
     /// unless <see cref="MqttBrokerOptions.AllowAnonymous"/> is set.
     /// </summary>

@@ -71,9 +71,10 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         return new Uri($"{scheme}://{options.IPEndPoint}{listener.Path}");
     }
 
-    private static void UseTls(ListenOptions listen, MqttServerTlsOptions tls) =>
+    private static void UseTls(ListenOptions listen, MqttServerTlsOptions tls, TimeSpan timeout) =>
         listen.UseHttps(https =>
         {
+            https.HandshakeTimeout = timeout;
             https.ServerCertificate = tls.Certificate;
             https.ServerCertificateChain = tls.Intermediates;
 
@@ -100,6 +101,9 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
     private void Configure(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
+        // TLS handshakes and HTTP requests are connections that the engine does not see yet.
+        kestrel.Limits.MaxConcurrentConnections = (long)options.Limits.MaximumConnections + options.Limits.PendingConnections;
+        kestrel.Limits.RequestHeadersTimeout = options.Limits.ConnectTimeout;
 
         foreach (var listener in options.Listeners)
         {
@@ -114,8 +118,11 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
     {
         listening.Add((listener, listen));
 
+        if (listener.IsBehindProxy)
+            listen.Use(next => ProxyProtocol.Before(next, broker));
+
         if (listener.Tls is { } tls)
-            UseTls(listen, tls);
+            UseTls(listen, tls, options.Limits.ConnectTimeout);
 
         if (listener.Kind == ListenerKind.WebSocket)
             listen.Protocols = HttpProtocols.Http1;

@@ -1,10 +1,18 @@
 namespace Mqtt5;
 
-/// <summary>The limits of a broker; what happens beyond each is told at it.</summary>
+/// <summary>
+/// The limits of a broker; what happens beyond each is told at it, and counted in <c>mqtt5.broker.limit.exceeded</c>. A
+/// broker refuses to start with a value out of range. <see cref="LimitTable"/> has them all as data.
+/// </summary>
 public sealed class MqttBrokerLimits
 {
     /// <summary>Connections at a time. Beyond: CONNACK 0x97. Default: 10,000.</summary>
     public int MaximumConnections { get; set; } = BrokerLimits.Default.MaximumConnections;
+
+    /// <summary>
+    /// Connections whose CONNECT has not been accepted yet, at a time. Beyond: closed without a packet. Default: 10,000.
+    /// </summary>
+    public int PendingConnections { get; set; } = BrokerLimits.Default.PendingConnections;
 
     /// <summary>Connections accepted in a second; 0, the default: no limit. Beyond: CONNACK 0x9F.</summary>
     public int ConnectionsPerSecond { get; set; } = BrokerLimits.Default.ConnectionsPerSecond;
@@ -31,7 +39,7 @@ public sealed class MqttBrokerLimits
     public int ReceiveMaximum { get; set; } = BrokerLimits.Default.ReceiveMaximum;
 
     /// <summary>Messages of QoS 1 and 2 under way to a client, 1 to 65,535. More wait. Default: 1,000.</summary>
-    public int InFlightMessages { get; set; } = 1_000;
+    public int InFlightMessages { get; set; } = BrokerLimits.Default.InFlightMessages;
 
     /// <summary>Topic Aliases that a client may set, 0 to 65,535; announced. Beyond: DISCONNECT 0x94. Default: 32.</summary>
     public int TopicAliasMaximum { get; set; } = BrokerLimits.Default.TopicAliasMaximum;
@@ -40,7 +48,7 @@ public sealed class MqttBrokerLimits
     public int OutboundTopicAliases { get; set; } = BrokerLimits.Default.OutboundTopicAliases;
 
     /// <summary>Messages that wait in a session. Beyond: dropped as <see cref="MqttBrokerOptions.WhenQueueFull"/> says. Default: 10,000.</summary>
-    public int QueuedMessages { get; set; } = 10_000;
+    public int QueuedMessages { get; set; } = BrokerLimits.Default.QueuedMessages;
 
     /// <summary>Bytes that wait in a session. Beyond: as <see cref="QueuedMessages"/>. Default: 16 MiB.</summary>
     public long QueuedBytes { get; set; } = BrokerLimits.Default.QueuedBytes;
@@ -53,7 +61,7 @@ public sealed class MqttBrokerLimits
     /// holds. Beyond: messages of QoS 0 are dropped, others wait, and nothing more is read from the client. Default:
     /// 1 MiB.
     /// </summary>
-    public long SendBufferBytes { get; set; } = 1_048_576;
+    public long SendBufferBytes { get; set; } = BrokerLimits.Default.SendBufferBytes;
 
     /// <summary>Retained messages. Beyond: PUBACK or PUBREC 0x97. Default: 100,000.</summary>
     public int RetainedMessages { get; set; } = BrokerLimits.Default.RetainedMessages;
@@ -75,41 +83,76 @@ public sealed class MqttBrokerLimits
     /// <summary>PUBLISH packets of a client at once, after it was silent. Default: 1,000.</summary>
     public int PublishBurst { get; set; } = BrokerLimits.Default.PublishBurst;
 
+    /// <summary>Sets a limit by its name, in the unit that <see cref="LimitTable"/> tells.</summary>
+    /// <param name="limit">The limit.</param>
+    /// <param name="value">The value.</param>
+    /// <exception cref="ArgumentOutOfRangeException">It is out of range; the message tells the range.</exception>
+    public void Set(LimitName limit, long value)
+    {
+        _ = InRange(limit, value);
+
+        switch (limit)
+        {
+            case LimitName.Connections: MaximumConnections = (int)value; break;
+            case LimitName.PendingConnections: PendingConnections = (int)value; break;
+            case LimitName.ConnectionRate: ConnectionsPerSecond = (int)value; break;
+            case LimitName.ConnectTimeout: ConnectTimeout = TimeSpan.FromMilliseconds(value); break;
+            case LimitName.PacketBytesBeforeConnect: PacketBytesBeforeConnect = (int)value; break;
+            case LimitName.MaximumPacketBytes: MaximumPacketBytes = (int)value; break;
+            case LimitName.TopicBytes: TopicBytes = (int)value; break;
+            case LimitName.TopicLevels: TopicLevels = (int)value; break;
+            case LimitName.Subscriptions: SubscriptionsPerClient = (int)value; break;
+            case LimitName.ReceiveMaximum: ReceiveMaximum = (int)value; break;
+            case LimitName.InFlightMessages: InFlightMessages = (int)value; break;
+            case LimitName.TopicAliasMaximum: TopicAliasMaximum = (int)value; break;
+            case LimitName.OutboundTopicAliases: OutboundTopicAliases = (int)value; break;
+            case LimitName.QueuedMessages: QueuedMessages = (int)value; break;
+            case LimitName.QueuedBytes: QueuedBytes = value; break;
+            case LimitName.TotalQueuedBytes: TotalQueuedBytes = value; break;
+            case LimitName.SendBufferBytes: SendBufferBytes = value; break;
+            case LimitName.RetainedMessages: RetainedMessages = (int)value; break;
+            case LimitName.RetainedBytes: RetainedBytes = value; break;
+            case LimitName.SessionExpiry: SessionExpiry = value == uint.MaxValue ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(value); break;
+            case LimitName.KeepAlive: KeepAlive = TimeSpan.FromSeconds(value); break;
+            case LimitName.PublishRate: PublishesPerSecond = (int)value; break;
+            default: PublishBurst = (int)value; break;
+        }
+    }
+
     internal BrokerLimits ToLimits() =>
         new(
-            AtLeast(1, MaximumConnections, nameof(MaximumConnections)),
-            AtLeast(0, ConnectionsPerSecond, nameof(ConnectionsPerSecond)),
-            Between(1, int.MaxValue, (long)ConnectTimeout.TotalMilliseconds, nameof(ConnectTimeout)),
-            (int)Between(14, Spec.MaximumPacketBytes, PacketBytesBeforeConnect, nameof(PacketBytesBeforeConnect)),
-            (int)Between(14, Spec.MaximumPacketBytes, MaximumPacketBytes, nameof(MaximumPacketBytes)),
-            (int)Between(1, ushort.MaxValue, TopicBytes, nameof(TopicBytes)),
-            AtLeast(1, TopicLevels, nameof(TopicLevels)),
-            AtLeast(0, SubscriptionsPerClient, nameof(SubscriptionsPerClient)),
-            (ushort)Between(1, ushort.MaxValue, ReceiveMaximum, nameof(ReceiveMaximum)),
-            (ushort)Between(1, ushort.MaxValue, InFlightMessages, nameof(InFlightMessages)),
-            (ushort)Between(0, ushort.MaxValue, TopicAliasMaximum, nameof(TopicAliasMaximum)),
-            (ushort)Between(0, ushort.MaxValue, OutboundTopicAliases, nameof(OutboundTopicAliases)),
-            AtLeast(0, QueuedMessages, nameof(QueuedMessages)),
-            Between(0, long.MaxValue, QueuedBytes, nameof(QueuedBytes)),
-            Between(0, long.MaxValue, TotalQueuedBytes, nameof(TotalQueuedBytes)),
-            AtLeast(0, RetainedMessages, nameof(RetainedMessages)),
-            Between(0, long.MaxValue, RetainedBytes, nameof(RetainedBytes)),
-            Seconds(SessionExpiry, nameof(SessionExpiry)),
-            (ushort)Between(0, ushort.MaxValue, (long)KeepAlive.TotalSeconds, nameof(KeepAlive)),
-            AtLeast(0, PublishesPerSecond, nameof(PublishesPerSecond)),
-            AtLeast(1, PublishBurst, nameof(PublishBurst)));
+            (int)InRange(LimitName.Connections, MaximumConnections),
+            (int)InRange(LimitName.PendingConnections, PendingConnections),
+            (int)InRange(LimitName.ConnectionRate, ConnectionsPerSecond),
+            InRange(LimitName.ConnectTimeout, (long)ConnectTimeout.TotalMilliseconds),
+            (int)InRange(LimitName.PacketBytesBeforeConnect, PacketBytesBeforeConnect),
+            (int)InRange(LimitName.MaximumPacketBytes, MaximumPacketBytes),
+            (int)InRange(LimitName.TopicBytes, TopicBytes),
+            (int)InRange(LimitName.TopicLevels, TopicLevels),
+            (int)InRange(LimitName.Subscriptions, SubscriptionsPerClient),
+            (ushort)InRange(LimitName.ReceiveMaximum, ReceiveMaximum),
+            (ushort)InRange(LimitName.InFlightMessages, InFlightMessages),
+            (ushort)InRange(LimitName.TopicAliasMaximum, TopicAliasMaximum),
+            (ushort)InRange(LimitName.OutboundTopicAliases, OutboundTopicAliases),
+            (int)InRange(LimitName.QueuedMessages, QueuedMessages),
+            InRange(LimitName.QueuedBytes, QueuedBytes),
+            InRange(LimitName.TotalQueuedBytes, TotalQueuedBytes),
+            InRange(LimitName.SendBufferBytes, SendBufferBytes),
+            (int)InRange(LimitName.RetainedMessages, RetainedMessages),
+            InRange(LimitName.RetainedBytes, RetainedBytes),
+            (uint)InRange(LimitName.SessionExpiry, Seconds(SessionExpiry)),
+            (ushort)InRange(LimitName.KeepAlive, Seconds(KeepAlive)),
+            (int)InRange(LimitName.PublishRate, PublishesPerSecond),
+            (int)InRange(LimitName.PublishBurst, PublishBurst));
 
-    private static uint Seconds(TimeSpan duration, string name) =>
-        duration == Timeout.InfiniteTimeSpan
-            ? uint.MaxValue
-            : (uint)Between(0, uint.MaxValue, (long)Math.Ceiling(duration.TotalSeconds), name);
+    private static long Seconds(TimeSpan duration) =>
+        duration == Timeout.InfiniteTimeSpan ? uint.MaxValue : (long)Math.Ceiling(duration.TotalSeconds);
 
-    private static int AtLeast(int least, int value, string name) => (int)Between(least, int.MaxValue, value, name);
-
-    private static long Between(long least, long most, long value, string name)
+    private static long InRange(LimitName limit, long value)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(value, least, name);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(value, most, name);
-        return value;
+        if (LimitTable.Problem(limit, value) is not { IsSome: true, Value: var problem })
+            return value;
+
+        throw new ArgumentOutOfRangeException(limit.ToString(), value, $"the limit {LimitTable.Of(limit).Key} is out of range: {problem}");
     }
 }

@@ -77,6 +77,18 @@ public sealed class MqttBrokerOptions
     /// </summary>
     public Action<MqttPublishInterception>? InterceptPublish { get; set; }
 
+    /// <summary>
+    /// Called for each SUBSCRIBE, after access rules and before the limits of subscriptions: it may change the options of
+    /// filters and refuse them. Must not block. An exception refuses all of them with 0x83.
+    /// </summary>
+    public Action<MqttSubscribeInterception>? InterceptSubscribe { get; set; }
+
+    /// <summary>
+    /// Called when a message was delivered: at QoS 1 and 2 when the client acknowledged it, at QoS 0 when it was sent. Must
+    /// not block. With it, messages of QoS 0 take the longer way.
+    /// </summary>
+    public Action<MqttDelivery>? MessageDelivered { get; set; }
+
     /// <summary>Called with the Client Identifier when a client is connected. Must not block.</summary>
     public Action<string>? ClientConnected { get; set; }
 
@@ -97,19 +109,24 @@ public sealed class MqttBrokerOptions
     /// <summary>Listens for TCP connections.</summary>
     /// <param name="port">The port; 0: a free one.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <param name="proxyProtocol">
+    /// Whether a proxy in front sends the client's address ahead, by version 1 or 2 of the PROXY protocol. Then every
+    /// connection has to begin with it, and whoever reaches the listener can claim any address: let only the proxy reach it.
+    /// </param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions Listen(int port, IPAddress? address = null) =>
-        Add(new Listener(ListenerKind.Tcp, new IPEndPoint(address ?? IPAddress.Loopback, port), null, null));
+    public MqttBrokerOptions Listen(int port, IPAddress? address = null, bool proxyProtocol = false) =>
+        Add(new Listener(ListenerKind.Tcp, new IPEndPoint(address ?? IPAddress.Loopback, port), null, null, proxyProtocol));
 
     /// <summary>Listens for TLS connections.</summary>
     /// <param name="port">The port; 0: a free one.</param>
     /// <param name="tls">The certificates.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenTls(int port, MqttServerTlsOptions tls, IPAddress? address = null)
+    public MqttBrokerOptions ListenTls(int port, MqttServerTlsOptions tls, IPAddress? address = null, bool proxyProtocol = false)
     {
         ArgumentNullException.ThrowIfNull(tls);
-        return Add(new Listener(ListenerKind.Tls, new IPEndPoint(address ?? IPAddress.Loopback, port), null, tls));
+        return Add(new Listener(ListenerKind.Tls, new IPEndPoint(address ?? IPAddress.Loopback, port), null, tls, proxyProtocol));
     }
 
     /// <summary>Listens for WebSocket connections with the subprotocol <c>mqtt</c>.</summary>
@@ -117,20 +134,23 @@ public sealed class MqttBrokerOptions
     /// <param name="path">The path of the URI.</param>
     /// <param name="tls">The certificates; null: without TLS.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
+    /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenWebSocket(int port, string path = "/mqtt", MqttServerTlsOptions? tls = null, IPAddress? address = null)
+    public MqttBrokerOptions ListenWebSocket(
+        int port, string path = "/mqtt", MqttServerTlsOptions? tls = null, IPAddress? address = null, bool proxyProtocol = false)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls));
+        return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls, proxyProtocol));
     }
 
     /// <summary>Listens on a Unix socket. Who may connect is up to the permissions of its folder.</summary>
     /// <param name="path">The path of the socket, which must not exist.</param>
+    /// <param name="proxyProtocol">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenUnix(string path)
+    public MqttBrokerOptions ListenUnix(string path, bool proxyProtocol = false)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return Add(new Listener(ListenerKind.Unix, null, Path.GetFullPath(path), null));
+        return Add(new Listener(ListenerKind.Unix, null, Path.GetFullPath(path), null, proxyProtocol));
     }
 
     internal BrokerSettings ToSettings() =>
@@ -150,6 +170,18 @@ public sealed class MqttBrokerOptions
             ToOption(ResponsePrefix),
             ToOption(ServerReference));
 
+    // What has no limit of its own in the core.
+    internal void CheckRanges()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(CloseTimeout, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(CloseTimeout, TimeSpan.FromHours(1));
+        ArgumentOutOfRangeException.ThrowIfLessThan(SystemTopicsInterval, TimeSpan.Zero);
+
+        // A client makes a topic of it.
+        if (ResponsePrefix is { } prefix && (prefix.Length == 0 || TopicName.Create(prefix).IsError))
+            throw new ArgumentException($"the response prefix {prefix} is no beginning of a Topic Name", nameof(ResponsePrefix));
+    }
+
     // Safe by default: who may be reached from elsewhere has to know its clients, or say that it does not care.
     internal void CheckSafety()
     {
@@ -158,6 +190,9 @@ public sealed class MqttBrokerOptions
 
         foreach (var listener in Listeners)
         {
+            if (listener.IsBehindProxy)
+                throw new InvalidOperationException("without an authenticator the broker does not serve the clients of a proxy, unless AllowAnonymous is set");
+
             if (listener.EndPoint is { } endPoint && !IPAddress.IsLoopback(endPoint.Address))
                 throw Unsafe(endPoint);
         }

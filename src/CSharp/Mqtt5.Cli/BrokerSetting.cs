@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Mqtt5.Cli;
+
+/// <summary>
+/// One thing that a broker can be told: an option of the command and, without the dashes, a key of its configuration file.
+/// </summary>
+/// <param name="Key">Its name.</param>
+/// <param name="Value">What stands for its value in the help; null: it is a switch.</param>
+/// <param name="Description">What it does, with unit and default.</param>
+/// <param name="Set">Puts the value, as text, into a request; throws <see cref="FormatException"/>, without the name, when it cannot be.</param>
+internal sealed record BrokerSetting(string Key, string? Value, string Description, Action<BrokerRequest, string> Set)
+{
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<BrokerSetting> All { get; } =
+    [
+        new("port", "PORT", "Listen for TCP here; 0: a free port. Default: 1883, unless another listener is given.", (request, text) => request.Port = Port(text)),
+        new("host", "ADDRESS", "The IP address to listen at. Default: 127.0.0.1.", (request, text) => request.Host = Address(text)),
+        new("tls-port", "PORT", "Listen for TLS here; needs cert.", (request, text) => request.TlsPort = Port(text)),
+        new("cert", "FILE", "The certificate of the server and its chain, in PEM.", (request, text) => request.Certificate = Name(text)),
+        new("key", "FILE", "Its private key, in PEM. Default: it is in the file of cert.", (request, text) => request.Key = Name(text)),
+        new("client-ca", "FILE", "Authorities in PEM; clients on the TLS ports need a certificate of one.", (request, text) => request.ClientAuthorities = Name(text)),
+        new("ws-port", "PORT", "Listen for WebSockets here, at the path /mqtt.", (request, text) => request.WebSocketPort = Port(text)),
+        new("wss-port", "PORT", "Listen for WebSockets over TLS here, at the path /mqtt; needs cert.", (request, text) => request.SecureWebSocketPort = Port(text)),
+        new("unix", "FILE", "Listen on a Unix socket with this path.", (request, text) => request.Unix = Name(text)),
+        new("proxy-protocol", null, "A proxy in front of all listeners sends the addresses of clients by the PROXY protocol, version 1 or 2.", (request, text) => request.ProxyProtocol = Switch(text)),
+        new("password-file", "FILE", "Names and passwords; 'mqtt5 passwd' writes it.", (request, text) => request.PasswordFile = Name(text)),
+        new("access-file", "FILE", "Who may publish and subscribe to what.", (request, text) => request.AccessFile = Name(text)),
+        new("allow-anonymous", null, "Clients need no name. Without it and without password-file, only loopback addresses are listened at.", (request, text) => request.AllowAnonymous = Switch(text)),
+        new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
+        .. LimitTable.All.Select(Limit),
+    ];
+
+    /// <summary>The setting as an option; a value that is not given is null.</summary>
+    public Option<string?> ToOption()
+    {
+        var option = new Option<string?>("--" + Key) { Description = Description };
+
+        if (Key == "port")
+            option.Aliases.Add("-p");
+
+        if (Value is null)
+            option.Arity = ArgumentArity.ZeroOrOne;
+        else
+            option.HelpName = Value;
+
+        return option;
+    }
+
+    private static BrokerSetting Limit(LimitRule rule)
+    {
+        var description = $"The limit in {rule.Unit}: {rule.What}. Beyond: {rule.Beyond}. Default: {rule.Default}{(rule.ZeroIsNone ? "; 0: no limit" : "")}.";
+        return new BrokerSetting(rule.Key, "N", description, (request, text) =>
+        {
+            if (!long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value))
+                throw new FormatException($"'{text}' is no whole number of {rule.Unit}");
+
+            if (LimitTable.Problem(rule.Name, value) is { IsSome: true, Value: var problem })
+                throw new FormatException(problem);
+
+            request.Limits[rule.Name] = value;
+        });
+    }
+
+    private static int Port(string text) =>
+        ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+            ? port
+            : throw new FormatException($"'{text}' is no port from 0 to 65535");
+
+    private static IPAddress Address(string text) =>
+        IPAddress.TryParse(text, out var address) ? address : throw new FormatException($"'{text}' is no IP address");
+
+    private static string Name(string text) =>
+        text.Length > 0 ? text : throw new FormatException("the name of a file is missing");
+
+    private static bool Switch(string text) =>
+        bool.TryParse(text, out var value) ? value : throw new FormatException($"'{text}' is neither true nor false");
+
+    private static LogLevel Level(string text) =>
+        Enum.TryParse<LogLevel>(text, ignoreCase: true, out var level) && Enum.IsDefined(level) && !char.IsAsciiDigit(text[0])
+            ? level
+            : throw new FormatException($"'{text}' is no level: trace, debug, information, warning, error, critical or none");
+}

@@ -1,0 +1,433 @@
+namespace Mqtt5
+
+open System
+
+/// Names a limit of a broker.
+type LimitName =
+    /// Clients that are connected.
+    | Connections = 0
+    /// Connections whose CONNECT has not been accepted yet.
+    | PendingConnections = 1
+    /// Clients that connect in a second.
+    | ConnectionRate = 2
+    /// The time for CONNECT and its authentication.
+    | ConnectTimeout = 3
+    /// The largest packet before CONNECT is accepted.
+    | PacketBytesBeforeConnect = 4
+    /// The largest packet of a client.
+    | MaximumPacketBytes = 5
+    /// The longest topic.
+    | TopicBytes = 6
+    /// The deepest topic.
+    | TopicLevels = 7
+    /// Subscriptions of a client.
+    | Subscriptions = 8
+    /// Messages under way from a client.
+    | ReceiveMaximum = 9
+    /// Messages under way to a client.
+    | InFlightMessages = 10
+    /// Topic Aliases that a client sets.
+    | TopicAliasMaximum = 11
+    /// Topic Aliases that the broker sets.
+    | OutboundTopicAliases = 12
+    /// Messages that wait in a session.
+    | QueuedMessages = 13
+    /// Bytes that wait in a session.
+    | QueuedBytes = 14
+    /// Bytes that wait in all sessions.
+    | TotalQueuedBytes = 15
+    /// Bytes that a connection has not taken.
+    | SendBufferBytes = 16
+    /// Retained messages.
+    | RetainedMessages = 17
+    /// Bytes of retained messages.
+    | RetainedBytes = 18
+    /// The Session Expiry Interval.
+    | SessionExpiry = 19
+    /// The Keep Alive.
+    | KeepAlive = 20
+    /// PUBLISH packets of a client in a second.
+    | PublishRate = 21
+    /// PUBLISH packets of a client at once.
+    | PublishBurst = 22
+
+/// A limit as data: its range, its unit, and what becomes of whoever goes beyond it.
+[<NoComparison; NoEquality>]
+type LimitRule =
+    {
+        /// The limit.
+        Name: LimitName
+        /// Its name as an option, as a key of a configuration, and in metrics.
+        Key: string
+        /// What it counts, in the plural.
+        Unit: string
+        /// The least value.
+        Least: int64
+        /// The greatest value.
+        Most: int64
+        /// Whether 0 stands for no limit.
+        ZeroIsNone: bool
+        /// The value by default.
+        Default: int64
+        /// What is limited.
+        What: string
+        /// What happens beyond it.
+        Beyond: string
+    }
+
+/// The limits of a broker as a table, and which of them it was that somebody came upon.
+[<RequireQualifiedAccess>]
+module LimitTable =
+
+    let private defaults = BrokerLimits.Default
+
+    let private read (name: LimitName) (limits: BrokerLimits) : int64 =
+        match name with
+        | LimitName.Connections -> int64 limits.MaximumConnections
+        | LimitName.PendingConnections -> int64 limits.PendingConnections
+        | LimitName.ConnectionRate -> int64 limits.ConnectionsPerSecond
+        | LimitName.ConnectTimeout -> int64 limits.ConnectTimeout
+        | LimitName.PacketBytesBeforeConnect -> int64 limits.PacketBytesBeforeConnect
+        | LimitName.MaximumPacketBytes -> int64 limits.MaximumPacketBytes
+        | LimitName.TopicBytes -> int64 limits.TopicBytes
+        | LimitName.TopicLevels -> int64 limits.TopicLevels
+        | LimitName.Subscriptions -> int64 limits.SubscriptionsPerClient
+        | LimitName.ReceiveMaximum -> int64 limits.ReceiveMaximum
+        | LimitName.InFlightMessages -> int64 limits.InFlightMessages
+        | LimitName.TopicAliasMaximum -> int64 limits.TopicAliasMaximum
+        | LimitName.OutboundTopicAliases -> int64 limits.OutboundTopicAliases
+        | LimitName.QueuedMessages -> int64 limits.QueuedMessages
+        | LimitName.QueuedBytes -> limits.QueuedBytes
+        | LimitName.TotalQueuedBytes -> limits.TotalQueuedBytes
+        | LimitName.SendBufferBytes -> limits.SendBufferBytes
+        | LimitName.RetainedMessages -> int64 limits.RetainedMessages
+        | LimitName.RetainedBytes -> limits.RetainedBytes
+        | LimitName.SessionExpiry -> int64 limits.SessionExpirySeconds
+        | LimitName.KeepAlive -> int64 limits.KeepAliveSeconds
+        | LimitName.PublishRate -> int64 limits.PublishesPerSecond
+        | _ -> int64 limits.PublishBurst
+
+    let private rule name key unit' least most zeroIsNone what beyond =
+        {
+            Name = name
+            Key = key
+            Unit = unit'
+            Least = least
+            Most = most
+            ZeroIsNone = zeroIsNone
+            Default = read name defaults
+            What = what
+            Beyond = beyond
+        }
+
+    let private int32Most = int64 Int32.MaxValue
+    let private uint16Most = int64 UInt16.MaxValue
+    let private packetMost = int64 Spec.MaximumPacketBytes
+
+    let private rules =
+        [|
+            rule
+                LimitName.Connections
+                "max-connections"
+                "connections"
+                1L
+                int32Most
+                false
+                "clients that are connected at a time"
+                "CONNACK 0x97 Quota exceeded"
+            rule
+                LimitName.PendingConnections
+                "max-pending-connections"
+                "connections"
+                1L
+                int32Most
+                false
+                "connections whose CONNECT has not been accepted yet, at a time"
+                "closed without a packet"
+            rule
+                LimitName.ConnectionRate
+                "connections-per-second"
+                "connections a second"
+                0L
+                int32Most
+                true
+                "clients that connect in a second"
+                "CONNACK 0x9F Connection rate exceeded"
+            rule
+                LimitName.ConnectTimeout
+                "connect-timeout"
+                "milliseconds"
+                1L
+                int32Most
+                false
+                "time for CONNECT and its authentication"
+                "closed without a packet"
+            rule
+                LimitName.PacketBytesBeforeConnect
+                "max-connect-packet-bytes"
+                "bytes"
+                14L
+                packetMost
+                false
+                "the largest packet before CONNECT is accepted"
+                "CONNACK 0x95 Packet too large if it is a CONNECT or an AUTH, else closed without a packet"
+            rule
+                LimitName.MaximumPacketBytes
+                "max-packet-bytes"
+                "bytes"
+                14L
+                packetMost
+                false
+                "the largest packet of a client; announced as Maximum Packet Size"
+                "DISCONNECT 0x95 Packet too large"
+            rule
+                LimitName.TopicBytes
+                "max-topic-bytes"
+                "bytes"
+                1L
+                uint16Most
+                false
+                "the longest Topic Name or Topic Filter"
+                "PUBACK or PUBREC 0x90 Topic Name invalid, SUBACK 0x8F Topic Filter invalid"
+            rule
+                LimitName.TopicLevels
+                "max-topic-levels"
+                "levels"
+                1L
+                uint16Most
+                false
+                "the deepest Topic Name or Topic Filter"
+                "PUBACK or PUBREC 0x90 Topic Name invalid, SUBACK 0x8F Topic Filter invalid"
+            rule
+                LimitName.Subscriptions
+                "max-subscriptions"
+                "subscriptions"
+                0L
+                int32Most
+                false
+                "subscriptions of a client"
+                "SUBACK 0x97 Quota exceeded"
+            rule
+                LimitName.ReceiveMaximum
+                "receive-maximum"
+                "messages"
+                1L
+                uint16Most
+                false
+                "messages of QoS 1 and 2 under way from a client; announced as Receive Maximum"
+                "DISCONNECT 0x93 Receive Maximum exceeded"
+            rule
+                LimitName.InFlightMessages
+                "max-in-flight"
+                "messages"
+                1L
+                uint16Most
+                false
+                "messages of QoS 1 and 2 under way to a client, whatever Receive Maximum it announced"
+                "more wait in the queue"
+            rule
+                LimitName.TopicAliasMaximum
+                "topic-alias-maximum"
+                "aliases"
+                0L
+                uint16Most
+                false
+                "Topic Aliases that a client may set; announced as Topic Alias Maximum"
+                "DISCONNECT 0x94 Topic Alias invalid"
+            rule
+                LimitName.OutboundTopicAliases
+                "max-outbound-topic-aliases"
+                "aliases"
+                0L
+                uint16Most
+                false
+                "Topic Aliases that the broker sets at a client that takes them"
+                "other topics are sent in full"
+            rule
+                LimitName.QueuedMessages
+                "max-queued-messages"
+                "messages"
+                0L
+                int32Most
+                false
+                "messages that wait in a session"
+                "the new or the oldest message is dropped"
+            rule
+                LimitName.QueuedBytes
+                "max-queued-bytes"
+                "bytes"
+                0L
+                Int64.MaxValue
+                false
+                "bytes of messages that wait in a session"
+                "the new or the oldest messages are dropped"
+            rule
+                LimitName.TotalQueuedBytes
+                "max-total-queued-bytes"
+                "bytes"
+                0L
+                Int64.MaxValue
+                false
+                "bytes of messages that wait in all sessions together"
+                "the new message is dropped"
+            rule
+                LimitName.SendBufferBytes
+                "send-buffer-bytes"
+                "bytes"
+                1L
+                Int64.MaxValue
+                false
+                "bytes that were sent to a client and that its connection has not taken"
+                "messages of QoS 0 are dropped, others wait, and nothing more is read from the client"
+            rule
+                LimitName.RetainedMessages
+                "max-retained-messages"
+                "messages"
+                0L
+                int32Most
+                false
+                "retained messages"
+                "PUBACK or PUBREC 0x97 Quota exceeded"
+            rule
+                LimitName.RetainedBytes
+                "max-retained-bytes"
+                "bytes"
+                0L
+                Int64.MaxValue
+                false
+                "bytes of retained messages"
+                "PUBACK or PUBREC 0x97 Quota exceeded"
+            rule
+                LimitName.SessionExpiry
+                "max-session-expiry"
+                "seconds"
+                0L
+                (int64 UInt32.MaxValue)
+                false
+                "time that a session outlives its connection; 4294967295: for ever"
+                "cut, and CONNACK tells the Session Expiry Interval"
+            rule
+                LimitName.KeepAlive
+                "max-keep-alive"
+                "seconds"
+                0L
+                uint16Most
+                true
+                "the longest Keep Alive"
+                "replaced, and CONNACK tells the Server Keep Alive"
+            rule
+                LimitName.PublishRate
+                "publishes-per-second"
+                "packets a second"
+                0L
+                int32Most
+                true
+                "PUBLISH packets of a client in a second"
+                "DISCONNECT 0x96 Message rate too high"
+            rule
+                LimitName.PublishBurst
+                "publish-burst"
+                "packets"
+                1L
+                int32Most
+                false
+                "PUBLISH packets of a client at once, after it was silent"
+                "DISCONNECT 0x96 Message rate too high"
+        |]
+
+    /// All limits, in the order of their names.
+    [<CompiledName("All")>]
+    let all: System.Collections.Generic.IReadOnlyList<LimitRule> = rules
+
+    /// A limit.
+    [<CompiledName("Of")>]
+    let find (name: LimitName) : LimitRule = rules[int name]
+
+    /// What is wrong with a value of a limit, as a sentence without a full stop; <c>ValueNone</c> when it is in range.
+    [<CompiledName("Problem")>]
+    let problem (name: LimitName) (value: int64) : string voption =
+        let rule = find name
+
+        if value >= rule.Least && value <= rule.Most then
+            ValueNone
+        else
+            let none = if rule.ZeroIsNone then "; 0 is no limit" else ""
+            ValueSome $"{value} is not from {rule.Least} to {rule.Most} {rule.Unit}{none}"
+
+    /// The first limit that is out of its range, and what is wrong with it.
+    [<CompiledName("Check")>]
+    let check (limits: BrokerLimits) : struct (LimitName * string) voption =
+        let mutable found = ValueNone
+
+        for rule in rules do
+            match problem rule.Name (read rule.Name limits) with
+            | ValueSome problem when found.IsNone -> found <- ValueSome(struct (rule.Name, problem))
+            | _ -> ()
+
+        found
+
+    /// The limit that a fault of a connection came upon, once CONNECT was accepted or before; absent: none.
+    [<CompiledName("OfFault")>]
+    let ofFault (isConnected: bool) (fault: Fault) : LimitName voption =
+        match fault.Blame, fault.Reason with
+        | Peer, ReasonCode.PacketTooLarge when isConnected -> ValueSome LimitName.MaximumPacketBytes
+        | Peer, ReasonCode.PacketTooLarge -> ValueSome LimitName.PacketBytesBeforeConnect
+        | Peer, ReasonCode.ReceiveMaximumExceeded -> ValueSome LimitName.ReceiveMaximum
+        | Peer, ReasonCode.TopicAliasInvalid -> ValueSome LimitName.TopicAliasMaximum
+        | Peer, ReasonCode.MessageRateTooHigh -> ValueSome LimitName.PublishRate
+        | _ -> ValueNone
+
+    /// The limit for which a client was not admitted; absent: none.
+    [<CompiledName("OfAdmission")>]
+    let ofAdmission (reason: ReasonCode) : LimitName voption =
+        match reason with
+        | ReasonCode.QuotaExceeded -> ValueSome LimitName.Connections
+        | ReasonCode.ConnectionRateExceeded -> ValueSome LimitName.ConnectionRate
+        | _ -> ValueNone
+
+    /// The limit that a Topic Name, or the text of a Topic Filter, goes beyond; absent: none. Nothing is allocated.
+    [<CompiledName("OfTopic")>]
+    let ofTopic (limits: BrokerLimits) (topic: ReadOnlySpan<byte>) : LimitName voption =
+        if topic.Length > limits.TopicBytes then
+            ValueSome LimitName.TopicBytes
+        elif MemoryExtensions.Count(topic, '/'B) + 1 > limits.TopicLevels then
+            ValueSome LimitName.TopicLevels
+        else
+            ValueNone
+
+    /// The limit for which a filter of a SUBSCRIBE was refused with this reason; absent: none.
+    [<CompiledName("OfSubscription")>]
+    let ofSubscription (limits: BrokerLimits) (filter: TopicFilter) (reason: ReasonCode) : LimitName voption =
+        match reason with
+        | ReasonCode.TopicFilterInvalid when filter.Utf8.Length > limits.TopicBytes ->
+            ValueSome LimitName.TopicBytes
+        | ReasonCode.TopicFilterInvalid -> ValueSome LimitName.TopicLevels
+        | ReasonCode.QuotaExceeded -> ValueSome LimitName.Subscriptions
+        | _ -> ValueNone
+
+    /// The limit for which a message was not retained, when there are so many already.
+    [<CompiledName("OfRetained")>]
+    let ofRetained (limits: BrokerLimits) (retained: int) : LimitName =
+        if retained >= limits.RetainedMessages then
+            LimitName.RetainedMessages
+        else
+            LimitName.RetainedBytes
+
+    /// The limit for which a message was dropped by a queue that holds so many messages and bytes.
+    [<CompiledName("OfQueue")>]
+    let ofQueue (limits: BrokerLimits) (messages: int) (bytes: int64) (cost: int64) : LimitName =
+        if messages >= limits.QueuedMessages then LimitName.QueuedMessages
+        elif bytes + cost > limits.QueuedBytes then LimitName.QueuedBytes
+        else LimitName.TotalQueuedBytes
+
+    /// Whether the Session Expiry Interval that a CONNECT asks for is cut.
+    [<CompiledName("CutsSessionExpiry")>]
+    let cutsSessionExpiry (limits: BrokerLimits) (connect: Connect) : bool =
+        (connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>) >
+            limits.SessionExpirySeconds
+
+    /// Whether the Keep Alive of a CONNECT is replaced.
+    [<CompiledName("ReplacesKeepAlive")>]
+    let replacesKeepAlive (limits: BrokerLimits) (connect: Connect) : bool =
+        limits.KeepAliveSeconds > 0us<s>
+        && (connect.KeepAlive = 0us<s> || connect.KeepAlive > limits.KeepAliveSeconds)
