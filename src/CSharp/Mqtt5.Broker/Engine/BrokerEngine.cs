@@ -101,7 +101,7 @@ internal sealed partial class BrokerEngine
     }
 
     // Serves a connection until it is closed.
-    public async Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
+    public Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
     {
         Totals.SocketOpened();
         var connection = new Connection(this, input, output, abort, from);
@@ -110,9 +110,11 @@ internal sealed partial class BrokerEngine
         if (IsStopping)
             connection.Refuse();
 
-        await connection.RunAsync().ConfigureAwait(false);
-        connections.TryRemove(connection, out _);
+        return connection.RunAsync();
     }
+
+    // Nothing of the connection runs any more.
+    public void Leave(Connection connection) => connections.TryRemove(connection, out _);
 
     // Enters a client in the registry and attaches its connection. Otherwise the reason why it is refused.
     public ReasonCode? Admit(
