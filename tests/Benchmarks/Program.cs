@@ -8,6 +8,12 @@ using Perfolizer.Horology;
 if (args is ["client", .. var load])
     return await ClientLoad.RunAsync(load).ConfigureAwait(false);
 
+if (args is ["broker", .. var brokers])
+    return await BrokerLoad.RunAsync(brokers).ConfigureAwait(false);
+
+if (args is ["mqttnet-broker", var mqttNetPort])
+    return await MqttNetBroker.RunAsync(mqttNetPort).ConfigureAwait(false);
+
 // Short iterations: on a machine that does other things too, the least of many is nearest to the truth.
 var job = Job.Default
     .WithWarmupCount(6)

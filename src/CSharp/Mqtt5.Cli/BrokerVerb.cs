@@ -29,7 +29,7 @@ internal static class BrokerVerb
                 await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
 
             await terminal.Output.FlushAsync(CancellationToken.None);
-            await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await QuietTime.WatchAsync(stop.Token);
             return ExitCode.WellFormed;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

@@ -104,7 +104,7 @@ internal sealed partial class BrokerEngine
     }
 
     // Serves a connection until it is closed.
-    public async Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
+    public Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
     {
         Totals.SocketOpened();
         var connection = new Connection(this, input, output, abort, from);
@@ -120,8 +120,7 @@ internal sealed partial class BrokerEngine
             connection.Refuse();
         }
 
-        await connection.RunAsync().ConfigureAwait(false);
-        connections.TryRemove(connection, out _);
+        return connection.RunAsync();
     }
 
     // A connection belongs to a session now, or never will.
@@ -139,6 +138,9 @@ internal sealed partial class BrokerEngine
         if (limit.IsSome)
             Exceeded(limit.Value);
     }
+
+    // Nothing of the connection runs any more.
+    public void Leave(Connection connection) => connections.TryRemove(connection, out _);
 
     // Enters a client in the registry and attaches its connection. Otherwise the reason why it is refused.
     public ReasonCode? Admit(

@@ -7,7 +7,8 @@ namespace Mqtt5.Serving;
 // The part of a connection before it belongs to a session.
 internal sealed partial class Connection
 {
-    private HandshakeState handshake;
+    // Null once the connection belongs to a session.
+    private HandshakeState? handshake;
     private MqttAuthenticationContext? authentication;
     private string? userName;
     private long offset;
@@ -30,7 +31,7 @@ internal sealed partial class Connection
     {
         lock (ownGate)
         {
-            if (Session is null && !handshake.Phase.IsAdmitting)
+            if (Session is null && handshake is { Phase: var phase } && !phase.IsAdmitting)
                 Close();
         }
     }
@@ -40,7 +41,7 @@ internal sealed partial class Connection
     {
         while (!Volatile.Read(ref closing))
         {
-            var result = await input.ReadAsync(stop.Token).ConfigureAwait(false);
+            var result = await input.ReadAsync().ConfigureAwait(false);
             var buffer = result.Buffer;
             HandshakeEvent? happened = null;
 
@@ -135,6 +136,9 @@ internal sealed partial class Connection
 
         lock (ownGate)
         {
+            if (handshake is null)
+                return;
+
             var (after, effects) = Handshake.Step(engine.Now(), happened, handshake);
             handshake = after;
 
@@ -178,7 +182,7 @@ internal sealed partial class Connection
 
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken());
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
             var result = await authenticator.AuthenticateAsync(authentication, limit.Token).ConfigureAwait(false);
             return IsSameUser(result) ? JudgementOf(result) : Judgement.NewRefused(ReasonCode.NotAuthorized);
@@ -251,7 +255,7 @@ internal sealed partial class Connection
 
         // Neither CONNECT nor its password is needed any more.
         lock (ownGate)
-            handshake = Handshake.Start(engine.Now(), engine.Settings);
+            handshake = null;
 
         if (authentication is { Method: null })
             authentication = null;
@@ -261,7 +265,7 @@ internal sealed partial class Connection
 
         // What the connection before had begun is finished first, so that messages keep their order.
         if (earlier is not null)
-            await earlier.ReadingEnded.WaitAsync(stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await earlier.ReadingEnded.WaitAsync(StopToken()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
         return null;
     }

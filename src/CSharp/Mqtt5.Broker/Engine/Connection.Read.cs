@@ -12,7 +12,7 @@ internal sealed partial class Connection
 
         while (!Volatile.Read(ref closing))
         {
-            var result = await input.ReadAsync(stop.Token).ConfigureAwait(false);
+            var result = await input.ReadAsync().ConfigureAwait(false);
             var buffer = result.Buffer;
             var judging = Take(ref buffer);
             // Whole packets that are left because one has to be judged are read again at once.
@@ -69,6 +69,7 @@ internal sealed partial class Connection
 
                 if (framing.Tag == Framing.Tags.Broken)
                 {
+                    worker.EndRun(this);
                     worker.Step(session, ServerEvent.NewReceivedFault(Number, framing.Fault!));
                     buffer = buffer.Slice(buffer.End);
                     break;
@@ -89,13 +90,19 @@ internal sealed partial class Connection
         }
         finally
         {
+            worker.EndRun(this);
             engine.Return(worker);
         }
     }
 
     private void Take(Worker worker, Session session, int length, in ReadOnlySequence<byte> buffer)
     {
-        switch ((PacketType)(buffer.FirstSpan[0] >> 4))
+        var type = (PacketType)(buffer.FirstSpan[0] >> 4);
+
+        if (type != PacketType.Publish)
+            worker.EndRun(this);
+
+        switch (type)
         {
             case PacketType.Publish:
                 TakePublish(worker, session, length, buffer);
@@ -124,15 +131,18 @@ internal sealed partial class Connection
 
             if (!inRate)
             {
+                worker.EndRun(this);
                 worker.Step(session, ServerEvent.NewRateExceeded(Number));
                 return;
             }
         }
 
-        var frame = worker.Piece(length, buffer);
+        var piece = worker.Piece(this, length, buffer);
+        var frame = piece[..length];
 
         if (!FastPath.TryPublish(Direction.ClientToServer, frame.Span, out var view))
         {
+            worker.EndRun(this);
             TakeAny(worker, session, frame.ToArray());
             return;
         }
@@ -142,13 +152,14 @@ internal sealed partial class Connection
         switch (engine.Hooks.SeesMessages ? PublishVerdict.Step : QoS0.Judge(engine.Settings, in view))
         {
             case PublishVerdict.Forward:
-                worker.Forward(this, frame.Span, in view);
+                worker.Forward(this, piece, length, in view);
                 break;
             case PublishVerdict.Drop:
                 worker.Counts.PublishDropped++;
                 engine.Exceeded(LimitTable.OfTopic(limits, view.Topic));
                 break;
             default:
+                worker.EndRun(this);
                 // The message that becomes of it owns its bytes; until then they stay as they are.
                 worker.Step(session, ServerEvent.NewReceived(Number, Packet.NewPublish(view.ToPublish(frame))));
                 break;

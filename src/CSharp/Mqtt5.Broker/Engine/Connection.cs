@@ -12,9 +12,9 @@ internal sealed partial class Connection
     private readonly PipeReader input;
     private readonly Action abort;
     private readonly Lock ownGate = new();
-    private readonly CancellationTokenSource stop = new();
-    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource readingEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private CancellationTokenSource? stop;
+    private Ending ended;
+    private Ending readingEnded;
     private TaskCompletionSource? flushed;
     private TaskCompletionSource? takesData;
     private RouteCache? cache;
@@ -60,10 +60,24 @@ internal sealed partial class Connection
     public RouteCache Cache => cache ??= new RouteCache();
 
     // Completes when no packet of the connection is processed any more.
-    public Task ReadingEnded => readingEnded.Task;
+    public Task ReadingEnded
+    {
+        get
+        {
+            lock (ownGate)
+                return readingEnded.Task;
+        }
+    }
 
     // Completes when nothing of the connection runs any more.
-    public Task Ended => ended.Task;
+    public Task Ended
+    {
+        get
+        {
+            lock (ownGate)
+                return ended.Task;
+        }
+    }
 
     private Lock Gate => Session?.Gate ?? ownGate;
 
@@ -141,7 +155,8 @@ internal sealed partial class Connection
             Log.Defect(engine.Logger, Number, failure);
         }
 
-        readingEnded.TrySetResult();
+        lock (ownGate)
+            readingEnded.Reach();
 
         try
         {
@@ -153,7 +168,10 @@ internal sealed partial class Connection
             Log.TransportFailed(engine.Logger, Number, failure);
         }
 
-        ended.TrySetResult();
+        lock (ownGate)
+            ended.Reach();
+
+        engine.Leave(this);
     }
 
     // Called under the gate.
@@ -240,12 +258,32 @@ internal sealed partial class Connection
     {
         try
         {
-            stop.Cancel();
+            StopSource()?.Cancel();
             input.CancelPendingRead();
         }
         catch (Exception failure)
         {
             Log.TransportFailed(engine.Logger, Number, failure);
+        }
+    }
+
+    private CancellationTokenSource? StopSource()
+    {
+        lock (ownGate)
+            return stop;
+    }
+
+    // Cancelled once nothing is read any more. Most connections never need it.
+    private CancellationToken StopToken()
+    {
+        lock (ownGate)
+        {
+            stop ??= new CancellationTokenSource();
+
+            if (Volatile.Read(ref closing))
+                stop.Cancel();
+
+            return stop.Token;
         }
     }
 

@@ -25,6 +25,28 @@ internal sealed class Outlet(PipeWriter writer)
 
     public void Advance(int size) => used += size;
 
+    // Whole packets, which may lie across two pieces of the pipe's memory.
+    public void Write(ReadOnlySpan<byte> packets)
+    {
+        while (true)
+        {
+            var left = room.Span[used..];
+
+            if (packets.Length <= left.Length)
+            {
+                packets.CopyTo(left);
+                used += packets.Length;
+                return;
+            }
+
+            packets[..left.Length].CopyTo(left);
+            used += left.Length;
+            packets = packets[left.Length..];
+            Commit();
+            room = writer.GetMemory();
+        }
+    }
+
     public ValueTask<FlushResult> FlushAsync()
     {
         Commit();

@@ -12,35 +12,6 @@ internal sealed partial class Worker
     private TopicName? choosing;
     private Func<SharedGroup<long>, int>? choice;
 
-    // A PUBLISH of QoS 0 that changes no state, straight from the frame that it came in.
-    public void Forward(Connection publisher, ReadOnlySpan<byte> frame, in PublishView view)
-    {
-        var cache = Route(publisher, view.Topic, engine.Registry.Current.Subscriptions);
-
-        if (!cache.MayPublish)
-        {
-            counts.PublishDropped++;
-            return;
-        }
-
-        if (!cache.IsComplete)
-        {
-            Route(publisher, Owned(publisher, view));
-            return;
-        }
-
-        ServerMessage? message = null;
-
-        foreach (ref var hop in cache.Hops)
-        {
-            if (!hop.Permits(view.Topic))
-                continue;
-
-            if (!QoS0.KeepsFrame(hop.Target) || !TryForward(hop.Session, frame, frame.Length - view.PayloadAt))
-                Forward(hop.Session, hop.Target, message ??= Owned(publisher, view));
-        }
-    }
-
     // Gives a message to everyone who subscribes to it, and to the retained messages. The reason is that of its
     // acknowledgement.
     public ReasonCode Route(Connection? publisher, ServerMessage message)
@@ -186,18 +157,6 @@ internal sealed partial class Worker
             Step(session, properties is null ? ServerEvent.NewAcknowledge(token, reason) : ServerEvent.NewAcknowledgeWith(token, reason, properties));
     }
 
-    private ServerMessage Owned(Connection publisher, in PublishView view)
-    {
-        var session = publisher.Session!;
-        var publish = view.ToPublish(view.Frame.ToArray());
-        return ServerMessageModule.OfPublish(
-            Now,
-            session.Number,
-            FSharpValueOption<ClientId>.Some(session.State.ClientId),
-            ((TopicReference.Name)publish.Topic).Name,
-            publish);
-    }
-
     private void Find(ReadOnlySpan<byte> topic, Subscriptions<long> subscriptions)
     {
         matches.Clear();
@@ -238,29 +197,6 @@ internal sealed partial class Worker
         var copy = Routing.Copy(ticket, target, message);
         Watch(session, copy);
         Step(session, ServerEvent.NewForward(copy, target.Shared, engine.SpareBytes));
-    }
-
-    // False when the session has to see the message.
-    private bool TryForward(Session session, ReadOnlySpan<byte> frame, int payloadBytes)
-    {
-        lock (session.Gate)
-        {
-            if (session.Connection is not { } connection || !ServerStateModule.TakesFrame(frame.Length, session.State))
-                return false;
-
-            frame.CopyTo(connection.Outlet.Reserve(frame.Length));
-            connection.Outlet.Advance(frame.Length);
-            MarkDirty(connection);
-
-            if (connection.IsOverBudget)
-                Congest(session, connection);
-        }
-
-        counts.PacketsSent++;
-        counts.BytesSent += frame.Length;
-        counts.PublishSent++;
-        counts.PayloadBytesSent += payloadBytes;
-        return true;
     }
 
     private void HandOn(Outgoing message, TopicFilter filter)

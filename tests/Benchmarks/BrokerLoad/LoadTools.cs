@@ -1,0 +1,86 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Mqtt5.Benchmarks;
+
+/// <summary>The load generator and the null relay, built from C in a folder of their own.</summary>
+internal sealed class LoadTools : IDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(90);
+
+    private readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("mqtt5-load-");
+
+    /// <exception cref="InvalidOperationException">There is no C compiler, or it failed.</exception>
+    public LoadTools()
+    {
+        Generator = Build("loadgen");
+        Relay = Build("relay");
+    }
+
+    public string Generator { get; }
+
+    public string Relay { get; }
+
+    public void Dispose() => folder.Delete(recursive: true);
+
+    /// <summary>Puts a load on a broker. Null: messages were lost, or the broker refused the load.</summary>
+    /// <param name="load">The load.</param>
+    /// <param name="port">Where the broker listens.</param>
+    /// <param name="messages">How many messages each publisher sends.</param>
+    public LoadResult? Run(LoadKind load, int port, long messages)
+    {
+        var (exitCode, output, error) = Execute(Generator, load.Arguments(port, messages));
+
+        if (exitCode != 0)
+        {
+            Console.Error.WriteLine($"{load.Title}: the load failed. {error.Trim()} {output.Trim()}");
+            return null;
+        }
+
+        using var json = JsonDocument.Parse(output);
+        var result = json.RootElement;
+        return new LoadResult(
+            result.GetProperty("delivered_s").GetDouble(),
+            result.GetProperty("published_s").GetDouble(),
+            result.GetProperty("p50_us").GetDouble() / 1000,
+            result.GetProperty("p99_us").GetDouble() / 1000);
+    }
+
+    private static (int ExitCode, string Output, string Error) Execute(string program, string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+
+        if (!process.WaitForExit(Limit))
+            process.Kill();
+
+        process.WaitForExit();
+        return (process.ExitCode, output.Result, error.Result);
+    }
+
+    private string Build(string name)
+    {
+        var source = Path.Combine(AppContext.BaseDirectory, "load", $"{name}.c");
+        var program = Path.Combine(folder.FullName, name);
+
+        try
+        {
+            var (exitCode, _, error) = Execute("cc", ["-O2", "-o", program, source]);
+            return exitCode == 0
+                ? program
+                : throw new InvalidOperationException($"cc cannot build {source}:\n{error}");
+        }
+        catch (Win32Exception exception)
+        {
+            throw new InvalidOperationException(
+                "The load generator is built with cc, and there is no C compiler on the path. On Debian: apt-get install gcc libc6-dev",
+                exception);
+        }
+    }
+}
