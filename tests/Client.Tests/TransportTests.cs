@@ -1,12 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Net.WebSockets;
 using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Client.Tests;
 
@@ -122,52 +117,6 @@ public sealed class TransportTests
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task WebSocket_with_headers_and_packets_that_span_frames(bool secure)
-    {
-        using var certificates = new TestCertificates();
-        var accepted = new TaskCompletionSource<(WebSocket Socket, string? Header)>();
-        var done = new TaskCompletionSource();
-        await using var server = await StartAsync(secure ? certificates.Server : null, accepted, done, "mqtt");
-        var address = new Uri(server.Urls.Single());
-        var options = MqttClientOptions.For($"{(secure ? "wss" : "ws")}://localhost:{address.Port}/mqtt");
-        options.WebSocket.Headers["X-Token"] = "42";
-        options.WebSocket.UseProxy = false;
-        options.Tls.CertificateAuthorities.Add(certificates.Authority);
-        var connecting = MqttClient.ConnectAsync(options);
-        var (socket, header) = await accepted.Task.Bounded();
-        Assert.Equal("42", header);
-        Assert.Equal("mqtt", socket.SubProtocol);
-        await ExchangeAsync(connecting, new ByteFrames(socket));
-        done.SetResult();
-    }
-
-    [Fact]
-    public async Task WebSocket_without_the_subprotocol_fails()
-    {
-        var accepted = new TaskCompletionSource<(WebSocket Socket, string? Header)>();
-        var done = new TaskCompletionSource();
-        await using var server = await StartAsync(null, accepted, done, null);
-        await Assert.ThrowsAsync<MqttConnectException>(() =>
-            MqttClient.ConnectAsync($"ws://localhost:{new Uri(server.Urls.Single()).Port}/mqtt").Bounded());
-        done.SetResult();
-    }
-
-    [Fact]
-    public async Task A_WebSocket_frame_that_is_not_binary_ends_the_connection()
-    {
-        var accepted = new TaskCompletionSource<(WebSocket Socket, string? Header)>();
-        var done = new TaskCompletionSource();
-        await using var server = await StartAsync(null, accepted, done, "mqtt");
-        var connecting = MqttClient.ConnectAsync($"ws://localhost:{new Uri(server.Urls.Single()).Port}/mqtt");
-        var (socket, _) = await accepted.Task.Bounded();
-        await socket.SendAsync("text"u8.ToArray(), WebSocketMessageType.Text, true, default);
-        await Assert.ThrowsAsync<MqttConnectException>(() => connecting.Bounded());
-        done.SetResult();
-    }
-
-    [Theory]
     [InlineData("other", "mqtt://other/")]
     [InlineData("other:1884", "mqtt://other:1884/")]
     [InlineData("[::1]:1884", "mqtt://[::1]:1884/")]
@@ -178,7 +127,7 @@ public sealed class TransportTests
         Assert.Equal(expected, Transports.ServerReference.Resolve(reference, new Uri("mqtt://origin:1883"))?.AbsoluteUri);
 
     // Publishes both ways over a connection that is being opened, and closes it.
-    private static async Task ExchangeAsync(Task<MqttClient> connecting, Stream stream)
+    internal static async Task ExchangeAsync(Task<MqttClient> connecting, Stream stream)
     {
         var peer = new Peer(stream);
         await peer.AcceptAsync();
@@ -201,75 +150,5 @@ public sealed class TransportTests
         await disconnecting.Bounded();
         await peer.ExpectEndAsync();
         await stream.DisposeAsync();
-    }
-
-    private static async Task<WebApplication> StartAsync(
-        X509Certificate2? certificate, TaskCompletionSource<(WebSocket Socket, string? Header)> accepted, TaskCompletionSource done, string? subprotocol)
-    {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
-        {
-            if (certificate is not null)
-                listen.UseHttps(certificate);
-        }));
-        var app = builder.Build();
-        app.UseWebSockets();
-        app.Run(async context =>
-        {
-            using var socket = await context.WebSockets.AcceptWebSocketAsync(subprotocol);
-            accepted.TrySetResult((socket, context.Request.Headers["X-Token"]));
-            await done.Task;
-        });
-        await app.StartAsync();
-        return app;
-    }
-
-    // The server's end of a WebSocket, which sends each byte in a frame of its own.
-    private sealed class ByteFrames(WebSocket socket) : Stream
-    {
-        private readonly Transports.WebSocketConnection inner = new(socket);
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-            inner.ReadAsync(buffer, cancellationToken);
-
-        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-        {
-            for (var i = 0; i < buffer.Length; i++)
-                await inner.WriteAsync(buffer.Slice(i, 1), cancellationToken);
-        }
-
-        public override void Flush()
-        {
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override async ValueTask DisposeAsync()
-        {
-            await inner.DisposeAsync();
-            await base.DisposeAsync();
-        }
     }
 }

@@ -25,6 +25,28 @@ let private cited = Regex @"MQTT-\d+\.\d+\.\d+-\d+"
 
 let private citations (text: string) = cited.Matches text |> Seq.map _.Value |> Set.ofSeq
 
+let private readAll (folder: string) (isSource: string -> bool) =
+    Directory.GetFiles(Path.Combine(root.FullName, folder), "*", SearchOption.AllDirectories)
+    |> Array.filter (fun path ->
+        let inside (folder: string) =
+            path.Contains $"{Path.DirectorySeparatorChar}{folder}{Path.DirectorySeparatorChar}"
+
+        isSource path && not (inside "obj") && not (inside "bin"))
+    |> Array.map (fun path -> Path.GetRelativePath(root.FullName, path), File.ReadAllText path)
+
+/// The marks of the C# tests, as the names of the F# tests bear them: `[Clause("MQTT-6.0.0-1")]` on a line of its own.
+let private csharpMarks =
+    lazy
+        (let mark = Regex(@"^\s*\[Clause\(([^)]*)\)\]\s*$", RegexOptions.Multiline)
+
+         readAll "tests" _.EndsWith(".cs")
+         |> Array.collect (fun (path, text) ->
+             [|
+                 for attribute in mark.Matches text do
+                     for id in cited.Matches attribute.Groups[1].Value do
+                         $"[{id.Value}] {path}"
+             |]))
+
 /// The statements that test names bear in brackets.
 let private tested (testNames: seq<string>) =
     let mark = Regex @"\[(MQTT-\d+\.\d+\.\d+-\d+)\]"
@@ -62,19 +84,12 @@ let report (testNames: string[]) : string =
     String.Join(Environment.NewLine, lines)
 
 let private sources =
-    lazy
-        (Directory.GetFiles(Path.Combine(root.FullName, "src"), "*", SearchOption.AllDirectories)
-         |> Array.filter (fun path ->
-             let inside (folder: string) =
-                 path.Contains $"{Path.DirectorySeparatorChar}{folder}{Path.DirectorySeparatorChar}"
-
-             (path.EndsWith ".fs" || path.EndsWith ".cs")
-             && not (inside "obj")
-             && not (inside "bin"))
-         |> Array.map (fun path -> Path.GetRelativePath(root.FullName, path), File.ReadAllText path))
+    lazy (readAll "src" (fun path -> path.EndsWith ".fs" || path.EndsWith ".cs"))
 
 /// The tests of the report, which need the names of all the others.
-let tests (testNames: string[]) : Test =
+let tests (expectoNames: string[]) : Test =
+    let testNames = Array.append expectoNames csharpMarks.Value
+
     testList
         "ClauseReport"
         [
