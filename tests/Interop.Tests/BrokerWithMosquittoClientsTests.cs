@@ -50,7 +50,7 @@ public sealed class BrokerWithMosquittoClientsTests
         await using var broker = await StartAsync();
         await using var watcher = await SubscribeAsync(broker, 1, "-t", "will", "-q", "1", "-C", "1");
         await using (var client = await SubscribeAsync(
-            broker, 2, "-t", "nothing", "-c", "-i", "dying", "-D", "CONNECT", "session-expiry-interval", "60", "--will-topic", "will",
+            broker, 2, "-t", "nothing", "-c", "-i", "dying", "-x", "60", "--will-topic", "will",
             "--will-payload", "gone", "--will-qos", "1", "-D", "WILL", "will-delay-interval", "1"))
         {
             client.Kill();
@@ -95,7 +95,7 @@ public sealed class BrokerWithMosquittoClientsTests
     public async Task What_expired_while_a_client_was_away_does_not_come()
     {
         await using var broker = await StartAsync();
-        string[] away = ["-t", "a", "-q", "1", "-c", "-i", "away", "-D", "CONNECT", "session-expiry-interval", "60"];
+        string[] away = ["-t", "a", "-q", "1", "-c", "-i", "away", "-x", "60"];
         await ForeignProgram.RunAsync("mosquitto_sub", To(broker, [.. away, "-E"]));
         await PublishAsync(broker, "-t", "a", "-q", "1", "-m", "short", "-D", "PUBLISH", "message-expiry-interval", "1");
         await PublishAsync(broker, "-t", "a", "-q", "1", "-m", "long", "-D", "PUBLISH", "message-expiry-interval", "100");
