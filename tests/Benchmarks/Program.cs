@@ -8,6 +8,12 @@ using Perfolizer.Horology;
 if (args is ["client", .. var load])
     return await ClientLoad.RunAsync(load).ConfigureAwait(false);
 
+if (args is ["soak", .. var soak])
+    return await Soak.RunAsync(soak).ConfigureAwait(false);
+
+if (args is ["soak-broker"])
+    return await SoakBroker.ServeAsync().ConfigureAwait(false);
+
 // Short iterations: on a machine that does other things too, the least of many is nearest to the truth.
 var job = Job.Default
     .WithWarmupCount(6)

@@ -7,6 +7,8 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
 {
     public bool Intercepts { get; } = options.InterceptPublish is not null;
 
+    public bool ObservesDrops { get; } = options.MessageDropped is not null;
+
     // The reason to refuse a message with; with Success the message goes on, as it was or as it was changed, or is
     // null because it is dropped without telling the client.
     public ReasonCode Intercept(Session session, ref ServerMessage? message)

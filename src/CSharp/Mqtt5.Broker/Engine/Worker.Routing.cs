@@ -239,7 +239,7 @@ internal sealed partial class Worker
         lock (session.Gate)
         {
             if (session.Connection is not { } connection || !ServerStateModule.TakesFrame(frame.Length, session.State))
-                return false;
+                return TryDrop(session, frame.Length);
 
             frame.CopyTo(connection.Outlet.Reserve(frame.Length));
             connection.Outlet.Advance(frame.Length);
@@ -253,6 +253,16 @@ internal sealed partial class Worker
         counts.BytesSent += frame.Length;
         counts.PublishSent++;
         counts.PayloadBytesSent += payloadBytes;
+        return true;
+    }
+
+    // A client that is away or does not read costs no more than a look. Who wants to hear of it needs the message.
+    private bool TryDrop(Session session, int packetBytes)
+    {
+        if (engine.Hooks.ObservesDrops || !ServerStateModule.DropsFrame(packetBytes, session.State))
+            return false;
+
+        counts.PublishDropped++;
         return true;
     }
 
