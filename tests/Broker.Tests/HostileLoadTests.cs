@@ -212,7 +212,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         await client.SendAsync($"SUBSCRIBE id=1 filters[\"{HealthyPair.Topic}\"]");
         await Task.Delay(1_000);
         var session = broker.Engine.Registry.Sessions.Single(one => one.State.ClientId.Text == $"a{number}");
-        Assert.InRange(session.Connection!.Outlet.Unsent, 1, 2 * SendBufferBytes);
+        Assert.InRange(session.Connection!.Outlet.Unsent, 0, 2 * SendBufferBytes);
     }
 
     private static async Task BreaksReceiveMaximumAsync(MqttBroker broker, int number)

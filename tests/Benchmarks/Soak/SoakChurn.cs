@@ -7,6 +7,15 @@ internal static class SoakChurn
 {
     private const int Topics = 2_000;
 
+    /// <summary>Retains a message at every topic: as many as there will ever be.</summary>
+    public static async Task FillAsync(int port)
+    {
+        await using var client = await MqttClient.ConnectAsync($"mqtt://127.0.0.1:{port}").ConfigureAwait(false);
+
+        for (var topic = 0; topic < Topics; topic++)
+            await client.PublishAsync(Retained(topic)).ConfigureAwait(false);
+    }
+
     /// <summary>Clients that connect, subscribe, publish retained messages and leave, one after another.</summary>
     /// <returns>How many there were.</returns>
     public static async Task<int> ComeAndGoAsync(int port, int seed, CancellationToken stop)
@@ -27,9 +36,9 @@ internal static class SoakChurn
 
             for (var index = 0; index < 10; index++)
             {
-                var topic = $"churn/{random.Next(Topics)}";
-                await client.SubscribeAsync(random.Next(2) == 0 ? topic : $"churn/+/{random.Next(Topics)}/#", NothingAsync, QoS.AtLeastOnce, cancellationToken: stop).ConfigureAwait(false);
-                await client.PublishAsync(new MqttMessage { Topic = topic, Payload = new byte[100], QoS = QoS.AtLeastOnce, Retain = true }, stop).ConfigureAwait(false);
+                var retained = Retained(random.Next(Topics));
+                await client.SubscribeAsync(random.Next(2) == 0 ? retained.Topic : $"churn/+/{random.Next(Topics)}/#", NothingAsync, QoS.AtLeastOnce, cancellationToken: stop).ConfigureAwait(false);
+                await client.PublishAsync(retained, stop).ConfigureAwait(false);
                 // As many are removed as are kept.
                 await client.PublishAsync(new MqttMessage { Topic = $"churn/{random.Next(Topics)}", QoS = QoS.AtLeastOnce, Retain = true }, stop).ConfigureAwait(false);
             }
@@ -45,4 +54,7 @@ internal static class SoakChurn
 
         static Task NothingAsync(MqttReceivedMessage message, CancellationToken cancellationToken) => Task.CompletedTask;
     }
+
+    private static MqttMessage Retained(int topic) =>
+        new() { Topic = $"churn/{topic}", Payload = new byte[100], QoS = QoS.AtLeastOnce, Retain = true };
 }
