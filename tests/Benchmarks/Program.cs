@@ -14,6 +14,12 @@ if (args is ["broker", .. var brokers])
 if (args is ["mqttnet-broker", var mqttNetPort])
     return await MqttNetBroker.RunAsync(mqttNetPort).ConfigureAwait(false);
 
+if (args is ["soak", .. var soak])
+    return await Soak.RunAsync(soak).ConfigureAwait(false);
+
+if (args is ["soak-broker"])
+    return await SoakBroker.ServeAsync().ConfigureAwait(false);
+
 // Short iterations: on a machine that does other things too, the least of many is nearest to the truth.
 var job = Job.Default
     .WithWarmupCount(6)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
@@ -101,6 +102,17 @@ internal sealed class RawClient : IAsyncDisposable
             Assert.True(parsed.IsOk, parsed.IsOk ? "" : parsed.ErrorValue.ToString());
             Assert.Equal(Notation.Print(parsed.ResultValue), await ReadAsync());
         }
+    }
+
+    // The next bytes are these.
+    public async Task ExpectBytesAsync(byte[] bytes)
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        var result = await reader.ReadAtLeastAsync(bytes.Length, deadline.Token);
+        var seen = result.Buffer.Slice(0, Math.Min(bytes.Length, result.Buffer.Length));
+        Assert.Equal(Convert.ToHexString(bytes), Convert.ToHexString(seen.ToArray()));
+        offset += seen.Length;
+        reader.AdvanceTo(seen.End);
     }
 
     // The next packet begins so.

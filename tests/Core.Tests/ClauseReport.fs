@@ -63,7 +63,23 @@ let missing (category: string) (testNames: seq<string>) : Statement[] =
     |> Array.filter (fun statement ->
         Array.contains category statement.Testable && not (tested.Contains statement.Id))
 
-/// For each category how many of its statements are tested, and those that are not.
+/// Where a statement of the server is tested: on the machine alone, or over a socket with raw bytes, or on both.
+let private places (testNames: string[]) (id: string) =
+    let broker = Path.Combine("tests", "Broker.Tests")
+    let bearing = testNames |> Array.filter _.Contains($"[{id}]")
+
+    [
+        if bearing |> Array.exists (fun name -> not (name.EndsWith ".cs")) then
+            "machine"
+
+        if bearing |> Array.exists _.Contains(broker) then
+            "socket"
+    ]
+
+let private ofServer (statement: Statement) = Array.contains "wire-server" statement.Testable
+
+/// For each category how many of its statements are tested, and those that are not; for each statement that a raw
+/// client can see at a server, where it is tested.
 let report (testNames: string[]) : string =
     let categories = statements |> Array.collect _.Testable |> Array.distinct
 
@@ -79,6 +95,12 @@ let report (testNames: string[]) : string =
 
                 for statement in missing do
                     $"  {statement.Id}  {statement.Text}"
+
+            "where the statements of servers are tested:"
+
+            for statement in statements |> Array.filter ofServer do
+                let places = String.Join(" and ", places testNames statement.Id)
+                $"  {statement.Id}  {places}  {statement.Text}"
         ]
 
     String.Join(Environment.NewLine, lines)
@@ -101,6 +123,20 @@ let tests (expectoNames: string[]) : Test =
             testCase "every statement about bytes alone has a test" (fun () ->
                 let missing = missing "codec" testNames |> Array.map _.Id
                 Expect.isEmpty missing "statements without a test")
+
+            testCase "every statement about a server has a test, and over a socket as well" (fun () ->
+                Expect.hasLength (statements |> Array.filter ofServer) 193 "statements"
+
+                Expect.isEmpty
+                    (missing "wire-server" testNames |> Array.map _.Id)
+                    "statements without a test"
+
+                let only =
+                    statements
+                    |> Array.filter (fun row ->
+                        ofServer row && not (List.contains "socket" (places testNames row.Id)))
+
+                Expect.isEmpty (only |> Array.map _.Id) "statements that no socket shows")
 
             testCase "every test bears statements of the standard" (fun () ->
                 Expect.isEmpty (tested testNames - ids) "statements that do not exist")

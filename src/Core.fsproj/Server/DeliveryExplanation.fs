@@ -90,7 +90,9 @@ module DeliveryExplanation =
         match state.Connection with
         | ValueNone when message.QoS = QoS.AtMostOnce && not state.Settings.QueuesQoS0 -> DeliveryVerdict.Away
         | ValueNone -> queue message spare state
-        | ValueSome connection when (ServerConnections.refuse connection.MaximumPacketBytes message).IsSome ->
+        | ValueSome connection when
+            (ServerConnections.refuse connection.MaximumPacketBytes state.Outbound.Aliases message).IsSome
+            ->
             DeliveryVerdict.TooLarge
         | ValueSome connection when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
             DeliveryVerdict.Congested

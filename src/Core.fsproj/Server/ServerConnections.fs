@@ -222,8 +222,9 @@ module internal ServerConnections =
             "Maximum Packet Size"
             "the packet would be larger than the client takes"
 
-    // The largest form that the message can be sent in: with its topic in full, and with a Topic Alias.
-    let private largest (message: Outgoing) =
+    // The largest form that the message can be sent in: with its topic in full, and with a Topic Alias where the
+    // client takes any.
+    let private largest hasAliases (message: Outgoing) =
         Packet.Publish
             {
                 Delivery =
@@ -232,16 +233,20 @@ module internal ServerConnections =
                     else
                         Delivery.AtLeastOnce(PacketId.OfValid 1us, false)
                 Retain = message.Retain
-                Topic = TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
+                Topic =
+                    if hasAliases then
+                        TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
+                    else
+                        TopicReference.Name message.Topic
                 Properties = message.Properties
                 Payload = message.Payload
             }
 
     /// Why a message cannot be sent to a client that takes packets of this size [MQTT-3.1.2-24] [MQTT-3.1.2-25].
-    let refuse (maximumPacketBytes: int) (message: Outgoing) : Fault voption =
+    let refuse (maximumPacketBytes: int) (aliases: OutboundTopicAliases) (message: Outgoing) : Fault voption =
         if
             maximumPacketBytes < Spec.MaximumPacketBytes
-            && Encode.size (largest message) > maximumPacketBytes
+            && Encode.size (largest (aliases.Maximum > 0us) message) > maximumPacketBytes
         then
             ValueSome tooLarge
         else
@@ -279,12 +284,14 @@ module internal ServerConnections =
                 min (asked.TopicAliasMaximum |> ValueOption.defaultValue 0us) limits.OutboundTopicAliases
 
             // [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+            let aliases = OutboundTopicAliases.Empty aliases
+
             let struct (outbound, resumed) =
                 Outbound.resumed
                     now
                     window
-                    (OutboundTopicAliases.Empty aliases)
-                    (refuse connection.MaximumPacketBytes)
+                    aliases
+                    (refuse connection.MaximumPacketBytes aliases)
                     state.Outbound
 
             let state =

@@ -245,3 +245,11 @@ module ServerState =
         match state.Connection with
         | ValueSome connection -> not connection.IsCongested && packetBytes <= connection.MaximumPacketBytes
         | ValueNone -> false
+
+    /// True when a step with such a PUBLISH would only drop it: its client is away and messages of QoS 0 do not wait, its
+    /// connection takes no more data, or the packet is larger than the client takes [MQTT-3.1.2-25]. It changes no state.
+    [<CompiledName("DropsFrame")>]
+    let dropsFrame (packetBytes: int) (state: ServerState) : bool =
+        match state.Connection with
+        | ValueSome connection -> connection.IsCongested || packetBytes > connection.MaximumPacketBytes
+        | ValueNone -> not state.Settings.QueuesQoS0

@@ -70,7 +70,7 @@ module ServerSession =
             struct (state, Effects.one (dropped message (Settlement.Rejected absent)), false)
         | ValueNone -> wait message spare state
         | ValueSome connection ->
-            match ServerConnections.refuse connection.MaximumPacketBytes message with
+            match ServerConnections.refuse connection.MaximumPacketBytes state.Outbound.Aliases message with
             // As if it had been sent [MQTT-3.1.2-25].
             | ValueSome fault ->
                 struct (state, Effects.one (dropped message (Settlement.Rejected fault)), false)

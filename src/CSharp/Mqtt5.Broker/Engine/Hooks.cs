@@ -11,6 +11,8 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
     // Whether what becomes of each delivery is told.
     public bool SeesDeliveries { get; } = options.MessageDelivered is not null || options.MessageDropped is not null;
 
+    public bool ObservesDrops { get; } = options.MessageDropped is not null;
+
     // The reason to refuse a message with; with Success the message goes on, as it was or as it was changed, or is
     // null because it is dropped without telling the client. The properties are for its acknowledgement; null: none.
     public ReasonCode Intercept(Session session, ref ServerMessage? message, out AcknowledgementProperties? properties)

@@ -61,7 +61,7 @@ internal sealed partial class Worker
         lock (session.Gate)
         {
             if (session.Connection is not { } connection || !ServerStateModule.TakesFrame(run.LargestPacketBytes, session.State))
-                return false;
+                return TryDropRun(session);
 
             connection.Outlet.Write(run.Packets);
             MarkDirty(connection);
@@ -74,6 +74,18 @@ internal sealed partial class Worker
         counts.BytesSent += run.Bytes;
         counts.PublishSent += run.Count;
         counts.PayloadBytesSent += run.PayloadBytes;
+        return true;
+    }
+
+    // A client that is away or does not read costs no more than a look. Who wants to hear of it needs the messages.
+    private bool TryDropRun(Session session)
+    {
+        const int AnySize = 0;
+
+        if (engine.Hooks.ObservesDrops || !ServerStateModule.DropsFrame(AnySize, session.State))
+            return false;
+
+        counts.PublishDropped += run.Count;
         return true;
     }
 

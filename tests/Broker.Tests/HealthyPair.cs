@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Mqtt5.BrokerTests;
+
+// A publisher and a subscriber that do nothing wrong, and how many messages a second pass between them: batches of
+// QoS 0, each sent when the one before has arrived. Nothing of what it does is counted but bytes, so that it needs
+// little of the processors that it shares with the broker.
+internal sealed class HealthyPair : IAsyncDisposable
+{
+    public const string Topic = "healthy";
+
+    private const int Batch = 200;
+
+    private readonly NetworkStream publisher;
+    private readonly NetworkStream subscriber;
+    private readonly byte[] batch;
+    private readonly byte[] arrived;
+
+    private HealthyPair(NetworkStream publisher, NetworkStream subscriber, byte[] frame)
+    {
+        this.publisher = publisher;
+        this.subscriber = subscriber;
+        batch = [.. Enumerable.Repeat(frame, Batch).SelectMany(bytes => bytes)];
+        arrived = new byte[batch.Length];
+    }
+
+    public static async Task<HealthyPair> StartAsync(MqttBroker broker)
+    {
+        var publisher = await OpenAsync(broker, "CONNECT clean=1 clientid=\"healthy publisher\"");
+        var subscriber = await OpenAsync(broker, "CONNECT clean=1 clientid=\"healthy subscriber\"");
+        await subscriber.WriteAsync(Bytes($"SUBSCRIBE id=1 filters[\"{Topic}\"]"));
+        var suback = new byte[6];
+        await subscriber.ReadExactlyAsync(suback).AsTask().Bounded();
+        Assert.Equal(0x90, suback[0]);
+        return new HealthyPair(publisher, subscriber, Bytes($"PUBLISH topic=\"{Topic}\" payload=\"0123456789abcdef\""));
+    }
+
+    // Messages a second, over this time. Fails when one does not arrive.
+    public async Task<double> MeasureAsync(TimeSpan duration)
+    {
+        var watch = Stopwatch.StartNew();
+        var messages = 0L;
+
+        while (watch.Elapsed < duration)
+        {
+            var sending = publisher.WriteAsync(batch).AsTask();
+            await subscriber.ReadExactlyAsync(arrived).AsTask().Bounded();
+            await sending;
+            messages += Batch;
+        }
+
+        Assert.Equal(Convert.ToHexString(batch), Convert.ToHexString(arrived));
+        return messages / watch.Elapsed.TotalSeconds;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await publisher.DisposeAsync();
+        await subscriber.DisposeAsync();
+    }
+
+    private static async Task<NetworkStream> OpenAsync(MqttBroker broker, string connect)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(IPAddress.Loopback, broker.Addresses[0].Port);
+        var stream = new NetworkStream(socket, ownsSocket: true);
+        await stream.WriteAsync(Bytes(connect));
+        var head = new byte[2];
+        await stream.ReadExactlyAsync(head).AsTask().Bounded();
+        await stream.ReadExactlyAsync(new byte[head[1]]).AsTask().Bounded();
+        return stream;
+    }
+
+    private static byte[] Bytes(string packet) =>
+        Encode.ToBytes(Direction.ClientToServer, Notation.Parse(packet).ResultValue).ResultValue;
+}
