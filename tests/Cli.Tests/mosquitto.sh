@@ -114,6 +114,4 @@ else
     step sub -t a -F '\z'
     step sub -t a -C 0
     step sub -t a -W 0
-    mosquitto_pub -h 127.0.0.1 -p "$PORT" -t plain -m 'without -V' -r
-    step mosquitto_sub -h 127.0.0.1 -p "$PORT" -t plain -C 1 -v
 fi
