@@ -96,7 +96,15 @@ internal sealed partial class ClientEngine : IReceipt
         foreach (var target in found)
         {
             var message = new MqttReceivedMessage(
-                topic, publish.Payload, publish.Properties, publish.Delivery.QoS, publish.Retain, publish.Delivery.IsDup, receipt, token);
+                topic,
+                publish.Payload,
+                publish.Properties,
+                publish.Delivery.QoS,
+                publish.Delivery.PacketId is { IsSome: true } id ? id.Value.Value : (ushort)0,
+                publish.Retain,
+                publish.Delivery.IsDup,
+                receipt,
+                token);
 
             if (!target.Offer(message))
                 message.Discard();
@@ -153,7 +161,7 @@ internal sealed partial class ClientEngine : IReceipt
         var payload = Bytes.Copy(view.Payload);
 
         foreach (var target in route.Targets)
-            target.Offer(new MqttReceivedMessage(route.Topic, payload, route.Properties, QoS.AtMostOnce, view.Retain, false, null, 0));
+            target.Offer(new MqttReceivedMessage(route.Topic, payload, route.Properties, QoS.AtMostOnce, 0, view.Retain, false, null, 0));
     }
 
     private Route AddRoute(in PublishView view)

@@ -15,16 +15,18 @@ public sealed class MqttReceivedMessage
     private readonly IReceipt? receipt;
     private readonly long token;
     private readonly QoS qos;
+    private readonly ushort packetId;
     private readonly bool retain;
     private readonly bool duplicate;
     private bool settled;
 
-    // Without a receipt at QoS 0.
+    // Without a receipt and with Packet Identifier 0 at QoS 0.
     internal MqttReceivedMessage(
         TopicName topic,
         Bytes payload,
         PublishProperties properties,
         QoS qos,
+        ushort packetId,
         bool retain,
         bool duplicate,
         IReceipt? receipt,
@@ -34,6 +36,7 @@ public sealed class MqttReceivedMessage
         this.payload = payload;
         this.properties = properties;
         this.qos = qos;
+        this.packetId = packetId;
         this.retain = retain;
         this.duplicate = duplicate;
         this.receipt = receipt;
@@ -51,6 +54,9 @@ public sealed class MqttReceivedMessage
 
     /// <summary>The QoS that the message was delivered with.</summary>
     public QoS QoS => qos;
+
+    /// <summary>The Packet Identifier that the server gave the delivery; null at QoS 0.</summary>
+    public int? PacketIdentifier => packetId == 0 ? null : packetId;
 
     /// <summary>Whether it is a retained message, or was published as one if the subscription asked for that.</summary>
     public bool Retain => retain;
@@ -73,7 +79,7 @@ public sealed class MqttReceivedMessage
 
     /// <summary>The Correlation Data; null: none.</summary>
     public ReadOnlyMemory<byte>? CorrelationData =>
-        properties.CorrelationData.IsSome ? properties.CorrelationData.Value.Memory : null;
+        properties.CorrelationData.IsSome ? properties.CorrelationData.Value.Memory : default(ReadOnlyMemory<byte>?);
 
     /// <summary>The User Properties, in order.</summary>
     public UserProperties UserProperties => properties.UserProperties;
