@@ -135,7 +135,8 @@ public sealed partial class MqttClient
         ArgumentOutOfRangeException.ThrowIfNegative(how.QueueCapacity, nameof(how.QueueCapacity));
         var asked = filters.Select(filter => filter.ToSubscription()).ToArray();
         var list = SubscriptionList.Of(asked);
-        var identifier = FSharpValueOption<uint>.Some((Interlocked.Increment(ref identifiers) - 1) % GreatestIdentifier + 1);
+        var identifier = FSharpValueOption<uint>.Some(
+            how.SubscriptionIdentifier ?? (Interlocked.Increment(ref identifiers) - 1) % GreatestIdentifier + 1);
 
         var packet = Packet.NewSubscribe(new Subscribe(PacketId.Of(1), new SubscribeProperties(identifier, how.UserProperties), list));
 

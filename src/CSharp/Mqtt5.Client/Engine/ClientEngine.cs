@@ -30,7 +30,7 @@ internal sealed partial class ClientEngine
         Time = options.TimeProvider;
         origin = Time.GetTimestamp();
         Servers = [.. options.Servers];
-        Transport = options.Transport ?? new UriTransport(options.Tls, options.WebSocket);
+        Transport = options.Transport ?? options.CreateTransport();
         CloseTimeout = options.CloseTimeout;
         MaximumPacketBytes = options.MaximumPacketSize;
         state = ClientStateModule.Create(RandomNumber(), HashSeed.Of(RandomNumber(), RandomNumber()), settings);

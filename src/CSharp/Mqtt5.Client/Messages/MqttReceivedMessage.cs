@@ -37,6 +37,9 @@ public sealed class MqttReceivedMessage
     /// <summary>The QoS that the message was delivered with.</summary>
     public QoS QoS => publish.Delivery.QoS;
 
+    /// <summary>The Packet Identifier that the server gave the delivery; null at QoS 0.</summary>
+    public int? PacketIdentifier => publish.Delivery.PacketId is { IsSome: true } id ? id.Value.Value : null;
+
     /// <summary>Whether it is a retained message, or was published as one if the subscription asked for that.</summary>
     public bool Retain => publish.Retain;
 

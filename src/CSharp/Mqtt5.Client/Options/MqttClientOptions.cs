@@ -110,6 +110,13 @@ public sealed partial class MqttClientOptions
     /// <summary>The clock and the timers.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
+    /// <summary>
+    /// The built-in transport with what <see cref="Tls"/> and <see cref="WebSocket"/> say, so that a
+    /// <see cref="Transport"/> of your own can stand around it and see the bytes.
+    /// </summary>
+    /// <returns>A transport for the URIs <c>mqtt</c>, <c>mqtts</c>, <c>ws</c>, <c>wss</c> and <c>unix</c>.</returns>
+    public IMqttTransport CreateTransport() => new Mqtt5.Transports.UriTransport(Tls, WebSocket);
+
     /// <summary>Options for one server.</summary>
     /// <param name="uri">Its URI; <c>user:password@</c> before the host gives credentials.</param>
     /// <returns>New options that can be changed.</returns>

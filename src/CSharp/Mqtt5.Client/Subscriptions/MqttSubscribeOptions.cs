@@ -29,6 +29,12 @@ public sealed class MqttSubscribeOptions
     /// </summary>
     public int QueueCapacity { get; init; } = 10_000;
 
+    /// <summary>
+    /// The Subscription Identifier, 1 to 268,435,455, where the server takes one; null: the client chooses. Messages
+    /// name it in <see cref="MqttReceivedMessage.SubscriptionIdentifiers"/>.
+    /// </summary>
+    public uint? SubscriptionIdentifier { get; init; }
+
     /// <summary>User Properties for the SUBSCRIBE, in order.</summary>
     public UserProperties UserProperties { get; init; } = UserProperties.Empty;
 }

@@ -1,0 +1,203 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+
+namespace Mqtt5.Cli;
+
+/// <summary>
+/// The options that say how to connect, with the names that mosquitto's clients give them. A verb makes one, adds it to
+/// its command, and reads the request out of what was parsed.
+/// </summary>
+internal sealed class ConnectionOptions
+{
+    private readonly Option<string> host = new("--host", "-h") { Description = "The host of the server.", DefaultValueFactory = _ => "localhost" };
+    private readonly Option<long?> port = BoundedOption.Of("The port. Default: 1883, with TLS 8883.", 1, 65_535, "--port", "-p");
+    private readonly Option<string?> url = new("--url", "-L") { HelpName = "URL" };
+    private readonly Option<string?> unix = new("--unix") { Description = "Connect to the Unix socket with this path.", HelpName = "PATH" };
+    private readonly Option<bool> webSocket = Flag("--ws", "Connect by WebSocket.");
+    private readonly Option<string> webSocketPath = new("--ws-path") { Description = "The path of the WebSocket.", HelpName = "PATH", DefaultValueFactory = _ => "/mqtt" };
+    private readonly Option<string?> clientId = new("--id", "-i") { Description = "The Client Identifier. Default: the server assigns one.", HelpName = "ID" };
+    private readonly Option<string?> clientIdPrefix = new("--id-prefix", "-I") { Description = "A Client Identifier of this and the process id.", HelpName = "PREFIX" };
+    private readonly Option<bool> keepSession = Flag("--disable-clean-session", "Go on with an existing session, and keep it afterwards; needs -i.", "-c");
+    private readonly Option<string?> sessionExpiry = new("--session-expiry", "-x") { Description = "Seconds that the session outlives the connection; -1: for ever. Default: 0, with -c for ever.", HelpName = "SECONDS" };
+    private readonly Option<long?> keepAlive = BoundedOption.Of("The Keep Alive in seconds; 0: none. Default: 60.", 0, 65_535, "--keepalive", "-k");
+    private readonly Option<string?> userName = new("--username", "-u") { Description = "The User Name.", HelpName = "NAME" };
+    private readonly Option<string?> password = new("--pw", "-P") { Description = "The password. Others on this machine can see it; MQTT5_PASSWORD in the environment, --pw-file and --pw-prompt keep it from them.", HelpName = "PASSWORD" };
+    private readonly Option<string?> passwordFile = new("--pw-file") { Description = "A file with the password in its first line.", HelpName = "FILE" };
+    private readonly Option<bool> passwordPrompt = Flag("--pw-prompt", "Ask for the password.");
+    private readonly Option<string?> willTopic = new("--will-topic") { Description = "The topic of the Will Message.", HelpName = "TOPIC" };
+    private readonly Option<string?> willPayload = new("--will-payload") { Description = "Its payload. Default: empty.", HelpName = "TEXT" };
+    private readonly Option<long?> willQoS = BoundedOption.Of("Its QoS. Default: 0.", 0, 2, "--will-qos");
+    private readonly Option<bool> willRetain = Flag("--will-retain", "It is retained.");
+    private readonly Option<string?> authorityFile = new("--cafile") { Description = "The authorities to trust, in PEM; asks for TLS.", HelpName = "FILE" };
+    private readonly Option<string?> authorityFolder = new("--capath") { Description = "A folder of such files; asks for TLS.", HelpName = "FOLDER" };
+    private readonly Option<bool> systemAuthorities = Flag("--tls-use-os-certs", "Trust the authorities of the system; asks for TLS.");
+    private readonly Option<string?> certificate = new("--cert") { Description = "The client's certificate, in PEM; needs --key.", HelpName = "FILE" };
+    private readonly Option<string?> key = new("--key") { Description = "Its private key, in PEM.", HelpName = "FILE" };
+    private readonly Option<bool> anyName = Flag("--insecure", "Do not compare the host with the name in the server's certificate. For tests only.");
+    private readonly Option<string?> tlsVersion = new("--tls-version") { Description = "The version of TLS: tlsv1.2 or tlsv1.3. Default: what the system prefers.", HelpName = "VERSION" };
+    private readonly Option<string?> applicationProtocol = new("--tls-alpn") { Description = "The protocol to ask for with ALPN.", HelpName = "PROTOCOL" };
+    private readonly Option<string[]> properties = new("--property", "-D")
+    {
+        Description = "A property for connect, will, publish, subscribe, unsubscribe or disconnect, as in '-D publish content-type text/plain' and '-D connect user-property NAME VALUE'. Can be repeated.",
+        HelpName = "COMMAND NAME VALUE",
+        Arity = new ArgumentArity(3, 100_000),
+        AllowMultipleArgumentsPerToken = true,
+    };
+    private readonly Option<string?> version = new("--protocol-version", "-V") { Description = "5. Versions 311 and 31 are taken with a note, and MQTT 5 is spoken all the same.", HelpName = "VERSION" };
+    private readonly Option<bool> debug = Flag("--debug", "Show the packets on standard error, in notation.", "-d");
+    private readonly Option<bool> quiet = Flag("--quiet", "Say nothing about failures at run time; the exit code tells.");
+    private readonly Option<bool> noDelay = Flag("--nodelay", "Send small packets at once; it is always so.");
+    private readonly bool namesTopic;
+
+    /// <summary>Makes the options.</summary>
+    /// <param name="namesTopic">Whether the path of a URL is a topic; otherwise it is the path of a WebSocket.</param>
+    public ConnectionOptions(bool namesTopic = false)
+    {
+        this.namesTopic = namesTopic;
+        url.Description = namesTopic
+            ? "Server and topic: mqtt(s) or ws(s)://[NAME[:PASSWORD]@]HOST[:PORT]/TOPIC."
+            : "The server: mqtt(s) or ws(s)://[NAME[:PASSWORD]@]HOST[:PORT][/PATH], or unix:///PATH.";
+    }
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (var option in new Option[]
+            {
+                host, port, url, unix, webSocket, webSocketPath, clientId, clientIdPrefix, keepSession, sessionExpiry,
+                keepAlive, userName, password, passwordFile, passwordPrompt, willTopic, willPayload, willQoS, willRetain,
+                authorityFile, authorityFolder, systemAuthorities, certificate, key, anyName, tlsVersion,
+                applicationProtocol, properties, version, debug, quiet, noDelay,
+            })
+        {
+            command.Options.Add(option);
+        }
+    }
+
+    /// <summary>Reads what was given.</summary>
+    /// <exception cref="UsageException">Options contradict each other or are not what they must be.</exception>
+    public ConnectionRequest Read(ParseResult result)
+    {
+        var given = PropertyArguments.Parse(result.GetValue(properties) ?? []);
+        var tls = ReadTls(result);
+        var (server, topic, credentials) = ReadServer(result, tls);
+        var id = ReadClientId(result);
+        var expiry = ReadSessionExpiry(result, given);
+
+        if (id is null && (result.GetValue(keepSession) || expiry == Timeout.InfiniteTimeSpan))
+            throw new UsageException("a session that stays needs a Client Identifier; give one with -i");
+
+        return new ConnectionRequest
+        {
+            Server = server,
+            Topic = topic,
+            ClientId = id,
+            CleanStart = !result.GetValue(keepSession),
+            SessionExpiry = expiry,
+            KeepAliveSeconds = (int)(result.GetValue(keepAlive) ?? 60),
+            UserName = result.GetValue(userName) ?? credentials.UserName,
+            Password = result.GetValue(password) ?? (credentials.Password is { } bytes ? Encoding.UTF8.GetString(bytes.Span) : null),
+            PasswordFile = result.GetValue(passwordFile),
+            AsksForPassword = result.GetValue(passwordPrompt),
+            Will = ReadWill(result),
+            Tls = tls,
+            Properties = given,
+            ShowsPackets = result.GetValue(debug),
+            IsQuiet = result.GetValue(quiet),
+            Note = ReadVersion(result),
+        };
+    }
+
+    private static Option<bool> Flag(string name, string description, params string[] others) =>
+        new(name, others) { Description = description, Arity = ArgumentArity.Zero };
+
+    private (Uri Server, string? Topic, MqttCredentials Credentials) ReadServer(ParseResult result, TlsRequest tls)
+    {
+        var path = result.GetValue(webSocketPath)!;
+
+        if (!path.StartsWith('/'))
+            throw new UsageException($"--ws-path: '{path}' does not begin with /");
+
+        if (result.GetValue(url) is { } address)
+            return ServerAddress.OfUrl(address, namesTopic, path);
+
+        if (result.GetValue(unix) is { } socket)
+            return (ServerAddress.OfUnix(socket), null, new MqttCredentials());
+
+        var number = (int?)result.GetValue(port);
+        var isTls = tls.IsAsked || number == ServerAddress.TlsPort;
+        return (
+            ServerAddress.Of(result.GetValue(host)!, number, isTls, result.GetValue(webSocket) ? path : null),
+            null,
+            new MqttCredentials());
+    }
+
+    private TlsRequest ReadTls(ParseResult result)
+    {
+        if ((result.GetValue(certificate) is null) != (result.GetValue(key) is null))
+            throw new UsageException("--cert and --key need each other");
+
+        return new TlsRequest
+        {
+            AuthorityFile = result.GetValue(authorityFile),
+            AuthorityFolder = result.GetValue(authorityFolder),
+            Certificate = result.GetValue(certificate),
+            Key = result.GetValue(key),
+            AllowsAnyName = result.GetValue(anyName),
+            Version = result.GetValue(tlsVersion),
+            ApplicationProtocol = result.GetValue(applicationProtocol),
+            UsesSystemAuthorities = result.GetValue(systemAuthorities),
+        };
+    }
+
+    private string? ReadClientId(ParseResult result)
+    {
+        var id = result.GetValue(clientId);
+        var prefix = result.GetValue(clientIdPrefix);
+
+        if (id is not null && prefix is not null)
+            throw new UsageException("-i and -I exclude each other");
+
+        return prefix is null ? id : prefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+    }
+
+    private TimeSpan? ReadSessionExpiry(ParseResult result, PropertyArguments given)
+    {
+        var property = given.Seconds(Scope.Connect, PropertyId.SessionExpiryInterval);
+
+        if (result.GetValue(sessionExpiry) is not { } text)
+            return property ?? (result.GetValue(keepSession) ? Timeout.InfiniteTimeSpan : null);
+
+        if (property is not null)
+            throw new UsageException("-x and '-D connect session-expiry-interval' exclude each other");
+
+        if (text is "-1" or "\u221e")
+            return Timeout.InfiniteTimeSpan;
+
+        return uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+            ? seconds == uint.MaxValue ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(seconds)
+            : throw new UsageException($"-x is a number of seconds from 0 to {uint.MaxValue}, or -1 for ever, not '{text}'");
+    }
+
+    private WillRequest? ReadWill(ParseResult result)
+    {
+        if (result.GetValue(willTopic) is { } topic)
+        {
+            return new WillRequest(
+                topic, result.GetValue(willPayload) ?? "", (QoS)(result.GetValue(willQoS) ?? 0), result.GetValue(willRetain));
+        }
+
+        return result.GetValue(willPayload) is null && result.GetValue(willQoS) is null && !result.GetValue(willRetain)
+            ? null
+            : throw new UsageException("a Will Message needs --will-topic");
+    }
+
+    private string? ReadVersion(ParseResult result) =>
+        result.GetValue(version) switch
+        {
+            null or "5" or "mqttv5" => null,
+            "311" or "mqttv311" or "31" or "mqttv31" => "-V: mqtt5 speaks MQTT 5 only, and does so here",
+            var other => throw new UsageException($"-V: '{other}' is no version of MQTT; this command speaks version 5"),
+        };
+}

@@ -1,0 +1,42 @@
+using System.Text;
+
+namespace Mqtt5.Cli;
+
+/// <summary>Asks a person for a secret, which does not show while it is typed.</summary>
+internal static class SecretPrompt
+{
+    /// <summary>The line that was typed.</summary>
+    /// <exception cref="UsageException">Nobody is at a keyboard, or they ended the input.</exception>
+    public static string Ask(Terminal terminal, string prompt)
+    {
+        if (terminal.IsInputRedirected)
+            throw new UsageException($"there is no terminal to ask for a password at; {PasswordSource.Variable} in the environment or --pw-file can give it");
+
+        terminal.Error.Write(prompt);
+        terminal.Error.Flush();
+        var typed = new StringBuilder();
+
+        while (true)
+        {
+            var key = Console.ReadKey(intercept: true);
+
+            switch (key.Key)
+            {
+                case ConsoleKey.Enter:
+                    terminal.Error.WriteLine();
+                    return typed.ToString();
+                case ConsoleKey.Backspace:
+                    typed.Length -= typed.Length > 0 ? 1 : 0;
+                    break;
+                default:
+                    if (key.KeyChar == '\u0004')
+                        throw new UsageException("no password was typed");
+
+                    if (!char.IsControl(key.KeyChar))
+                        typed.Append(key.KeyChar);
+
+                    break;
+            }
+        }
+    }
+}
