@@ -1,24 +1,35 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 
 namespace Mqtt5.Cli;
 
 /// <summary>The <c>mqtt5</c> command as a function of its arguments and its streams.</summary>
 internal static class CommandLineApplication
 {
+    private static readonly Verb[] Verbs =
+    [
+        new("pub", PublishCommand.Create, FollowsMosquitto: true),
+        new("sub", SubscribeCommand.Create, FollowsMosquitto: true),
+        new("rr", RequestResponseCommand.Create, FollowsMosquitto: true),
+        new("decode", DecodeCommand.Create),
+        new("broker", BrokerCommand.Create),
+        new("passwd", PasswordCommand.Create),
+    ];
+
     /// <summary>Runs the command and returns its <see cref="ExitCode"/>. Nothing is thrown.</summary>
     public static async Task<int> RunAsync(string[] arguments, Terminal terminal)
     {
         try
         {
-            var root = new RootCommand("Tools for MQTT 5.")
-            {
-                DecodeCommand.Create(terminal),
-                BrokerCommand.Create(terminal),
-                PasswordCommand.Create(terminal),
-            };
+            // Most of a start is the making of options, so only those of the verb that is asked for are made.
+            var verb = Array.Find(Verbs, one => arguments.Length > 0 && one.Name == arguments[0]);
+            var root = RootOf(verb is null ? Verbs : [verb], terminal);
+            IReadOnlyList<string> given = verb is { FollowsMosquitto: true }
+                ? [verb.Name, .. VerbatimArguments.Bind(root.Subcommands[0], arguments.AsSpan(1))]
+                : arguments;
 
             // A file of arguments is a feature that nobody asked for, and @ may stand in a file name.
-            var result = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            var result = root.Parse(given, new ParserConfiguration { ResponseFileTokenReplacer = null });
 
             if (result.Errors.Count > 0)
             {
@@ -29,7 +40,7 @@ internal static class CommandLineApplication
 
                 var command = result.CommandResult.Command == root ? "mqtt5" : $"mqtt5 {result.CommandResult.Command.Name}";
                 await terminal.Error.WriteLineAsync($"'{command} --help' tells more.");
-                return ExitCode.BadUsage;
+                return verb is { FollowsMosquitto: true } ? ExitCode.Fault : ExitCode.BadUsage;
             }
 
             var exitCode = await result.InvokeAsync(new InvocationConfiguration
@@ -57,5 +68,27 @@ internal static class CommandLineApplication
             await terminal.Error.WriteLineAsync($"mqtt5: this is a defect of mqtt5: {exception.GetType().Name}: {exception.Message}");
             return ExitCode.Defect;
         }
+    }
+
+    private static RootCommand RootOf(IReadOnlyList<Verb> verbs, Terminal terminal)
+    {
+        var root = new RootCommand("Tools for MQTT 5.");
+
+        foreach (var verb in verbs)
+            root.Subcommands.Add(WithHelp(verb.Create(terminal)));
+
+        if (root.Options.OfType<HelpOption>().FirstOrDefault() is { } help)
+            help.Recursive = false;
+
+        return root;
+    }
+
+    // Where -h is the host, --help alone is the help.
+    private static Command WithHelp(Command command)
+    {
+        command.Options.Add(command.Options.Any(option => option.Aliases.Contains("-h"))
+            ? new HelpOption("--help", "-?")
+            : new HelpOption());
+        return command;
     }
 }

@@ -3,14 +3,20 @@ namespace Mqtt5.Cli;
 /// <summary>What the process tells its caller.</summary>
 internal static class ExitCode
 {
-    /// <summary>Every packet is well formed.</summary>
+    /// <summary>Every packet is well formed; all went well.</summary>
     public const int WellFormed = 0;
 
-    /// <summary>At least one packet has a fault or is cut off.</summary>
+    /// <summary>At least one packet has a fault or is cut off; or a client could not do what it was asked for.</summary>
     public const int Fault = 1;
 
     /// <summary>The command line or the input cannot be used.</summary>
     public const int BadUsage = 2;
+
+    /// <summary>The time that was given is over; the code of mosquitto's clients.</summary>
+    public const int TimedOut = 27;
+
+    /// <summary>The user interrupted the command; what a shell says of one that a signal ended.</summary>
+    public const int Interrupted = 130;
 
     /// <summary>The command itself failed.</summary>
     public const int Defect = 3;

@@ -35,7 +35,11 @@ internal static class PasswordVerb
     private static async Task<string> ReadPasswordAsync(Terminal terminal, CancellationToken cancellationToken)
     {
         if (!terminal.IsInputRedirected)
-            await terminal.Error.WriteAsync("Password: ");
+        {
+            return SecretPrompt.Ask(terminal, "Password: ") is { Length: > 0 } typed
+                ? typed
+                : throw new UsageException("no password was typed");
+        }
 
         using var reader = new StreamReader(terminal.OpenInput(), new UTF8Encoding(false, true));
         return await reader.ReadLineAsync(cancellationToken) is { Length: > 0 } password

@@ -5,4 +5,8 @@ namespace Mqtt5.Cli;
 /// <param name="IsInputRedirected">False when standard input is a person at a keyboard.</param>
 /// <param name="Output">What was asked for.</param>
 /// <param name="Error">Complaints about the command line or the input.</param>
-internal sealed record Terminal(Func<Stream> OpenInput, bool IsInputRedirected, TextWriter Output, TextWriter Error);
+internal sealed record Terminal(Func<Stream> OpenInput, bool IsInputRedirected, TextWriter Output, TextWriter Error)
+{
+    /// <summary>Opens standard output for bytes, by verbs that do not use <see cref="Output"/>; called at most once.</summary>
+    public Func<Stream> OpenOutput { get; init; } = StandardOutput.Open;
+}

@@ -1,0 +1,119 @@
+namespace Mqtt5.Cli;
+
+/// <summary>Subscribes as a request asks for, prints what comes, and disconnects.</summary>
+internal static class SubscribeVerb
+{
+    // So many messages may wait for whoever reads the output.
+    private const int WaitingMessages = 100_000;
+
+    /// <summary>Runs the request.</summary>
+    /// <exception cref="MqttException">The connection failed for good, or the server refused.</exception>
+    public static async Task<int> RunAsync(SubscribeRequest request, Terminal terminal, CancellationToken cancellationToken)
+    {
+        using var prepared = PreparedConnection.Of(request.Connection, terminal);
+        var client = new MqttClient(prepared.Options);
+        await using var disposal = client.ConfigureAwait(false);
+        ClientVerb.TellReconnects(client, request.Connection, terminal);
+
+        // Before the connection, so that what a session held back finds the subscription.
+        var subscribing = request.Filters.Count == 0 ? null : client.SubscribeAsync(request.Filters, OptionsOf(request), cancellationToken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+
+        try
+        {
+            await client.OpenAsync(cancellationToken).ConfigureAwait(false);
+
+            if (request.Timeout is { } timeout)
+                stop.CancelAfter(timeout);
+
+            var subscription = subscribing is null ? null : await subscribing.WaitAsync(stop.Token).ConfigureAwait(false);
+            TellRefusals(subscription, request, terminal);
+
+            if (request.Unsubscriptions.Count > 0)
+                await client.UnsubscribeAsync(request.Unsubscriptions, stop.Token).ConfigureAwait(false);
+
+            if (subscription is not null && !request.EndsWhenSubscribed)
+                await PrintAsync(client, subscription, request, terminal, stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            await ClientVerb.DisconnectAsync(client, request.Connection, publishesWill: true).ConfigureAwait(false);
+
+            if (cancellationToken.IsCancellationRequested)
+                return ExitCode.WellFormed;
+
+            throw new TimeoutException();
+        }
+        finally
+        {
+            // It fails with the connection, which is told already.
+            _ = subscribing?.ContinueWith(static failed => _ = failed.Exception, TaskScheduler.Default);
+        }
+
+        await ClientVerb.DisconnectAsync(client, request.Connection).ConfigureAwait(false);
+        return ExitCode.WellFormed;
+    }
+
+    private static MqttSubscribeOptions OptionsOf(SubscribeRequest request) =>
+        new()
+        {
+            ManualAcknowledgement = true,
+            QueueCapacity = WaitingMessages,
+            SubscriptionIdentifier = request.Connection.Properties.Number(Scope.Subscribe, PropertyId.SubscriptionIdentifier),
+            UserProperties = request.Connection.Properties.UserProperties(Scope.Subscribe),
+        };
+
+    private static void TellRefusals(MqttSubscription? subscription, SubscribeRequest request, Terminal terminal)
+    {
+        if (request.Connection.IsQuiet || subscription is null)
+            return;
+
+        foreach (var refused in subscription.Results.Where(result => !result.IsGranted))
+            terminal.Error.WriteLine($"mqtt5: {refused.Filter}: the server refused: {Notation.PrintReason(refused.Reason)}");
+    }
+
+    private static async Task PrintAsync(
+        MqttClient client, MqttSubscription subscription, SubscribeRequest request, Terminal terminal, CancellationToken cancellationToken)
+    {
+        var output = terminal.OpenOutput();
+        await using var disposal = output.ConfigureAwait(false);
+        var printer = new MessagePrinter(request.Output, output, terminal.Error, request.Connection.IsQuiet);
+        var selection = new MessageSelection(request);
+        var removals = new List<Task>();
+
+        try
+        {
+            await foreach (var message in subscription.WithCancellation(cancellationToken).ConfigureAwait(false))
+            {
+                var verdict = selection.Decide(message);
+
+                if (verdict.HasFlag(MessageVerdict.Remove))
+                    removals.Add(RemoveAsync(client, message.Topic, cancellationToken));
+
+                if (verdict.HasFlag(MessageVerdict.Print))
+                    printer.Print(message);
+
+                // Acknowledged once whoever reads the output can have it.
+                printer.Acknowledge(message);
+
+                if (verdict.HasFlag(MessageVerdict.End))
+                    break;
+
+                if (subscription.Waiting == 0)
+                    printer.Flush();
+            }
+        }
+        finally
+        {
+            printer.Flush();
+
+            if (subscription.Dropped > 0 && !request.Connection.IsQuiet)
+                await terminal.Error.WriteLineAsync($"mqtt5: {subscription.Dropped} messages of QoS 0 were dropped, because the output was not read fast enough").ConfigureAwait(false);
+        }
+
+        await Task.WhenAll(removals).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task RemoveAsync(MqttClient client, string topic, CancellationToken cancellationToken) =>
+        await client.PublishAsync(topic, ReadOnlyMemory<byte>.Empty, QoS.AtLeastOnce, retain: true, cancellationToken).ConfigureAwait(false);
+}
