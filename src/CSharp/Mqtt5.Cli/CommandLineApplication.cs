@@ -53,6 +53,12 @@ internal static class CommandLineApplication
             await terminal.Output.FlushAsync();
             return exitCode;
         }
+        catch (UsageException exception)
+        {
+            await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
+            await terminal.Error.WriteLineAsync($"'mqtt5 {arguments[0]} --help' tells more.");
+            return ExitCode.Fault;
+        }
         catch (IOException exception) when (StandardOutput.IsClosed(exception))
         {
             return ExitCode.WellFormed;

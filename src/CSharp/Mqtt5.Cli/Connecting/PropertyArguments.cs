@@ -72,7 +72,7 @@ internal sealed class PropertyArguments
 
     /// <summary>The value of a property that is bytes, which are those of the text in UTF-8; null: not given.</summary>
     public ReadOnlyMemory<byte>? Binary(Scope command, PropertyId property) =>
-        Text(command, property) is { } text ? Encoding.UTF8.GetBytes(text) : null;
+        Text(command, property) is { } text ? Encoding.UTF8.GetBytes(text) : default(ReadOnlyMemory<byte>?);
 
     /// <summary>The User Properties for a packet, in order.</summary>
     public UserProperties UserProperties(Scope command) =>

@@ -11,50 +11,47 @@ internal static class VerbatimArguments
     /// <summary>The same arguments in a form that leaves no doubt about what is a value.</summary>
     /// <param name="command">The command that they are for.</param>
     /// <param name="arguments">The arguments after the name of the command.</param>
-    public static List<string> Bind(Command command, ReadOnlySpan<string> arguments)
+    /// <exception cref="UsageException">An option has too few values.</exception>
+    public static IEnumerable<string> Bind(Command command, ReadOnlySpan<string> arguments)
     {
-        var bound = new List<string>(arguments.Length);
+        var bound = new List<string[]>(arguments.Length);
         var single = new Dictionary<Option, int>();
 
         for (var at = 0; at < arguments.Length; at++)
         {
             if (Find(command, arguments[at]) is not { Arity.MaximumNumberOfValues: > 0 } option)
             {
-                bound.Add(arguments[at]);
+                bound.Add([arguments[at]]);
                 continue;
             }
 
-            var length = option.Arity.MinimumNumberOfValues > 1
-                ? PropertyArguments.Length(at + 2 < arguments.Length ? arguments[at + 2] : null)
-                : 1;
+            var values = arguments[(at + 1)..];
+            var length = option.Arity.MinimumNumberOfValues > 1 ? PropertyArguments.Length(values.Length > 1 ? values[1] : null) : 1;
 
-            if (length > arguments.Length - at - 1)
+            if (length > values.Length)
+                throw new UsageException($"{arguments[at]}: {(length == 1 ? "its value is missing" : "a command, the name of a property and its value are to follow")}");
+
+            if (option.Arity.MaximumNumberOfValues == 1 && single.TryGetValue(option, out var earlier))
             {
-                // Too few are left; the parser tells.
-                bound.AddRange(arguments[at..]);
-                break;
-            }
-
-            if (option.Arity.MaximumNumberOfValues == 1)
-            {
-                if (single.TryGetValue(option, out var earlier))
-                    bound[earlier] = $"{option.Name}={arguments[at + 1]}";
-                else
-                    bound.Add($"{option.Name}={arguments[at + 1]}");
-
-                single.TryAdd(option, bound.Count - 1);
+                bound[earlier] = Bound(option, values[0]);
             }
             else
             {
-                foreach (var value in arguments.Slice(at + 1, length))
-                    bound.Add($"{option.Name}={value}");
+                foreach (var value in values[..length])
+                    bound.Add(Bound(option, value));
+
+                single[option] = bound.Count - 1;
             }
 
             at += length;
         }
 
-        return bound;
+        return bound.SelectMany(one => one);
     }
+
+    // The parser takes what follows a bare = for the value.
+    private static string[] Bound(Option option, string value) =>
+        value.Length == 0 ? [option.Name, ""] : [$"{option.Name}={value}"];
 
     private static Option? Find(Command command, string name)
     {

@@ -12,7 +12,7 @@ internal static class PublishCommand
         Publishes messages, with the options of mosquitto_pub.
 
         Example:
-          mqtt5 pub -h test.mosquitto.org -t plant/7/temp -m 21.5 -q 1
+          mqtt5 pub -t plant/7/temp -m 21.5 -q 1
 
         Exit codes:
           0    published; with -q 1 and 2: acknowledged

@@ -9,7 +9,7 @@ internal static class RequestResponseCommand
         Sends a request and prints the answer, with the options of mosquitto_rr.
 
         Example:
-          mqtt5 rr -h test.mosquitto.org -t plant/7/ask -e plant/7/answer -m temperature -W 10
+          mqtt5 rr -t plant/7/ask -m temperature -W 10
 
         Exit codes:
           0    answered

@@ -10,7 +10,7 @@ internal static class SubscribeCommand
         Subscribes and prints what comes, with the options and formats of mosquitto_sub.
 
         Example:
-          mqtt5 sub -h test.mosquitto.org -t 'plant/+/temp' -v -C 10
+          mqtt5 sub -t 'plant/+/temp' -v
 
         Exit codes:
           0    ended by -C, -E, --retained-only, or an interruption

@@ -1,0 +1,59 @@
+using System.Diagnostics;
+
+namespace Mqtt5.CliTests;
+
+// One script, once with mosquitto's clients and once with mqtt5 under their names.
+public sealed class MosquittoScriptTests : IDisposable
+{
+    private static readonly string[] Names = ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"];
+    private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-shims-").FullName;
+
+    [Fact]
+    public async Task A_script_for_mosquittos_clients_gives_the_same_with_mqtt5()
+    {
+        if (!Array.TrueForAll(Names, name => Folders().Any(place => File.Exists(Path.Combine(place, name)))))
+        {
+            // Where the whole project is checked, a peer that is missing is a failure.
+            Assert.False(Environment.GetEnvironmentVariable("CI") == "true", "mosquitto's clients are not installed");
+            Assert.Skip("mosquitto's clients are not installed");
+        }
+
+        foreach (var (name, verb) in Names.Zip(["pub", "sub", "rr"]))
+        {
+            var shim = Path.Combine(folder, name);
+            await File.WriteAllTextAsync(shim, $"#!/bin/bash\nexec dotnet '{CommandProcess.Assembly}' {verb} \"$@\"\n");
+
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(shim, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
+        var path = Environment.GetEnvironmentVariable("PATH");
+        var runs = await Task.WhenAll(RunAsync(path!), RunAsync($"{folder}:{path}"));
+        var steps = runs[0].Count(step => step.StartsWith("== ", StringComparison.Ordinal));
+        Assert.True(steps >= 40, $"{steps} command lines ran");
+        Assert.Equal(runs[0], runs[1]);
+    }
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    private static string[] Folders() => Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator);
+
+    // The steps, each with its output and its exit code, of a script with a broker of its own.
+    private static async Task<string[]> RunAsync(string path)
+    {
+        await using var broker = await BrokerFixture.StartAsync(options => options.Listen(0));
+        var start = new ProcessStartInfo("bash", [Path.Combine(AppContext.BaseDirectory, "mosquitto.sh")])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+        start.Environment["PATH"] = path;
+        start.Environment["PORT"] = $"{broker.Addresses[0].Port}";
+        start.Environment["LC_ALL"] = "C.UTF-8";
+        using var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        var output = await process.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(85));
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(5));
+        return [.. output.Replace("== ", "\u0001== ", StringComparison.Ordinal).Split('\u0001').Select(step => step.Replace(start.Environment["PORT"]!, "PORT", StringComparison.Ordinal))];
+    }
+}
