@@ -143,6 +143,20 @@ public sealed class PublishTests(BrokerFixture fixture) : IClassFixture<BrokerFi
     }
 
     [Fact]
+    public async Task What_was_not_given_is_not_sent()
+    {
+        await using var received = await SubscribeAsync("bare");
+        var run = await fixture.RunAsync("pub", "-t", "bare", "-m", "x", "-d", "-u", "anna");
+        Assert.Equal((int)ReasonCode.BadUserNameOrPassword, run.ExitCode);
+        Assert.Contains("username=", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("password=", run.Error, StringComparison.Ordinal);
+        Assert.Equal(0, (await fixture.RunAsync("pub", "-t", "bare", "-m", "x")).ExitCode);
+        var message = await NextAsync(received);
+        Assert.Null(message.CorrelationData);
+        Assert.Null(message.ResponseTopic);
+    }
+
+    [Fact]
     public async Task An_interrupted_publisher_disconnects()
     {
         using var process = CommandProcess.Start("pub", "-t", "endless", "-l", "-d", "-p", fixture.Port);

@@ -9,8 +9,9 @@ public sealed class SubscribeTests(BrokerFixture fixture) : IClassFixture<Broker
     public async Task Payloads_come_out_byte_for_byte_and_without_colours()
     {
         byte[] payload = [0, 1, 0x80, 0xFF, (byte)'\n', 0x1B];
+        byte[] line = [.. payload, (byte)'\n'];
         await PublishAsync("bytes", payload);
-        Assert.Equal([.. payload, (byte)'\n'], (await fixture.RunAsync("sub", "-t", "bytes", "-C", "1")).Bytes);
+        Assert.Equal(line, (await fixture.RunAsync("sub", "-t", "bytes", "-C", "1")).Bytes);
         Assert.Equal(payload, (await fixture.RunAsync("sub", "-t", "bytes", "-C", "1", "-N")).Bytes);
         var json = await fixture.RunAsync("sub", "-t", "bytes", "-C", "1", "-F", "%j");
         Assert.Contains("\"payload\":[0,1,128,255,10,27]", json.Output, StringComparison.Ordinal);

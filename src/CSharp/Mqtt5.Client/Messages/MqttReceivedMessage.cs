@@ -61,7 +61,7 @@ public sealed class MqttReceivedMessage
 
     /// <summary>The Correlation Data; null: none.</summary>
     public ReadOnlyMemory<byte>? CorrelationData =>
-        publish.Properties.CorrelationData.IsSome ? publish.Properties.CorrelationData.Value.Memory : null;
+        publish.Properties.CorrelationData.IsSome ? publish.Properties.CorrelationData.Value.Memory : default(ReadOnlyMemory<byte>?);
 
     /// <summary>The User Properties, in order.</summary>
     public UserProperties UserProperties => publish.Properties.UserProperties;

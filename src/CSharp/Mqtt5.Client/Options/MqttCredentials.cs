@@ -16,5 +16,5 @@ public sealed class MqttCredentials
     /// <param name="password">The Password; null: none.</param>
     /// <returns>The credentials.</returns>
     public static MqttCredentials Of(string? userName, string? password) =>
-        new() { UserName = userName, Password = password is null ? null : Encoding.UTF8.GetBytes(password) };
+        new() { UserName = userName, Password = password is null ? default(ReadOnlyMemory<byte>?) : Encoding.UTF8.GetBytes(password) };
 }
