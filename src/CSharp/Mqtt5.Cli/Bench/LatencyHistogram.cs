@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>
 /// Counts durations in steps that grow with them, so that each is told within 0.8 %, from 1 ns to 73 minutes. Recording

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>
 /// Puts a load of messages on a server and measures it: what counts is stamped by its publisher, after a warm-up, and
@@ -24,11 +24,13 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>When it counts; null before <see cref="RunAsync"/>.</summary>
     public Schedule? Schedule { get; private set; }
 
-    /// <summary>Messages that publishers sent so far, the warm-up included.</summary>
-    public long Sent => publishers.Sum(publisher => publisher.Sent);
+    /// <summary>Messages that arrived while it counts; those that were sent where nobody subscribes.</summary>
+    public long Passed =>
+        subscribers.Length > 0
+            ? subscribers.Sum(subscriber => subscriber.InTime)
+            : publishers.Sum(publisher => publisher.Counted);
 
-    /// <summary>Messages that count and arrived so far.</summary>
-    public long Counted => subscribers.Sum(subscriber => subscriber.Counted);
+    private long Counted => subscribers.Sum(subscriber => subscriber.Counted);
 
     /// <summary>Connects all clients and subscribes.</summary>
     /// <exception cref="MqttException">One cannot connect or subscribe.</exception>

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>A client that sends a load.</summary>
 internal sealed class LoadPublisher(LoadRequest request, int number, int run, long[] arrived) : IAsyncDisposable
@@ -17,16 +17,12 @@ internal sealed class LoadPublisher(LoadRequest request, int number, int run, lo
     private readonly Lock gate = new();
     private MqttClient? client;
     private long slot = -1;
-    private long sent;
     private long counted;
     private long written;
     private long givenUp;
 
     /// <summary>How long the server took to acknowledge messages that count; empty at QoS 0.</summary>
     public LatencyHistogram Acknowledged { get; } = new();
-
-    /// <summary>Messages that the client took, all of them.</summary>
-    public long Sent => Volatile.Read(ref sent);
 
     /// <summary>Messages that count.</summary>
     public long Counted => Volatile.Read(ref counted);
@@ -130,8 +126,6 @@ internal sealed class LoadPublisher(LoadRequest request, int number, int run, lo
 
     private void Count(Schedule schedule, long due)
     {
-        Volatile.Write(ref sent, sent + 1);
-
         if (schedule.Counts(due))
             Volatile.Write(ref counted, counted + 1);
     }

@@ -1,4 +1,4 @@
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>What a load measured.</summary>
 internal sealed record LoadReport

@@ -1,4 +1,4 @@
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>A load of messages to put on a server.</summary>
 internal sealed record LoadRequest

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>A client that receives a load.</summary>
 internal sealed class LoadSubscriber(LoadRequest request, int run, long[] arrived) : IAsyncDisposable

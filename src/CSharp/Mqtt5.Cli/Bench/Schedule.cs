@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>When a load begins, when it counts, and when it ends, on the clock of <see cref="Stopwatch"/>.</summary>
 internal sealed class Schedule

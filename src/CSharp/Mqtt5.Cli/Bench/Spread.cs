@@ -1,4 +1,4 @@
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>Which subscribers get the messages of a publisher.</summary>
 internal enum Spread

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Mqtt5.Cli.Bench;
+namespace Mqtt5.Cli;
 
 /// <summary>What the payload of a measured message begins with: when it was due, who sent it, and in which run.</summary>
 internal readonly record struct Stamp(long Due, int Publisher, int Run)

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>A socket as a stream of whole packets, each of which its transport may lose.</summary>
 internal sealed class CuttingStream(CuttingTransport transport, Socket socket) : Stream

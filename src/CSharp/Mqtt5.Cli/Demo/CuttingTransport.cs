@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>
 /// A transport over TCP that loses one packet of a kind when it is told to: where the packet should pass, in or out, the

@@ -1,6 +1,6 @@
 using System.CommandLine;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>The verb <c>demo</c>.</summary>
 internal static class DemoCommand

@@ -1,13 +1,12 @@
 using System.Diagnostics;
-using Mqtt5.Cli.Display;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>One thing that the demo shows. Its work adds to it while it is drawn.</summary>
 internal sealed class DemoStep(string name, Screen screen)
 {
     private const int NameColumn = 3;
-    private const int TextColumn = 19;
+    private const int TextColumn = 17;
     private const int SpinnerMilliseconds = 120;
     private const string Spinner = "⠖⠲⠴⠦";
 

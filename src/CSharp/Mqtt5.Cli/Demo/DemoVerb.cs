@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using Mqtt5.Cli.Display;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>Runs the demo: one step after another, until one fails.</summary>
 internal static class DemoVerb

@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Threading.Channels;
-using Mqtt5.Cli.Display;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>The broker of the demo and its two clients: one publishes over TCP, one subscribes over WebSocket.</summary>
 internal sealed class DemoWorld : IAsyncDisposable
@@ -26,7 +25,7 @@ internal sealed class DemoWorld : IAsyncDisposable
         broker = await MqttBroker.StartAsync(options => options.Listen(0).ListenWebSocket(0), cancellationToken);
         step.Tell($"listens at {Shown(Tcp)}");
         step.Add($"       and at {Shown(Address("ws"))}");
-        step.Prove("The broker is a library: one call starts it, nothing is installed.");
+        step.Prove("The broker is a library: one call starts it.");
     }
 
     /// <summary>Connects both clients, and subscribes with the one over WebSocket.</summary>
@@ -39,7 +38,7 @@ internal sealed class DemoWorld : IAsyncDisposable
         step.Tell("one client over TCP, one over WebSocket");
 
         if (tcpClient.Server is { } server)
-            step.Prove($"CONNACK tells the limits: {Figures.Count(server.MaximumPacketSize ?? 0)} bytes a packet, {server.ReceiveMaximum} under way.");
+            step.Prove($"CONNACK told the limits: {Figures.Count(server.MaximumPacketSize ?? 0)} bytes a packet, {server.ReceiveMaximum} in flight.");
     }
 
     /// <summary>Publishes over TCP and receives over WebSocket.</summary>

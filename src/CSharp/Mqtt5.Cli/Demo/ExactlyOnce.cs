@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>
 /// Sends four messages of QoS 2 and loses a different packet of the four of each, with the connection. What the subscriber
@@ -43,7 +43,7 @@ internal static class ExactlyOnce
             transport.Lose(lost);
             await publisher.PublishAsync(Topic, order, QoS.ExactlyOnce, cancellationToken: cancellationToken);
             await WaitAsync(arrived, order, cancellationToken);
-            step.Add($"lost {Name(lost),-9} {After(transport)}, arrived once");
+            step.Add($"lost {Name(lost),-8} {After(transport),-37} arrived once");
         }
 
         await Task.Delay(QuietTime, cancellationToken);
@@ -57,7 +57,7 @@ internal static class ExactlyOnce
 
         step.Took(Stopwatch.GetElapsedTime(began));
         step.Tell($"{expected.Length} messages of QoS 2, {transport.Cuts} cut sockets, {arrived.Count} deliveries");
-        step.Prove("Wherever the line breaks, nothing is lost and nothing comes twice.");
+        step.Prove("Wherever the line breaks: nothing is lost, nothing comes twice.");
     }
 
     private static async Task WaitAsync(ConcurrentQueue<string> arrived, string order, CancellationToken cancellationToken)
@@ -81,7 +81,7 @@ internal static class ExactlyOnce
             Packet.Pubrel { Acknowledgement: var release } => $"PUBREL id={release.PacketId.Value}",
             var other => throw new DemoException($"after the reconnect came {other?.GetType().Name ?? "nothing"}"),
         };
-        return $"session resumed, {again}";
+        return $"resumed, then {again}";
     }
 
     private static int Id(Publish publish) => publish.Delivery.PacketId.Value.Value;

@@ -1,4 +1,4 @@
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>How this command is called from a shell.</summary>
 internal static class Installation

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>Cuts the bytes of one direction of a connection into packets.</summary>
 internal sealed class PacketSplitter(Direction direction)

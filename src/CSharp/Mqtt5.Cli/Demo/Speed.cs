@@ -1,8 +1,4 @@
-using System.Diagnostics;
-using Mqtt5.Cli.Bench;
-using Mqtt5.Cli.Display;
-
-namespace Mqtt5.Cli.Demo;
+namespace Mqtt5.Cli;
 
 /// <summary>Measures for a second each: how much goes through, and how long a message takes.</summary>
 internal static class Speed
@@ -10,18 +6,18 @@ internal static class Speed
     private const int LatencyRate = 1_000;
     private const int ChartRows = 4;
     private const int ChartIndent = 6;
-    private const int SampleMilliseconds = 40;
+    private static readonly TimeSpan SampleInterval = TimeSpan.FromMilliseconds(20);
 
     /// <summary>As many messages as go through.</summary>
     public static async Task MeasureThroughputAsync(DemoStep step, Uri server, Screen screen, CancellationToken cancellationToken)
     {
-        var request = Request(server) with { Window = 4_000, WarmUp = TimeSpan.FromMilliseconds(700) };
+        var request = Request(server) with { Window = 16_000, WarmUp = TimeSpan.FromMilliseconds(700) };
         step.Tell("as fast as it goes, QoS 0, 16 bytes");
         var (report, samples) = await RunAsync(step, request, screen, cancellationToken);
         step.Took(report.Duration);
         step.Tell($"{Figures.Count(report.ReceivedPerSecond)} messages a second");
         step.Add(Chart.Spark(samples));
-        step.Prove($"QoS 0, {request.PayloadBytes} bytes, one publisher, one subscriber, none lost.");
+        step.Prove($"QoS 0, {request.PayloadBytes} bytes, from publisher to subscriber, none lost.");
     }
 
     /// <summary>How long messages take at a steady rate.</summary>
@@ -33,7 +29,7 @@ internal static class Speed
         var took = report.Delivered;
         step.Took(report.Duration);
         step.Tell($"p50 {Figures.Nanoseconds(took.Percentile(50))}, p99 {Figures.Nanoseconds(took.Percentile(99))}, max {Figures.Nanoseconds(took.Maximum)}");
-        step.Prove($"From publish to handler, {Figures.Count(LatencyRate)} messages a second of QoS 1, none lost.");
+        step.Prove($"From publish to handler, at {Figures.Count(LatencyRate)} messages of QoS 1 a second.");
     }
 
     private static LoadRequest Request(Uri server) =>
@@ -53,29 +49,12 @@ internal static class Speed
         DemoStep step, LoadRequest request, Screen screen, CancellationToken cancellationToken)
     {
         await using var load = await Load.ConnectAsync(request, cancellationToken);
-        var running = load.RunAsync(cancellationToken);
-        var samples = new List<double>();
-        var before = load.Counted;
-        var since = Stopwatch.GetTimestamp();
-
-        while (!running.IsCompleted)
-        {
-            await Task.WhenAny(running, Task.Delay(SampleMilliseconds, CancellationToken.None));
-            var now = Stopwatch.GetTimestamp();
-            var counted = load.Counted;
-
-            // The warm-up is not shown, and neither is the wait for the last ones.
-            if (load.Schedule is { } schedule && schedule.Counts(now) && since >= schedule.CountFrom)
-            {
-                samples.Add((counted - before) / Stopwatch.GetElapsedTime(since, now).TotalSeconds);
-                step.Show([.. Chart.Draw(samples, screen.Columns - ChartIndent, ChartRows, "messages a second").Select(line => line.Indent(ChartIndent))]);
-            }
-
-            (before, since) = (counted, now);
-        }
-
+        var (report, samples) = await LoadWatch.RunAsync(
+            load,
+            SampleInterval,
+            now => step.Show([.. Chart.Draw(now, screen.Columns - ChartIndent, ChartRows, "messages a second").Select(line => line.Indent(ChartIndent))]),
+            cancellationToken);
         step.Show([]);
-        var report = await running;
         cancellationToken.ThrowIfCancellationRequested();
 
         if (report.Failures.Count > 0)

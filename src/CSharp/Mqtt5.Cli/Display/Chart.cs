@@ -1,4 +1,4 @@
-namespace Mqtt5.Cli.Display;
+namespace Mqtt5.Cli;
 
 /// <summary>Draws a row of figures as columns, with the greatest one at the axis.</summary>
 internal static class Chart

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Mqtt5.Cli.Display;
+namespace Mqtt5.Cli;
 
 /// <summary>Numbers as people read them.</summary>
 internal static class Figures

@@ -1,7 +1,7 @@
 using System.Text;
 using Spectre.Console;
 
-namespace Mqtt5.Cli.Display;
+namespace Mqtt5.Cli;
 
 /// <summary>A line in the making: texts with styles, put at columns. Nothing is added behind the last text.</summary>
 internal sealed class Line

@@ -1,6 +1,6 @@
 using Spectre.Console;
 
-namespace Mqtt5.Cli.Display;
+namespace Mqtt5.Cli;
 
 /// <summary>
 /// The few styles of what is drawn. The colours are those of the terminal's own palette, so they are readable on its

@@ -1,6 +1,6 @@
 using Spectre.Console;
 
-namespace Mqtt5.Cli.Display;
+namespace Mqtt5.Cli;
 
 /// <summary>
 /// What is drawn on: a terminal in colour, with a part that is drawn over while work goes on, or plain lines where a file

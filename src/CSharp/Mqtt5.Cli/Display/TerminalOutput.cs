@@ -1,7 +1,7 @@
 using System.Text;
 using Spectre.Console;
 
-namespace Mqtt5.Cli.Display;
+namespace Mqtt5.Cli;
 
 /// <summary>The output of the command, as the drawing library wants it.</summary>
 internal sealed class TerminalOutput(Terminal terminal) : IAnsiConsoleOutput
