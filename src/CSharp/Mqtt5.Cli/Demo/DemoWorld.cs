@@ -38,7 +38,7 @@ internal sealed class DemoWorld : IAsyncDisposable
         step.Tell("one client over TCP, one over WebSocket");
 
         if (tcpClient.Server is { } server)
-            step.Prove($"CONNACK told the limits: {Figures.Count(server.MaximumPacketSize ?? 0)} bytes a packet, {server.ReceiveMaximum} in flight.");
+            step.Prove($"CONNACK told the limits: {Figures.Count(server.MaximumPacketSize ?? 0)} bytes, {server.ReceiveMaximum} in flight.");
     }
 
     /// <summary>Publishes over TCP and receives over WebSocket.</summary>

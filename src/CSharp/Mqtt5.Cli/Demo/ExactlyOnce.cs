@@ -43,7 +43,7 @@ internal static class ExactlyOnce
             transport.Lose(lost);
             await publisher.PublishAsync(Topic, order, QoS.ExactlyOnce, cancellationToken: cancellationToken);
             await WaitAsync(arrived, order, cancellationToken);
-            step.Add($"lost {Name(lost),-8} {After(transport),-37} arrived once");
+            step.Add($"lost {Name(lost),-8} {After(transport),-34} arrived once");
         }
 
         await Task.Delay(QuietTime, cancellationToken);

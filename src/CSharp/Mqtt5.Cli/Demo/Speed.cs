@@ -11,7 +11,7 @@ internal static class Speed
     /// <summary>As many messages as go through.</summary>
     public static async Task MeasureThroughputAsync(DemoStep step, Uri server, Screen screen, CancellationToken cancellationToken)
     {
-        var request = Request(server) with { Window = 16_000, WarmUp = TimeSpan.FromMilliseconds(700) };
+        var request = Request(server) with { Window = 8_000, WarmUp = TimeSpan.FromMilliseconds(700) };
         step.Tell("as fast as it goes, QoS 0, 16 bytes");
         var (report, samples) = await RunAsync(step, request, screen, cancellationToken);
         step.Took(report.Duration);
