@@ -51,6 +51,10 @@ internal sealed class TargetOptions
             await terminal.Error.WriteLineAsync($"mqtt5: {ConnectionFailure.Describe(failure, target!.Server)}");
             return ConnectionFailure.ExitCodeOf(failure);
         }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ExitCode.Interrupted;
+        }
         finally
         {
             if (target is not null)

@@ -53,7 +53,7 @@ internal static class DemoVerb
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                throw;
+                return ExitCode.Interrupted;
             }
             catch (Exception failure) when (failure is DemoException or MqttException or IOException or OperationCanceledException)
             {
