@@ -38,7 +38,6 @@ internal static class BenchText
     public static IEnumerable<Line> Of(LoadReport report, int columns)
     {
         var request = report.Request;
-        yield return new Line();
         yield return Row("sent", report.Sent, report.SentPerSecond);
 
         if (request.Subscribers > 0)

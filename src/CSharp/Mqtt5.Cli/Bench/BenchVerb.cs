@@ -36,7 +36,10 @@ internal static class BenchVerb
         else
         {
             if (screen.IsLive)
+            {
                 screen.Write(Chart.Draw(samples, screen.Columns, ChartRows, $"{Unit(request)}, over {Figures.Duration(report.Duration)}"));
+                screen.Write();
+            }
 
             screen.Write(BenchText.Of(report, screen.Columns));
         }

@@ -46,7 +46,7 @@ internal static class DeliveryChecks
         var empty = await SendAsync(world, topic => new MqttMessage { Topic = topic, QoS = world.Acknowledged }, cancellationToken);
         return ProbeFinding.Of(
             message.Payload.Span.SequenceEqual(payload) && empty.Payload.IsEmpty,
-            $"{Figures.Count(PayloadBytes)} random bytes and none arrived unchanged",
+            $"{Figures.Count(PayloadBytes)} random bytes and no byte: unchanged",
             "it was changed on its way");
     }
 
