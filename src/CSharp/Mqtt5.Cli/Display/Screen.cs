@@ -49,14 +49,18 @@ internal sealed class Screen
     /// <summary>The columns to arrange things in.</summary>
     public int Columns { get; }
 
-    /// <summary>Writes an empty line.</summary>
-    public void Write() => console.WriteLine();
+    /// <summary>Ends a line. What was written so far is seen at once, also by another program.</summary>
+    public void Write()
+    {
+        console.WriteLine();
+        console.Profile.Out.Writer.Flush();
+    }
 
     /// <summary>Writes a line, broken where the terminal ends.</summary>
     public void Write(Line line)
     {
         console.Write(ToParagraph([line]));
-        console.WriteLine();
+        Write();
     }
 
     /// <summary>Writes lines.</summary>
