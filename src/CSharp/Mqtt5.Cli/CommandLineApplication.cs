@@ -8,9 +8,13 @@ internal static class CommandLineApplication
 {
     private static readonly Verb[] Verbs =
     [
+        new("demo", DemoCommand.Create),
         new("pub", PublishCommand.Create, FollowsMosquitto: true),
         new("sub", SubscribeCommand.Create, FollowsMosquitto: true),
         new("rr", RequestResponseCommand.Create, FollowsMosquitto: true),
+        new("conn", ConnectCommand.Create),
+        new("probe", ProbeCommand.Create),
+        new("bench", BenchCommand.Create),
         new("decode", DecodeCommand.Create),
         new("broker", BrokerCommand.Create),
         new("passwd", PasswordCommand.Create),

@@ -9,4 +9,7 @@ internal sealed record Terminal(Func<Stream> OpenInput, bool IsInputRedirected, 
 {
     /// <summary>Opens standard output for bytes, by verbs that do not use <see cref="Output"/>; called at most once.</summary>
     public Func<Stream> OpenOutput { get; init; } = StandardOutput.Open;
+
+    /// <summary>False when a person looks at the output in a terminal, so that it may be coloured and drawn over.</summary>
+    public bool IsOutputRedirected { get; init; } = true;
 }

@@ -61,5 +61,9 @@ public sealed class MqttConnectResult
     /// <summary>The User Properties, in order.</summary>
     public UserProperties UserProperties => Properties.UserProperties;
 
+    /// <summary>The CONNACK in notation, without Authentication Data.</summary>
+    /// <returns>A line of text.</returns>
+    public override string ToString() => Notation.PrintRedacted(Packet.NewConnack(connack));
+
     private ConnackProperties Properties => connack.Properties;
 }

@@ -1,0 +1,58 @@
+using System.Threading.Channels;
+
+namespace Mqtt5.Cli;
+
+/// <summary>The messages of a subscription, as they come.</summary>
+internal sealed class Inbox
+{
+    private readonly Channel<MqttReceivedMessage> messages = Channel.CreateUnbounded<MqttReceivedMessage>();
+
+    private Inbox()
+    {
+    }
+
+    /// <summary>Subscribes.</summary>
+    /// <exception cref="MqttException">The server refuses.</exception>
+    public static async Task<Inbox> OpenAsync(
+        MqttClient client, MqttTopicFilter filter, CancellationToken cancellationToken, MqttSubscribeOptions? options = null)
+    {
+        var inbox = new Inbox();
+        var subscription = await client.SubscribeAsync(
+            [filter],
+            (message, _) =>
+            {
+                inbox.messages.Writer.TryWrite(message);
+                return Task.CompletedTask;
+            },
+            options,
+            cancellationToken);
+
+        return subscription.Results[0] is { IsGranted: false } refused
+            ? throw new MqttException($"the server refuses {filter.Filter}: {Spec.reasonTitle(PacketType.Suback, refused.Reason)}")
+            : inbox;
+    }
+
+    /// <summary>Waits for the next message.</summary>
+    public ValueTask<MqttReceivedMessage> NextAsync(CancellationToken cancellationToken) => messages.Reader.ReadAsync(cancellationToken);
+
+    /// <summary>The messages that come until nothing has come for a while.</summary>
+    public async Task<IReadOnlyList<MqttReceivedMessage>> UntilQuietAsync(TimeSpan quiet, CancellationToken cancellationToken)
+    {
+        var all = new List<MqttReceivedMessage>();
+
+        while (true)
+        {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            patience.CancelAfter(quiet);
+
+            try
+            {
+                all.Add(await messages.Reader.ReadAsync(patience.Token));
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                return all;
+            }
+        }
+    }
+}
