@@ -16,13 +16,12 @@ internal sealed partial class Connection
     // Called by the sweep.
     public void TickHandshake()
     {
-        if (Session is not null)
+        if (Session is not null || handshake is not { } before)
             return;
 
-        var wasOver = handshake.Phase.IsOver;
         StepHandshake(HandshakeEvent.Tick, out _);
 
-        if (!wasOver && handshake.Phase.IsOver)
+        if (!before.Phase.IsOver && handshake is { Phase.IsOver: true })
             engine.Exceeded(LimitName.ConnectTimeout);
     }
 

@@ -161,7 +161,7 @@ internal static class SubscriptionChecks
         await world.RetainAsync(Retained(world, topic), cancellationToken);
         var client = await world.ConnectAsync(null, cancellationToken);
         var never = await CountAsync(RetainHandling.DoNotSend);
-        await client.UnsubscribeAsync(topic, cancellationToken);
+        await client.UnsubscribeAsync(topic, cancellationToken: cancellationToken);
         var first = await CountAsync(RetainHandling.SendIfNew);
         var again = await CountAsync(RetainHandling.SendIfNew);
         var always = await CountAsync(RetainHandling.SendAtSubscribe);

@@ -30,7 +30,7 @@ internal static class SubscribeVerb
             TellRefusals(subscription, request, terminal);
 
             if (request.Unsubscriptions.Count > 0)
-                await client.UnsubscribeAsync(request.Unsubscriptions, stop.Token).ConfigureAwait(false);
+                await client.UnsubscribeAsync(request.Unsubscriptions, cancellationToken: stop.Token).ConfigureAwait(false);
 
             if (subscription is not null && !request.EndsWhenSubscribed)
                 await PrintAsync(client, subscription, request, terminal, stop.Token).ConfigureAwait(false);

@@ -58,9 +58,6 @@ public sealed class MqttReceivedMessage
     /// <summary>The Packet Identifier that the server gave the delivery; null at QoS 0.</summary>
     public int? PacketIdentifier => packetId == 0 ? null : packetId;
 
-    /// <summary>The Packet Identifier that the server gave the delivery; null at QoS 0.</summary>
-    public int? PacketIdentifier => publish.Delivery.PacketId is { IsSome: true } id ? id.Value.Value : null;
-
     /// <summary>Whether it is a retained message, or was published as one if the subscription asked for that.</summary>
     public bool Retain => retain;
 
