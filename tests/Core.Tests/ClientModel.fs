@@ -268,6 +268,7 @@ type ReceivingModel() =
     let acks = List<struct (PacketType * uint16 * ReasonCode)>()
     let mutable window = 0
     let mutable extra = 0
+    let mutable inDoubt = false
 
     let kind qos = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
     let openCount () = held.FindAll(fun one -> one.Counted).Count
@@ -296,8 +297,10 @@ type ReceivingModel() =
         acks.Clear()
         due
 
-    member _.Opened(receiveMaximum: int, sessionPresent: bool) =
+    /// In doubt: the session may be younger than what was received of it.
+    member _.Opened(receiveMaximum: int, sessionPresent: bool, isInDoubt: bool) =
         window <- receiveMaximum
+        inDoubt <- sessionPresent && isInDoubt
 
         if not sessionPresent then
             held.Clear()
@@ -338,6 +341,11 @@ type ReceivingModel() =
             NoDelivery
         | Some one when not one.Counted && qos = QoS.AtLeastOnce && not dup ->
             held.Remove one |> ignore
+            accept ()
+        // [MQTT-3.3.1-1] What the server sent before comes with DUP, so this session is another one.
+        | Some one when not one.Counted && inDoubt && not dup ->
+            inDoubt <- false
+            held.RemoveAll(fun one -> not one.Counted) |> ignore
             accept ()
         | Some one when not one.Counted ->
             if full () then

@@ -39,6 +39,8 @@ type Run(settings: ClientSettings, withMethod: bool) =
     let mutable lastSent: Instant = 0L<ms>
     let mutable transport = Closed
     let mutable wasConnected = false
+    // A CONNECT was sent and no CONNACK came: the server may have begun a new session.
+    let mutable inDoubt = false
     let mutable cleanStart = false
     let mutable ticket = 0L
     let mutable fingerprint = 14695981039346656037UL
@@ -216,11 +218,25 @@ type Run(settings: ClientSettings, withMethod: bool) =
         let connectedBefore = state.IsConnected
         let endedBefore = state.Phase.IsEnded
         let idle = state.Phase.IsEnded || state.Phase.IsIdle
+        let connectingBefore = state.Phase.IsConnecting
+
+        let refused =
+            match event with
+            | ClientEvent.Received(Packet.Connack connack) -> byte connack.Reason >= 0x80uy
+            | _ -> false
+
         let struct (next, effects) = ClientSession.step now event state
         state <- next
 
         if idle && state.Phase.IsOpening then
             wasConnected <- false
+            inDoubt <- false
+
+        if
+            connectingBefore
+            && not (state.Phase.IsConnecting || state.IsConnected || refused)
+        then
+            inDoubt <- true
 
         if not connectedBefore && state.IsConnected then
             match event with
@@ -239,8 +255,9 @@ type Run(settings: ClientSettings, withMethod: bool) =
                     pubrels.Add(struct (id, ReasonCode.Success))
 
                 let ours = settings.Properties.ReceiveMaximum |> ValueOption.defaultValue 65_535us
-                receiving.Opened(int ours, connack.SessionPresent)
+                receiving.Opened(int ours, connack.SessionPresent, wasConnected && inDoubt)
                 wasConnected <- true
+                inDoubt <- false
             | _ -> failtest "only CONNACK opens a connection"
 
         // The PUBRELs that are due stand in the list until they are sent.

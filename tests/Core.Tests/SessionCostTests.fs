@@ -18,10 +18,14 @@ let private connack: Connack =
         Properties = ConnackProperties.Empty
     }
 
+// What the application brings is not part of the cost.
+let private topic = TopicName.Of "plant/7/temp"
+let private payload = Bytes.OfText "21.5"
+
 let private outgoing qos ticket : Outgoing =
     {
-        Topic = TopicName.Of "plant/7/temp"
-        Payload = Bytes.OfText "21.5"
+        Topic = topic
+        Payload = payload
         QoS = qos
         Retain = false
         Properties = PublishProperties.Empty
