@@ -127,7 +127,8 @@ module internal DeliveryRules =
         elif
             not publish.Retain
             && message.Retain
-            && possible.TrueForAll(fun one -> one.Options.RetainAsPublished)
+            // Another member of a shared subscription may have had it before, without the flag.
+            && possible.TrueForAll(fun one -> one.Options.RetainAsPublished && not one.IsShared)
         then
             violate client "MQTT-3.3.1-13" "RETAIN 1, as it was published" "RETAIN 0"
 
@@ -219,7 +220,15 @@ module internal DeliveryRules =
         =
         let hasShared = (possible: List<NaiveSubscription>).Exists(fun one -> one.IsShared)
 
-        if not publish.Retain && not message.IsWill && not hasShared then
+        // A message of QoS 1 that was sent again is routed again: it may have been lost at QoS 0 the first time, or the
+        // session may have subscribed since.
+        let mayComeLate =
+            message.QoS = QoS.AtLeastOnce
+            && message.Sends > 1
+            && (publish.Delivery.QoS = QoS.AtMostOnce
+                || not (message.Candidates.Exists(fun (struct (one, _)) -> obj.ReferenceEquals(one, session))))
+
+        if not publish.Retain && not message.IsWill && not hasShared && not mayComeLate then
             let key = struct (message.Publisher, message.Topic, message.QoS, publish.Delivery.QoS)
 
             match session.Order.TryGetValue key with

@@ -18,6 +18,10 @@ type internal Agenda() =
         planned <- planned + 1L
         queue.Enqueue(action, struct (int64 (max time now), planned))
 
+    // For a timer: one that is overdue comes a little later, so that a machine which does not answer it cannot stop time.
+    member this.Alarm(due: Instant, action: unit -> unit) =
+        this.At((if due <= now then now + 10L<ms> else due), action)
+
     member this.After(delay: int64<ms>, action: unit -> unit) = this.At(now + delay, action)
 
     // Runs everything up to a time.

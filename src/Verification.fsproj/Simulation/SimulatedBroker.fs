@@ -136,7 +136,7 @@ type internal SimulatedBroker
     member private this.Alarm(session: int64, one: BrokerSession, due: Instant) =
         one.TimerAt <- due
 
-        agenda.At(
+        agenda.Alarm(
             due - offset,
             fun () ->
                 if one.TimerAt = due then
@@ -169,7 +169,7 @@ type internal SimulatedBroker
         | ValueSome due when due < brokerTimerAt ->
             brokerTimerAt <- due
 
-            agenda.At(
+            agenda.Alarm(
                 due - offset,
                 fun () ->
                     if brokerTimerAt = due then

@@ -169,7 +169,7 @@ type internal SimulatedClient
         | ValueSome due when due < timerAt ->
             timerAt <- due
 
-            agenda.At(
+            agenda.Alarm(
                 due - offset,
                 fun () ->
                     if timerAt = due then

@@ -203,11 +203,12 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
         agenda.At(scenario.HealedAt, heal)
         let until = scenario.HealedAt + World.QuietTime
         agenda.Run until
-        let found = List<Violation>(inner)
-        found.AddRange(brokerModel.Finish(brokerNow ()))
+        let found = List<Violation>(brokerModel.Finish(brokerNow ()))
 
         for KeyValue(name, model) in models do
             found.AddRange(model.Finish(clients[name].Now))
+
+        found.AddRange inner
 
         {
             Scenario = scenario
