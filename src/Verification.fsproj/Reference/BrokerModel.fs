@@ -142,11 +142,6 @@ type BrokerModel(freedom: BrokerFreedom) =
             client.Session.IsAlive <- false
             client.Session <- null
 
-    let expiryOf (connection: NaiveConnection) =
-        match connection.Connect with
-        | ValueSome connect -> connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
-        | ValueNone -> 0u<s>
-
     let after (start: Instant) (seconds: uint32<s>) =
         if seconds = UInt32.MaxValue * 1u<s> then
             never
@@ -278,29 +273,6 @@ type BrokerModel(freedom: BrokerFreedom) =
 
     // What the client receives.
 
-    let presence (connection: NaiveConnection) (connack: Connack) =
-        let client = connection.Client
-        let clean = connection.Connect.IsSome && connection.Connect.Value.CleanStart
-
-        if clean then
-            if connack.SessionPresent then
-                violate client "MQTT-3.2.2-2" "Session Present 0 after Clean Start 1" "Session Present 1"
-        elif isNull client.Session then
-            if connack.SessionPresent && not client.Doubt then
-                violate client "MQTT-3.2.2-3" "Session Present 0: there is no session" "Session Present 1"
-        elif connack.SessionPresent then
-            if
-                client.EndsAtLatest <> never
-                && connection.ConnectSent > client.EndsAtLatest + freedom.Lateness
-            then
-                violate
-                    client
-                    "MQTT-4.1.0-2"
-                    "the session ended after its Session Expiry Interval"
-                    "Session Present 1"
-        elif not client.Doubt && now < client.EndsAtEarliest && expiryOf connection > 0u<s> then
-            violate client "MQTT-3.1.2-5" "the session that has not expired" "Session Present 0"
-
     // A Will that waits is cancelled by going on with the session, and due when the session ends.
     let settleWills (connection: NaiveConnection) (present: bool) =
         for will in wills.ToArray() do
@@ -324,7 +296,7 @@ type BrokerModel(freedom: BrokerFreedom) =
             connection.IsRefused <- true
         else
             connection.HasConnack <- true
-            presence connection connack
+            AnswerRules.presence freedom violate now connection connack
             settleWills connection connack.SessionPresent
 
             if not connack.SessionPresent || isNull client.Session then
@@ -343,33 +315,6 @@ type BrokerModel(freedom: BrokerFreedom) =
             client.EndsAtEarliest <- never
             client.EndsAtLatest <- never
 
-    let answer
-        (queue: Queue<struct (uint16 * Publication)>)
-        (clause: string)
-        client
-        (id: uint16)
-        : Publication =
-        if queue.Count > 0 then
-            let struct (first, message) = queue.Peek()
-
-            if first = id then
-                queue.Dequeue() |> ignore
-                message
-            elif queue |> Seq.exists (fun (struct (one, _)) -> one = id) then
-                violate
-                    client
-                    clause
-                    $"the answer to {first} first, in the order of the PUBLISH packets"
-                    $"{id}"
-
-                null
-            else
-                violate client "MQTT-2.2.1-5" "an answer to a PUBLISH that was sent" $"identifier {id}"
-                null
-        else
-            violate client "MQTT-2.2.1-5" "no answer without a PUBLISH" $"identifier {id}"
-            null
-
     let checkReason client (message: Publication) (reason: ReasonCode) =
         if reason = ReasonCode.NoMatchingSubscribers && not (isNull message) then
             for struct (session, subscription) in message.Candidates do
@@ -381,7 +326,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                         "No matching subscribers"
 
     let receivedAnswer (connection: NaiveConnection) queue clause (packet: Acknowledgement) =
-        let message = answer queue clause connection.Client packet.PacketId.Value
+        let message = AnswerRules.answer violate queue clause connection.Client packet.PacketId.Value
         let reason = packet.Outcome.Reason
 
         if byte reason < 0x80uy && not (isNull message) then
@@ -525,7 +470,7 @@ type BrokerModel(freedom: BrokerFreedom) =
             connection.IsLostByBroker <- true
             let client = connection.Client
             let connect = connection.Connect.Value
-            let expiry = expiryOf connection
+            let expiry = AnswerRules.expiryOf connection
             let endsAt = after now expiry
 
             if connection.HasConnack && obj.ReferenceEquals(client.Latest, connection) then
@@ -570,36 +515,6 @@ type BrokerModel(freedom: BrokerFreedom) =
                 client.Doubt <- false
                 client.EndsAtEarliest <- never
                 client.EndsAtLatest <- never
-
-    let finishConnection (connection: NaiveConnection) =
-        let client = connection.Client
-        let unanswered clause what = violate client clause $"an answer to every {what}" "none"
-
-        if connection.HasConnack && not connection.IsRefused && not connection.IsOver then
-            if connection.Pubacks.Count > 0 then
-                unanswered "MQTT-4.3.2-4" "PUBLISH of QoS 1"
-
-            if connection.Pubrecs.Count > 0 then
-                unanswered "MQTT-4.3.3-8" "PUBLISH of QoS 2"
-
-            if connection.Pubrels.Count > 0 then
-                unanswered "MQTT-4.3.3-11" "PUBREL"
-
-            if connection.Requests.Count > 0 then
-                unanswered "MQTT-3.8.4-1" "SUBSCRIBE and UNSUBSCRIBE"
-
-            if connection.Pings > 0 && now - connection.LastPing > 5_000L<ms> then
-                unanswered "MQTT-3.12.4-1" "PINGREQ"
-
-            for struct (message, count) in connection.Session.Expected.Values do
-                if connection.Session.IsAlive && connection.Session.CountOf message < count then
-                    let clause = if message.IsWill then "MQTT-3.1.2-8" else "MQTT-4.5.0-1"
-
-                    violate
-                        client
-                        clause
-                        $"the message on {message.Topic} of {message.Publisher}, QoS {byte message.QoS}, number {message.Order}"
-                        "it never came"
 
     /// The rules that were broken so far, in the order in which it was noticed.
     member _.Violations: IReadOnlyList<Violation> = violations
@@ -652,7 +567,7 @@ type BrokerModel(freedom: BrokerFreedom) =
             match client.Latest with
             | null -> ()
             | connection when not connection.IsClosed && not connection.IsLostByBroker ->
-                finishConnection connection
+                AnswerRules.finish violate now connection
             | _ -> ()
 
         violations
