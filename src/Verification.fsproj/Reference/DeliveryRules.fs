@@ -226,7 +226,10 @@ module internal DeliveryRules =
             message.QoS = QoS.AtLeastOnce
             && message.Sends > 1
             && (publish.Delivery.QoS = QoS.AtMostOnce
-                || not (message.Candidates.Exists(fun (struct (one, _)) -> obj.ReferenceEquals(one, session))))
+                || not (
+                    message.Candidates.Exists(fun (struct (one, subscription)) ->
+                        obj.ReferenceEquals(one, session) && subscription.Granted > QoS.AtMostOnce)
+                ))
 
         if not publish.Retain && not message.IsWill && not hasShared && not mayComeLate then
             let key = struct (message.Publisher, message.Topic, message.QoS, publish.Delivery.QoS)
