@@ -20,7 +20,7 @@ let private goesPast (packet: Packet) (state: ClientState) : bool voption =
     else
         ValueNone
 
-let private published = Generators.publish ServerToClient |> Arb.fromGen
+let private published = Mqtt5.Verification.PacketGenerators.publish ServerToClient |> Arb.fromGen
 
 let tests =
     testList

@@ -265,13 +265,17 @@ type internal SimulatedBroker
         let outcome =
             match packet with
             | Packet.Subscribe request ->
-                let allowed =
+                let judgements =
                     request.Subscriptions
-                    |> Seq.map (fun one -> not (isDenied one.Filter.Text))
+                    |> Seq.map (fun one ->
+                        if isDenied one.Filter.Text then
+                            ReasonCode.NotAuthorized
+                        else
+                            ReasonCode.Success)
                     |> Seq.toArray
 
                 let struct (next, outcome) =
-                    BrokerSubscriptions.subscribe session request (ReadOnlySpan allowed) broker
+                    BrokerSubscriptions.subscribe session request (ReadOnlySpan judgements) broker
 
                 this.Swap next
                 ValueSome outcome
