@@ -85,6 +85,15 @@ module internal Layout =
     let private isText (text: ReadOnlySpan<byte>) =
         Text.Unicode.Utf8.IsValid text && text.IndexOfAnyInRange(0uy, 0x1Fuy) < 0
 
+    // A string beside a secret. What is no text may be the secret, under a length or a flag that is wrong.
+    let private textOrSecret walk name limit at =
+        let next = prefixed walk name false limit at
+
+        if next >= 0 && not (isText (walk.Frame.Span.Slice(at + 2, next - at - 2))) then
+            walk.Hide (at + 2) (next - at - 2)
+
+        next
+
     // False for a string that took in the property after it: that would begin with 0x16, a control character.
     let private isPlain (rule: PropertyRule) (value: ReadOnlySpan<byte>) =
         match rule.Shape with
@@ -165,11 +174,12 @@ module internal Layout =
             |> fixedBytes walk "Connect Flags" 1 limit
             |> fixedBytes walk "Keep Alive" 2 limit
             |> properties walk Scope.Connect propertyLength limit
-            |> prefixed walk "Client Identifier" false limit
+            |> textOrSecret walk "Client Identifier" limit
             |> onlyIf 0x04uy (properties walk Scope.Will "Will Property Length" limit)
-            |> onlyIf 0x04uy (prefixed walk "Will Topic" false limit)
-            |> onlyIf 0x04uy (prefixed walk "Will Payload" false limit)
-            |> onlyIf 0x80uy (prefixed walk "User Name" false limit)
+            |> onlyIf 0x04uy (textOrSecret walk "Will Topic" limit)
+            |> onlyIf 0x04uy (prefixed walk "Will Payload" true limit)
+            // One wrong flag makes the Password the User Name.
+            |> onlyIf 0x80uy (prefixed walk "User Name" true limit)
             |> onlyIf 0x40uy (prefixed walk "Password" true limit)
 
     let private publish walk limit body =

@@ -92,6 +92,8 @@ type internal SimulatedBroker
         for effect in effects do
             match effect with
             | Send packet when not (isNull connection) -> connection.Output.Add packet
+            | SendMessage(message, id, alias, isNamed) when not (isNull connection) ->
+                connection.Output.Add(Packet.Publish(Outgoing.toPublish id alias isNamed message))
             | SendAck(kind, id, reason) when not (isNull connection) ->
                 connection.Output.Add(Link.Acknowledgement(kind, id, reason))
             | CloseTransport when not (isNull connection) -> this.Close connection

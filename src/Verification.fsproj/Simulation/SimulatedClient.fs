@@ -119,6 +119,8 @@ type internal SimulatedClient
         for effect in effects do
             match effect with
             | Send packet -> this.Send packet
+            | SendMessage(message, id, alias, isNamed) ->
+                this.Send(Packet.Publish(Outgoing.toPublish id alias isNamed message))
             | SendAck(kind, id, reason) -> this.Send(Link.Acknowledgement(kind, id, reason))
             | Deliver(Packet.Publish publish, token) -> this.Handed(publish, token)
             | Settle(ticket, reason) -> model.Settled(this.Now, ticket, ValueSome reason)
