@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace Mqtt5.Benchmarks;
@@ -18,6 +19,7 @@ internal sealed class ClientLoadOptions
                 case "--bytes": Payload = new byte[Number(arguments[++index])]; break;
                 case "--rounds": Rounds = Number(arguments[++index]); break;
                 case "--receive": Receive = true; break;
+                case "--server": Server = Process.GetProcessById(Number(arguments[++index])); break;
                 case "--ours": OursAlone = true; break;
                 default: throw new ArgumentException($"unknown option {arguments[index]}", nameof(arguments));
             }
@@ -38,6 +40,9 @@ internal sealed class ClientLoadOptions
     public int Rounds { get; } = 3;
 
     public bool Receive { get; }
+
+    /// <summary>The server's process, to tell how busy it was; null: not told.</summary>
+    public Process? Server { get; }
 
     /// <summary>Whether MQTTnet's client is left out, such as for a profiler.</summary>
     public bool OursAlone { get; }
