@@ -278,16 +278,9 @@ module Outbound =
         let mutable inFlight = state.InFlight
         let mutable count = 0
 
-        while count < most
-              && not (PacketIdMap.contains (uint16 (last + count + 1)) inFlight) do
+        while count < most && not (PacketIdMap.contains (uint16 (last + count + 1)) inFlight) do
             let exchange =
-                Exchange.Message(
-                    messages[count],
-                    Stage.AwaitPuback,
-                    state.NextOrder + int64 count,
-                    0L,
-                    true
-                )
+                Exchange.Message(messages[count], Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
 
             inFlight <- PacketIdMap.add (uint16 (last + count + 1)) exchange inFlight
             count <- count + 1
@@ -448,7 +441,9 @@ module Outbound =
             let id = ids[count]
 
             match PacketIdMap.tryFind id inFlight with
-            | ValueSome(Exchange.Message(message, Stage.AwaitPuback, _, _, holdsQuota)) when message.Ticket = 0L ->
+            | ValueSome(Exchange.Message(message, Stage.AwaitPuback, _, _, holdsQuota)) when
+                message.Ticket = 0L
+                ->
                 inFlight <- PacketIdMap.remove id inFlight
                 quota <- if holdsQuota then quota + 1 else quota
                 count <- count + 1
