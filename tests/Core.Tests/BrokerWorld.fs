@@ -76,6 +76,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
     let mutable ticket = 0L
     let mutable spareId = 0
     let mutable running = false
+    let mutable passing = false
     let matches = SubscriptionMatches<int64>()
     let route = Route()
 
@@ -247,29 +248,61 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             this.AfterRoute message
             Ok(targets.Length > 0)
 
+    // Gives a message to those who subscribe to it, where its publisher may publish it. The reason is that of its
+    // acknowledgement.
+    member private this.Publish
+        (session: int64, state: ServerState, topic: TopicName, publish: Publish)
+        : ReasonCode =
+        let message = ServerMessage.ofPublish now session (ValueSome state.ClientId) topic publish
+
+        if Access.decide (AccessRequest.Publish topic) access[session] then
+            match this.Route message with
+            | Ok routed ->
+                happened (Accepted(session, message))
+
+                if routed then
+                    ReasonCode.Success
+                else
+                    ReasonCode.NoMatchingSubscribers
+            | Error reason -> reason
+        else
+            happened (PublishRefused(session, ReasonCode.NotAuthorized))
+            ReasonCode.NotAuthorized
+
     member private this.Publish(session: int64, publish: Publish, token: int64) =
         match machines.TryGetValue session, publish.Topic with
         | (true, state), TopicReference.Name topic ->
-            let message = ServerMessage.ofPublish now session (ValueSome state.ClientId) topic publish
-
-            let reason =
-                if Access.decide (AccessRequest.Publish topic) access[session] then
-                    match this.Route message with
-                    | Ok routed ->
-                        happened (Accepted(session, message))
-
-                        if routed then
-                            ReasonCode.Success
-                        else
-                            ReasonCode.NoMatchingSubscribers
-                    | Error reason -> reason
-                else
-                    happened (PublishRefused(session, ReasonCode.NotAuthorized))
-                    ReasonCode.NotAuthorized
+            let reason = this.Publish(session, state, topic, publish)
 
             if token <> 0L then
                 this.StepQuietly(session, ServerEvent.Acknowledge(token, reason))
         | _ -> ()
+
+    // Every other PUBLISH of QoS 1 that may goes past the session of its publisher. False: this one does not.
+    member private this.TryPass(link: Link, packet: Packet) : bool =
+        let passes (state: ServerState) =
+            match Encode.toBytes ClientToServer packet with
+            | Error _ -> false
+            | Ok bytes ->
+                let mutable view = PublishView()
+
+                FastPath.tryPublish ClientToServer (System.ReadOnlySpan bytes) &view
+                && QoS1.passes link.Number &view state
+
+        match packet, machines.TryGetValue link.Session with
+        | Packet.Publish({ Delivery = Delivery.AtLeastOnce(id, _); Topic = TopicReference.Name topic } as publish),
+          (true, state) when passes state ->
+            passing <- not passing
+
+            if passing then
+                let reason = this.Publish(link.Session, state, topic, publish)
+
+                if QoS1.mayAcknowledge link.Number machines[link.Session] then
+                    let puback = Effects.one (SendAck(PacketType.Puback, id.Value, reason))
+                    this.Apply(link.Session, link, puback)
+
+            passing
+        | _ -> false
 
     member private this.Perform(session: int64, link: Link | null, task: ServerTask) =
         match task with
@@ -423,7 +456,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
             if link.Number = 0L then
                 this.StepHandshake(link, HandshakeEvent.Received packet)
-            else
+            elif not (this.TryPass(link, packet)) then
                 this.StepQuietly(link.Session, ServerEvent.Received(link.Number, packet))
 
             this.Run()

@@ -69,7 +69,7 @@ internal sealed partial class Connection
 
                 if (framing.Tag == Framing.Tags.Broken)
                 {
-                    worker.EndRun(this);
+                    EndRuns(worker);
                     worker.Step(session, ServerEvent.NewReceivedFault(Number, framing.Fault!));
                     buffer = buffer.Slice(buffer.End);
                     break;
@@ -90,9 +90,16 @@ internal sealed partial class Connection
         }
         finally
         {
-            worker.EndRun(this);
+            EndRuns(worker);
             engine.Return(worker);
         }
+    }
+
+    // At most one of the two is under way.
+    private void EndRuns(Worker worker)
+    {
+        worker.EndRun(this);
+        worker.EndPubacks(this);
     }
 
     private void Take(Worker worker, Session session, int length, in ReadOnlySequence<byte> buffer)
@@ -102,6 +109,9 @@ internal sealed partial class Connection
         if (type != PacketType.Publish)
             worker.EndRun(this);
 
+        if (type != PacketType.Puback)
+            worker.EndPubacks(this);
+
         switch (type)
         {
             case PacketType.Publish:
@@ -109,9 +119,17 @@ internal sealed partial class Connection
                 break;
             case PacketType.Puback or PacketType.Pubrec or PacketType.Pubrel or PacketType.Pubcomp
                 when FastPath.TryAcknowledgement(Direction.ClientToServer, Framer.Memory(length, buffer).Span, out var view):
+                if (view.Type == PacketType.Puback && view.Reason == ReasonCode.Success)
+                {
+                    worker.TakePuback(this, view.PacketId.Value);
+                    break;
+                }
+
+                worker.EndPubacks(this);
                 worker.Step(session, ServerEvent.NewReceivedAck(Number, view.Type, view.PacketId.Value, view.Reason));
                 break;
             default:
+                worker.EndPubacks(this);
                 TakeAny(worker, session, Framer.Copy(length, buffer));
                 break;
         }
@@ -157,6 +175,9 @@ internal sealed partial class Connection
             case PublishVerdict.Drop:
                 worker.Counts.PublishDropped++;
                 engine.Exceeded(LimitTable.OfTopic(limits, view.Topic));
+                break;
+            case PublishVerdict.Step when !engine.Hooks.SeesMessages && QoS1.Passes(Number, in view, session.State):
+                worker.Forward(this, piece, length, in view);
                 break;
             default:
                 worker.EndRun(this);

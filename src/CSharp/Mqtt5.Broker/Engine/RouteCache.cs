@@ -10,6 +10,7 @@ internal sealed class RouteCache
     private int topicLength;
     private Subscriptions<long>? snapshot;
     private IMqttPermissions? permissions;
+    private TopicName? name;
     private Hop[] hops = new Hop[2];
     private int count;
 
@@ -19,20 +20,26 @@ internal sealed class RouteCache
     // Whether the hops are all there is; else each message has a route of its own.
     public bool IsComplete { get; private set; }
 
+    // The topic, one object for all of its messages.
+    public TopicName Topic => name ??= TopicName.Of(System.Text.Encoding.UTF8.GetString(topic, 0, topicLength));
+
     public Span<Hop> Hops => hops.AsSpan(0, count);
 
-    public bool Knows(ReadOnlySpan<byte> name, Subscriptions<long> current, IMqttPermissions? publisher) =>
+    public bool Knows(ReadOnlySpan<byte> utf8, Subscriptions<long> current, IMqttPermissions? publisher) =>
         ReferenceEquals(current, snapshot)
         && ReferenceEquals(publisher, permissions)
-        && name.SequenceEqual(topic.AsSpan(0, topicLength));
+        && utf8.SequenceEqual(topic.AsSpan(0, topicLength));
 
-    public void Start(ReadOnlySpan<byte> name, Subscriptions<long> current, IMqttPermissions? publisher, bool mayPublish)
+    public void Start(ReadOnlySpan<byte> utf8, Subscriptions<long> current, IMqttPermissions? publisher, bool mayPublish)
     {
-        if (topic.Length < name.Length)
-            topic = new byte[name.Length];
+        if (!utf8.SequenceEqual(topic.AsSpan(0, topicLength)))
+            name = null;
 
-        name.CopyTo(topic);
-        topicLength = name.Length;
+        if (topic.Length < utf8.Length)
+            topic = new byte[utf8.Length];
+
+        utf8.CopyTo(topic);
+        topicLength = utf8.Length;
         snapshot = current;
         permissions = publisher;
         MayPublish = mayPublish;

@@ -4,8 +4,8 @@ internal sealed partial class Worker
 {
     private readonly PublishRun run = new();
 
-    // Takes a PUBLISH of QoS 0 that changes no state, at the beginning of the memory. It is forwarded together with those
-    // that follow it, at the latest by EndRun.
+    // Takes a PUBLISH of QoS 0 or 1 that changes no state, at the beginning of the memory. It is forwarded together with
+    // those that follow it, at the latest by EndRun.
     public void Forward(Connection publisher, ReadOnlyMemory<byte> memory, int length, in PublishView view)
     {
         if (run.TryAdd(memory, length, view))
@@ -15,7 +15,8 @@ internal sealed partial class Worker
         run.TryAdd(memory, length, view);
     }
 
-    // Forwards what was taken: before the next packet of another kind, and before the input is given back.
+    // Forwards what was taken, and acknowledges it at QoS 1: before the next packet of another kind, and before the input
+    // is given back.
     public void EndRun(Connection publisher)
     {
         if (run.Count == 0)
@@ -26,19 +27,98 @@ internal sealed partial class Worker
         if (!cache.MayPublish)
         {
             counts.PublishDropped += run.Count;
+            Acknowledge(publisher, run.PacketIds, ReasonCode.NotAuthorized);
         }
         else if (!cache.IsComplete)
         {
-            foreach (var message in Owned(publisher))
-                Route(publisher, message);
+            var messages = Owned(publisher);
+
+            for (var index = 0; index < messages.Length; index++)
+            {
+                var reason = Route(publisher, messages[index]);
+                Acknowledge(publisher, run.PacketIds.Slice(index, 1), reason);
+            }
         }
         else
         {
-            ForwardRun(publisher, cache.Hops);
+            if (run.QoS == QoS.AtMostOnce)
+                ForwardRun(publisher, cache.Hops);
+            else
+                SendRun(publisher, cache);
+
+            var reason = cache.Hops.IsEmpty ? ReasonCode.NoMatchingSubscribers : ReasonCode.Success;
+            Acknowledge(publisher, run.PacketIds, reason);
         }
 
         run.Clear();
         Drain();
+    }
+
+    // Writes the PUBACKs of messages of the run that went past the session of their publisher.
+    private void Acknowledge(Connection publisher, ReadOnlySpan<ushort> packetIds, ReasonCode reason)
+    {
+        if (run.QoS == QoS.AtMostOnce)
+            return;
+
+        var session = publisher.Session!;
+
+        lock (session.Gate)
+        {
+            if (!QoS1.MayAcknowledge(publisher.Number, session.State))
+                return;
+
+            foreach (var packetId in packetIds)
+                SendAcknowledgement(publisher, PacketType.Puback, packetId, reason);
+
+            if (publisher.IsOverBudget)
+                Congest(session, publisher);
+        }
+    }
+
+    // A run of QoS 1.
+    private void SendRun(Connection publisher, RouteCache cache)
+    {
+        var isShared = !run.HasProperties && !engine.Hooks.SeesDeliveries;
+        ServerMessage[]? messages = null;
+
+        foreach (ref var hop in cache.Hops)
+        {
+            if (!hop.Permits(run.Topic))
+                continue;
+
+            if (isShared && QoS1.KeepsMessage(hop.Target))
+            {
+                SendRun(hop.Session, run.Copies(cache.Topic));
+                continue;
+            }
+
+            foreach (var message in messages ??= Owned(publisher))
+                Forward(hop.Session, hop.Target, message);
+        }
+    }
+
+    // What can be sent at once is sent in one step; the rest waits, or is dropped, each with a step of its own.
+    private void SendRun(Session session, ReadOnlySpan<Outgoing> copies)
+    {
+        lock (session.Gate)
+        {
+            var (after, count, packetId) = QoS1.Send(run.LargestPacketBytes, copies, session.State);
+
+            if (count > 0)
+            {
+                var connection = session.Connection!;
+                Become(session, connection, session.State, after, default);
+
+                foreach (var copy in copies[..count])
+                    SendMessage(connection, copy, packetId++, alias: 0, isNamed: true);
+
+                if (connection.IsOverBudget)
+                    Congest(session, connection);
+            }
+
+            foreach (var copy in copies[count..])
+                StepWithin(session, session.Connection, ServerEvent.NewForward(copy, Unshared, engine.SpareBytes));
+        }
     }
 
     private void ForwardRun(Connection publisher, Span<Hop> hops)

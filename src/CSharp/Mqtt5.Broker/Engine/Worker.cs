@@ -89,6 +89,12 @@ internal sealed partial class Worker(BrokerEngine engine)
     {
         var before = session.State;
         var (after, effects) = ServerSession.Step(Now, happened, before);
+        Become(session, connection, before, after, effects);
+    }
+
+    // Called under the gate.
+    private void Become(Session session, Connection? connection, ServerState before, ServerState after, in Effects effects)
+    {
         Debug.Assert(ServerStateModule.Sound(after).IsNone, "the state of a session is not sound");
         session.State = after;
 
