@@ -80,6 +80,20 @@ public sealed class ShellTests
     }
 
     [Fact]
+    public async Task The_example_of_a_script_in_the_help_works()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "bash is not a part of Windows");
+        var help = await CommandRun.InProcessAsync(null, "shell", "--help");
+        var example = Assert.Single(help.Lines, line => line.Contains("| mqtt5 shell", StringComparison.Ordinal)).Trim();
+        var script = $"mqtt5() {{ dotnet '{typeof(CommandLineApplication).Assembly.Location}' \"$@\"; }}; {example}";
+        using var process = Process.Start(new ProcessStartInfo("bash", ["-c", script]) { RedirectStandardOutput = true })!;
+        var output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
+        Assert.Equal(0, process.ExitCode);
+        Assert.Contains("plant/7/temp  21.5", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Bad_usage_of_the_verb_itself_ends_it()
     {
         var run = await CommandRun.AsProcessAsync([], "shell", "--nonsense");
@@ -109,12 +123,12 @@ public sealed class ShellTests
 
         // Tab completes the topic that came, and what was typed before is still there.
         await screen.TypeAsync("\t2 mine\r");
-        await screen.SeesAsync("mine  ");
+        await screen.SeesAsync("mine\u001b[2m  [QoS 1]");
         await screen.SeesAsync("published, Success");
 
         // The arrow recalls the line, the end of it is replaced, and Ctrl+D leaves.
         await screen.TypeAsync("\u001b[A\u0017again\r");
-        await screen.SeesAsync("again  ");
+        await screen.SeesAsync("again\u001b[2m  [QoS 1]");
         await screen.TypeAsync("\u0004");
         Assert.Equal(0, await screen.ExitCodeAsync());
     }

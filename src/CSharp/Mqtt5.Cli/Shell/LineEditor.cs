@@ -245,7 +245,7 @@ internal sealed class LineEditor : IDisposable
     private IEnumerable<Line> InColumns(IReadOnlyList<string> words)
     {
         const int MostWords = 60;
-        var width = words.Max(LineView.Columns) + 2;
+        var width = words.Max(TextWidth.Of) + 2;
         var perLine = Math.Max(1, (screen.Columns - 2) / width);
 
         foreach (var row in words.Take(MostWords).Chunk(perLine))

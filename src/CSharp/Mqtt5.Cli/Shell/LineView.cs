@@ -1,5 +1,4 @@
 using System.Globalization;
-using Spectre.Console.Rendering;
 
 namespace Mqtt5.Cli;
 
@@ -15,7 +14,7 @@ internal readonly record struct LineView(string Text, int Column)
     public static LineView Of(string line, int cursor, int columns)
     {
         var begins = StringInfo.ParseCombiningCharacters(line);
-        var widths = begins.Select((begin, index) => Columns(line[begin..(index + 1 < begins.Length ? begins[index + 1] : line.Length)])).ToArray();
+        var widths = begins.Select((begin, index) => TextWidth.Of(line[begin..(index + 1 < begins.Length ? begins[index + 1] : line.Length)])).ToArray();
         var before = begins.Count(begin => begin < cursor);
         var first = 0;
         var column = widths.Take(before).Sum();
@@ -32,7 +31,4 @@ internal readonly record struct LineView(string Text, int Column)
         var end = last < begins.Length ? begins[last] : line.Length;
         return new LineView(line[begin..end], column);
     }
-
-    /// <summary>The columns that a text takes; a character of East Asia takes two.</summary>
-    public static int Columns(string text) => new Segment(text).CellCount();
 }

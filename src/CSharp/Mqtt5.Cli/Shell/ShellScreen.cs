@@ -97,7 +97,7 @@ internal sealed class ShellScreen(Terminal terminal)
         if (typed is null)
             return;
 
-        var left = LineView.Columns(prompt);
+        var left = TextWidth.Of(prompt);
         var view = LineView.Of(typed.Text, typed.Cursor, Math.Max(Width() - left, FewestColumns));
         var column = (left + view.Column).ToString(CultureInfo.InvariantCulture);
         terminal.Output.Write($"\r{Bold}{prompt}{NotBold}{view.Text}{EraseRight}\r\u001b[{column}C");
