@@ -94,6 +94,23 @@ public sealed class ShellTests
     }
 
     [Fact]
+    public async Task A_reader_that_leaves_ends_the_shell_without_a_word()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "a console of Windows does not tell that nobody reads");
+        using var process = CommandRun.Start("shell");
+        var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.StandardInput.WriteLineAsync("help");
+        await process.StandardInput.FlushAsync(TestContext.Current.CancellationToken);
+        Assert.StartsWith("  connect [URL]", await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        process.StandardOutput.Close();
+        await process.StandardInput.WriteAsync("help\nhelp\nnonsense\n");
+        process.StandardInput.Close();
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
+        Assert.Equal("", await error);
+        Assert.Equal(0, process.ExitCode);
+    }
+
+    [Fact]
     public async Task Bad_usage_of_the_verb_itself_ends_it()
     {
         var run = await CommandRun.AsProcessAsync([], "shell", "--nonsense");

@@ -25,4 +25,17 @@ internal sealed class ShellErrorWriter(ShellScreen screen) : TextWriter
             waiting.Clear();
         }
     }
+
+    /// <inheritdoc/>
+    public override void WriteLine(string? value)
+    {
+        // As a whole, so that the lines of several threads do not mix.
+        lock (waiting)
+        {
+            foreach (var character in value ?? "")
+                Write(character);
+
+            Write('\n');
+        }
+    }
 }

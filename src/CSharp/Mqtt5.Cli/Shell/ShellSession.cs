@@ -50,11 +50,12 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
         });
     }
 
-    /// <summary>What a failure of a line is to a person; null: it is a defect.</summary>
+    /// <summary>What a failure of a line is to a person; null: the shell cannot go on.</summary>
     public string? Explain(Exception failure) =>
         failure switch
         {
             MqttException mqtt => ConnectionFailure.Describe(mqtt, (connection?.Server ?? lastServer) ?? defaults.Server),
+            IOException io when StandardOutput.IsClosed(io) => null,
             UsageException or ArgumentException or IOException or TimeoutException => failure.Message,
             _ => null,
         };
