@@ -18,6 +18,8 @@ internal static class CommandLineApplication
         new("decode", DecodeCommand.Create),
         new("broker", BrokerCommand.Create),
         new("passwd", PasswordCommand.Create),
+        new("shell", ShellCommand.Create),
+        new("completions", CompletionsCommand.Create),
     ];
 
     /// <summary>Runs the command and returns its <see cref="ExitCode"/>. Nothing is thrown.</summary>
@@ -26,9 +28,10 @@ internal static class CommandLineApplication
         try
         {
             // Most of a start is the making of options, so only those of the verb that is asked for are made.
-            var verb = Array.Find(Verbs, one => arguments.Length > 0 && one.Name == arguments[0]);
+            var asked = AskedFor(arguments);
+            var verb = Array.Find(Verbs, one => one.Name == asked);
             var root = RootOf(verb is null ? Verbs : [verb], terminal);
-            IReadOnlyList<string> given = verb is { FollowsMosquitto: true }
+            IReadOnlyList<string> given = verb is { FollowsMosquitto: true } && asked == arguments[0]
                 ? [verb.Name, .. VerbatimArguments.Bind(root.Subcommands[0], arguments.AsSpan(1))]
                 : arguments;
 
@@ -80,6 +83,16 @@ internal static class CommandLineApplication
         }
     }
 
+    // A shell that completes asks as in: [suggest:6] "pub --h". The verb is known once there is something behind it.
+    private static string? AskedFor(string[] arguments)
+    {
+        if (arguments.Length == 0 || !arguments[0].StartsWith("[suggest:", StringComparison.Ordinal))
+            return arguments.FirstOrDefault();
+
+        var text = arguments.ElementAtOrDefault(1) ?? "";
+        return text.IndexOf(' ', StringComparison.Ordinal) is > 0 and var end ? text[..end] : null;
+    }
+
     private static RootCommand RootOf(IReadOnlyList<Verb> verbs, Terminal terminal)
     {
         var root = new RootCommand("Tools for MQTT 5.");
@@ -87,9 +100,10 @@ internal static class CommandLineApplication
         foreach (var verb in verbs)
             root.Subcommands.Add(WithHelp(verb.Create(terminal)));
 
-        if (root.Options.OfType<HelpOption>().FirstOrDefault() is { } help)
-            help.Recursive = false;
+        foreach (var help in root.Options.OfType<HelpOption>().ToArray())
+            root.Options.Remove(help);
 
+        root.Options.Add(new HelpOption("--help", "-h", "-?") { Recursive = false });
         return root;
     }
 
@@ -98,7 +112,7 @@ internal static class CommandLineApplication
     {
         command.Options.Add(command.Options.Any(option => option.Aliases.Contains("-h"))
             ? new HelpOption("--help", "-?")
-            : new HelpOption());
+            : new HelpOption("--help", "-h", "-?"));
         return command;
     }
 }

@@ -37,14 +37,15 @@ internal static class ServerAddress
     /// <param name="url">The URL.</param>
     /// <param name="namesTopic">Whether its path is a topic; otherwise it is the path of a WebSocket.</param>
     /// <param name="webSocketPath">The path of a WebSocket where the URL's own is a topic.</param>
-    public static (Uri Server, string? Topic, MqttCredentials Credentials) OfUrl(string url, bool namesTopic, string webSocketPath)
+    /// <param name="source">Where the URL was given, for complaints.</param>
+    public static (Uri Server, string? Topic, MqttCredentials Credentials) OfUrl(string url, bool namesTopic, string webSocketPath, string source = "--url")
     {
         // What is wrong is told without the URL, which may hold a password.
         if (!Uri.TryCreate(url, UriKind.Absolute, out var given))
-            throw new UsageException("--url: this is no URL; it is mqtt(s) or ws(s)://[NAME[:PASSWORD]@]HOST[:PORT][/TOPIC]");
+            throw new UsageException($"{source}: this is no URL; it is mqtt(s) or ws(s)://[NAME[:PASSWORD]@]HOST[:PORT][/TOPIC]");
 
         if (!Schemes.Contains(given.Scheme))
-            throw new UsageException($"--url: the scheme is {string.Join(", ", Schemes)}, not {given.Scheme}");
+            throw new UsageException($"{source}: the scheme is {string.Join(", ", Schemes)}, not {given.Scheme}");
 
         var credentials = MqttClientOptions.For(given).Credentials ?? new MqttCredentials();
 
@@ -52,7 +53,7 @@ internal static class ServerAddress
             return (OfUnix(Uri.UnescapeDataString(given.AbsolutePath)), null, credentials);
 
         if (given.Host.Length == 0)
-            throw new UsageException("--url: the host is missing");
+            throw new UsageException($"{source}: the host is missing");
 
         var isWebSocket = given.Scheme is "ws" or "wss";
         var isTls = given.Scheme is "mqtts" or "wss";

@@ -1,0 +1,176 @@
+using System.Globalization;
+
+namespace Mqtt5.Cli;
+
+/// <summary>What the commands of the shell work on: a connection, its subscriptions, and what was seen so far.</summary>
+internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal terminal, ShellScreen screen) : IAsyncDisposable
+{
+    private const int ValueColumn = 21;
+    private static readonly TimeSpan UsualWait = TimeSpan.FromSeconds(10);
+
+    private readonly Terminal shellTerminal = terminal with { Error = new ShellErrorWriter(screen) };
+    private readonly SeenTopics topics = new();
+    private readonly SortedDictionary<string, QoS> subscriptions = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim unwaited = new(0);
+    private ShellConnection? connection;
+    private long received;
+    private long published;
+
+    /// <summary>True when the person wants to leave.</summary>
+    public bool IsOver { get; private set; }
+
+    /// <summary>What stands before the line that is typed: the server, and whether it is away.</summary>
+    public string Prompt =>
+        connection is null ? "mqtt5> "
+        : connection.Client.State.Status == MqttConnectionStatus.Connected ? $"{connection.Name}> "
+        : $"{connection.Name} (away)> ";
+
+    /// <summary>Runs a line. An empty one, and a comment, do nothing.</summary>
+    /// <exception cref="UsageException">The line is no command.</exception>
+    /// <exception cref="MqttException">The server refused, or cannot be reached.</exception>
+    public async Task RunAsync(string text, CancellationToken cancellationToken)
+    {
+        var line = new ShellLine(text.Replace('\t', ' '));
+
+        if (line.Word() is not { } name || name.StartsWith('#'))
+            return;
+
+        var command = ShellCommandLine.Find(name);
+        await (command.Name switch
+        {
+            "connect" => ConnectAsync(line, cancellationToken),
+            "disconnect" => DisconnectAsync(line, cancellationToken),
+            "sub" => SubscribeAsync(line, cancellationToken),
+            "unsub" => UnsubscribeAsync(line, cancellationToken),
+            "pub" => PublishAsync(line, cancellationToken),
+            "wait" => WaitAsync(line, cancellationToken),
+            "status" => ShowStatus(line),
+            "help" => ShowHelp(line),
+            _ => ExitAsync(line, cancellationToken),
+        });
+    }
+
+    /// <summary>What a failure of a line is to a person; null: the shell cannot go on.</summary>
+    public string? Explain(Exception failure) =>
+        failure switch
+        {
+            MqttException mqtt => ConnectionFailure.Describe(mqtt, (connection?.Server ?? lastServer) ?? defaults.Server),
+            IOException io when StandardOutput.IsClosed(io) => null,
+            UsageException or ArgumentException or IOException or TimeoutException => failure.Message,
+            _ => null,
+        };
+
+    /// <summary>What the last word of a line that is typed may become.</summary>
+    public IReadOnlyList<string> Complete(string text) =>
+        ShellCompletion.Of(text, topics.All(), [.. subscriptions.Keys], defaults.Server);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (connection is not null)
+            await connection.DisposeAsync();
+
+        unwaited.Dispose();
+    }
+
+    private ShellConnection Connected() =>
+        connection ?? throw new UsageException("there is no connection; 'connect [URL]' makes one");
+
+    private static string Need(string? argument, string command) =>
+        argument ?? throw new UsageException($"something is missing: {ShellCommandLine.Find(command).Usage}");
+
+    private static void ExpectEnd(ShellLine line, string command)
+    {
+        if (!line.IsAtEnd)
+            throw new UsageException($"too much: '{line.Rest()}'; it is: {ShellCommandLine.Find(command).Usage}");
+    }
+
+    private static QoS QoSOf(string text) =>
+        text switch
+        {
+            "0" => QoS.AtMostOnce,
+            "1" => QoS.AtLeastOnce,
+            "2" => QoS.ExactlyOnce,
+            _ => throw new UsageException($"the QoS is 0, 1 or 2, not '{text}'"),
+        };
+
+    private async Task PublishAsync(ShellLine line, CancellationToken cancellationToken)
+    {
+        var topic = Need(line.Word(), "pub");
+        var qos = QoSOf(line.WordBeforeOthers("0", "1", "2") ?? "0");
+        var isRetained = line.WordBeforeOthers("retain") is not null;
+
+        if (line.IsAtEnd)
+            throw new UsageException("the payload is missing; an empty one is \"\"");
+
+        var result = await Connected().Client.PublishAsync(topic, line.Rest(), qos, isRetained, cancellationToken);
+        published++;
+        topics.Add(topic);
+        var answer = qos == QoS.AtMostOnce ? "published" : $"published, {Spec.reasonTitle(qos == QoS.AtLeastOnce ? PacketType.Puback : PacketType.Pubrec, result.Reason)}";
+        screen.Write(new Line().Add(answer, Look.Quiet));
+    }
+
+    private async Task SubscribeAsync(ShellLine line, CancellationToken cancellationToken)
+    {
+        var filter = Need(line.Word(), "sub");
+        var qos = QoSOf(line.Word() ?? "0");
+        ExpectEnd(line, "sub");
+        var current = Connected();
+
+        // A server replaces a subscription to the same filter, so its messages are shown once.
+        if (subscriptions.Remove(filter))
+            await current.Client.UnsubscribeAsync(filter, cancellationToken: cancellationToken);
+
+        var subscription = await current.Client.SubscribeAsync([new MqttTopicFilter(filter, qos)], ShowAsync, null, cancellationToken);
+        subscriptions[filter] = qos;
+        screen.Write(new Line().Add($"subscribed to {filter}, {Spec.reasonTitle(PacketType.Suback, subscription.Results[0].Reason)}", Look.Quiet));
+    }
+
+    private async Task UnsubscribeAsync(ShellLine line, CancellationToken cancellationToken)
+    {
+        var filter = Need(line.Word(), "unsub");
+        ExpectEnd(line, "unsub");
+        var result = await Connected().Client.UnsubscribeAsync(filter, cancellationToken: cancellationToken);
+        subscriptions.Remove(filter);
+
+        if (result.Reason != ReasonCode.Success)
+            throw new UsageException($"{filter}: {Spec.reasonTitle(PacketType.Unsuback, result.Reason)}");
+
+        screen.Write(new Line().Add($"unsubscribed from {filter}", Look.Quiet));
+    }
+
+    private async Task WaitAsync(ShellLine line, CancellationToken cancellationToken)
+    {
+        var count = Number(Need(line.Word(), "wait"), 1, 1_000_000);
+        var time = line.Word() is { } seconds ? TimeSpan.FromSeconds(Number(seconds, 1, 86_400)) : UsualWait;
+        ExpectEnd(line, "wait");
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        end.CancelAfter(time);
+
+        for (var come = 0; come < count; come++)
+        {
+            try
+            {
+                await unwaited.WaitAsync(end.Token);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new TimeoutException($"{come} of {Figures.Count(count, "message")} came in {time.TotalSeconds:0} s");
+            }
+        }
+    }
+
+    private static int Number(string text, int least, int greatest) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= greatest
+            ? number
+            : throw new UsageException($"'{text}' is no number from {least} to {greatest}");
+
+    private Task ShowAsync(MqttReceivedMessage message, CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref received);
+        topics.Add(message.Topic);
+        screen.Write(ShellMessage.ToLines(message, screen.IsLive ? DateTimeOffset.Now : null));
+        unwaited.Release();
+        return Task.CompletedTask;
+    }
+}
