@@ -2,8 +2,6 @@ module Mqtt5.Tests.ProtocolMonitorTests
 
 open System.Collections.Generic
 open Expecto
-open FsCheck
-open FsCheck.FSharp
 open Mqtt5
 open Mqtt5.Verification
 
@@ -46,14 +44,17 @@ let private run (script: string list) : string list =
 
 let private hello = [ "c CONNECT clean=1 keepalive=10 clientid=\"a\""; "s CONNACK" ]
 
-let private resumed = [ "c CONNECT keepalive=10 clientid=\"a\" props{SessionExpiryInterval=100}"; "s CONNACK sp=1" ]
+let private resumed =
+    [ "c CONNECT keepalive=10 clientid=\"a\" props{SessionExpiryInterval=100}"; "s CONNACK sp=1" ]
 
 let private with' (connect: string) (connack: string) =
     [ $"c CONNECT clean=1 clientid=\"a\" {connect}"; $"s CONNACK {connack}" ]
 
 // The statement, what the violation shows, and the script whose last event breaks it.
 let private broken (who: string) (clause: string) (script: string list) : Test =
-    testCase $"[{clause}] {who}: {List.last script}" (fun () ->
+    let name = String.concat "; " script
+
+    testCase $"[{clause}] {who}: {name}" (fun () ->
         Expect.equal (run script) [ $"{who} {clause}" ] "the violations"
         // The rest of the script is in order, so it is the last event that breaks the rule.
         Expect.isEmpty (run (List.take (script.Length - 1) script)) "before the last event")
@@ -93,7 +94,10 @@ let private order =
             "server"
             "MQTT-4.12.0-6"
             [ hello[0]; "s AUTH rc=ContinueAuthentication props{AuthenticationMethod=\"M\"}" ]
-        broken "client" "MQTT-4.12.0-7" (hello @ [ "c AUTH rc=ReAuthenticate props{AuthenticationMethod=\"M\"}" ])
+        broken
+            "client"
+            "MQTT-4.12.0-7"
+            (hello @ [ "c AUTH rc=ReAuthenticate props{AuthenticationMethod=\"M\"}" ])
         broken
             "client"
             "MQTT-4.12.1-1"
@@ -114,22 +118,32 @@ let private limits =
         broken
             "server"
             "MQTT-3.3.2-11"
-            (with' "props{TopicAliasMaximum=1}" "" @ [ "s PUBLISH topic=\"t\" props{TopicAlias=2}" ])
-        broken "client" "3.3.2.3.4" (with' "" "props{TopicAliasMaximum=1}" @ [ "c PUBLISH props{TopicAlias=1}" ])
+            (with' "props{TopicAliasMaximum=1}" ""
+             @ [ "s PUBLISH topic=\"t\" props{TopicAlias=2}" ])
+        broken
+            "client"
+            "3.3.2.3.4"
+            (with' "" "props{TopicAliasMaximum=1}" @ [ "c PUBLISH props{TopicAlias=1}" ])
         broken
             "client"
             "MQTT-3.2.2-15"
-            (with' "" "props{MaximumPacketSize=20}" @ [ "c PUBLISH topic=\"t\" payload=\"x\"*16" ])
+            (with' "" "props{MaximumPacketSize=20}"
+             @ [ "c PUBLISH topic=\"t\" payload=\"x\"*16" ])
         broken
             "server"
             "MQTT-3.1.2-24"
-            (with' "props{MaximumPacketSize=20}" "" @ [ "s PUBLISH topic=\"t\" payload=\"x\"*16" ])
+            (with' "props{MaximumPacketSize=20}" ""
+             @ [ "s PUBLISH topic=\"t\" payload=\"x\"*16" ])
         broken "client" "MQTT-3.2.2-11" (with' "" "props{MaximumQoS=1}" @ [ p2 1 ])
-        broken "client" "MQTT-3.2.2-14" (with' "" "props{RetainAvailable=0}" @ [ "c PUBLISH retain=1 topic=\"t\"" ])
+        broken
+            "client"
+            "MQTT-3.2.2-14"
+            (with' "" "props{RetainAvailable=0}" @ [ "c PUBLISH retain=1 topic=\"t\"" ])
         broken
             "client"
             "3.2.2.3.11"
-            (with' "" "props{WildcardSubscriptionAvailable=0}" @ [ "c SUBSCRIBE id=1 filters[\"#\"]" ])
+            (with' "" "props{WildcardSubscriptionAvailable=0}"
+             @ [ "c SUBSCRIBE id=1 filters[\"#\"]" ])
         broken
             "client"
             "3.2.2.3.12"
@@ -138,12 +152,20 @@ let private limits =
         broken
             "client"
             "3.2.2.3.13"
-            (with' "" "props{SharedSubscriptionAvailable=0}" @ [ "c SUBSCRIBE id=1 filters[\"$share/g/a\"]" ])
+            (with' "" "props{SharedSubscriptionAvailable=0}"
+             @ [ "c SUBSCRIBE id=1 filters[\"$share/g/a\"]" ])
         broken "client" "MQTT-3.1.2-20" (hello @ [ "wait 11001" ])
         broken
             "client"
             "MQTT-3.1.2-20"
-            [ hello[0]; "s CONNACK props{ServerKeepAlive=2}"; "wait 2500"; "c PINGREQ"; "s PINGRESP"; "wait 3001" ]
+            [
+                hello[0]
+                "s CONNACK props{ServerKeepAlive=2}"
+                "wait 2500"
+                "c PINGREQ"
+                "s PINGRESP"
+                "wait 3001"
+            ]
         testCase "[MQTT-3.1.2-22] server: the connection stays open" (fun () ->
             Expect.equal
                 (run (hello @ [ "wait 11500"; "wait 5000"; "wait 5000"; "wait 50000" ]))
@@ -153,13 +175,24 @@ let private limits =
 
 let private exchanges =
     [
-        broken "server" "MQTT-3.8.4-6" (hello @ [ "c SUBSCRIBE id=1 filters[\"a\", \"b\"]"; "s SUBACK id=1 codes[Success]" ])
-        broken "server" "MQTT-3.8.4-2" (hello @ [ "c SUBSCRIBE id=1 filters[\"a\"]"; "s SUBACK id=2 codes[Success]" ])
+        broken
+            "server"
+            "MQTT-3.8.4-6"
+            (hello
+             @ [ "c SUBSCRIBE id=1 filters[\"a\", \"b\"]"; "s SUBACK id=1 codes[Success]" ])
+        broken
+            "server"
+            "MQTT-3.8.4-2"
+            (hello @ [ "c SUBSCRIBE id=1 filters[\"a\"]"; "s SUBACK id=2 codes[Success]" ])
         broken
             "server"
             "MQTT-3.11.3-2"
-            (hello @ [ "c UNSUBSCRIBE id=1 filters[\"a\"]"; "s UNSUBACK id=1 codes[Success, Success]" ])
-        broken "server" "MQTT-3.10.4-5" (hello @ [ "c SUBSCRIBE id=1 filters[\"a\"]"; "s UNSUBACK id=1 codes[Success]" ])
+            (hello
+             @ [ "c UNSUBSCRIBE id=1 filters[\"a\"]"; "s UNSUBACK id=1 codes[Success, Success]" ])
+        broken
+            "server"
+            "MQTT-3.10.4-5"
+            (hello @ [ "c SUBSCRIBE id=1 filters[\"a\"]"; "s UNSUBACK id=1 codes[Success]" ])
         broken "client" "MQTT-2.2.1-3" (hello @ [ p1 1; p1 1 ])
         broken "client" "MQTT-2.2.1-3" (hello @ [ p1 1; "c SUBSCRIBE id=1 filters[\"a\"]" ])
         broken "client" "MQTT-2.2.1-3" (hello @ [ "c SUBSCRIBE id=1 filters[\"a\"]"; p1 1 ])
@@ -182,10 +215,7 @@ let private exchanges =
         broken "client" "MQTT-4.3.2-2" (hello @ [ "c PUBLISH dup=1 qos=1 topic=\"t\" id=1" ])
         broken "server" "MQTT-4.3.3-2" (hello @ [ "s PUBLISH dup=1 qos=2 topic=\"t\" id=1" ])
         broken "client" "MQTT-4.4.0-1" (hello @ [ p1 1; "c PUBLISH dup=1 qos=1 topic=\"t\" id=1" ])
-        broken
-            "client"
-            "MQTT-4.4.0-1"
-            (hello @ [ p2 1; "s PUBREC id=1"; "c PUBREL id=1"; "c PUBREL id=1" ])
+        broken "client" "MQTT-4.4.0-1" (hello @ [ p2 1; "s PUBREC id=1"; "c PUBREL id=1"; "c PUBREL id=1" ])
         broken "client" "MQTT-3.3.1-1" (resumed @ [ p1 1; "again" ] @ resumed @ [ p1 1 ])
         broken
             "client"
@@ -198,46 +228,84 @@ let private exchanges =
 
 let private innocent =
     [
-        clean "all exchanges" (
-            hello
-            @ [ "c SUBSCRIBE id=1 filters[\"#\" qos=2]"; "s SUBACK id=1 codes[GrantedQoS2]" ]
-            @ [ p1 1; p2 2; "s PUBACK id=1"; "s PUBREC id=2"; "c PUBREL id=2"; "s PUBCOMP id=2"; p1 1 ]
-            @ [ d1 1; d2 2; "c PUBACK id=1"; "c PUBREC id=2"; "s PUBREL id=2"; "c PUBCOMP id=2"; d2 2 ]
-            @ [ "c UNSUBSCRIBE id=7 filters[\"#\"]"; "s UNSUBACK id=7 codes[Success]"; "c DISCONNECT" ]
-        )
-        clean "the Receive Maximum is given back" (
-            with' "" $"props{{{name1}}}"
-            @ [ p1 1; "s PUBACK id=1"; p2 1; "s PUBREC id=1 rc=QuotaExceeded"; p2 2; "s PUBREC id=2"; "c PUBREL id=2"; "s PUBCOMP id=2"; p1 3 ]
-        )
-        clean "a session that goes on" (
-            resumed
-            @ [ p1 1; p2 2; "s PUBREC id=2"; d1 1; "again" ]
-            @ resumed
-            @ [ "c PUBLISH dup=1 qos=1 topic=\"t\" id=1"; "c PUBREL id=2"; "s PUBACK id=1"; "s PUBCOMP id=2" ]
-            @ [ "s PUBLISH dup=1 qos=1 topic=\"t\" id=1"; "c PUBACK id=1" ]
-        )
+        clean
+            "all exchanges"
+            (hello
+             @ [ "c SUBSCRIBE id=1 filters[\"#\" qos=2]"; "s SUBACK id=1 codes[GrantedQoS2]" ]
+             @ [ p1 1; p2 2; "s PUBACK id=1"; "s PUBREC id=2"; "c PUBREL id=2"; "s PUBCOMP id=2"; p1 1 ]
+             @ [ d1 1; d2 2; "c PUBACK id=1"; "c PUBREC id=2"; "s PUBREL id=2"; "c PUBCOMP id=2"; d2 2 ]
+             @ [ "c UNSUBSCRIBE id=7 filters[\"#\"]"; "s UNSUBACK id=7 codes[Success]"; "c DISCONNECT" ])
+        clean
+            "the Receive Maximum is given back"
+            (with' "" $"props{{{name1}}}"
+             @ [
+                 p1 1
+                 "s PUBACK id=1"
+                 p2 1
+                 "s PUBREC id=1 rc=QuotaExceeded"
+                 p2 2
+                 "s PUBREC id=2"
+                 "c PUBREL id=2"
+                 "s PUBCOMP id=2"
+                 p1 3
+             ])
+        clean
+            "a session that goes on"
+            (resumed
+             @ [ p1 1; p2 2; "s PUBREC id=2"; d1 1; "again" ]
+             @ resumed
+             @ [
+                 "c PUBLISH dup=1 qos=1 topic=\"t\" id=1"
+                 "c PUBREL id=2"
+                 "s PUBACK id=1"
+                 "s PUBCOMP id=2"
+             ]
+             @ [ "s PUBLISH dup=1 qos=1 topic=\"t\" id=1"; "c PUBACK id=1" ])
         // The PUBREC may have been lost behind the monitor.
-        clean "a PUBLISH that is sent again after its PUBREC was lost" (
-            resumed
-            @ [ p2 1; "s PUBREC id=1"; "again" ]
-            @ resumed
-            @ [ "c PUBLISH dup=1 qos=2 topic=\"t\" id=1"; "s PUBREC id=1"; "c PUBREL id=1"; "s PUBCOMP id=1" ]
-        )
-        clean "a session whose beginning was not seen" (
-            resumed @ [ "c PUBREL id=4"; "s PUBCOMP id=4"; "s PUBLISH dup=1 qos=1 topic=\"t\" id=9"; "c PUBACK id=9" ]
-        )
-        clean "what a client sent before it read the CONNACK" [ hello[0]; p2 1; "s CONNACK props{MaximumQoS=1}"; p2 2 ]
-        clean "a client without Keep Alive" [ "c CONNECT clean=1 clientid=\"a\""; "s CONNACK"; "wait 9999999" ]
+        clean
+            "a PUBLISH that is sent again after its PUBREC was lost"
+            (resumed
+             @ [ p2 1; "s PUBREC id=1"; "again" ]
+             @ resumed
+             @ [
+                 "c PUBLISH dup=1 qos=2 topic=\"t\" id=1"
+                 "s PUBREC id=1"
+                 "c PUBREL id=1"
+                 "s PUBCOMP id=1"
+             ])
+        clean
+            "a session whose beginning was not seen"
+            (resumed
+             @ [
+                 "c PUBREL id=4"
+                 "s PUBCOMP id=4"
+                 "s PUBLISH dup=1 qos=1 topic=\"t\" id=9"
+                 "c PUBACK id=9"
+             ])
+        clean
+            "what a client sent before it read the CONNACK"
+            [ hello[0]; p2 1; "s CONNACK props{MaximumQoS=1}"; p2 2 ]
+        clean
+            "a client without Keep Alive"
+            [ "c CONNECT clean=1 clientid=\"a\""; "s CONNACK"; "wait 9999999" ]
         clean "a refused connection" [ hello[0]; "s CONNACK rc=NotAuthorized" ]
-        clean "answers to what is not known" (
-            hello @ [ "c PUBREL id=9 rc=PacketIdentifierNotFound"; "s PUBCOMP id=9 rc=PacketIdentifierNotFound" ]
-        )
+        clean
+            "answers to what is not known"
+            (hello
+             @ [ "c PUBREL id=9 rc=PacketIdentifierNotFound"; "s PUBCOMP id=9 rc=PacketIdentifierNotFound" ])
         testCase "what was sent before the CONNACK is judged by its limits later" (fun () ->
             let script = [ hello[0]; p1 1; "s CONNACK props{MaximumQoS=1}"; "wait 1000"; p2 2 ]
             Expect.equal (run script) [ "client MQTT-3.2.2-11" ] "the violations")
         testCase "bytes that are no packet break the clause of their fault" (fun () ->
             let struct (_, found) =
-                ProtocolMonitor.malformed 5L<ms> 3 ServerToClient PacketType.Publish "MQTT-3.3.2-2" "wildcard" MonitorState.Empty
+                ProtocolMonitor.malformed
+                    5L<ms>
+                    3
+                    ServerToClient
+                    PacketType.Publish
+                    "MQTT-3.3.2-2"
+                    "wildcard"
+                    MonitorState.Empty
 
             Expect.equal
                 (found |> Array.map string)
@@ -261,15 +329,23 @@ let private parsesBack (event: TraceEvent) =
 
 let private text =
     [
-        testProperty "every packet of a trace parses back" (fun () ->
-            Prop.forAll (ArbMap.defaults |> ArbMap.mergeWith<MqttArbitraries> |> ArbMap.arbitrary<Packet>) (fun packet ->
+        testPropertyWithConfig
+            { FsCheckConfig.defaultConfig with
+                maxTest = 2_000
+                arbitrary = [ typeof<MqttArbitraries> ]
+            }
+            "every packet of a trace parses back"
+            (fun (packet: Packet) ->
                 parsesBack (TraceEvent.Packet(ServerToClient, Encode.size packet, packet))
                 parsesBack (TraceEvent.Packet(ServerToClient, 2, TraceRedaction.withoutSecrets packet))
-                parsesBack (TraceEvent.Packet(ServerToClient, 2, TraceRedaction.withoutPayload packet))))
+                parsesBack (TraceEvent.Packet(ServerToClient, 2, TraceRedaction.withoutPayload packet)))
         testCase "the other events parse back" (fun () ->
             parsesBack TraceEvent.Opened
             parsesBack (TraceEvent.Closed ServerToClient)
-            parsesBack (TraceEvent.Malformed(ClientToServer, 4, "MQTT-2.1.3-1", Bytes.OfArray [| 0xC1uy; 0uy |])))
+
+            parsesBack (
+                TraceEvent.Malformed(ClientToServer, 4, "MQTT-2.1.3-1", Bytes.OfArray [| 0xC1uy; 0uy |])
+            ))
         testCase "what is no trace is told with line and column" (fun () ->
             let rows =
                 [
