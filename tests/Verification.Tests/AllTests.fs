@@ -8,7 +8,7 @@ open Xunit
 /// Every Expecto test of this project by its name, for the test platform.
 module AllTests =
 
-    let private suites = [ BrokenPacketTests.tests; SimulationTests.tests ]
+    let private suites = [ ProtocolMonitorTests.tests; BrokenPacketTests.tests; SimulationTests.tests ]
 
     let private byName =
         let flat = Dictionary<string, FlatTest>()

@@ -16,6 +16,7 @@ internal static class CommandLineApplication
         new("probe", ProbeCommand.Create),
         new("bench", BenchCommand.Create),
         new("decode", DecodeCommand.Create),
+        new("trace", TraceCommand.Create),
         new("broker", BrokerCommand.Create),
         new("passwd", PasswordCommand.Create),
         new("shell", ShellCommand.Create),

@@ -1,0 +1,220 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+
+namespace Mqtt5.CSharp.Tests;
+
+public sealed class TraceTests : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-trace").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    private string PathOf(string name) => Path.Combine(folder, name);
+
+    private static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    private static async Task<TcpClient> ConnectAsync(int port)
+    {
+        var deadline = DateTime.UtcNow + Patience;
+
+        while (true)
+        {
+            var client = new TcpClient();
+
+            try
+            {
+                await client.ConnectAsync(IPAddress.Loopback, port, Token);
+                return client;
+            }
+            catch (SocketException) when (DateTime.UtcNow < deadline)
+            {
+                client.Dispose();
+                await Task.Delay(20, Token);
+            }
+        }
+    }
+
+    // Sends raw bytes through the trace and reads until the server closes or nothing more comes.
+    private static async Task<byte[]> TalkAsync(int port, params byte[][] pieces)
+    {
+        using var client = await ConnectAsync(port);
+        var stream = client.GetStream();
+        var answer = new List<byte>();
+        var buffer = new byte[4096];
+
+        foreach (var piece in pieces)
+        {
+            await stream.WriteAsync(piece, Token);
+            answer.AddRange(buffer[..await stream.ReadAsync(buffer, Token)]);
+        }
+
+        return [.. answer];
+    }
+
+    private static byte[] Frame(string notation) =>
+        Encode.ToBytes(Direction.ClientToServer, Notation.Parse(notation).ResultValue).ResultValue;
+
+    // A trace of one connection of our client, which publishes at each QoS and gets its own messages.
+    private static async Task<CommandRun> TraceSessionAsync(MqttBroker broker, params string[] options)
+    {
+        var port = FreePort();
+        var trace = CommandRun.InProcessAsync(
+            null, ["trace", "--listen", $"{port}", broker.Addresses[0].ToString(), "--connections", "1", .. options]);
+        var settings = MqttClientOptions.For($"mqtt://127.0.0.1:{port}");
+        settings.Credentials = MqttCredentials.Of("plant", "s3cret-word");
+        settings.ClientId = "traced";
+
+        await using (var client = await OpenAsync(settings))
+        {
+            await using var messages = await client.SubscribeAsync("plant/#", QoS.ExactlyOnce);
+
+            foreach (var qos in (QoS[])[QoS.AtMostOnce, QoS.AtLeastOnce, QoS.ExactlyOnce])
+                await client.PublishAsync($"plant/{(int)qos}", "21.5", qos);
+
+            var received = 0;
+
+            await foreach (var message in messages.WithCancellation(Token))
+            {
+                Assert.Equal("21.5", message.Text);
+
+                if (++received == 3)
+                    break;
+            }
+        }
+
+        return await trace.WaitAsync(Patience, Token);
+    }
+
+    // The trace may not listen yet.
+    private static async Task<MqttClient> OpenAsync(MqttClientOptions settings)
+    {
+        var deadline = DateTime.UtcNow + Patience;
+
+        while (true)
+        {
+            try
+            {
+                return await MqttClient.ConnectAsync(settings, Token);
+            }
+            catch (MqttConnectException) when (DateTime.UtcNow < deadline)
+            {
+                await Task.Delay(20, Token);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Our_client_and_our_broker_break_no_rule_and_the_files_read_back_alike()
+    {
+        await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
+        var live = await TraceSessionAsync(broker, "--write", PathOf("a.trace"), "--pcapng", PathOf("a.pcapng"));
+        Assert.Equal("", live.Error);
+        Assert.EndsWith("violations 0", live.Lines[^1], StringComparison.Ordinal);
+        Assert.Equal(0, live.ExitCode);
+        Assert.Contains("PUBLISH qos=2 topic=\"plant/2\"", live.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret-word", live.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret-word", await File.ReadAllTextAsync(PathOf("a.trace"), Token), StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret-word", await File.ReadAllTextAsync(PathOf("a.pcapng"), Token), StringComparison.Ordinal);
+
+        var read = await CommandRun.InProcessAsync(null, "trace", PathOf("a.trace"), "--write", PathOf("b.trace"));
+        Assert.Equal(live.Lines[1..], read.Lines);
+        Assert.Equal(await File.ReadAllTextAsync(PathOf("a.trace"), Token), await File.ReadAllTextAsync(PathOf("b.trace"), Token));
+
+        // A capture does not tell when a connection ended.
+        var captured = await CommandRun.InProcessAsync(null, "trace", PathOf("a.pcapng"));
+        Assert.Equal(Packets(live), Packets(captured));
+        Assert.Equal(0, captured.ExitCode);
+
+        static string[] Packets(CommandRun run) =>
+            [.. run.Lines.Where(line => Regex.IsMatch(line, @"\[[cs]>[cs]\] [A-Z]+( |$)") && !line.EndsWith("CLOSED", StringComparison.Ordinal))];
+    }
+
+    [Fact]
+    public async Task Filters_choose_what_is_shown()
+    {
+        await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
+        await TraceSessionAsync(broker, "--write", PathOf("a.trace"), "--payloads", "hidden");
+        var run = await CommandRun.InProcessAsync(null, "trace", PathOf("a.trace"), "--only", "publish,PUBACK", "--topic", "plant/1");
+        Assert.Equal(2, run.Lines.Count(line => line.Contains("PUBLISH", StringComparison.Ordinal)));
+        Assert.Equal(2, run.Lines.Count(line => line.Contains("PUBACK", StringComparison.Ordinal)));
+        Assert.DoesNotContain("CONNECT", run.Output, StringComparison.Ordinal);
+        Assert.Contains("payload=\"****\"", run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("21.5", await File.ReadAllTextAsync(PathOf("a.trace"), Token), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_that_breaks_rules_is_found_out_and_its_bytes_pass_unchanged()
+    {
+        await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
+        var port = FreePort();
+        using var process = CommandRun.Start("trace", "--listen", $"{port}", broker.Addresses[0].ToString(), "--connections", "2");
+        var output = process.StandardOutput.ReadToEndAsync(Token);
+
+        // The same identifier for two messages under way, and an acknowledgement of nothing.
+        await TalkAsync(
+            port,
+            Frame("CONNECT clean=1 clientid=\"bad\""),
+            [.. Frame("PUBLISH qos=2 topic=\"t\" id=1"), .. Frame("SUBSCRIBE id=1 filters[\"t\"]")],
+            Frame("PUBACK id=9"));
+
+        // A wildcard in a Topic Name, which goes through to the broker; the broker refuses it.
+        var answer = await TalkAsync(
+            port, Frame("CONNECT clean=1 clientid=\"worse\""), [0x30, 0x08, 0x00, 0x03, 0x61, 0x2B, 0x62, 0x00, 0x68, 0x69]);
+        Assert.Contains((byte)0xE0, answer);
+
+        await process.WaitForExitAsync(Token).WaitAsync(Patience, Token);
+        var text = await output;
+        Assert.Contains("#1 VIOLATION the client breaks [MQTT-2.2.1-3]: SUBSCRIBE", text, StringComparison.Ordinal);
+        Assert.Contains("#1 VIOLATION the client breaks [MQTT-2.2.1-5]: PUBACK", text, StringComparison.Ordinal);
+        Assert.Contains("#2 VIOLATION the client breaks [MQTT-3.3.2-2]: PUBLISH", text, StringComparison.Ordinal);
+        Assert.Contains("00000000  30 08 00 03 61 2B 62 00  68 69", text, StringComparison.Ordinal);
+        Assert.Equal(1, process.ExitCode);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_away_ends_the_connection_and_is_told()
+    {
+        var port = FreePort();
+        var trace = CommandRun.InProcessAsync(null, "trace", "--listen", $"{port}", $"mqtt://127.0.0.1:{FreePort()}", "--connections", "1");
+
+        using (var client = await ConnectAsync(port))
+            Assert.Equal(0, await client.GetStream().ReadAsync(new byte[1], Token));
+
+        var run = await trace.WaitAsync(Patience, Token);
+        Assert.StartsWith("mqtt5: connection 1: ", run.Error, StringComparison.Ordinal);
+        Assert.Contains("#1 [s>c] CLOSED", run.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("there is no such file", "trace", "no-such-file")]
+    [InlineData("'PUBLUSH' is no packet type", "trace", "x", "--only", "PUBLUSH")]
+    [InlineData("--topic: ", "trace", "x", "--topic", "a/#/b")]
+    [InlineData("need --listen", "trace", "x", "--connections", "1")]
+    [InlineData("is no IP address", "trace", "--listen", "0", "mqtt://127.0.0.1", "--address", "somewhere")]
+    [InlineData("the scheme is", "trace", "--listen", "0", "http://127.0.0.1")]
+    public async Task Bad_usage_is_told(string message, params string[] arguments)
+    {
+        var run = await CommandRun.InProcessAsync(null, arguments);
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+        Assert.Equal(2, run.ExitCode);
+    }
+
+    [Fact]
+    public async Task A_line_that_is_none_is_told_with_its_place()
+    {
+        await File.WriteAllTextAsync(PathOf("x.trace"), "# mqtt5 trace 1\n2030-01-31T12:00:00.000Z #1 [c>s] 2 PINGREK\n", Token);
+        var run = await CommandRun.InProcessAsync(null, "trace", PathOf("x.trace"));
+        Assert.Contains("line 2, column 37", run.Error, StringComparison.Ordinal);
+        Assert.Equal(2, run.ExitCode);
+    }
+}
