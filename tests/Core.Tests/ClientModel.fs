@@ -345,12 +345,13 @@ type ReceivingModel() =
             else
                 one.Counted <- true
 
+                // Its PUBREC is due again, in the order of the new arrival.
                 if one.AwaitsPubrel then
-                    acks.Add(struct (PacketType.Pubrec, id, ReasonCode.Success))
-                else
-                    order.Add one
-                    flush qos
+                    one.AwaitsPubrel <- false
+                    one.Decided <- ValueSome ReasonCode.Success
 
+                order.Add one
+                flush qos
                 NoDelivery
         | Some _ when qos = QoS.AtLeastOnce ->
             acks.Add(struct (PacketType.Puback, id, ReasonCode.PacketIdentifierInUse))

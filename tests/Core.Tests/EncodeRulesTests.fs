@@ -6,7 +6,8 @@ open FsCheck
 open FsCheck.FSharp
 open Mqtt5
 open Mqtt5.Tests.Clauses
-open Mqtt5.Tests.Generators
+open Mqtt5.Verification
+open Mqtt5.Verification.PacketGenerators
 open Mqtt5.Tests.PacketSamples
 
 let private reasonOf (code: int) : ReasonCode = LanguagePrimitives.EnumOfValue(byte code)
@@ -307,7 +308,7 @@ let private spoiled (number: int) (value: int) (packet: Packet) : Packet =
     | Packet.Pingresp -> packet
 
 // `check` and the grammar agree on every packet, right or wrong: what the one lets pass, the other reads.
-let private agreesWithGrammar (sample: Sample) (NonNegativeInt number) (value: byte) =
+let private agreesWithGrammar (sample: PacketSample) (NonNegativeInt number) (value: byte) =
     for packet in [ sample.Packet; spoiled number (int value) sample.Packet ] do
         for direction in [ ClientToServer; ServerToClient ] do
             let read =
@@ -327,7 +328,7 @@ let private agreesWithGrammar (sample: Sample) (NonNegativeInt number) (value: b
             | ValueSome fault ->
                 Expect.isFalse read $"{packet.Type} is read as itself, but check says {fault}"
 
-let private fitProperty (sample: Sample) (NonNegativeInt number) =
+let private fitProperty (sample: PacketSample) (NonNegativeInt number) =
     let packet = sample.Packet
     let size = Encode.size packet
     let limit = number % (size + 2)
@@ -515,7 +516,7 @@ let tests =
             testCase "a packet has at most 268,435,460 bytes" largestPacket
 
             testPropertyWithConfig
-                Generators.config
+                Clauses.samples
                 "what check lets pass is what the grammar reads as itself"
                 agreesWithGrammar
 
@@ -525,7 +526,7 @@ let tests =
                 fitting
 
             testPropertyWithConfig
-                Generators.config
+                Clauses.samples
                 "a packet that is made to fit fits and is valid"
                 fitProperty
         ]

@@ -4,7 +4,8 @@ open System
 open Expecto
 open Mqtt5
 open Mqtt5.Tests.Clauses
-open Mqtt5.Tests.Generators
+open Mqtt5.Verification
+open Mqtt5.Verification.PacketGenerators
 open Mqtt5.Tests.PacketSamples
 
 // Packets by hand, and what the standard says of their bytes.
@@ -483,7 +484,7 @@ let private hotPathsAllocateNothing () =
     Expect.isGreaterThan (round ()) 0 "something is written"
     Expect.equal (Parsing.allocated (fun () -> round () |> ignore)) 0L "bytes allocated in 4,000 writes"
 
-let private parsesToItself (sample: Sample) =
+let private parsesToItself (sample: PacketSample) =
     let bytes = encoded sample.Direction sample.Packet
     Expect.equal bytes.Length (Encode.size sample.Packet) "size"
     Expect.equal (Parsing.accepted sample.Direction bytes) sample.Packet "parsed again"
@@ -523,7 +524,7 @@ let tests =
             testCase "an acknowledgement in parts is the packet in its shortest form" acknowledgementParts
             testCase "the hot paths allocate nothing" hotPathsAllocateNothing
             testPropertyWithConfig
-                Generators.config
+                Clauses.samples
                 "a packet is parsed from its bytes, and size counts them"
                 parsesToItself
             testCase "every accepted row of the golden table is written as it was read" goldenRows

@@ -5,6 +5,7 @@ module Mqtt5.Tests.FastPathCorpus
 open System
 open FsCheck.FSharp
 open Mqtt5
+open Mqtt5.Verification
 open Mqtt5.Tests.PacketSamples
 
 type TryPublish = delegate of Direction * ReadOnlySpan<byte> * byref<PublishView> -> bool
@@ -202,7 +203,7 @@ let originals (generated: int) (maximumBytes: int) : struct (Direction * byte[])
                         (FsCheck.Rnd(20_190_307UL, 5UL))
                         20
                         generated
-                        (Generators.packetOf packetType direction)
+                        (PacketGenerators.packetOf packetType direction)
 
                 for packet in packets do
                     struct (direction, encoded direction packet)

@@ -8,7 +8,8 @@ open FsCheck
 open FsCheck.FSharp
 open Mqtt5
 open Mqtt5.Tests.Clauses
-open Mqtt5.Tests.Generators
+open Mqtt5.Verification
+open Mqtt5.Verification.PacketGenerators
 
 [<Literal>]
 let private Samples = 10_000
@@ -84,7 +85,7 @@ let private packetOfSample (struct (_, packet): struct (Direction * Packet)) = p
 
 // Follows the first smaller packet again and again.
 let rec private shrunk steps packet =
-    match Seq.tryHead (GeneratorsShrink.shrinkPacket packet) with
+    match Seq.tryHead (PacketShrinking.shrinkPacket packet) with
     | Some smaller when steps < 1000 -> shrunk (steps + 1) smaller
     | _ -> steps
 
@@ -160,7 +161,7 @@ let tests =
                 sharedOf 300 "a property section" outcomes _.IsFull)
 
             testCase "texts are empty, long and of all characters" (fun () ->
-                let texts = sample GeneratorsText.text
+                let texts = sample TextGenerators.text
 
                 let share floor what predicate = sharedOf floor what texts predicate
 
@@ -176,22 +177,22 @@ let tests =
                 share 1 "a length around 127" (fun text -> abs (Encoding.UTF8.GetByteCount text - 128) <= 2))
 
             testCase "filters overlap and are shared" (fun () ->
-                let filters = sample GeneratorsText.overlappingFilter
-                let topics = sample GeneratorsText.overlappingTopic
+                let filters = sample TextGenerators.overlappingFilter
+                let topics = sample TextGenerators.overlappingTopic
                 sharedOf 100 "a shared filter" filters _.IsShared
                 sharedOf 300 "a wildcard" filters _.HasWildcard
 
                 sharedOf 20 "a match" (Array.zip filters topics) (fun (filter, topic) ->
                     Topic.matches filter topic))
 
-            testPropertyWithConfig config "what is generated may be sent" (fun (sample: Sample) ->
+            testPropertyWithConfig samples "what is generated may be sent" (fun (sample: PacketSample) ->
                 Encode.check sample.Direction sample.Packet = ValueNone)
 
             testPropertyWithConfig
-                config
+                samples
                 "what is shrunk may be sent and is another packet"
-                (fun (sample: Sample) ->
-                    GeneratorsShrink.shrinkPacket sample.Packet
+                (fun (sample: PacketSample) ->
+                    PacketShrinking.shrinkPacket sample.Packet
                     |> Seq.truncate 30
                     |> Seq.forall (fun smaller ->
                         smaller <> sample.Packet && (Encode.check sample.Direction smaller).IsNone))

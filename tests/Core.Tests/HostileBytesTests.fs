@@ -9,6 +9,7 @@ open System.Threading
 open System.Threading.Tasks
 open Expecto
 open Mqtt5
+open Mqtt5.Verification
 open Mqtt5.Tests.PacketSamples
 
 let private setting (name: string) (otherwise: uint64) =
@@ -242,7 +243,7 @@ let private run (progress: int ref) : Tally =
                                     (FsCheck.Rnd(seed, 5UL))
                                     20
                                     100
-                                    (Generators.packetOf packetType direction)
+                                    (PacketGenerators.packetOf packetType direction)
 
                             for packet in packets do
                                 encoded direction packet

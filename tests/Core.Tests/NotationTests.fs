@@ -6,7 +6,8 @@ open Expecto
 open FsCheck
 open FsCheck.FSharp
 open Mqtt5
-open Mqtt5.Tests.Generators
+open Mqtt5.Verification
+open Mqtt5.Verification.PacketGenerators
 
 let private parsed (text: string) : Packet =
     match Notation.parse text with
@@ -38,48 +39,54 @@ let private properties =
     testList
         "laws"
         [
-            testPropertyWithConfig config "parse (print p) = p" (fun (sample: Sample) ->
+            testPropertyWithConfig Clauses.samples "parse (print p) = p" (fun (sample: PacketSample) ->
                 Notation.parse (Notation.print sample.Packet) = Ok sample.Packet)
 
             testPropertyWithConfig
-                config
+                Clauses.samples
                 "printing gives one line of characters that show"
-                (fun (sample: Sample) ->
+                (fun (sample: PacketSample) ->
                     let text = Notation.print sample.Packet
                     Seq.forall isShown text)
 
             testPropertyWithConfig
-                config
+                Clauses.samples
                 "two packets are equal when their notation is"
-                (fun (first: Sample) (second: Sample) ->
+                (fun (first: PacketSample) (second: PacketSample) ->
                     (first.Packet = second.Packet) =
                         (Notation.print first.Packet = Notation.print second.Packet))
 
-            testPropertyWithConfig config "a trace keeps direction and packet" (fun (sample: Sample) ->
-                let arrow =
-                    match sample.Direction with
-                    | ClientToServer -> "[c>s] "
-                    | ServerToClient -> "[s>c] "
+            testPropertyWithConfig
+                Clauses.samples
+                "a trace keeps direction and packet"
+                (fun (sample: PacketSample) ->
+                    let arrow =
+                        match sample.Direction with
+                        | ClientToServer -> "[c>s] "
+                        | ServerToClient -> "[s>c] "
 
-                match Notation.parseTrace (arrow + Notation.print sample.Packet) with
-                | Ok [| traced |] ->
-                    traced.Direction = ValueSome sample.Direction && traced.Packet = sample.Packet
-                | _ -> false)
+                    match Notation.parseTrace (arrow + Notation.print sample.Packet) with
+                    | Ok [| traced |] ->
+                        traced.Direction = ValueSome sample.Direction && traced.Packet = sample.Packet
+                    | _ -> false)
 
             testPropertyWithConfig
-                config
+                Clauses.samples
                 "a script keeps its packets"
-                (fun (first: Sample) (second: Sample) ->
+                (fun (first: PacketSample) (second: PacketSample) ->
                     let script = $"# two\r\n{first}\n\n  {second} # the second\n"
                     Notation.parseMany script = Ok [| first.Packet; second.Packet |])
 
-            testPropertyWithConfig config "a filter comes back" (fun (filter: TopicFilter) ->
+            testPropertyWithConfig Clauses.samples "a filter comes back" (fun (filter: TopicFilter) ->
                 Notation.parseFilter (Notation.printFilter filter) = Ok filter)
 
-            testPropertyWithConfig config "a subscription comes back" (fun (subscription: Subscription) ->
-                Notation.parseSubscription (Notation.printSubscription subscription) = Ok subscription)
+            testPropertyWithConfig
+                Clauses.samples
+                "a subscription comes back"
+                (fun (subscription: Subscription) ->
+                    Notation.parseSubscription (Notation.printSubscription subscription) = Ok subscription)
 
-            testPropertyWithConfig config "a duration comes back" (fun (duration: int64) ->
+            testPropertyWithConfig Clauses.samples "a duration comes back" (fun (duration: int64) ->
                 let duration = (duration &&& Int64.MaxValue) * 1L<ms>
                 Notation.parseDuration (Notation.printDuration duration) = Ok duration)
 
@@ -148,13 +155,16 @@ let private hostile =
     testList
         "any text"
         [
-            testPropertyWithConfig config "no text makes any reader throw" (fun (text: string | null) ->
-                match text with
-                | null -> true
-                | text -> readers |> List.forall (fun reader -> reader text))
+            testPropertyWithConfig
+                Clauses.samples
+                "no text makes any reader throw"
+                (fun (text: string | null) ->
+                    match text with
+                    | null -> true
+                    | text -> readers |> List.forall (fun reader -> reader text))
 
             testPropertyWithConfig
-                config
+                Clauses.samples
                 "no damage makes any reader throw"
                 (Prop.forAll (Arb.fromGen damaged) (fun text ->
                     readers |> List.forall (fun reader -> reader text)))

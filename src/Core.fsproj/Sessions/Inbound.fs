@@ -260,11 +260,18 @@ module Inbound =
                 }
 
             match held.Receipt with
-            | Receipt.AwaitPubrel ->
+            | Receipt.AwaitPubrel when state.PubrecOrder.IsEmpty ->
                 // [MQTT-4.3.3-10]
                 struct (state,
                         Arrival.Repeated,
                         Effects.ack PacketType.Pubrec (idOf held.Token) ReasonCode.Success)
+            | Receipt.AwaitPubrel ->
+                // Its PUBREC may not overtake those of messages that came again before it [MQTT-4.6.0-3].
+                let decided = { held with Receipt = Receipt.Decided ReasonCode.Success; Counted = true }
+
+                let held = PacketIdMap.add (idOf held.Token) decided state.Held
+                let state = queued decided.QoS decided.Token { state with Held = held }
+                struct (state, Arrival.Repeated, Effects.none)
             | Receipt.InHand
             | Receipt.Decided _ ->
                 let struct (state, effects) = flush held.QoS (queued held.QoS held.Token state) Effects.none

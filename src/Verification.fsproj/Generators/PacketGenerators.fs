@@ -1,22 +1,27 @@
 /// Generators of packets, built from the tables in <c>Spec</c>: every packet that <c>Encode.check</c> accepts in
 /// its direction can come, with all properties and all reason codes. Text, topics and bytes come from
-/// <c>GeneratorsText</c>, shrinking from <c>GeneratorsShrink</c>.
-module Mqtt5.Tests.Generators
+/// <c>TextGenerators</c>, shrinking from <c>PacketShrinking</c>.
+module Mqtt5.Verification.PacketGenerators
 
 open FsCheck
 open FsCheck.FSharp
 open Mqtt5
-open Mqtt5.Tests.GeneratorsText
-open Mqtt5.Tests.GeneratorsShrink
+open Mqtt5.Verification.TextGenerators
 
 /// The value of a property, by the shape that <c>Spec</c> gives it.
 [<RequireQualifiedAccess; NoComparison>]
 type PropertyValue =
+    /// A Byte, an integer of two or four bytes, or a Variable Byte Integer.
     | Number of uint32
+    /// A UTF-8 Encoded String.
     | Text of Utf8String
+    /// A UTF-8 Encoded String that is a Topic Name.
     | Topic of TopicName
+    /// Binary Data.
     | Binary of Bytes
+    /// All User Properties of a packet, in order.
     | Pairs of UserProperties
+    /// All Subscription Identifiers of a PUBLISH, in order.
     | Numbers of SubscriptionIdentifiers
 
 let private subscriptionIdentifiers (rule: PropertyRule) =
@@ -140,9 +145,11 @@ let reasonsOf (direction: Direction) (packetType: PacketType) : ReasonCode list 
                 rule.Code
     ]
 
+/// Any reason code that a packet of this type may carry in this direction.
 let reason (direction: Direction) (packetType: PacketType) : Gen<ReasonCode> =
     Gen.elements (reasonsOf direction packetType)
 
+/// Any Packet Identifier.
 let packetId: Gen<PacketId> = Gen.map (uint16 >> PacketId.Of) (number 1u 65_535u)
 
 let private flag = Gen.elements [ false; true ]
@@ -188,6 +195,7 @@ let private will =
             }
     }
 
+/// Any CONNECT.
 let connect: Gen<Connect> =
     gen {
         let! set = properties ClientToServer Scope.Connect
@@ -220,6 +228,7 @@ let connect: Gen<Connect> =
             }
     }
 
+/// Any CONNACK.
 let connack: Gen<Connack> =
     gen {
         let! set = properties ServerToClient Scope.Connack
@@ -267,6 +276,7 @@ let private delivery =
             | _ -> Delivery.AtMostOnce
     }
 
+/// Any PUBLISH that is valid in this direction.
 let publish (direction: Direction) : Gen<Publish> =
     gen {
         let! set = properties direction Scope.Publish
@@ -355,8 +365,10 @@ let subscriptionTo (filter: Gen<TopicFilter>) : Gen<Subscription> =
             }
     }
 
+/// Any subscription.
 let subscription: Gen<Subscription> = subscriptionTo topicFilter
 
+/// Any SUBSCRIBE.
 let subscribe: Gen<Subscribe> =
     gen {
         let! set = properties ClientToServer Scope.Subscribe
@@ -375,6 +387,7 @@ let subscribe: Gen<Subscribe> =
             }
     }
 
+/// Any UNSUBSCRIBE.
 let unsubscribe: Gen<Unsubscribe> =
     gen {
         let! set = properties ClientToServer Scope.Unsubscribe
@@ -398,6 +411,7 @@ let subscriptionAcknowledgement (packetType: PacketType) : Gen<SubscriptionAckno
         return { PacketId = id; Properties = properties; Reasons = ReasonCodeList.Of reasons }
     }
 
+/// Any DISCONNECT that is valid in this direction.
 let disconnect (direction: Direction) : Gen<Outcome<DisconnectProperties>> =
     properties direction Scope.Disconnect
     |> Gen.map (fun set ->
@@ -409,6 +423,7 @@ let disconnect (direction: Direction) : Gen<Outcome<DisconnectProperties>> =
         })
     |> outcome direction PacketType.Disconnect
 
+/// Any AUTH that is valid in this direction.
 let auth (direction: Direction) : Gen<Auth> =
     gen {
         let! set = properties direction Scope.Auth
@@ -467,39 +482,3 @@ let anyPacket: Gen<struct (Direction * Packet)> =
         let! packet = packet direction
         return struct (direction, packet)
     }
-
-/// A generated packet and a direction that it is valid in. It shows as one line of notation.
-[<StructuredFormatDisplay("{Display}"); NoComparison>]
-type Sample =
-    {
-        Direction: Direction
-        Packet: Packet
-    }
-
-    member this.Display = Notation.print this.Packet
-
-    override this.ToString() = this.Display
-
-/// The generators as FsCheck looks them up by type: <c>config</c> knows them.
-type Arbitraries =
-
-    static member Sample() : Arbitrary<Sample> =
-        Arb.fromGenShrink (
-            Gen.map (fun struct (direction, packet) -> { Direction = direction; Packet = packet }) anyPacket,
-            fun sample -> Seq.map (fun packet -> { sample with Packet = packet }) (shrinkPacket sample.Packet)
-        )
-
-    static member Utf8String() : Arbitrary<Utf8String> =
-        Arb.fromGenShrink (utf8String, (fun text -> Seq.map Utf8String.Of (shrinkText text.Text)))
-
-    static member Bytes() : Arbitrary<Bytes> = Arb.fromGenShrink (bytes, shrinkBytes)
-
-    static member TopicName() : Arbitrary<TopicName> = Arb.fromGenShrink (topicName, shrinkTopic)
-
-    static member TopicFilter() : Arbitrary<TopicFilter> = Arb.fromGenShrink (topicFilter, shrinkFilter)
-
-    static member Subscription() : Arbitrary<Subscription> =
-        Arb.fromGenShrink (subscription, shrinkSubscription)
-
-/// The configuration of a property over samples and their parts: <c>testPropertyWithConfig Generators.config</c>.
-let config = { Clauses.config with arbitrary = [ typeof<Arbitraries> ] }

@@ -1,6 +1,6 @@
 /// Makes a packet smaller step by step, so that a counterexample shows only what matters. Every step keeps the
 /// packet valid for the direction it had.
-module Mqtt5.Tests.GeneratorsShrink
+module Mqtt5.Verification.PacketShrinking
 
 open System
 open System.Collections.Generic
@@ -49,7 +49,7 @@ let shrinkBytes (bytes: Bytes) : seq<Bytes> =
                 Bytes.OfArray all[all.Length / 2 ..]
         }
 
-/// A list without one of its items, then with one of its items smaller.
+// A list without one of its items, then with one of its items smaller.
 let private shrinkItems (shrink: 'T -> seq<'T>) (items: IReadOnlyCollection<'T>) : seq<'T[]> =
     let items = Seq.toArray items
 
@@ -77,15 +77,18 @@ let private shrinkUserProperty (property: UserProperty) =
             { property with UserProperty.Value = value }
     }
 
-let shrinkFilter (filter: TopicFilter) =
+/// The shorter Topic Filters.
+let shrinkFilter (filter: TopicFilter) : seq<TopicFilter> =
     valid TopicFilter.Create (Seq.append [ "a" ] (shrinkText filter.Text))
     |> Seq.filter (fun smaller -> smaller.Utf8.Length < filter.Utf8.Length)
 
-let shrinkTopic (topic: TopicName) =
+/// The shorter Topic Names.
+let shrinkTopic (topic: TopicName) : seq<TopicName> =
     valid TopicName.Create (Seq.append [ "a" ] (shrinkText topic.Text))
     |> Seq.filter (fun smaller -> smaller.Utf8.Length < topic.Utf8.Length)
 
-let shrinkSubscription (subscription: Subscription) =
+/// The subscriptions with a shorter filter, and the one with plain options.
+let shrinkSubscription (subscription: Subscription) : seq<Subscription> =
     seq {
         for filter in shrinkFilter subscription.Filter do
             { subscription with Filter = filter }

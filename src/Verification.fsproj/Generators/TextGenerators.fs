@@ -1,5 +1,5 @@
 /// Generators of what packets are filled with: texts, topics, filters and bytes.
-module Mqtt5.Tests.GeneratorsText
+module Mqtt5.Verification.TextGenerators
 
 open System
 open System.Text
@@ -57,6 +57,7 @@ let text: Gen<string> =
         (Gen.bind ofByteCount boundaryLength)
         (Gen.frequency [ 12, Gen.constant ""; 70, characters 1 6; 15, characters 7 24; 3, characters 25 70 ])
 
+/// Any UTF-8 Encoded String.
 let utf8String: Gen<Utf8String> = Gen.map Utf8String.Of text
 
 let private isAllowed (character: char) = character <> '#' && character <> '+' && character <> '\000'
@@ -112,7 +113,7 @@ let unsharedOverlappingFilter: Gen<TopicFilter> =
             2, afterHidden
         ]
 
-/// The ShareName and the filter of a shared subscription.
+// The ShareName and the filter of a shared subscription.
 let private share (filter: TopicFilter) : Gen<TopicFilter> =
     Gen.elements [ "g"; "h"; "consumers"; "é" ]
     |> Gen.map (fun name -> TopicFilter.Of $"$share/{name}/{filter.Text}")

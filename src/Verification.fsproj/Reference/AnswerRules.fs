@@ -1,0 +1,104 @@
+namespace Mqtt5.Verification
+
+open System
+open System.Collections.Generic
+open Mqtt5
+
+// What a broker owes for what a client sent: the right session, answers in order, and in the end all of them.
+module internal AnswerRules =
+
+    let expiryOf (connection: NaiveConnection) =
+        match connection.Connect with
+        | ValueSome connect -> connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
+        | ValueNone -> 0u<s>
+
+    let presence
+        (freedom: BrokerFreedom)
+        (violate: NaiveClient -> string -> string -> string -> unit)
+        (now: Instant)
+        (connection: NaiveConnection)
+        (connack: Connack)
+        =
+        let client = connection.Client
+        let clean = connection.Connect.IsSome && connection.Connect.Value.CleanStart
+
+        if clean then
+            if connack.SessionPresent then
+                violate client "MQTT-3.2.2-2" "Session Present 0 after Clean Start 1" "Session Present 1"
+        elif isNull client.Session then
+            if connack.SessionPresent && not client.Doubt then
+                violate client "MQTT-3.2.2-3" "Session Present 0: there is no session" "Session Present 1"
+        elif connack.SessionPresent then
+            if
+                client.EndsAtLatest <> Int64.MaxValue * 1L<ms>
+                && connection.ConnectSent > client.EndsAtLatest + freedom.Lateness
+            then
+                violate
+                    client
+                    "MQTT-4.1.0-2"
+                    "the session ended after its Session Expiry Interval"
+                    "Session Present 1"
+        elif not client.Doubt && now < client.EndsAtEarliest && expiryOf connection > 0u<s> then
+            violate client "MQTT-3.1.2-5" "the session that has not expired" "Session Present 0"
+
+    let answer
+        (violate: NaiveClient -> string -> string -> string -> unit)
+        (queue: Queue<struct (uint16 * Publication)>)
+        (clause: string)
+        (client: NaiveClient)
+        (id: uint16)
+        : Publication =
+        if queue.Count > 0 then
+            let struct (first, message) = queue.Peek()
+
+            if first = id then
+                queue.Dequeue() |> ignore
+                message
+            elif queue |> Seq.exists (fun (struct (one, _)) -> one = id) then
+                violate
+                    client
+                    clause
+                    $"the answer to {first} first, in the order of the PUBLISH packets"
+                    $"{id}"
+
+                null
+            else
+                violate client "MQTT-2.2.1-5" "an answer to a PUBLISH that was sent" $"identifier {id}"
+                null
+        else
+            violate client "MQTT-2.2.1-5" "no answer without a PUBLISH" $"identifier {id}"
+            null
+
+    let finish
+        (violate: NaiveClient -> string -> string -> string -> unit)
+        (now: Instant)
+        (connection: NaiveConnection)
+        =
+        let client = connection.Client
+        let unanswered clause what = violate client clause $"an answer to every {what}" "none"
+
+        if connection.HasConnack && not connection.IsRefused && not connection.IsOver then
+            if connection.Pubacks.Count > 0 then
+                unanswered "MQTT-4.3.2-4" "PUBLISH of QoS 1"
+
+            if connection.Pubrecs.Count > 0 then
+                unanswered "MQTT-4.3.3-8" "PUBLISH of QoS 2"
+
+            if connection.Pubrels.Count > 0 then
+                unanswered "MQTT-4.3.3-11" "PUBREL"
+
+            if connection.Requests.Count > 0 then
+                unanswered "MQTT-3.8.4-1" "SUBSCRIBE and UNSUBSCRIBE"
+
+            if connection.Pings > 0 && now - connection.LastPing > 5_000L<ms> then
+                unanswered "MQTT-3.12.4-1" "PINGREQ"
+
+            for struct (message, count) in connection.Session.Expected.Values do
+                if connection.Session.IsAlive && connection.Session.CountOf message < count then
+                    let clause = if message.IsWill then "MQTT-3.1.2-8" else "MQTT-4.5.0-1"
+
+                    violate
+                        client
+                        clause
+                        $"the message on {message.Topic} of {message.Publisher}, QoS {byte message.QoS}, number {message.Order}"
+                        "it never came"

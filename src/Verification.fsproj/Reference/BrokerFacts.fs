@@ -1,0 +1,159 @@
+namespace Mqtt5.Verification
+
+open System
+open System.Collections.Generic
+open Mqtt5
+
+[<RequireQualifiedAccess>]
+type internal SubscriptionStage =
+    // SUBSCRIBE was sent.
+    | Asked
+    // SUBACK came, and nothing that changes it was sent since.
+    | Certain
+    // UNSUBSCRIBE or another SUBSCRIBE for the filter was sent.
+    | Leaving
+    | Gone
+
+[<AllowNullLiteral>]
+type internal NaiveSubscription(filter: string, options: SubscriptionOptions, identifier: uint32 voption) =
+    let struct (share, levels) = NaiveTopics.split filter
+    member _.Filter = filter
+    member _.Options = options
+    member _.Identifier = identifier
+    member _.IsShared = share.IsSome
+    member _.Levels = levels
+    // The QoS that was granted; before SUBACK, the one asked for.
+    member val Granted = options.MaximumQoS with get, set
+    member val Stage = SubscriptionStage.Asked with get, set
+    member val EndedAt: Instant = Int64.MaxValue * 1L<ms> with get, set
+
+// A message, known by its payload.
+[<AllowNullLiteral>]
+type internal Publication
+    (
+        number: int,
+        topic: string,
+        qos: QoS,
+        retain: bool,
+        properties: PublishProperties,
+        publisher: string,
+        order: int
+    ) =
+    // Names it among all messages.
+    member _.Number = number
+    member _.Topic = topic
+    member _.Levels = topic.Split '/'
+    member _.QoS = qos
+    member _.Retain = retain
+    member _.Properties = properties
+    member _.Publisher = publisher
+    // The place among the messages of its publisher.
+    member _.Order = order
+    member val IsWill = false with get, set
+    // How often it was sent, and how often of that without DUP.
+    member val Sends = 0 with get, set
+    member val NewSends = 0 with get, set
+    member val FirstSent: Instant = 0L<ms> with get, set
+    member val LastSent: Instant = 0L<ms> with get, set
+    // When the broker said that it has the message.
+    member val AcceptedAt: Instant voption = ValueNone with get, set
+    // About the bytes of its PUBLISH, rather too many.
+    member val Bytes = 0 with get, set
+    // Subscriptions that were certain when it was first sent.
+    member val Candidates = List<struct (NaiveSession * NaiveSubscription)>()
+    // As a Will: when it may be sent, once for each.
+    member val Dues = List<Instant>()
+
+// A message of the broker that the client has not finished.
+and [<NoComparison; NoEquality; Struct>] internal Receiving =
+    {
+        Message: Publication
+        QoS: QoS
+        // The connection of the latest PUBLISH.
+        Connection: int
+        PubrecSent: bool
+        PubrelReceived: bool
+    }
+
+and [<AllowNullLiteral>] internal NaiveSession(client: string) =
+    member _.Client = client
+    member val IsAlive = true with get, set
+    // When it ends if the client does not come back.
+    member val EndsAt: Instant = Int64.MaxValue * 1L<ms> with get, set
+    // The largest packet that its client takes.
+    member val MaximumPacketBytes = Int32.MaxValue with get, set
+    // Every subscription that there ever was.
+    member val Subscriptions = List<NaiveSubscription>()
+    member val Receiving = Dictionary<uint16, Receiving>()
+    member val Finished = HashSet<uint16>()
+    member val Arrivals = Dictionary<int, int>()
+    // Those of them that repeat no earlier one.
+    member val Copies = Dictionary<int, int>()
+    // How many arrivals there have to be.
+    member val Expected = Dictionary<int, struct (Publication * int)>()
+    member val Released = HashSet<int>()
+    member val Order = Dictionary<struct (string * string * QoS * QoS), int>()
+
+    member this.CopiesOf(message: Publication) =
+        match this.Copies.TryGetValue message.Number with
+        | true, count -> count
+        | _ -> 0
+
+    member this.CountOf(message: Publication) =
+        match this.Arrivals.TryGetValue message.Number with
+        | true, count -> count
+        | _ -> 0
+
+// A CONNECT whose Will may be due.
+type internal NaiveWill =
+    {
+        Message: Publication
+        mutable Due: Instant
+        // Whether it has to be sent, not only may.
+        mutable IsRequired: bool
+    }
+
+[<RequireQualifiedAccess>]
+type internal Request =
+    | Subscribe of NaiveSubscription[]
+    | Unsubscribe of filters: string[] * had: NaiveSubscription[]
+
+[<AllowNullLiteral>]
+type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instant) =
+    member _.Number = number
+    member _.Client = client
+    member _.OpenedAt = openedAt
+    member val Connect: Connect voption = ValueNone with get, set
+    member val ConnectSent: Instant = 0L<ms> with get, set
+    member val HasConnack = false with get, set
+    member val IsRefused = false with get, set
+    // The client said goodbye with 0x00, and so its Will is dropped.
+    member val DropsWill = false with get, set
+    member val IsOver = false with get, set
+    member val IsClosed = false with get, set
+    member val IsLostByBroker = false with get, set
+    member val Session: NaiveSession = null with get, set
+    // PUBLISH packets that were not answered, in order.
+    member val Pubacks = Queue<struct (uint16 * Publication)>()
+    member val Pubrecs = Queue<struct (uint16 * Publication)>()
+    member val Pubrels = List<uint16>()
+    member val Requests = Dictionary<uint16, Request>()
+    member val Pings = 0 with get, set
+    member val LastPing: Instant = 0L<ms> with get, set
+    // What the broker has under way on this connection.
+    member val Open = HashSet<uint16>()
+    member val AliasesOfClient = Dictionary<uint16, string>()
+    member val AliasesOfBroker = Dictionary<uint16, string>()
+
+and [<AllowNullLiteral>] internal NaiveClient(name: string) =
+    member _.Name = name
+    member val Published = 0 with get, set
+    member val Session: NaiveSession = null with get, set
+    // Whether something may have ended the session without being seen.
+    member val Doubt = false with get, set
+    // Between which times the session ends if the client does not come back.
+    member val EndsAtEarliest: Instant = Int64.MaxValue * 1L<ms> with get, set
+    member val EndsAtLatest: Instant = Int64.MaxValue * 1L<ms> with get, set
+    member val Latest: NaiveConnection = null with get, set
+    member val Wills = List<NaiveWill>()
+    member val Connections = Dictionary<int, NaiveConnection>()

@@ -1,0 +1,582 @@
+namespace Mqtt5.Verification
+
+open System
+open System.Collections.Generic
+open Mqtt5
+
+/// A naive broker that watches another one: it is told what clients sent and received, and says what the standard does
+/// not allow. It shares no code with the machines of the core. Every message has to have a payload of its own, by which
+/// it is known; empty payloads are not followed. Not thread-safe.
+[<Sealed; AllowNullLiteral(false)>]
+type BrokerModel(freedom: BrokerFreedom) =
+    let clients = Dictionary<string, NaiveClient>()
+    let publications = Dictionary<Bytes, Publication>()
+    let violations = List<Violation>()
+    let wills = List<NaiveWill>()
+    let never: Instant = Int64.MaxValue * 1L<ms>
+    let mutable now: Instant = 0L<ms>
+    let mutable packets = 0L
+
+    let violate (client: NaiveClient) clause expected seen =
+        violations.Add { At = now; Client = client.Name; Clause = clause; Expected = expected; Seen = seen }
+
+    // Topic Alias, Subscription Identifiers and longer lengths may be added to a PUBLISH.
+    let publication = 50
+
+    let clientOf name =
+        match clients.TryGetValue name with
+        | true, client -> client
+        | _ ->
+            let client = NaiveClient name
+            clients[name] <- client
+            client
+
+    // Whether a subscription makes sure that a message arrives at least once.
+    let obliges (message: Publication) (session: NaiveSession) (subscription: NaiveSubscription) =
+        session.IsAlive
+        && session.EndsAt > now
+        && message.Bytes <= session.MaximumPacketBytes
+        && subscription.Stage = SubscriptionStage.Certain
+        && not subscription.IsShared
+        && not (subscription.Options.NoLocal && message.Publisher = session.Client)
+        && min subscription.Granted message.QoS > QoS.AtMostOnce
+        && message.Properties.MessageExpiryInterval.IsNone
+
+    let candidates (message: Publication) =
+        for client in clients.Values do
+            let session = client.Session
+
+            if not (isNull session) && session.IsAlive && not client.Doubt then
+                for subscription in session.Subscriptions do
+                    if
+                        subscription.Stage = SubscriptionStage.Certain
+                        && NaiveTopics.matches subscription.Levels message.Levels
+                    then
+                        message.Candidates.Add(struct (session, subscription))
+
+    let expectArrival (message: Publication) (more: int) =
+        for struct (session, subscription) in message.Candidates do
+            if obliges message session subscription then
+                session.Expected[message.Number] <- struct (message, session.CountOf message + more)
+
+    let accepted (message: Publication) =
+        if not (isNull message) && message.AcceptedAt.IsNone then
+            message.AcceptedAt <- ValueSome now
+
+            if not freedom.MayDrop then
+                for struct (session, subscription) in message.Candidates do
+                    if obliges message session subscription && session.CountOf message = 0 then
+                        session.Expected[message.Number] <- struct (message, 1)
+
+    // Wills whose time has come: those who subscribe now have to get them.
+    let fireWills () =
+        let mutable index = 0
+
+        while index < wills.Count do
+            let will = wills[index]
+
+            if will.Due <= now then
+                will.Message.Dues.Add will.Due
+                wills.RemoveAt index
+
+                if will.IsRequired && not freedom.MayDrop then
+                    will.Message.Candidates.Clear()
+                    candidates will.Message
+                    expectArrival will.Message 1
+            else
+                index <- index + 1
+
+    let publicationOf (client: NaiveClient) (topic: string) (publish: Publish) =
+        if publish.Payload.IsEmpty then
+            null
+        else
+            match publications.TryGetValue publish.Payload with
+            | true, message -> message
+            | _ ->
+                client.Published <- client.Published + 1
+
+                let message =
+                    Publication(
+                        publications.Count,
+                        topic,
+                        publish.Delivery.QoS,
+                        publish.Retain,
+                        publish.Properties,
+                        client.Name,
+                        client.Published
+                    )
+
+                message.FirstSent <- now
+                message.Bytes <- Encode.size (Packet.Publish publish) + publication + topic.Length
+                publications[publish.Payload] <- message
+                candidates message
+                message
+
+    let registerWill (connection: NaiveConnection) (will: Will) =
+        match publications.TryGetValue will.Payload with
+        | true, _ -> ()
+        | _ ->
+            let properties =
+                { PublishProperties.Empty with
+                    MessageExpiryInterval = will.Properties.MessageExpiryInterval
+                }
+
+            let message =
+                Publication(
+                    publications.Count,
+                    will.Topic.Text,
+                    will.QoS,
+                    will.Retain,
+                    properties,
+                    connection.Client.Name,
+                    0
+                )
+
+            message.IsWill <- true
+            message.Bytes <- will.Payload.Length + will.Topic.Utf8.Length + publication
+            message.FirstSent <- now
+            publications[will.Payload] <- message
+
+    let discard (client: NaiveClient) =
+        if not (isNull client.Session) then
+            client.Session.IsAlive <- false
+            client.Session <- null
+
+    let after (start: Instant) (seconds: uint32<s>) =
+        if seconds = UInt32.MaxValue * 1u<s> then
+            never
+        else
+            start + int64 seconds * 1_000L<ms>
+
+    // What the client sends.
+
+    let sentConnect (connection: NaiveConnection) (connect: Connect) =
+        let client = connection.Client
+        connection.Connect <- ValueSome connect
+        connection.ConnectSent <- now
+
+        // A CONNECT that was not answered may have made a session.
+        if
+            not (isNull client.Latest)
+            && not client.Latest.HasConnack
+            && isNull client.Session
+        then
+            client.Doubt <- true
+
+        client.Latest <- connection
+
+        if connect.CleanStart then
+            client.Doubt <- true
+
+            // It may end the session, and with that the delay of a Will.
+            for will in wills do
+                if will.Message.Publisher = client.Name then
+                    will.Message.Dues.Add now
+                    will.IsRequired <- false
+
+        connect.Will |> ValueOption.iter (registerWill connection)
+
+    let sentPublish (connection: NaiveConnection) (publish: Publish) =
+        let topic =
+            match publish.Topic with
+            | TopicReference.Name name -> name.Text
+            | TopicReference.NameAndAlias(name, alias) ->
+                connection.AliasesOfClient[alias.Value] <- name.Text
+                name.Text
+            | TopicReference.Alias alias ->
+                match connection.AliasesOfClient.TryGetValue alias.Value with
+                | true, name -> name
+                | _ -> ""
+
+        if topic <> "" then
+            let message = publicationOf connection.Client topic publish
+
+            if not (isNull message) then
+                message.Sends <- message.Sends + 1
+                message.LastSent <- now
+
+                if not publish.Delivery.IsDup then
+                    message.NewSends <- message.NewSends + 1
+
+            match publish.Delivery with
+            | Delivery.AtMostOnce -> ()
+            | Delivery.AtLeastOnce(id, _) -> connection.Pubacks.Enqueue(struct (id.Value, message))
+            | Delivery.ExactlyOnce(id, _) -> connection.Pubrecs.Enqueue(struct (id.Value, message))
+
+    let subscriptionsOf (session: NaiveSession) (filter: string) =
+        session.Subscriptions.FindAll(fun known ->
+            known.Filter = filter && known.Stage <> SubscriptionStage.Gone)
+
+    let sentSubscribe (connection: NaiveConnection) (packet: Subscribe) =
+        let session = connection.Session
+
+        if not (isNull session) then
+            let asked =
+                packet.Subscriptions
+                |> Seq.map (fun one ->
+                    for known in subscriptionsOf session one.Filter.Text do
+                        known.Stage <- SubscriptionStage.Leaving
+
+                    NaiveSubscription(one.Filter.Text, one.Options, packet.Properties.SubscriptionIdentifier))
+                |> Seq.toArray
+
+            session.Subscriptions.AddRange asked
+            connection.Requests[packet.PacketId.Value] <- Request.Subscribe asked
+
+    let sentUnsubscribe (connection: NaiveConnection) (packet: Unsubscribe) =
+        let session = connection.Session
+
+        if not (isNull session) then
+            let filters = packet.Filters |> Seq.map _.Text |> Seq.toArray
+
+            let had =
+                filters
+                |> Array.collect (fun filter -> (subscriptionsOf session filter).ToArray())
+
+            for known in had do
+                known.Stage <- SubscriptionStage.Leaving
+
+            connection.Requests[packet.PacketId.Value] <- Request.Unsubscribe(filters, had)
+
+    let finished (connection: NaiveConnection) (id: uint16) =
+        connection.Open.Remove id |> ignore
+
+        if not (isNull connection.Session) then
+            connection.Session.Receiving.Remove id |> ignore
+            connection.Session.Finished.Add id |> ignore
+
+    let sentPubrec (connection: NaiveConnection) (packet: Acknowledgement) =
+        let id = packet.PacketId.Value
+
+        if byte packet.Outcome.Reason >= 0x80uy then
+            finished connection id
+        elif not (isNull connection.Session) then
+            match connection.Session.Receiving.TryGetValue id with
+            | true, receiving -> connection.Session.Receiving[id] <- { receiving with PubrecSent = true }
+            | _ -> ()
+
+    let sent (connection: NaiveConnection) (packet: Packet) =
+        match packet with
+        | Packet.Connect connect -> sentConnect connection connect
+        | Packet.Publish publish -> sentPublish connection publish
+        | Packet.Subscribe packet -> sentSubscribe connection packet
+        | Packet.Unsubscribe packet -> sentUnsubscribe connection packet
+        | Packet.Puback packet -> finished connection packet.PacketId.Value
+        | Packet.Pubrec packet -> sentPubrec connection packet
+        | Packet.Pubcomp packet -> finished connection packet.PacketId.Value
+        | Packet.Pubrel packet -> connection.Pubrels.Add packet.PacketId.Value
+        | Packet.Pingreq ->
+            connection.Pings <- connection.Pings + 1
+            connection.LastPing <- now
+        | Packet.Disconnect outcome -> connection.DropsWill <- outcome.Reason = ReasonCode.Success
+        | _ -> ()
+
+    // What the client receives.
+
+    // A Will that waits is cancelled by going on with the session, and due when the session ends.
+    let settleWills (connection: NaiveConnection) (present: bool) =
+        for will in wills.ToArray() do
+            if will.Message.Publisher = connection.Client.Name then
+                if not present then
+                    will.Due <- min will.Due connection.ConnectSent
+                elif connection.ConnectSent < will.Due then
+                    // Between CONNECT and CONNACK its time may have come.
+                    if now < will.Due then
+                        wills.Remove will |> ignore
+                    else
+                        will.IsRequired <- false
+
+    let receivedConnack (connection: NaiveConnection) (connack: Connack) =
+        let client = connection.Client
+
+        if connection.HasConnack then
+            violate client "MQTT-3.2.0-2" "one CONNACK" "another one"
+        elif byte connack.Reason >= 0x80uy then
+            connection.HasConnack <- true
+            connection.IsRefused <- true
+        else
+            connection.HasConnack <- true
+            AnswerRules.presence freedom violate now connection connack
+            settleWills connection connack.SessionPresent
+
+            if not connack.SessionPresent || isNull client.Session then
+                discard client
+                client.Session <- NaiveSession client.Name
+
+            connection.Session <- client.Session
+            connection.Session.EndsAt <- never
+
+            connection.Session.MaximumPacketBytes <-
+                match connection.Connect.Value.Properties.MaximumPacketSize with
+                | ValueSome most -> int (min most (uint32 Int32.MaxValue))
+                | ValueNone -> Int32.MaxValue
+
+            client.Doubt <- false
+            client.EndsAtEarliest <- never
+            client.EndsAtLatest <- never
+
+    let checkReason client (message: Publication) (reason: ReasonCode) =
+        if reason = ReasonCode.NoMatchingSubscribers && not (isNull message) then
+            for struct (session, subscription) in message.Candidates do
+                if obliges message session subscription && not freedom.MayDrop then
+                    violate
+                        client
+                        "3.4.2.1"
+                        "another reason code: there is a subscriber"
+                        "No matching subscribers"
+
+    let receivedAnswer (connection: NaiveConnection) queue clause (packet: Acknowledgement) =
+        let message = AnswerRules.answer violate queue clause connection.Client packet.PacketId.Value
+        let reason = packet.Outcome.Reason
+
+        if byte reason < 0x80uy && not (isNull message) then
+            checkReason connection.Client message reason
+            accepted message
+
+    let receivedPubrel (connection: NaiveConnection) (packet: Acknowledgement) =
+        let session = connection.Session
+        let id = packet.PacketId.Value
+
+        match session.Receiving.TryGetValue id with
+        | true, receiving when receiving.PubrecSent ->
+            if not (isNull receiving.Message) then
+                session.Released.Add receiving.Message.Number |> ignore
+
+            session.Receiving[id] <- { receiving with PubrelReceived = true }
+        | true, _ -> violate connection.Client "MQTT-4.3.3-4" "no PUBREL before PUBREC" $"PUBREL {id}"
+        | _ ->
+            if not (session.Finished.Contains id) && packet.Outcome.Reason = ReasonCode.Success then
+                violate
+                    connection.Client
+                    "MQTT-4.3.3-4"
+                    "a PUBREL for a PUBLISH of the session"
+                    $"PUBREL {id}"
+
+    let receivedPubcomp (connection: NaiveConnection) (packet: Acknowledgement) =
+        if not (connection.Pubrels.Remove packet.PacketId.Value) then
+            violate
+                connection.Client
+                "MQTT-4.3.3-11"
+                "PUBCOMP as the answer to a PUBREL"
+                $"PUBCOMP {packet.PacketId}"
+
+    let take (connection: NaiveConnection) (id: uint16) : Request voption =
+        match connection.Requests.TryGetValue id with
+        | true, request ->
+            connection.Requests.Remove id |> ignore
+            ValueSome request
+        | _ -> ValueNone
+
+    let receivedSuback (connection: NaiveConnection) (packet: SubscriptionAcknowledgement) =
+        match take connection packet.PacketId.Value with
+        | ValueSome(Request.Subscribe asked) ->
+            if packet.Reasons.Count <> asked.Length then
+                violate
+                    connection.Client
+                    "MQTT-3.8.4-6"
+                    $"{asked.Length} reason codes"
+                    $"{packet.Reasons.Count}"
+            else
+                for one, code in Seq.zip asked packet.Reasons do
+                    if byte code >= 0x80uy then
+                        one.Stage <- SubscriptionStage.Gone
+                        one.EndedAt <- 0L<ms>
+                    else
+                        if byte code > byte one.Options.MaximumQoS then
+                            violate
+                                connection.Client
+                                "MQTT-3.8.4-8"
+                                $"at most QoS {byte one.Options.MaximumQoS}"
+                                $"{code}"
+
+                        one.Granted <- LanguagePrimitives.EnumOfValue(byte code)
+
+                        for known in subscriptionsOf connection.Session one.Filter do
+                            // Also an earlier one of the same packet.
+                            if
+                                not (obj.ReferenceEquals(known, one))
+                                && known.Stage <> SubscriptionStage.Asked
+                            then
+                                known.Stage <- SubscriptionStage.Gone
+                                known.EndedAt <- now
+
+                        if one.Stage = SubscriptionStage.Asked then
+                            one.Stage <- SubscriptionStage.Certain
+        | _ ->
+            violate
+                connection.Client
+                "MQTT-3.8.4-2"
+                "SUBACK as the answer to a SUBSCRIBE"
+                $"{packet.PacketId}"
+
+    let receivedUnsuback (connection: NaiveConnection) (packet: SubscriptionAcknowledgement) =
+        match take connection packet.PacketId.Value with
+        | ValueSome(Request.Unsubscribe(filters, had)) ->
+            if packet.Reasons.Count <> filters.Length then
+                violate
+                    connection.Client
+                    "MQTT-3.11.3-1"
+                    $"{filters.Length} reason codes"
+                    $"{packet.Reasons.Count}"
+
+            for known in had do
+                if known.Stage = SubscriptionStage.Leaving then
+                    known.Stage <- SubscriptionStage.Gone
+                    known.EndedAt <- now
+        | _ ->
+            violate
+                connection.Client
+                "MQTT-3.10.4-4"
+                "UNSUBACK as the answer to an UNSUBSCRIBE"
+                $"{packet.PacketId}"
+
+    let received (connection: NaiveConnection) (packet: Packet) =
+        let client = connection.Client
+
+        if connection.IsOver then
+            violate client "MQTT-3.14.4-1" "nothing after DISCONNECT" $"{packet.Type}"
+
+        match packet with
+        | Packet.Connack connack -> receivedConnack connection connack
+        | Packet.Disconnect _ -> connection.IsOver <- true
+        | Packet.Auth _ -> ()
+        | _ when isNull connection.Session ->
+            violate client "MQTT-3.2.0-1" "CONNACK before anything else" $"{packet.Type}"
+        | Packet.Publish publish -> DeliveryRules.check freedom violate publications connection publish
+        | Packet.Puback packet -> receivedAnswer connection connection.Pubacks "MQTT-4.6.0-2" packet
+        | Packet.Pubrec packet -> receivedAnswer connection connection.Pubrecs "MQTT-4.6.0-3" packet
+        | Packet.Pubrel packet -> receivedPubrel connection packet
+        | Packet.Pubcomp packet -> receivedPubcomp connection packet
+        | Packet.Suback packet -> receivedSuback connection packet
+        | Packet.Unsuback packet -> receivedUnsuback connection packet
+        | Packet.Pingresp when connection.Pings > 0 -> connection.Pings <- connection.Pings - 1
+        | other -> violate client "MQTT-3.12.4-1" "a packet that a broker sends with a cause" $"{other.Type}"
+
+        // [MQTT-3.1.2-24]
+        match connection.Connect with
+        | ValueSome { Properties = { MaximumPacketSize = ValueSome most } } when
+            uint32 (Encode.size packet) > most
+            ->
+            violate client "MQTT-3.1.2-24" $"no packet above {most} bytes" $"{Encode.size packet} bytes"
+        | _ -> ()
+
+    // The broker noticed the end of a connection: from now on the times of its session and of its Will run.
+    let lostByBroker (connection: NaiveConnection) complete =
+        if
+            connection.Connect.IsSome
+            && not connection.IsLostByBroker
+            && not connection.IsRefused
+        then
+            connection.IsLostByBroker <- true
+            let client = connection.Client
+            let connect = connection.Connect.Value
+            let expiry = AnswerRules.expiryOf connection
+            let endsAt = after now expiry
+
+            if connection.HasConnack && obj.ReferenceEquals(client.Latest, connection) then
+                client.EndsAtEarliest <- endsAt
+                client.EndsAtLatest <- endsAt
+            elif client.EndsAtLatest = never then
+                client.EndsAtEarliest <- min client.EndsAtEarliest endsAt
+                client.EndsAtLatest <- endsAt
+            else
+                client.EndsAtLatest <- max client.EndsAtLatest endsAt
+
+            if not (isNull client.Session) then
+                client.Session.EndsAt <- client.EndsAtEarliest
+
+            match connect.Will with
+            | ValueSome will when not (connection.DropsWill && complete) ->
+                let delay = will.Properties.WillDelayInterval |> ValueOption.defaultValue 0u<s>
+
+
+                // A later connection with Clean Start may have ended the session.
+                let isOvertaken =
+                    not (obj.ReferenceEquals(client.Latest, connection))
+                    && client.Latest.Connect.Value.CleanStart
+
+                wills.Add
+                    {
+                        Message = publications[will.Payload]
+                        Due = if isOvertaken then now else min (after now delay) endsAt
+                        IsRequired = connection.HasConnack && not connection.DropsWill && not isOvertaken
+                    }
+            | _ -> ()
+
+            if expiry = 0u<s> && connection.HasConnack && not (isNull connection.Session) then
+                connection.Session.IsAlive <- false
+
+    let restarted durable =
+        if not durable then
+            wills.Clear()
+
+            for client in clients.Values do
+                discard client
+                client.Doubt <- false
+                client.EndsAtEarliest <- never
+                client.EndsAtLatest <- never
+
+    /// The rules that were broken so far, in the order in which it was noticed.
+    member _.Violations: IReadOnlyList<Violation> = violations
+
+    /// How many packets were seen.
+    member _.Packets = packets
+
+    /// Takes one observation. Observations of one client come in their order; those of several as they happened.
+    member _.Observe(at: Instant, name: string, number: int, what: Observed) : unit =
+        now <- max now at
+
+        match what with
+        | Observed.BrokerRestarted durable -> restarted durable
+        | _ ->
+            if wills.Count > 0 then
+                fireWills ()
+
+            let client = clientOf name
+
+            match what with
+            | Observed.Opened ->
+                let connection = NaiveConnection(number, client, now)
+                client.Connections[number] <- connection
+            | _ ->
+                match client.Connections.TryGetValue number with
+                | true, connection ->
+                    match what with
+                    | Observed.Sent packet ->
+                        packets <- packets + 1L
+                        sent connection packet
+                    | Observed.Received packet ->
+                        packets <- packets + 1L
+                        received connection packet
+                    | Observed.Closed -> connection.IsClosed <- true
+                    | Observed.LostByBroker complete -> lostByBroker connection complete
+                    | _ -> ()
+                | _ -> ()
+
+    /// Takes one observation.
+    member this.Observe(observation: Observation) : unit =
+        this.Observe(observation.At, observation.Client, observation.Connection, observation.What)
+
+    /// The clients have waited long enough for everything that was due: what did not come on the connections that are
+    /// still open is missing. Gives all violations.
+    member this.Finish(at: Instant) : IReadOnlyList<Violation> =
+        now <- max now at
+        fireWills ()
+
+        for client in clients.Values do
+            match client.Latest with
+            | null -> ()
+            | connection when not connection.IsClosed && not connection.IsLostByBroker ->
+                AnswerRules.finish violate now connection
+            | _ -> ()
+
+        violations
+
+    /// Judges a whole run at once.
+    static member Judge(freedom: BrokerFreedom, observations: seq<Observation>, until: Instant) =
+        let model = BrokerModel freedom
+
+        for observation in observations do
+            model.Observe observation
+
+        model.Finish until

@@ -1,0 +1,356 @@
+namespace Mqtt5.Verification
+
+open System
+open System.Collections.Generic
+open Mqtt5
+
+// What a PUBLISH that a client receives has to be like.
+module internal DeliveryRules =
+
+    let private topicOf violate (connection: NaiveConnection) (publish: Publish) =
+        let most =
+            match connection.Connect with
+            | ValueSome connect -> connect.Properties.TopicAliasMaximum |> ValueOption.defaultValue 0us
+            | ValueNone -> 0us
+
+        let checkAlias (alias: TopicAlias) =
+            if alias.Value > most then
+                violate connection.Client "MQTT-3.1.2-26" $"no Topic Alias above {most}" $"{alias.Value}"
+
+        match publish.Topic with
+        | TopicReference.Name name -> name.Text
+        | TopicReference.NameAndAlias(name, alias) ->
+            checkAlias alias
+            connection.AliasesOfBroker[alias.Value] <- name.Text
+            name.Text
+        | TopicReference.Alias alias ->
+            checkAlias alias
+
+            match connection.AliasesOfBroker.TryGetValue alias.Value with
+            | true, name -> name
+            | _ ->
+                violate
+                    connection.Client
+                    "3.3.2.3.4"
+                    "a Topic Alias that was set on this connection"
+                    $"Topic Alias {alias.Value}"
+
+                ""
+
+    // Identifiers and quota. False when it repeats a message that is not finished.
+    let private arrive
+        violate
+        (connection: NaiveConnection)
+        (message: Publication)
+        (delivery: Delivery)
+        : bool =
+        match delivery.PacketId with
+        | ValueNone -> true
+        | ValueSome id ->
+            let id = id.Value
+            let session = connection.Session
+            let client = connection.Client
+
+            let most =
+                connection.Connect.Value.Properties.ReceiveMaximum
+                |> ValueOption.defaultValue 65_535us
+
+            let isNew =
+                match session.Receiving.TryGetValue id with
+                | true, known ->
+                    if not (obj.ReferenceEquals(known.Message, message)) then
+                        violate
+                            client
+                            "MQTT-2.2.1-4"
+                            $"no identifier that is in use"
+                            $"{id} for another message"
+
+                        true
+                    elif not delivery.IsDup then
+                        violate client "MQTT-3.3.1-1" "DUP 1 when a message is sent again" $"DUP 0 with {id}"
+                        false
+                    else
+                        if known.Connection = connection.Number then
+                            violate client "MQTT-4.4.0-1" "nothing sent again on the same connection" $"{id}"
+
+                        if known.PubrelReceived then
+                            violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" $"{id}"
+
+                        false
+                | _ -> true
+
+            session.Receiving[id] <-
+                {
+                    Message = message
+                    QoS = delivery.QoS
+                    Connection = connection.Number
+                    PubrecSent = false
+                    PubrelReceived = false
+                }
+
+            connection.Open.Add id |> ignore
+
+            if connection.Open.Count > int most then
+                violate client "MQTT-3.3.4-9" $"at most {most} messages under way" $"{connection.Open.Count}"
+
+            isNew
+
+    let private checkIdentifiers violate client (publish: Publish) (possible: List<NaiveSubscription>) =
+        let known = HashSet<uint32>()
+        let mutable all = possible.Count > 0
+
+        for subscription in possible do
+            match subscription.Identifier with
+            | ValueSome identifier -> known.Add identifier |> ignore
+            | ValueNone -> all <- false
+
+        for identifier in publish.Properties.SubscriptionIdentifiers do
+            if not (known.Contains identifier) then
+                violate client "MQTT-3.3.4-4" "identifiers of subscriptions that match" $"{identifier}"
+
+        if all && publish.Properties.SubscriptionIdentifiers.IsEmpty then
+            violate client "MQTT-3.3.4-3" "a Subscription Identifier" "none"
+
+    let private checkRetain
+        violate
+        client
+        (publish: Publish)
+        (message: Publication)
+        (possible: List<NaiveSubscription>)
+        =
+        let keeps =
+            possible.Exists(fun one -> one.Options.RetainAsPublished)
+            || possible.Exists(fun one -> one.Options.RetainHandling <> RetainHandling.DoNotSend)
+
+        if publish.Retain && not (message.Retain && keeps) then
+            violate client "MQTT-3.3.1-12" "RETAIN 0" "RETAIN 1"
+        elif
+            not publish.Retain
+            && message.Retain
+            // Another member of a shared subscription may have had it before, without the flag.
+            && possible.TrueForAll(fun one -> one.Options.RetainAsPublished && not one.IsShared)
+        then
+            violate client "MQTT-3.3.1-13" "RETAIN 1, as it was published" "RETAIN 0"
+
+    let private checkExpiry violate (connection: NaiveConnection) (publish: Publish) (message: Publication) =
+        let client = connection.Client
+
+        match message.Properties.MessageExpiryInterval, publish.Properties.MessageExpiryInterval with
+        | ValueSome original, ValueSome left ->
+            if left > original then
+                violate client "MQTT-3.3.2-6" $"at most {original} seconds" $"{left}"
+
+            // It waited in the broker at least from its acknowledgement until the client connected.
+            match message.AcceptedAt with
+            | ValueSome accepted when
+                connection.ConnectSent > accepted && not message.IsWill && not publish.Retain
+                ->
+                let waited = int64 (connection.ConnectSent - accepted) / 1_000L
+
+                if int64 left > max 0L (int64 original - waited + 1L) && waited > 1L then
+                    violate client "MQTT-3.3.2-6" $"{original} less {waited} seconds" $"{left}"
+
+                if waited > int64 original && not publish.Delivery.IsDup then
+                    violate client "MQTT-3.3.2-5" "nothing that has expired" $"a message {waited} seconds old"
+            | _ -> ()
+        | ValueSome _, ValueNone -> violate client "MQTT-3.3.2-6" "a Message Expiry Interval" "none"
+        | ValueNone, ValueSome left -> violate client "MQTT-3.3.2-6" "no Message Expiry Interval" $"{left}"
+        | ValueNone, ValueNone -> ()
+
+    let private checkProperties violate client (publish: Publish) (message: Publication) =
+        let sent = message.Properties
+        let came = publish.Properties
+
+        if not message.IsWill then
+            if not (came.UserProperties.Equals sent.UserProperties) then
+                violate client "MQTT-3.3.2-17" "the User Properties as they were sent" "others"
+
+            if came.ContentType <> sent.ContentType then
+                violate client "MQTT-3.3.2-20" "the Content Type as it was sent" "another"
+
+            if
+                came.CorrelationData <> sent.CorrelationData
+                || came.ResponseTopic <> sent.ResponseTopic
+            then
+                violate
+                    client
+                    "MQTT-3.3.2-15"
+                    "Response Topic and Correlation Data as they were sent"
+                    "others"
+
+    // How many copies a session may get.
+    let private allowance (freedom: BrokerFreedom) (message: Publication) (session: NaiveSession) possible =
+        let own, shared =
+            (possible: List<NaiveSubscription>)
+            |> Seq.filter (fun one -> one.Stage <> SubscriptionStage.Gone)
+            |> Seq.toList
+            |> List.partition (fun one -> not one.IsShared)
+
+        let copies =
+            if freedom.CopyForEachSubscription then
+                max 1 (own.Length + shared.Length)
+            else
+                max 1 (min 1 own.Length + shared.Length)
+
+        let sends =
+            if message.IsWill then max 1 message.Dues.Count
+            elif message.QoS = QoS.ExactlyOnce then message.NewSends
+            else message.Sends
+
+        // Each SUBSCRIBE may have brought the retained message once.
+        let retained =
+            if message.Retain then
+                session.Subscriptions
+                |> Seq.filter (fun one ->
+                    one.Options.RetainHandling <> RetainHandling.DoNotSend
+                    && NaiveTopics.matches one.Levels message.Levels)
+                |> Seq.length
+            else
+                0
+
+        sends * copies + retained
+
+    let private checkOrder
+        violate
+        client
+        (publish: Publish)
+        (message: Publication)
+        (session: NaiveSession)
+        possible
+        =
+        let hasShared = (possible: List<NaiveSubscription>).Exists(fun one -> one.IsShared)
+
+        // A message of QoS 1 that was sent again is routed again: it may have been lost at QoS 0 the first time, or the
+        // session may have subscribed since.
+        let mayComeLate =
+            message.QoS = QoS.AtLeastOnce
+            && message.Sends > 1
+            && (publish.Delivery.QoS = QoS.AtMostOnce
+                || not (
+                    message.Candidates.Exists(fun (struct (one, subscription)) ->
+                        obj.ReferenceEquals(one, session) && subscription.Granted > QoS.AtMostOnce)
+                ))
+
+        if not publish.Retain && not message.IsWill && not hasShared && not mayComeLate then
+            let key = struct (message.Publisher, message.Topic, message.QoS, publish.Delivery.QoS)
+
+            match session.Order.TryGetValue key with
+            | true, last when last > message.Order ->
+                violate
+                    client
+                    "MQTT-4.6.0-5"
+                    $"messages of {message.Publisher} on {message.Topic} in their order, after number {last}"
+                    $"number {message.Order}"
+            | _ -> session.Order[key] <- message.Order
+
+    let private received
+        freedom
+        violate
+        (connection: NaiveConnection)
+        topic
+        (publish: Publish)
+        (message: Publication)
+        =
+        let client = connection.Client
+        let session = connection.Session
+
+        if topic <> "" && topic <> message.Topic then
+            violate client "3.3.2.1" $"the Topic Name {message.Topic}" topic
+
+        let possible =
+            session.Subscriptions.FindAll(fun one ->
+                (message.IsWill || message.Retain || one.EndedAt >= message.FirstSent)
+                && NaiveTopics.matches one.Levels message.Levels)
+
+        if possible.Count = 0 then
+            violate client "3.3.4" "only messages that the session subscribed to" message.Topic
+        else
+            let most = possible |> Seq.map (fun one -> min message.QoS one.Granted) |> Seq.max
+
+            if publish.Delivery.QoS > most then
+                violate client "MQTT-3.8.4-8" $"at most QoS {byte most}" $"QoS {byte publish.Delivery.QoS}"
+
+            if
+                message.Publisher = client.Name
+                && possible.TrueForAll(fun one -> one.Options.NoLocal)
+            then
+                violate client "MQTT-3.8.3-3" "nothing of its own with No Local" message.Topic
+
+            checkIdentifiers violate client publish possible
+            checkRetain violate client publish message possible
+            checkExpiry violate connection publish message
+            checkProperties violate client publish message
+
+            if message.IsWill && message.Dues.Count = 0 then
+                violate
+                    client
+                    "MQTT-3.1.2-8"
+                    "no Will before the connection ended and its delay passed"
+                    message.Topic
+
+            if arrive violate connection message publish.Delivery then
+                let known = session.CountOf message
+                let most = allowance freedom message session possible
+                session.Arrivals[message.Number] <- known + 1
+
+                // With DUP it may be another copy, the first sending of which was lost.
+                if not publish.Delivery.IsDup || known = 0 then
+                    let copies = session.CopiesOf message + 1
+                    session.Copies[message.Number] <- copies
+
+                    if copies > most then
+                        let clause =
+                            if message.QoS = QoS.ExactlyOnce then
+                                "MQTT-4.3.3-10"
+                            else
+                                "MQTT-3.3.4-2"
+
+                        violate
+                            client
+                            clause
+                            $"at most {most} copies of a message"
+                            $"{copies} on {message.Topic}"
+
+                    if known = 0 then
+                        checkOrder violate client publish message session possible
+
+                elif
+                    publish.Delivery.QoS = QoS.ExactlyOnce
+                    && known >= most
+                    && session.Released.Contains message.Number
+                then
+                    violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" message.Topic
+
+    let check
+        (freedom: BrokerFreedom)
+        violate
+        (publications: Dictionary<Bytes, Publication>)
+        (connection: NaiveConnection)
+        (publish: Publish)
+        : unit =
+        let topic = topicOf violate connection publish
+
+        if publish.Payload.IsEmpty then
+            // A message without content is known by nothing, so only its identifier is followed.
+            match publish.Delivery.PacketId with
+            | ValueNone -> ()
+            | ValueSome id ->
+                connection.Open.Add id.Value |> ignore
+
+                connection.Session.Receiving[id.Value] <-
+                    {
+                        Message = null
+                        QoS = publish.Delivery.QoS
+                        Connection = connection.Number
+                        PubrecSent = false
+                        PubrelReceived = false
+                    }
+        else
+            match publications.TryGetValue publish.Payload with
+            | true, message -> received freedom violate connection topic publish message
+            | _ ->
+                violate
+                    connection.Client
+                    "3.3.4"
+                    "only messages that somebody published"
+                    $"{publish.Payload.Length} bytes on {topic}"

@@ -1,0 +1,69 @@
+namespace Mqtt5.Verification
+
+open Mqtt5
+
+/// What is seen at the client's end of a connection, and little that only a simulation can see at the broker's.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type Observed =
+    /// The client opened the transport.
+    | Opened
+    /// The client sent a packet.
+    | Sent of Packet: Packet
+    /// The client received a packet.
+    | Received of Packet: Packet
+    /// The client closed the transport, or saw that it was closed.
+    | Closed
+    /// The broker closed the transport, or saw that it was closed. <c>Complete</c>: everything that the client had sent
+    /// was received before. Who sees only the client's end leaves this out; then fewer times can be checked.
+    | LostByBroker of Complete: bool
+    /// The broker stopped and started again. <c>Durable</c>: with what it had; otherwise without any session and
+    /// retained message. Client and connection mean nothing here.
+    | BrokerRestarted of Durable: bool
+
+/// One observation of a client.
+[<NoComparison; NoEquality>]
+type Observation =
+    {
+        /// When, on the clock of the broker where that is known, in milliseconds. Never earlier than the one before.
+        At: Instant
+        /// The Client Identifier: it has to be known before CONNECT.
+        Client: string
+        /// The number of the connection among those of this client; later ones are higher.
+        Connection: int
+        /// What was seen.
+        What: Observed
+    }
+
+/// A rule that was broken.
+[<NoComparison>]
+type Violation =
+    {
+        /// When it was noticed.
+        At: Instant
+        /// The client at which it was noticed.
+        Client: string
+        /// The statement, as <c>MQTT-4.3.3-2</c>, or the section where the standard has no numbered one.
+        Clause: string
+        /// What should have been.
+        Expected: string
+        /// What was.
+        Seen: string
+    }
+
+    override this.ToString() =
+        $"{Notation.printDuration this.At} {this.Client} [{this.Clause}] expected: {this.Expected}; seen: {this.Seen}"
+
+/// What the standard leaves to a broker, and what is known of the one that is observed.
+[<NoComparison>]
+type BrokerFreedom =
+    {
+        /// Whether a client with several subscriptions that match may get a copy for each (section 3.3.4).
+        CopyForEachSubscription: bool
+        /// Whether messages of QoS 1 and 2 may be dropped because a queue is full or for other limits of the broker.
+        MayDrop: bool
+        /// How much later than told a Will or the end of a session may come, in milliseconds.
+        Lateness: int64<ms>
+    }
+
+    /// Everything that the standard allows, and two seconds of lateness.
+    static member Default = { CopyForEachSubscription = true; MayDrop = false; Lateness = 2_000L<ms> }

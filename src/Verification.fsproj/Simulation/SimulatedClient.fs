@@ -1,0 +1,327 @@
+namespace Mqtt5.Verification
+
+open System
+open System.Collections.Generic
+open Mqtt5
+
+// The shell of a client in virtual time, with an application that acknowledges what it gets.
+[<Sealed; AllowNullLiteral(false)>]
+type internal SimulatedClient
+    (
+        agenda: Agenda,
+        dice: Dice,
+        machines: Machines,
+        settings: SimulatedClientSettings,
+        seed: uint64,
+        model: ClientModel,
+        observe: Observed -> int -> unit,
+        connect: SimulatedClient -> unit,
+        written: Link -> byte[] -> unit,
+        unsound: string -> unit
+    ) =
+    let name = settings.Connect.ClientId.Value.Text
+
+    let clientSettings =
+        { ClientSettings.Default with
+            ClientId = settings.Connect.ClientId
+            CleanStart = settings.Connect.CleanStart
+            KeepAlive = settings.Connect.KeepAlive
+            Properties = settings.Connect.Properties
+            Will = settings.Connect.Will
+            Reconnect = ValueSome { InitialDelay = 100L<ms>; MaximumDelay = 3_000L<ms>; Jitter = 0.5 }
+            RetryFirstConnection = true
+            TopicAliasLimit = settings.TopicAliases
+        }
+
+    let fresh cleanStart =
+        let state =
+            ClientState.create seed (HashSeed.Of(3UL, 4UL)) { clientSettings with CleanStart = cleanStart }
+
+        { state with Outbound = { state.Outbound with LastId = settings.LastPacketId } }
+
+    let mutable step = machines.Client()
+    let mutable state = fresh settings.Connect.CleanStart
+    let mutable offset: int64<ms> = 0L<ms>
+    let mutable lastSent: Instant = 0L<ms>
+    let mutable link: Link | null = null
+    let mutable connections = 0
+    let mutable generation = 0
+    let mutable steps = 0
+    let mutable ticket = 0L
+    let mutable holdUntil: Instant = 0L<ms>
+    let mutable timerAt: Instant = Int64.MaxValue * 1L<ms>
+    let output = Output()
+    // What the effects of a step left for after it.
+    let later = Queue<unit -> unit>()
+    let mutable isRunning = false
+
+    member _.Name = name
+    member _.Link = link
+    member _.Now: Instant = agenda.Now + offset
+    member _.State = state
+
+    member _.NextConnection() =
+        connections <- connections + 1
+        connections
+
+    member private _.Flush() =
+        match link with
+        | null -> output.Take() |> ignore
+        | link ->
+            if not output.IsEmpty then
+                let bytes = output.Take()
+                written link bytes
+                link.ToBroker.Send bytes
+
+    member private this.Send(packet: Packet) =
+        match link with
+        | null -> ()
+        | link ->
+            lastSent <- this.Now
+            output.Add packet
+            model.Observe(this.Now, link.Number, Observed.Sent packet)
+            observe (Observed.Sent packet) link.Number
+
+    // This end of the connection is over.
+    member private this.Drop() =
+        match link with
+        | null -> ()
+        | old ->
+            this.Flush()
+            old.ClientIsDone <- true
+            old.ToBroker.Close()
+            link <- null
+            model.Observe(this.Now, old.Number, Observed.Closed)
+            observe Observed.Closed old.Number
+
+    member private this.Handed(publish: Publish, token: int64) =
+        model.Delivered(this.Now, publish)
+
+        if token <> 0L then
+            let born = generation
+            let delay = int64 (dice.Below 30) * 1L<ms>
+
+            // Now and then the application refuses a message.
+            let reason =
+                if dice.Once 25 then
+                    ReasonCode.ImplementationSpecificError
+                else
+                    ReasonCode.Success
+
+            agenda.At(
+                max (agenda.Now + delay) holdUntil,
+                fun () ->
+                    if born = generation then
+                        this.Step(Acknowledge(token, reason))
+            )
+
+    member private this.Apply(effects: Effects) =
+        for effect in effects do
+            match effect with
+            | Send packet -> this.Send packet
+            | SendAck(kind, id, reason) -> this.Send(Link.Acknowledgement(kind, id, reason))
+            | Deliver(Packet.Publish publish, token) -> this.Handed(publish, token)
+            | Settle(ticket, reason) -> model.Settled(this.Now, ticket, ValueSome reason)
+            | SettleWith(ticket, Settlement.Published(reason, _)) ->
+                model.Settled(this.Now, ticket, ValueSome reason)
+            | SettleWith(ticket, _) -> model.Settled(this.Now, ticket, ValueNone)
+            | OpenTransport _ ->
+                let born = generation
+
+                agenda.After(
+                    int64 (dice.Between(1, 50)) * 1L<ms>,
+                    fun () ->
+                        if born = generation && state.Phase.IsOpening && isNull link then
+                            connect this
+                )
+            | CloseTransport -> later.Enqueue this.Drop
+            | _ -> ()
+
+        this.Flush()
+
+    member this.Step(event: ClientEvent) : unit =
+        let struct (next, effects) = step this.Now event state
+
+        steps <- steps + 1
+
+        // The soundness of a state takes longer than many steps, and what is unsound stays so.
+        if steps % 61 = 0 then
+            match ClientState.sound next with
+            | ValueSome breach -> unsound $"{name}: {breach}"
+            | ValueNone -> ()
+
+        state <- next
+        this.Apply effects
+
+        if not isRunning then
+            isRunning <- true
+
+            try
+                while later.Count > 0 do
+                    later.Dequeue () ()
+            finally
+                isRunning <- false
+
+        this.Plan()
+
+    member private this.Plan() =
+        match ClientState.deadline lastSent state with
+        | ValueSome due when due < timerAt ->
+            timerAt <- due
+
+            agenda.Alarm(
+                due - offset,
+                fun () ->
+                    if timerAt = due then
+                        timerAt <- Int64.MaxValue * 1L<ms>
+
+                        match ClientState.deadline lastSent state with
+                        | ValueSome at when at <= this.Now -> this.Step(Tick lastSent)
+                        | _ -> this.Plan()
+            )
+        | _ -> ()
+
+    /// The transport is open.
+    member this.Opened(opened: Link) : unit =
+        link <- opened
+        lastSent <- this.Now
+        let reader = FrameReader(ServerToClient, Spec.MaximumPacketBytes)
+        model.Observe(this.Now, opened.Number, Observed.Opened)
+        observe Observed.Opened opened.Number
+
+        opened.ToClient.Arrived <-
+            fun bytes ->
+                if obj.ReferenceEquals(link, opened) then
+                    match bytes with
+                    | null -> this.Lost opened
+                    | bytes ->
+                        reader.Read(
+                            bytes,
+                            (fun frame -> this.Received(opened, frame)),
+                            (fun fault -> this.Step(ReceivedFault fault))
+                        )
+
+        this.Step(TransportOpened Credentials.None)
+
+    member private this.Received(opened: Link, frame: ReadOnlyMemory<byte>) : bool =
+        match Link.Parse(ServerToClient, 1_048_576, frame) with
+        | Error fault -> this.Step(ReceivedFault fault)
+        | Ok packet ->
+            model.Observe(this.Now, opened.Number, Observed.Received packet)
+            observe (Observed.Received packet) opened.Number
+
+            let event =
+                match packet with
+                | Packet.Puback { PacketId = id; Outcome = Outcome.Omitted } ->
+                    ReceivedAck(PacketType.Puback, id.Value, ReasonCode.Success)
+                | Packet.Pubrec { PacketId = id; Outcome = Outcome.Omitted } ->
+                    ReceivedAck(PacketType.Pubrec, id.Value, ReasonCode.Success)
+                | packet -> Received packet
+
+            this.Step event
+
+        obj.ReferenceEquals(link, opened)
+
+    /// The client learns that its connection is broken.
+    member this.Lost(broken: Link) : unit =
+        if obj.ReferenceEquals(link, broken) then
+            this.Drop()
+            this.Step(TransportClosed(Cause.TransportFailed "the network"))
+
+    member private this.Call(call: ClientCall, event: int64 -> ClientEvent) =
+        ticket <- ticket + 1L
+        model.Called(this.Now, ticket, call)
+        this.Step(event ticket)
+
+    /// The application starts the client.
+    member this.Start() : unit =
+        match state.Phase with
+        | ClientPhase.Idle
+        | ClientPhase.Ended -> this.Call(ClientCall.Connect, Start)
+        | _ -> ()
+
+    member this.Publish(publish: Publish) : unit =
+        match publish.Topic with
+        | TopicReference.Name topic ->
+            let event ticket =
+                Publish
+                    {
+                        Topic = topic
+                        Payload = publish.Payload
+                        QoS = publish.Delivery.QoS
+                        Retain = publish.Retain
+                        Properties = publish.Properties
+                        ExpiresAt =
+                            publish.Properties.MessageExpiryInterval
+                            |> ValueOption.map (fun seconds -> this.Now + int64 seconds * 1_000L<ms>)
+                        Ticket = ticket
+                    }
+
+            this.Call(ClientCall.Publish(publish.Payload, publish.Delivery.QoS), event)
+        | _ -> ()
+
+    member this.Subscribe(packet: Subscribe) : unit =
+        let event ticket =
+            Subscribe(
+                {
+                    Subscriptions = packet.Subscriptions
+                    Identifier = packet.Properties.SubscriptionIdentifier
+                    UserProperties = packet.Properties.UserProperties
+                },
+                ticket
+            )
+
+        this.Call(ClientCall.Subscribe, event)
+
+    member this.Unsubscribe(packet: Unsubscribe) : unit =
+        let event own =
+            Unsubscribe(
+                {
+                    Filters = packet.Filters
+                    // The latest subscriber, as good as any.
+                    Subscriber = own - 1L
+                    UserProperties = packet.UserProperties
+                },
+                own
+            )
+
+        this.Call(ClientCall.Unsubscribe, event)
+
+    member this.Cancel() : unit =
+        if ticket > 0L then
+            model.Cancelled(this.Now, ticket)
+            this.Step(Cancel ticket)
+
+    member this.Disconnect(reason: ReasonCode) : unit =
+        this.Call(ClientCall.Disconnect, fun ticket -> Disconnect(Outcome.Code reason, ticket))
+
+    member _.Hold(until: Instant) : unit = holdUntil <- max holdUntil until
+
+    member _.Release() : unit = holdUntil <- 0L<ms>
+
+    /// The clock jumps ahead.
+    member this.Jump(duration: int64<ms>) : unit =
+        offset <- offset + duration
+        timerAt <- Int64.MaxValue * 1L<ms>
+        model.Interrupted()
+        this.Plan()
+
+    /// The process ends; a new one starts with nothing.
+    member this.Crash() : unit =
+        match link with
+        | null -> ()
+        | old ->
+            old.ClientIsDone <- true
+            old.ToBroker.Close()
+            link <- null
+            observe Observed.Closed old.Number
+
+        generation <- generation + 1
+        later.Clear()
+        output.Take() |> ignore
+        model.Crashed()
+        step <- machines.Client()
+        // What the server still has is no good to it.
+        state <- fresh true
+        timerAt <- Int64.MaxValue * 1L<ms>
+        this.Start()

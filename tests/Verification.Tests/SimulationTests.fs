@@ -1,0 +1,145 @@
+module Mqtt5.Tests.SimulationTests
+
+open System
+open System.IO
+open System.Linq
+open Expecto
+open Mqtt5
+open Mqtt5.Verification
+
+// The ordinary run takes a thousand seeds. MQTT5_SIMULATION_SEEDS asks for another number, and MQTT5_SIMULATION_FIRST
+// for other ones.
+let private setting (name: string) (usual: uint64) : uint64 =
+    match Environment.GetEnvironmentVariable name with
+    | null
+    | "" -> usual
+    | text -> UInt64.Parse text
+
+let private runSeeds (first: uint64) (count: uint64) =
+    ParallelEnumerable
+        .Range(0, int count)
+        .Select(fun index -> Simulation.runSeed (first + uint64 index))
+        .ToArray()
+
+let private failure (result: SimulationResult) =
+    let least = Simulation.minimise Machines.Real result
+    failtest $"seed {result.Scenario.Seed} breaks {result.Violations.Count} rules; the least script:\n{least}"
+
+let private mutantTests =
+    [
+        for mutant in Mutants.all do
+            testCase mutant.Name (fun () ->
+                match Mutants.find mutant with
+                | Some(seed, violation) ->
+                    Console.WriteLine $"| {mutant.Name} | {seed} | {violation.Clause} |"
+                | None -> failtest $"not found with {Mutants.MaximumSeeds} seeds")
+    ]
+
+let tests =
+    testList
+        "Simulation"
+        [
+            testCase "no seed breaks a rule" (fun () ->
+                let count = setting "MQTT5_SIMULATION_SEEDS" 1_000UL
+                let results = runSeeds (setting "MQTT5_SIMULATION_FIRST" 1UL) count
+
+                for result in results do
+                    if not result.IsClean then
+                        failure result
+
+                let virtualTime = results.Sum(fun result -> int64 result.Duration)
+                let packets = results.Sum(fun result -> result.Packets)
+
+                Console.WriteLine
+                    $"{count} seeds, {packets} packets, {virtualTime / 60_000L} virtual minutes"
+
+                Expect.isGreaterThan
+                    virtualTime
+                    (3_600L * int64 count)
+                    "an hour for a thousand seeds, in milliseconds"
+
+                Expect.isGreaterThan packets (500L * int64 count) "packets")
+            testCase "a seed runs the same way each time" (fun () ->
+                for seed in 1UL .. 20UL do
+                    let first = Simulation.runSeed seed
+                    let second = Simulation.runSeed seed
+                    Expect.equal second.Packets first.Packets $"packets of seed {seed}"
+                    Expect.equal second.Duration first.Duration $"time of seed {seed}")
+            testCase "a script replays the run that it was printed from" (fun () ->
+                for seed in 1UL .. 20UL do
+                    let scenario = Scenarios.ofSeed seed
+                    let script = ScenarioNotation.print scenario
+                    Expect.equal (ScenarioNotation.print (ScenarioNotation.parse script)) script "the script"
+                    let result = Simulation.replay script
+                    Expect.equal result.Packets (Simulation.run scenario).Packets $"packets of seed {seed}")
+            testCase "a script that is none is refused with its line" (fun () ->
+                for script, line in
+                    [
+                        "seed 1\nat 5s c0 fly", "line 2"
+                        "seed x", "line 1"
+                        "client last-id=0 aliases=0 PINGREQ", "line 1"
+                        "broker receive-maximum=1", "line 1"
+                    ] do
+                    let refusal = Expect.throwsC (fun () -> ScenarioNotation.parse script |> ignore) id
+                    Expect.isTrue (refusal :? FormatException) $"the kind of {refusal}"
+                    Expect.stringContains refusal.Message line script)
+            testCase "a failure shrinks to a script that still fails" (fun () ->
+                let mutant =
+                    Mutants.all
+                    |> List.find (fun one -> one.Name = "the broker sends a PUBACK twice")
+
+                let seed, violation = (Mutants.find mutant).Value
+                let result = Simulation.runWith mutant.Machines null (Scenarios.ofSeed (uint64 seed))
+                let least = Simulation.minimise mutant.Machines result
+                Expect.isLessThan least.Scenario.Steps.Length 6 "steps"
+                Expect.equal least.Violations[0].Clause violation.Clause "the clause"
+                let again = ScenarioNotation.parse (least.ToString())
+                Expect.isFalse (Simulation.runWith mutant.Machines null again).IsClean "the printed script")
+            testCase "a run is written as a capture and read again" (fun () ->
+                use stream = new MemoryStream()
+                let sent = Collections.Generic.List<struct (int * Direction * byte[])>()
+                let writer = PcapngWriter stream
+                let capture = writer :> ISimulationTap
+
+                let both =
+                    { new ISimulationTap with
+                        member _.Opened(at, connection) = capture.Opened(at, connection)
+
+                        member _.Sent(at, connection, direction, bytes) =
+                            sent.Add(struct (connection, direction, bytes))
+                            capture.Sent(at, connection, direction, bytes)
+
+                        member _.Closed(at, connection, direction) =
+                            capture.Closed(at, connection, direction)
+                    }
+
+                Simulation.runWith Machines.Real both (Scenarios.ofSeed 3UL) |> ignore
+                let file = stream.ToArray()
+
+                match Environment.GetEnvironmentVariable "MQTT5_CAPTURE" with
+                | null
+                | "" -> ()
+                | path -> File.WriteAllBytes(path, file)
+
+                let read = PcapngReader.read 1883 (ReadOnlyMemory file)
+                Expect.equal read.Count sent.Count "segments"
+
+                for segment, struct (connection, direction, bytes) in Seq.zip read sent do
+                    Expect.equal segment.Connection connection "connection"
+                    Expect.equal segment.Direction direction "direction"
+                    Expect.isTrue (segment.Bytes.Equals(Bytes.OfArray bytes)) "bytes"
+
+                let refusal =
+                    Expect.throwsC
+                        (fun () ->
+                            PcapngReader.read 1883 (ReadOnlyMemory file[.. file.Length - 3]) |> ignore)
+                        id
+
+                Expect.isTrue (refusal :? InvalidDataException) "a capture that is cut off")
+            testList "a mistake in a machine is found" mutantTests
+            testCase "[MQTT-4.6.0-3] a PUBREC after a resume does not overtake earlier ones" (fun () ->
+                let script =
+                    File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "data", "pubrec-order.txt"))
+
+                Expect.isTrue (Simulation.replay script).IsClean "the script that found it")
+        ]
