@@ -63,7 +63,7 @@ type ExchangeKind =
 
 /// Something that was seen in a run.
 [<NoComparison>]
-type Exchange =
+type ProbeExchange =
     {
         /// When, in milliseconds from the beginning.
         At: int64<ms>
@@ -118,7 +118,7 @@ type ProbeRun =
             Names: Map<string, string>
             Since: int64<ms>
             Now: int64<ms>
-            Log: Exchange list
+            Log: ProbeExchange list
             ClientIds: Set<string>
             RetainedTopics: Set<string>
             Result: ProbeOutcome voption
@@ -132,7 +132,7 @@ type ProbeRun =
     member this.Outcome = this.Result
 
     /// What was seen so far, in order.
-    member this.Exchanges: Exchange[] = this.Log |> List.rev |> Array.ofList
+    member this.Exchanges: ProbeExchange[] = this.Log |> List.rev |> Array.ofList
 
     /// The Client Identifiers whose sessions may be left on the server.
     member this.Sessions: string[] = Array.ofSeq this.ClientIds
@@ -173,7 +173,7 @@ module ProbeRun =
         }
 
     let private log client kind text (run: ProbeRun) =
-        { run with Log = ({ At = run.Now; Client = client; Kind = kind; Text = text }: Exchange) :: run.Log }
+        { run with Log = ({ At = run.Now; Client = client; Kind = kind; Text = text }: ProbeExchange) :: run.Log }
 
     let private finish outcome (run: ProbeRun) = { run with Result = ValueSome outcome }
 
