@@ -188,7 +188,7 @@ module ConnectProbes =
                 """
                 c joins
                 c > SUBSCRIBE id=1 filters["~/a", "~/b" qos=1, "~/c" qos=2]
-                c < SUBACK id=1 codes[GrantedQoS0|GrantedQoS1, GrantedQoS0|GrantedQoS1, GrantedQoS0|GrantedQoS1] [MQTT-3.2.2-10]
+                c < SUBACK id=1 codes[Success|GrantedQoS1, Success|GrantedQoS1, Success|GrantedQoS1] [MQTT-3.2.2-10]
                 d > CONNECT clean=1 clientid="~d" will[qos=2 topic="~/w"]
                 d refused QoSNotSupported [MQTT-3.2.2-12]
                 c > PUBLISH qos=2 topic="~/a" id=1

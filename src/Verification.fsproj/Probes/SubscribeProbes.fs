@@ -30,7 +30,7 @@ module SubscribeProbes =
                 c joins
                 c > SUBSCRIBE id=1 filters["~/a" qos=2, "~/b", "~/c" qos=1, "~/d"]
                 c sees SUBACK id=1 [MQTT-3.8.4-1]
-                c next SUBACK id=1 codes[GrantedQoS0|GrantedQoS1|GrantedQoS2, GrantedQoS0, GrantedQoS0|GrantedQoS1, GrantedQoS0]
+                c next SUBACK id=1 codes[Success|GrantedQoS1|GrantedQoS2, Success, Success|GrantedQoS1, Success]
                 c > PUBLISH topic="~/c" payload="c"
                 c next PUBLISH topic="~/c" payload="c" [MQTT-3.8.4-5]
                 """
