@@ -14,6 +14,7 @@ internal static class CommandLineApplication
         new("rr", RequestResponseCommand.Create, FollowsMosquitto: true),
         new("conn", ConnectCommand.Create),
         new("probe", ProbeCommand.Create),
+        new("verify", VerifyCommand.Create),
         new("bench", BenchCommand.Create),
         new("decode", DecodeCommand.Create),
         new("trace", TraceCommand.Create),

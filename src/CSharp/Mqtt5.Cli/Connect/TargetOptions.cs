@@ -10,10 +10,15 @@ internal sealed class TargetOptions
     private readonly Option<bool> json = new("--json", "-J") { Description = "Tell in JSON, as one object.", Arity = ArgumentArity.Zero };
 
     /// <summary>Adds the options to a command.</summary>
-    public void AddTo(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="hasJson">Whether results can be told in JSON on standard output.</param>
+    public void AddTo(Command command, bool hasJson = true)
     {
         command.Options.Add(embedded);
-        command.Options.Add(json);
+
+        if (hasJson)
+            command.Options.Add(json);
+
         connection.AddTo(command);
     }
 
@@ -25,13 +30,17 @@ internal sealed class TargetOptions
     /// standard error and by the exit code.
     /// </summary>
     public async Task<int> RunAsync(
-        ParseResult result, Terminal terminal, Func<Target, Task<int>> run, CancellationToken cancellationToken)
+        ParseResult result,
+        Terminal terminal,
+        Func<Target, Task<int>> run,
+        CancellationToken cancellationToken,
+        string? url = null)
     {
         Target? target = null;
 
         try
         {
-            var request = connection.Read(result);
+            var request = connection.Read(result, url);
             target = await Target.OpenAsync(request, result.GetValue(embedded), terminal, cancellationToken);
             return await run(target);
         }
@@ -45,6 +54,11 @@ internal sealed class TargetOptions
             // The client looks at its options as a whole.
             await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
             return ExitCode.BadUsage;
+        }
+        catch (IOException failure) when (!StandardOutput.IsClosed(failure))
+        {
+            await terminal.Error.WriteLineAsync($"mqtt5: {failure.Message}");
+            return ExitCode.Fault;
         }
         catch (MqttException failure)
         {

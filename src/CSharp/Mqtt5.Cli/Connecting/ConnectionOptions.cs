@@ -77,11 +77,13 @@ internal sealed class ConnectionOptions
 
     /// <summary>Reads what was given.</summary>
     /// <exception cref="UsageException">Options contradict each other or are not what they must be.</exception>
-    public ConnectionRequest Read(ParseResult result)
+    /// <param name="result">What was given.</param>
+    /// <param name="address">The URL where an argument names it; null: <c>--url</c> counts.</param>
+    public ConnectionRequest Read(ParseResult result, string? address = null)
     {
         var given = PropertyArguments.Parse(result.GetValue(properties) ?? []);
         var tls = ReadTls(result);
-        var (server, topic, credentials) = ReadServer(result, tls);
+        var (server, topic, credentials) = ReadServer(result, tls, address);
         var id = ReadClientId(result);
         var expiry = ReadSessionExpiry(result, given);
 
@@ -112,14 +114,14 @@ internal sealed class ConnectionOptions
     private static Option<bool> Flag(string name, string description, params string[] others) =>
         new(name, others) { Description = description, Arity = ArgumentArity.Zero };
 
-    private (Uri Server, string? Topic, MqttCredentials Credentials) ReadServer(ParseResult result, TlsRequest tls)
+    private (Uri Server, string? Topic, MqttCredentials Credentials) ReadServer(ParseResult result, TlsRequest tls, string? given)
     {
         var path = result.GetValue(webSocketPath)!;
 
         if (!path.StartsWith('/'))
             throw new UsageException($"--ws-path: '{path}' does not begin with /");
 
-        if (result.GetValue(url) is { } address)
+        if ((given ?? result.GetValue(url)) is { } address)
             return ServerAddress.OfUrl(address, namesTopic, path);
 
         if (result.GetValue(unix) is { } socket)

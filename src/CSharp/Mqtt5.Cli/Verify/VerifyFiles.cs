@@ -1,0 +1,82 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Xml.Linq;
+using Mqtt5.Verification;
+
+namespace Mqtt5.Cli;
+
+/// <summary>Writes what a run found to files.</summary>
+internal static class VerifyFiles
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes the files that were asked for.</summary>
+    public static async Task WriteAsync(VerifyReport report, VerifyRequest request, CancellationToken cancellationToken)
+    {
+        if (request.JsonFile is { } json)
+            await File.WriteAllTextAsync(json, ToJson(report).ToJsonString(Indented) + "\n", cancellationToken);
+
+        if (request.JUnitFile is { } junit)
+            await File.WriteAllTextAsync(junit, ToJUnit(report).ToString() + "\n", cancellationToken);
+
+        if (request.HtmlFile is { } html)
+            await File.WriteAllTextAsync(html, VerifyPage.Write(report), cancellationToken);
+    }
+
+    /// <summary>The results as JSON.</summary>
+    public static JsonObject ToJson(VerifyReport report) => new()
+    {
+        ["server"] = report.Server,
+        ["seed"] = report.Seed,
+        ["seconds"] = Math.Round(report.Took.TotalSeconds, 1),
+        ["summary"] = report.Summary,
+        ["hostileFrames"] = report.HostileFrames,
+        ["hostileFailure"] = report.Hostile,
+        ["statements"] = new JsonArray([.. report.Clauses.Select(clause => new JsonObject
+        {
+            ["id"] = clause.Statement.Id,
+            ["section"] = clause.Statement.Section,
+            ["text"] = clause.Statement.Text,
+            ["verdict"] = VerifyReport.Name(clause.Verdict),
+            ["reason"] = clause.Reason,
+            ["probes"] = clause.Probes.Count,
+        })]),
+        ["probes"] = new JsonArray([.. report.Probes.Select(one => new JsonObject
+        {
+            ["title"] = one.Probe.Title,
+            ["clauses"] = new JsonArray([.. one.Probe.Clauses.Distinct().Select(id => JsonValue.Create(id))]),
+            ["verdict"] = VerifyReport.Name(one.Outcome.Verdict),
+            ["failedClauses"] = new JsonArray([.. one.Outcome.Clauses.Select(id => JsonValue.Create(id))]),
+            ["step"] = one.Outcome.Line,
+            ["expected"] = one.Outcome.Expected,
+            ["seen"] = one.Outcome.Seen,
+            ["exchange"] = new JsonArray([.. one.Exchanges.Select(exchange => JsonValue.Create(VerifyVerb.Describe(exchange)))]),
+        })]),
+    };
+
+    private static XDocument ToJUnit(VerifyReport report) => new(
+        new XElement(
+            "testsuite",
+            new XAttribute("name", "mqtt5 verify"),
+            new XAttribute("tests", report.Clauses.Count),
+            new XAttribute("failures", report.Count(Verdict.Fail)),
+            new XAttribute("skipped", report.Count(Verdict.NotApplicable) + report.Count(Verdict.NotRun)),
+            new XAttribute("time", report.Took.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture)),
+            report.Clauses.Select(clause => new XElement(
+                "testcase",
+                new XAttribute("classname", Clean(clause.Statement.Section)),
+                new XAttribute("name", clause.Statement.Id),
+                clause.Verdict switch
+                {
+                    Verdict.Pass => null,
+                    Verdict.Fail => new XElement("failure", new XAttribute("message", Clean(clause.Reason)), Clean(Script(clause))),
+                    _ => new XElement("skipped", new XAttribute("message", Clean(clause.Reason))),
+                }))));
+
+    private static string Script(ClauseResult clause) => string.Join('\n', clause.Probes[0].Exchanges.Select(VerifyVerb.Describe));
+
+    // XML has no room for some characters that a packet may hold.
+    private static string Clean(string text) => string.Concat(text.Select(one => System.Xml.XmlConvert.IsXmlChar(one) || char.IsSurrogate(one) ? one : '?'));
+}

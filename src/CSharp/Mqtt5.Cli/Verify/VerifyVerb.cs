@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using System.Text;
+using Microsoft.FSharp.Core;
+using Mqtt5.Verification;
+
+namespace Mqtt5.Cli;
+
+/// <summary>Runs all probes against a server, and tells statement by statement what they found.</summary>
+internal static class VerifyVerb
+{
+    private const int ClauseColumn = 4;
+    private const int TextColumn = 20;
+
+    /// <summary>Runs it.</summary>
+    /// <exception cref="MqttException">The server does not take a usual CONNECT.</exception>
+    public static async Task<int> RunAsync(Target target, VerifyRequest request, Terminal terminal, CancellationToken cancellationToken)
+    {
+        var screen = new Screen(terminal);
+        var watch = Stopwatch.StartNew();
+        var options = target.Options();
+        options.ClientId = null;
+        var player = new ProbePlayer(target);
+        var facts = new ServerFacts(await player.AskAsync(Settings(options, request, 0), cancellationToken), target.Server.Scheme == "ws");
+        screen.Write(new Line().Add("mqtt5 verify", Look.Strong).Add($"  {target.Name}, seed {request.Seed}"));
+        var probes = Catalogue.Probes.Value.Where(probe => IsAsked(probe, request)).ToArray();
+
+        if (probes.Length == 0)
+            throw new UsageException("there is no such probe");
+
+        var results = new ProbeResult[probes.Length];
+        var done = 0;
+        string? hostile = null;
+
+        await screen.DuringAsync(
+            () => [new Line().At(ClauseColumn).Add($"{done} of {probes.Length} probes, {Figures.Duration(watch.Elapsed)}", Look.Quiet)],
+            async () =>
+            {
+                await Parallel.ForAsync(
+                    0,
+                    probes.Length,
+                    new ParallelOptions { MaxDegreeOfParallelism = request.Parallel, CancellationToken = cancellationToken },
+                    async (index, token) =>
+                    {
+                        results[index] = await RunOneAsync(probes[index], index);
+                        Interlocked.Increment(ref done);
+
+                        async Task<ProbeResult> RunOneAsync(Probe probe, int number)
+                        {
+                            var missing = probe.Needs.Select(need => ServerFactsModule.Lacks(facts, need)).FirstOrDefault(one => one.IsValueSome);
+
+                            return missing.IsValueSome
+                                ? new ProbeResult(probe, new ProbeOutcome(Verdict.NotApplicable, [], "", missing.Value, ""), [])
+                                : await player.PlayAsync(probe, Settings(options, request, number), token);
+                        }
+                    });
+
+                if (request.HostileFrames > 0)
+                {
+                    var settings = Settings(options, request, probes.Length);
+                    hostile = await HostileRun.RunAsync(
+                        player, settings, HostileFrames.Create(settings, request.Seed, request.HostileFrames), cancellationToken);
+                }
+
+                return 0;
+            });
+
+        var report = new VerifyReport(target.Name, request.Seed, watch.Elapsed, results, request.HostileFrames, hostile);
+        Tell(report, screen);
+        await VerifyFiles.WriteAsync(report, request, cancellationToken);
+        return report.HasFailures ? ExitCode.Fault : ExitCode.WellFormed;
+    }
+
+    private static bool IsAsked(Probe probe, VerifyRequest request) =>
+        (request.Clauses.Count == 0 || probe.Clauses.Intersect(request.Clauses).Any())
+        && (request.Only is null || probe.Title.Contains(request.Only, StringComparison.OrdinalIgnoreCase));
+
+    private static ProbeSettings Settings(MqttClientOptions options, VerifyRequest request, int number)
+    {
+        var credentials = options.Credentials;
+        return new ProbeSettings(
+            $"mqtt5-verify/r{request.Seed:x}/{number}/",
+            $"v{request.Seed:x}n{number}",
+            credentials?.UserName is { } name ? FSharpValueOption<string>.Some(name) : FSharpValueOption<string>.None,
+            credentials?.Password is { } password ? FSharpValueOption<Bytes>.Some(new Bytes(password)) : FSharpValueOption<Bytes>.None,
+            (long)request.Patience.TotalMilliseconds);
+    }
+
+    private static void Tell(VerifyReport report, Screen screen)
+    {
+        foreach (var clause in report.Clauses.Where(clause => clause.Probes.Count > 0))
+        {
+            var (mark, style) = clause.Verdict switch
+            {
+                Verdict.Pass => ("✓", Look.Good),
+                Verdict.Fail => ("✗", Look.Bad),
+                Verdict.NotApplicable => ("–", Look.Quiet),
+                _ => ("·", Look.Quiet),
+            };
+            screen.Write(new Line().At(2).Add(mark, style).At(ClauseColumn).Add(clause.Statement.Id)
+                .At(TextColumn).Add(clause.Verdict == Verdict.Pass ? clause.Statement.Section : clause.Reason, clause.Verdict == Verdict.Fail ? Look.Bad : Look.Quiet));
+        }
+
+        foreach (var failed in report.Probes.Where(one => one.Outcome.Verdict == Verdict.Fail))
+        {
+            screen.Write();
+            screen.Write(new Line().Add(failed.Probe.Title, Look.Bad).Add($"  [{string.Join(", ", failed.Outcome.Clauses)}]"));
+
+            foreach (var exchange in failed.Exchanges)
+                screen.Write(new Line().At(2).Add(Describe(exchange)));
+
+            screen.Write(new Line().At(2).Add($"in the step: {failed.Outcome.Line}"));
+            screen.Write(new Line().At(2).Add($"expected: {failed.Outcome.Expected}"));
+            screen.Write(new Line().At(2).Add($"seen: {failed.Outcome.Seen}"));
+        }
+
+        screen.Write();
+
+        if (report.HostileFrames > 0)
+            screen.Write(new Line().Add(report.Hostile is null ? $"{report.HostileFrames} hostile frames: a client beside them was served." : $"Hostile frames: {report.Hostile}", report.Hostile is null ? Look.Plain : Look.Bad));
+
+        screen.Write(new Line().Add(report.Summary, report.HasFailures ? Look.Bad : Look.Strong));
+    }
+
+    /// <summary>Something that was seen, as a line of text.</summary>
+    public static string Describe(ProbeExchange exchange) =>
+        new StringBuilder().Append(exchange.At.ToString(System.Globalization.CultureInfo.InvariantCulture).PadLeft(6)).Append(" ms  ").Append(exchange.Client).Append(exchange.Kind switch
+        {
+            ExchangeKind.Opening => " opens a connection",
+            ExchangeKind.Sending => " > ",
+            ExchangeKind.Receiving => " < ",
+            ExchangeKind.Closing => ": the server closes",
+            _ => " leaves",
+        }).Append(exchange.Text).ToString();
+}

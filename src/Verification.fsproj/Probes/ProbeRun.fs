@@ -1,0 +1,577 @@
+namespace Mqtt5.Verification
+
+open System
+open System.Buffers
+open Mqtt5
+
+/// What a run of a probe needs to know.
+[<NoComparison>]
+type ProbeSettings =
+    {
+        /// What all topics begin with; it ends with a slash.
+        TopicPrefix: string
+        /// What all Client Identifiers begin with: letters and digits.
+        ClientIdPrefix: string
+        /// The User Name for all connections.
+        UserName: string voption
+        /// The password for all connections.
+        Password: Bytes voption
+        /// How long an answer may take, in milliseconds.
+        Patience: int64<ms>
+    }
+
+/// What happens to a run.
+[<NoComparison>]
+type ProbeInput =
+    /// It begins, or time has passed.
+    | Tick
+    /// A connection that was asked for is open.
+    | Opened of Client: string
+    /// It could not be opened.
+    | NotOpened of Client: string * Why: string
+    /// Bytes came from the server.
+    | Received of Client: string * Bytes: Bytes
+    /// The server has closed the connection.
+    | Closed of Client: string
+    /// The transport below MQTT is not as a statement says.
+    | Violated of Client: string * Clause: string * Expected: string * Seen: string
+
+/// What a run wants done.
+[<NoComparison>]
+type ProbeDemand =
+    /// Open a connection.
+    | Open of Client: string
+    /// Write bytes to it.
+    | Write of Client: string * Bytes: Bytes
+    /// Write a message of text to it, which is a WebSocket.
+    | WriteText of Client: string * Text: string
+    /// Close it.
+    | Close of Client: string
+
+/// Who did what in a run.
+type ExchangeKind =
+    /// The client opened a connection.
+    | Opening = 0
+    /// The client sent something.
+    | Sending = 1
+    /// The server sent something.
+    | Receiving = 2
+    /// The server closed the connection.
+    | Closing = 3
+    /// The client closed it.
+    | Leaving = 4
+
+/// Something that was seen in a run.
+[<NoComparison>]
+type ProbeExchange =
+    {
+        /// When, in milliseconds from the beginning.
+        At: int64<ms>
+        /// On which connection.
+        Client: string
+        /// What it was.
+        Kind: ExchangeKind
+        /// A packet in notation without secrets, or bytes.
+        Text: string
+    }
+
+/// How a run ended.
+[<NoComparison>]
+type ProbeOutcome =
+    {
+        /// The verdict.
+        Verdict: Verdict
+        /// The statements that were broken; none unless the verdict is a failure.
+        Clauses: string list
+        /// The step that failed, as it is written; empty: none.
+        Line: string
+        /// What the step expected, or why the probe is not applicable or was not run.
+        Expected: string
+        /// What was seen instead; empty unless the verdict is a failure.
+        Seen: string
+    }
+
+// A packet that came.
+[<NoComparison>]
+type private Arrived = { Type: string; Notation: string }
+
+[<NoComparison>]
+type private ProbeConnection =
+    {
+        Buffer: byte[]
+        Offset: int64
+        Inbox: Arrived list
+        IsOpen: bool
+        HasEnded: bool
+        Watch: PacketWatch
+    }
+
+/// A run of a probe: a state that changes with what comes in and says what goes out. Pure.
+[<NoComparison>]
+type ProbeRun =
+    private
+        {
+            Settings: ProbeSettings
+            Steps: ProbeStep list
+            Clauses: string list
+            Connections: Map<string, ProbeConnection>
+            Names: Map<string, string>
+            Since: int64<ms>
+            Now: int64<ms>
+            Log: ProbeExchange list
+            ClientIds: Set<string>
+            RetainedTopics: Set<string>
+            Result: ProbeOutcome voption
+            Due: int64<ms>
+        }
+
+    /// When the run wants to be told that time has passed, on the clock that it was started with.
+    member this.Deadline = this.Due
+
+    /// How it ended; absent: it has not.
+    member this.Outcome = this.Result
+
+    /// What was seen so far, in order.
+    member this.Exchanges: ProbeExchange[] = this.Log |> List.rev |> Array.ofList
+
+    /// The Client Identifiers whose sessions may be left on the server.
+    member this.Sessions: string[] = Array.ofSeq this.ClientIds
+
+    /// The topics that may have a retained message now.
+    member this.Retained: string[] = Array.ofSeq this.RetainedTopics
+
+/// Starts and steps runs of probes.
+[<RequireQualifiedAccess>]
+module ProbeRun =
+
+    let private newConnection =
+        {
+            Buffer = [||]
+            Offset = 0L
+            Inbox = []
+            IsOpen = false
+            HasEnded = false
+            Watch = PacketWatch.start
+        }
+
+    /// A run of a probe; nothing has happened yet.
+    [<CompiledName("Start")>]
+    let start (settings: ProbeSettings) (probe: Probe) (now: int64<ms>) : ProbeRun =
+        {
+            Settings = settings
+            Steps = probe.Steps
+            Clauses = probe.Clauses
+            Connections = Map.empty
+            Names = Map.empty
+            Since = now
+            Now = now
+            Log = []
+            ClientIds = Set.empty
+            RetainedTopics = Set.empty
+            Result = ValueNone
+            Due = now
+        }
+
+    let private log client kind text (run: ProbeRun) =
+        { run with Log = ({ At = run.Now; Client = client; Kind = kind; Text = text }: ProbeExchange) :: run.Log }
+
+    let private finish outcome (run: ProbeRun) = { run with Result = ValueSome outcome }
+
+    let private ended verdict reason (run: ProbeRun) =
+        finish { Verdict = verdict; Clauses = []; Line = ""; Expected = reason; Seen = "" } run
+
+    let private failed clauses line expected seen (run: ProbeRun) =
+        finish { Verdict = Verdict.Fail; Clauses = clauses; Line = line; Expected = expected; Seen = seen } run
+
+    let private currentLine (run: ProbeRun) =
+        match run.Steps with
+        | step :: _ -> step.Line
+        | [] -> ""
+
+    let private expandPrefixes (settings: ProbeSettings) (text: string) =
+        let prefix = settings.TopicPrefix
+
+        text
+            .Replace("~/", prefix)
+            .Replace("^/", prefix.Substring(prefix.IndexOf '/' + 1))
+            .Replace("~", settings.ClientIdPrefix)
+
+    // What a script writes with ~ and $ as it goes out.
+    let private expand (run: ProbeRun) (text: string) =
+        let text = expandPrefixes run.Settings text
+
+        if text.Contains '$' then
+            // A name can be the beginning of another; the longer one counts.
+            run.Names
+            |> Map.toList
+            |> List.sortByDescending (fun (name, _) -> name.Length)
+            |> List.fold (fun (text: string) (name, value) -> text.Replace(name, value)) text
+        else
+            text
+
+    let private expandPattern (run: ProbeRun) (pattern: PacketPattern) =
+        { pattern with Conditions = List.map (expandPrefixes run.Settings) pattern.Conditions }
+
+    let private withCredentials (settings: ProbeSettings) (packet: Packet) =
+        match packet with
+        | Packet.Connect connect when connect.UserName.IsNone && connect.Password.IsNone ->
+            Packet.Connect
+                { connect with
+                    UserName = settings.UserName |> ValueOption.map Utf8String.Of
+                    Password = settings.Password |> ValueOption.map Secret
+                }
+        | _ -> packet
+
+    let private note (packet: Packet) (run: ProbeRun) =
+        match packet with
+        | Packet.Connect connect ->
+            let run =
+                match connect.ClientId, connect.Properties.SessionExpiryInterval with
+                | ValueSome id, ValueSome expiry when expiry > 0u<s> ->
+                    { run with ClientIds = Set.add id.Text run.ClientIds }
+                | _ -> run
+
+            match connect.Will with
+            | ValueSome will when will.Retain ->
+                { run with RetainedTopics = Set.add will.Topic.Text run.RetainedTopics }
+            | _ -> run
+        | Packet.Publish { Retain = true; Topic = topic } ->
+            match topic with
+            | TopicReference.Name name
+            | TopicReference.NameAndAlias(name, _) ->
+                { run with RetainedTopics = Set.add name.Text run.RetainedTopics }
+            | TopicReference.Alias _ -> run
+        | _ -> run
+
+    let private connectionOf client (run: ProbeRun) =
+        Map.tryFind client run.Connections |> Option.defaultValue newConnection
+
+    let private withConnection client connection (run: ProbeRun) =
+        { run with Connections = Map.add client connection run.Connections }
+
+    let private arrive client (frame: ReadOnlyMemory<byte>) (run: ProbeRun) =
+        let connection = connectionOf client run
+
+        match Grammar.parse Direction.ServerToClient Spec.MaximumPacketBytes connection.Offset frame with
+        | Error fault ->
+            let seen = Convert.ToHexString frame.Span
+            let clauses = if Statements.exists fault.Clause then [ fault.Clause ] else run.Clauses
+
+            log client ExchangeKind.Receiving seen run
+            |> failed clauses (currentLine run) $"a well-formed packet: {fault.Detail} [{fault.Clause}]" seen
+        | Ok packet ->
+            let struct (watch, topic, breach) =
+                PacketWatch.received packet frame.Length connection.Watch
+
+            let shown = Notation.printRedacted packet
+            let notation = Notation.print packet
+
+            let notation =
+                match topic with
+                | ValueSome topic -> $"{notation} topic=\"{topic}\""
+                | ValueNone -> notation
+
+            let arrived = { Type = notation.Split(' ', 2)[0]; Notation = notation }
+
+            let run =
+                log client ExchangeKind.Receiving shown run
+                |> withConnection client
+                    { connection with
+                        Watch = watch
+                        Inbox = connection.Inbox @ [ arrived ]
+                        Offset = connection.Offset + int64 frame.Length
+                    }
+
+            match breach with
+            | ValueSome breach -> failed breach.Clauses (currentLine run) breach.Expected shown run
+            | ValueNone -> run
+
+    let rec private takeFrames client (run: ProbeRun) =
+        let connection = connectionOf client run
+
+        if run.Result.IsSome || connection.Buffer.Length = 0 then
+            run
+        else
+            let input = ReadOnlySequence<byte> connection.Buffer
+
+            match Framer.next Direction.ServerToClient Spec.MaximumPacketBytes connection.Offset input with
+            | Incomplete -> run
+            | Broken fault ->
+                let seen = Convert.ToHexString connection.Buffer
+                let clauses = if Statements.exists fault.Clause then [ fault.Clause ] else run.Clauses
+
+                log client ExchangeKind.Receiving seen run
+                |> failed clauses (currentLine run) $"a well-formed packet: {fault.Detail} [{fault.Clause}]" seen
+            | Frame length ->
+                let frame = ReadOnlyMemory(connection.Buffer, 0, length)
+
+                run
+                |> withConnection client { connection with Buffer = Array.skip length connection.Buffer }
+                |> arrive client frame
+                |> takeFrames client
+
+    let private accept (input: ProbeInput) (run: ProbeRun) =
+        // What comes for a connection that the probe is done with is of no interest.
+        let known client continuation =
+            match Map.tryFind client run.Connections with
+            | Some connection -> continuation connection
+            | None -> run
+
+        match input with
+        | Tick -> run
+        | Opened client -> known client (fun connection -> withConnection client { connection with IsOpen = true } run)
+        | NotOpened(client, why) ->
+            known client (fun _ -> ended Verdict.NotRun $"no connection could be opened: {why}" run)
+        | Violated(_, clause, expected, seen) -> failed [ clause ] (currentLine run) expected seen run
+        | Received(client, bytes) ->
+            known client (fun connection ->
+                run
+                |> withConnection client
+                    { connection with Buffer = Array.append connection.Buffer (bytes.ToArray()) }
+                |> takeFrames client)
+        | Closed client ->
+            known client (fun connection ->
+                if connection.HasEnded then
+                    run
+                else
+                    log client ExchangeKind.Closing "" run
+                    |> withConnection client { connection with HasEnded = true })
+
+    // What a step comes to.
+    [<NoComparison>]
+    type private Progress =
+        | Done of ProbeRun * ProbeDemand list
+        | Waiting of until: int64<ms>
+        | Over of ProbeRun
+
+    let private seenOn (connection: ProbeConnection) =
+        match connection.Inbox with
+        | [] when connection.HasEnded -> "the connection was closed"
+        | [] -> "nothing"
+        | inbox ->
+            let packets = inbox |> List.truncate 5 |> List.map _.Notation
+            String.Join("; ", packets) + (if connection.HasEnded then "; then the connection was closed" else "")
+
+    let private send (step: ProbeStep) (demand: ProbeDemand) (text: string) packet (run: ProbeRun) =
+        let connection = connectionOf step.Client run
+
+        if not connection.IsOpen then
+            if Map.containsKey step.Client run.Connections then
+                Waiting(run.Since + run.Settings.Patience * 2L)
+            else
+                let run = log step.Client ExchangeKind.Opening "" run |> withConnection step.Client newConnection
+                // The step itself comes again when the connection is open.
+                Done({ run with Steps = step :: run.Steps }, [ Open step.Client ])
+        else
+            let watch =
+                match packet with
+                | ValueSome packet -> PacketWatch.sent packet connection.Watch
+                | ValueNone -> connection.Watch
+
+            let run =
+                log step.Client ExchangeKind.Sending text run
+                |> withConnection step.Client { connection with Watch = watch }
+
+            let run =
+                match packet with
+                | ValueSome packet -> note packet run
+                | ValueNone -> run
+
+            Done(run, (if connection.HasEnded then [] else [ demand ]))
+
+    let private take (step: ProbeStep) index names (run: ProbeRun) =
+        let connection = connectionOf step.Client run
+
+        Done(
+            { run with Names = names }
+            |> withConnection step.Client { connection with Inbox = List.removeAt index connection.Inbox },
+            []
+        )
+
+    let private clausesOf (step: ProbeStep) (run: ProbeRun) =
+        if step.Clauses.IsEmpty then run.Clauses else step.Clauses
+
+    let private fail (step: ProbeStep) (expected: string) (run: ProbeRun) =
+        let seen = seenOn (connectionOf step.Client run)
+        Over(failed (clausesOf step run) step.Line expected seen run)
+
+    let private patienceEnd (run: ProbeRun) = run.Since + run.Settings.Patience
+
+    // Takes the first packet that a choice admits and the pattern fits, or waits for it.
+    let private expect (step: ProbeStep) (pattern: PacketPattern) isAdmitted takes (run: ProbeRun) =
+        let pattern = expandPattern run pattern
+        let inbox = (connectionOf step.Client run).Inbox
+
+        let admitted = inbox |> List.indexed |> List.filter (fun (_, one) -> isAdmitted inbox one)
+
+        let found =
+            admitted
+            |> List.tryPick (fun (index, one) ->
+                match PacketPattern.matches run.Names pattern one.Notation with
+                | ValueSome names -> Some(index, names)
+                | ValueNone -> None)
+
+        match found with
+        | Some(index, names) when takes -> take step index names run
+        | Some _ -> Done(run, [])
+        | None when (connectionOf step.Client run).HasEnded || run.Now >= patienceEnd run -> fail step $"{pattern}" run
+        | None -> Waiting(patienceEnd run)
+
+    let private isFirstOfType (inbox: Arrived list) (one: Arrived) =
+        obj.ReferenceEquals(List.find (fun other -> other.Type = one.Type) inbox, one)
+
+    let private expectNext (step: ProbeStep) (pattern: PacketPattern) (run: ProbeRun) =
+        let inbox = (connectionOf step.Client run).Inbox
+
+        // A packet of the type that does not fit decides it at once.
+        match List.tryFind (fun one -> one.Type = pattern.Type) inbox with
+        | Some one when (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsNone ->
+            fail step $"{expandPattern run pattern}" run
+        | _ -> expect step pattern isFirstOfType true run
+
+    let private expectFirst (step: ProbeStep) (pattern: PacketPattern) (run: ProbeRun) =
+        match (connectionOf step.Client run).Inbox with
+        | one :: _ when (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsNone ->
+            fail step $"{expandPattern run pattern} before any other packet" run
+        | _ -> expect step pattern (fun inbox one -> obj.ReferenceEquals(List.head inbox, one)) true run
+
+    let private forget (step: ProbeStep) (run: ProbeRun) =
+        Done({ run with Connections = Map.remove step.Client run.Connections }, [ Close step.Client ])
+
+    // The server closes, at most after one packet of this type with one of these reasons.
+    let private closes (step: ProbeStep) (packet: string) (reasons: ReasonCode list) alternative (run: ProbeRun) =
+        let connection = connectionOf step.Client run
+
+        let codes =
+            if reasons.IsEmpty then
+                "error"
+            else
+                String.Join("|", reasons |> List.map Notation.printReason)
+
+        let last = PacketPattern.parse $"{packet} rc={codes}"
+
+        let isAllowed (inbox: Arrived list) =
+            match inbox with
+            | [] -> true
+            | [ one ] -> (PacketPattern.matches run.Names last one.Notation).IsSome
+            | _ -> false
+
+        let otherwise =
+            match alternative with
+            | ValueSome pattern -> $", or {expandPattern run pattern}"
+            | ValueNone -> ""
+
+        let expected = $"the connection closed, at most after {last}{otherwise}"
+
+        let isAlternative (one: Arrived) =
+            match alternative with
+            | ValueSome pattern -> (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsSome
+            | ValueNone -> false
+
+        if List.exists isAlternative connection.Inbox then
+            Done(run, [])
+        elif not (isAllowed connection.Inbox) then
+            fail step expected run
+        elif connection.HasEnded then
+            forget step run
+        elif run.Now >= patienceEnd run then
+            fail step expected run
+        else
+            Waiting(patienceEnd run)
+
+    let private perform (step: ProbeStep) (run: ProbeRun) =
+        let connection = connectionOf step.Client run
+
+        match step.Action with
+        | ProbeAction.Send text ->
+            let text = expand run text
+
+            match Notation.parse text with
+            | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be read: {fault}" run)
+            | Ok packet ->
+                let packet = withCredentials run.Settings packet
+
+                match Encode.toBytes Direction.ClientToServer packet with
+                | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be sent: {fault}" run)
+                | Ok bytes ->
+                    let demand = Write(step.Client, Bytes.OfArray bytes)
+                    send step demand (Notation.printRedacted packet) (ValueSome packet) run
+        | SendRaw template ->
+            let bytes = RawBytes.parse (expand run template)
+            send step (Write(step.Client, Bytes.OfArray bytes)) (Convert.ToHexString bytes) ValueNone run
+        | SendText text -> send step (WriteText(step.Client, text)) $"the text \"{text}\"" ValueNone run
+        | Expect pattern -> expect step pattern (fun _ _ -> true) true run
+        | Await pattern -> expect step pattern (fun _ _ -> true) false run
+        | ExpectNext pattern -> expectNext step pattern run
+        | ExpectFirst pattern -> expectFirst step pattern run
+        | ExpectOnly pattern ->
+            match connection.Inbox with
+            | [ one ] when (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsSome ->
+                take step 0 run.Names run
+            | _ -> fail step "nothing else" run
+        | Ends(reasons, alternative) -> closes step "DISCONNECT" reasons alternative run
+        | Refused reasons -> closes step "CONNACK sp=0" reasons ValueNone run
+        | StaysOpen ->
+            if connection.HasEnded then
+                fail step "the connection open" run
+            else
+                Done(run, [])
+        | Leave -> forget step (log step.Client ExchangeKind.Leaving "" run)
+        | Pause time -> if run.Now >= run.Since + time then Done(run, []) else Waiting(run.Since + time)
+        | Unless(pattern, verdict, reason) ->
+            match List.tryFind (fun one -> one.Type = pattern.Type) connection.Inbox with
+            | Some one ->
+                match PacketPattern.matches run.Names (expandPattern run pattern) one.Notation with
+                | ValueSome _ -> Over(ended verdict $"{reason}: {one.Notation}" run)
+                | ValueNone -> Done(run, [])
+            | None when connection.HasEnded || run.Now >= patienceEnd run -> Done(run, [])
+            | None -> Waiting(patienceEnd run)
+
+    let rec private advance (demands: ProbeDemand list) (run: ProbeRun) : struct (ProbeRun * ProbeDemand list) =
+        match run.Result, run.Steps with
+        | ValueSome _, _ -> struct (run, demands)
+        | ValueNone, [] -> advance demands (ended Verdict.Pass "" run)
+        | ValueNone, step :: rest ->
+            match perform step { run with Steps = rest } with
+            | Done(next, more) -> advance (demands @ more) { next with Since = run.Now }
+            | Waiting until when until > run.Now -> struct ({ run with Due = until }, demands)
+            | Waiting _ -> advance demands (ended Verdict.NotRun "the connection was not opened in time" run)
+            | Over next -> struct ({ next with Steps = run.Steps }, demands)
+
+    /// Takes in what happened at this time, and tells what is to be done. Nothing is, once there is an outcome.
+    [<CompiledName("Step")>]
+    let step (run: ProbeRun) (now: int64<ms>) (input: ProbeInput) : struct (ProbeRun * ProbeDemand list) =
+        if run.Result.IsSome then
+            struct (run, [])
+        else
+            { run with Now = now } |> accept input |> advance []
+
+    let private bytesOf (settings: ProbeSettings) (notation: string) =
+        match Notation.parse notation with
+        | Error fault -> invalidOp $"{notation}: {fault}"
+        | Ok packet ->
+            match Encode.toBytes Direction.ClientToServer (withCredentials settings packet) with
+            | Ok bytes -> bytes
+            | Error fault -> invalidOp $"{notation}: {fault}"
+
+    /// What is to be sent, on a connection for each, to remove the sessions and retained messages that a run left.
+    [<CompiledName("CleanUp")>]
+    let cleanUp (run: ProbeRun) : Bytes[] =
+        let quoted (text: string) =
+            text.Replace("\\", "\\\\").Replace("\"", "\\\"")
+
+        let all lines =
+            lines |> List.map (bytesOf run.Settings) |> Array.concat |> Bytes.OfArray
+
+        [|
+            for id in run.ClientIds do
+                all [ $"CONNECT clean=1 clientid=\"{quoted id}\""; "DISCONNECT" ]
+
+            if not run.RetainedTopics.IsEmpty then
+                all [
+                    $"CONNECT clean=1 clientid=\"{run.Settings.ClientIdPrefix}z\""
+                    for topic in run.RetainedTopics do
+                        $"PUBLISH retain=1 topic=\"{quoted topic}\""
+                    "DISCONNECT"
+                ]
+        |]
