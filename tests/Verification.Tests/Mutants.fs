@@ -3,8 +3,8 @@ module Mqtt5.Tests.Mutants
 
 open System
 open System.Collections.Generic
-open Mqtt5
 open Mqtt5.Verification
+open Mqtt5
 
 type Mutant = { Name: string; Machines: Machines }
 
