@@ -38,7 +38,9 @@ module ConnectProbes =
             "3.1.4-1", "Receive Maximum is 0", "10 { \"MQTT\" 05 02 0000 { 21 0000 } \"~c\" }"
             "3.1.4-1", "a property comes twice", "10 { \"MQTT\" 05 02 0000 { 21 0009 21 0009 } \"~c\" }"
             "3.1.4-1", "a property is none of CONNECT's", "10 { \"MQTT\" 05 02 0000 { 23 0009 } \"~c\" }"
-            "3.1.4-1 4.7.0-1", "the Will Topic has a wildcard", "10 { \"MQTT\" 05 06 0000 {} \"~c\" {} \"~/+\" \"x\" }"
+            "3.1.4-1 4.7.0-1",
+            "the Will Topic has a wildcard",
+            "10 { \"MQTT\" 05 06 0000 {} \"~c\" {} \"~/+\" \"x\" }"
         ]
         |> List.map (fun (clauses, what, bytes) ->
             probe

@@ -106,7 +106,8 @@ module DeliveryProbes =
                          $"""p > PUBLISH qos={qos} topic="~/a" {if qos = 0 then "" else $"id={number}"} payload="{number}" """)
                      + "\n"
                      + (if qos = 2 then
-                            lines (seq { 1..15 }) (fun number -> $"p < PUBREC id={number}\np > PUBREL id={number}")
+                            lines (seq { 1..15 }) (fun number ->
+                                $"p < PUBREC id={number}\np > PUBREL id={number}")
                         else
                             "")
                      + "\n"

@@ -174,5 +174,4 @@ module ErrorProbes =
 
     /// The probes.
     [<CompiledName("All")>]
-    let all: Probe list =
-        reservedBits @ topicNames @ topicFilters @ malformed @ endings @ webSocket
+    let all: Probe list = reservedBits @ topicNames @ topicFilters @ malformed @ endings @ webSocket

@@ -56,20 +56,26 @@ module HostileFrames =
             connect.Will.IsNone
             && connect.CleanStart
             && ValueOption.defaultValue 0u<s> connect.Properties.SessionExpiryInterval = 0u<s>
-            && connect.ClientId |> ValueOption.forall _.Text.StartsWith(settings.ClientIdPrefix)
+            && connect.ClientId
+               |> ValueOption.forall _.Text.StartsWith(settings.ClientIdPrefix)
         | Packet.Publish publish ->
             match publish.Topic with
             | TopicReference.Name name
             | TopicReference.NameAndAlias(name, _) -> isOurs name.Text && not publish.Retain
             | TopicReference.Alias _ -> not publish.Retain
-        | Packet.Subscribe subscribe -> subscribe.Subscriptions |> Seq.forall (fun one -> isOurs one.Filter.Text)
+        | Packet.Subscribe subscribe ->
+            subscribe.Subscriptions |> Seq.forall (fun one -> isOurs one.Filter.Text)
         | _ -> true
 
     let rec private isHarmlessStream settings (bytes: byte[]) =
-        match Framer.next Direction.ClientToServer Spec.MaximumPacketBytes 0L (ReadOnlySequence<byte> bytes) with
+        match
+            Framer.next Direction.ClientToServer Spec.MaximumPacketBytes 0L (ReadOnlySequence<byte> bytes)
+        with
         | Frame length ->
             match Grammar.parse Direction.ClientToServer length 0L (ReadOnlyMemory(bytes, 0, length)) with
-            | Ok packet -> isHarmless settings packet && isHarmlessStream settings (Array.skip length bytes)
+            | Ok packet ->
+                isHarmless settings packet
+                && isHarmlessStream settings (Array.skip length bytes)
             // A server that is careless may read such a PUBLISH or CONNECT all the same.
             | Error _ -> bytes[0] &&& 0xF1uy <> 0x31uy
         | Incomplete
@@ -105,10 +111,17 @@ module HostileFrames =
 
                 Some
                     {
-                        Opening = if isFirst then Bytes.Empty else Bytes.OfArray(bytesOf withCredentials)
+                        Opening =
+                            if isFirst then
+                                Bytes.Empty
+                            else
+                                Bytes.OfArray(bytesOf withCredentials)
                         Frame = Bytes.OfArray frame
                     }
             else
                 None
 
-        Seq.init changes.Length frame |> Seq.choose id |> Seq.truncate count |> Array.ofSeq
+        Seq.init changes.Length frame
+        |> Seq.choose id
+        |> Seq.truncate count
+        |> Array.ofSeq

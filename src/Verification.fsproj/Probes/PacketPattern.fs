@@ -156,7 +156,11 @@ module PacketPattern =
     /// Compares the notation of a packet with a pattern. Returns the names that are bound then, or nothing where it is
     /// another packet.
     [<CompiledName("Match")>]
-    let matches (bound: Map<string, string>) (pattern: PacketPattern) (notation: string) : Map<string, string> voption =
+    let matches
+        (bound: Map<string, string>)
+        (pattern: PacketPattern)
+        (notation: string)
+        : Map<string, string> voption =
         match words notation with
         | packet :: fields when packet = pattern.Type ->
             let valuesOf name =
@@ -184,7 +188,10 @@ module PacketPattern =
 
                         match condition with
                         | "codes=error" -> holds (Array.exists isError actual)
-                        | _ -> holds (expected.Length = actual.Length && Array.forall2 codeMatches expected actual)
+                        | _ ->
+                            holds (
+                                expected.Length = actual.Length && Array.forall2 codeMatches expected actual
+                            )
                     else
                         let struct (key, expected) = split condition
 

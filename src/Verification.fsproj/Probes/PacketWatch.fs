@@ -47,7 +47,8 @@ module PacketWatch =
         | Packet.Connect connect when watch.Connect.IsNone -> { watch with Connect = ValueSome connect }
         | Packet.Puback acknowledgement
         | Packet.Pubcomp acknowledgement -> without acknowledgement
-        | Packet.Pubrec acknowledgement when byte acknowledgement.Outcome.Reason >= 0x80uy -> without acknowledgement
+        | Packet.Pubrec acknowledgement when byte acknowledgement.Outcome.Reason >= 0x80uy ->
+            without acknowledgement
         | _ -> watch
 
     let private breach clauses expected = ValueSome { Clauses = clauses; Expected = expected }
@@ -70,7 +71,11 @@ module PacketWatch =
 
     // What a packet that is too large should have left out.
     let private sizeClauses (packet: Packet) =
-        let texts (reason: string, user: string) (reasonString: Utf8String voption) (userProperties: UserProperties) =
+        let texts
+            (reason: string, user: string)
+            (reasonString: Utf8String voption)
+            (userProperties: UserProperties)
+            =
             List.append
                 (if reasonString.IsSome then [ reason ] else [])
                 (if userProperties.Count > 0 then [ user ] else [])
@@ -108,7 +113,8 @@ module PacketWatch =
         | ValueNone -> ValueNone
         | ValueSome connect ->
             let most =
-                connect.Properties.MaximumPacketSize |> ValueOption.defaultValue System.UInt32.MaxValue
+                connect.Properties.MaximumPacketSize
+                |> ValueOption.defaultValue System.UInt32.MaxValue
 
             match packet with
             | Packet.Connack _ when watch.HasConnack -> breach [ "MQTT-3.2.0-2" ] "one CONNACK at most"
@@ -121,7 +127,8 @@ module PacketWatch =
             | _ when uint32 size > most ->
                 breach ("MQTT-3.1.2-24" :: sizeClauses packet) $"no packet of more than {most} bytes"
             | _ when
-                connect.Properties.RequestProblemInformation = ValueSome false && outcomeSaysMore packet
+                connect.Properties.RequestProblemInformation = ValueSome false
+                && outcomeSaysMore packet
                 ->
                 breach [ "MQTT-3.1.2-29" ] "neither Reason String nor User Property in this packet"
             | _ -> ValueNone
@@ -136,7 +143,9 @@ module PacketWatch =
         let properties = watch.Connect |> ValueOption.map _.Properties
 
         let aliases =
-            properties |> ValueOption.bind _.TopicAliasMaximum |> ValueOption.defaultValue 0us
+            properties
+            |> ValueOption.bind _.TopicAliasMaximum
+            |> ValueOption.defaultValue 0us
 
         let receiveMaximum =
             properties
@@ -144,20 +153,32 @@ module PacketWatch =
             |> ValueOption.defaultValue System.UInt16.MaxValue
 
         match publish.Delivery.PacketId, aliasOf publish with
-        | _, ValueSome alias when aliases = 0us -> breach [ "MQTT-3.1.2-27" ] $"no Topic Alias, and not {alias}"
+        | _, ValueSome alias when aliases = 0us ->
+            breach [ "MQTT-3.1.2-27" ] $"no Topic Alias, and not {alias}"
         | _, ValueSome alias when alias > aliases ->
             breach [ "MQTT-3.1.2-26"; "MQTT-3.3.2-11" ] $"no Topic Alias above {aliases}"
         | _, ValueSome alias when publish.Topic.IsAlias && not (watch.Aliases.ContainsKey alias) ->
-            breach [ "MQTT-3.3.2-7" ] $"a Topic Name, because Topic Alias {alias} was not set on this connection"
+            breach
+                [ "MQTT-3.3.2-7" ]
+                $"a Topic Name, because Topic Alias {alias} was not set on this connection"
         | ValueSome id, _ when watch.UnderWay.Contains id.Value && not publish.Delivery.IsDup ->
             breach [ "MQTT-2.2.1-4" ] $"another Packet Identifier than {id}, which is in use"
-        | ValueSome id, _ when not (watch.UnderWay.Contains id.Value) && watch.UnderWay.Count >= int receiveMaximum ->
-            breach [ "MQTT-3.3.4-9"; "MQTT-4.9.0-2" ] $"no more than {receiveMaximum} PUBLISH packets under way"
+        | ValueSome id, _ when
+            not (watch.UnderWay.Contains id.Value)
+            && watch.UnderWay.Count >= int receiveMaximum
+            ->
+            breach
+                [ "MQTT-3.3.4-9"; "MQTT-4.9.0-2" ]
+                $"no more than {receiveMaximum} PUBLISH packets under way"
         | _ -> ValueNone
 
     /// Takes note of a packet that the server sent, and tells the rule that it broke. Returns the Topic Name that a Topic
     /// Alias stands for, where the packet has only that.
-    let received (packet: Packet) (size: int) (watch: PacketWatch) : struct (PacketWatch * string voption * Breach voption) =
+    let received
+        (packet: Packet)
+        (size: int)
+        (watch: PacketWatch)
+        : struct (PacketWatch * string voption * Breach voption) =
         let found = ofConnection packet size watch
 
         match packet with

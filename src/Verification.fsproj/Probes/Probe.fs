@@ -181,7 +181,10 @@ module ProbeSyntax =
         | -1 -> struct (line, [])
         | at ->
             struct (line.Substring(0, at).TrimEnd(),
-                    line.Substring(at + 2).TrimEnd(']').Split([| ' ' |], StringSplitOptions.RemoveEmptyEntries)
+                    line
+                        .Substring(at + 2)
+                        .TrimEnd(']')
+                        .Split([| ' ' |], StringSplitOptions.RemoveEmptyEntries)
                     |> List.ofArray)
 
     let private actions (client: string) (verb: string) (rest: string) : (ProbeAction * string list) list =
@@ -227,7 +230,8 @@ module ProbeSyntax =
         | "subscribes" ->
             [
                 Send $"SUBSCRIBE id=64000 filters[{rest}]", []
-                Unless(pattern "SUBACK codes=error", Verdict.NotRun, "the server refused a usual SUBSCRIBE"), []
+                Unless(pattern "SUBACK codes=error", Verdict.NotRun, "the server refused a usual SUBSCRIBE"),
+                []
                 ExpectNext(pattern "SUBACK id=64000"), [ "MQTT-3.8.4-1"; "MQTT-3.8.4-2" ]
             ]
         | "acked" ->

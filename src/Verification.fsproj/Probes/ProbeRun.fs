@@ -173,7 +173,11 @@ module ProbeRun =
         }
 
     let private log client kind text (run: ProbeRun) =
-        { run with Log = ({ At = run.Now; Client = client; Kind = kind; Text = text }: ProbeExchange) :: run.Log }
+        { run with
+            Log =
+                ({ At = run.Now; Client = client; Kind = kind; Text = text }: ProbeExchange)
+                :: run.Log
+        }
 
     let private finish outcome (run: ProbeRun) = { run with Result = ValueSome outcome }
 
@@ -181,7 +185,15 @@ module ProbeRun =
         finish { Verdict = verdict; Clauses = []; Line = ""; Expected = reason; Seen = "" } run
 
     let private failed clauses line expected seen (run: ProbeRun) =
-        finish { Verdict = Verdict.Fail; Clauses = clauses; Line = line; Expected = expected; Seen = seen } run
+        finish
+            {
+                Verdict = Verdict.Fail
+                Clauses = clauses
+                Line = line
+                Expected = expected
+                Seen = seen
+            }
+            run
 
     let private currentLine (run: ProbeRun) =
         match run.Steps with
@@ -255,13 +267,17 @@ module ProbeRun =
         match Grammar.parse Direction.ServerToClient Spec.MaximumPacketBytes connection.Offset frame with
         | Error fault ->
             let seen = Convert.ToHexString frame.Span
-            let clauses = if Statements.exists fault.Clause then [ fault.Clause ] else run.Clauses
+
+            let clauses =
+                if Statements.exists fault.Clause then
+                    [ fault.Clause ]
+                else
+                    run.Clauses
 
             log client ExchangeKind.Receiving seen run
             |> failed clauses (currentLine run) $"a well-formed packet: {fault.Detail} [{fault.Clause}]" seen
         | Ok packet ->
-            let struct (watch, topic, breach) =
-                PacketWatch.received packet frame.Length connection.Watch
+            let struct (watch, topic, breach) = PacketWatch.received packet frame.Length connection.Watch
 
             let shown = Notation.printRedacted packet
             let notation = Notation.print packet
@@ -275,7 +291,8 @@ module ProbeRun =
 
             let run =
                 log client ExchangeKind.Receiving shown run
-                |> withConnection client
+                |> withConnection
+                    client
                     { connection with
                         Watch = watch
                         Inbox = connection.Inbox @ [ arrived ]
@@ -298,10 +315,19 @@ module ProbeRun =
             | Incomplete -> run
             | Broken fault ->
                 let seen = Convert.ToHexString connection.Buffer
-                let clauses = if Statements.exists fault.Clause then [ fault.Clause ] else run.Clauses
+
+                let clauses =
+                    if Statements.exists fault.Clause then
+                        [ fault.Clause ]
+                    else
+                        run.Clauses
 
                 log client ExchangeKind.Receiving seen run
-                |> failed clauses (currentLine run) $"a well-formed packet: {fault.Detail} [{fault.Clause}]" seen
+                |> failed
+                    clauses
+                    (currentLine run)
+                    $"a well-formed packet: {fault.Detail} [{fault.Clause}]"
+                    seen
             | Frame length ->
                 let frame = ReadOnlyMemory(connection.Buffer, 0, length)
 
@@ -319,14 +345,16 @@ module ProbeRun =
 
         match input with
         | Tick -> run
-        | Opened client -> known client (fun connection -> withConnection client { connection with IsOpen = true } run)
+        | Opened client ->
+            known client (fun connection -> withConnection client { connection with IsOpen = true } run)
         | NotOpened(client, why) ->
             known client (fun _ -> ended Verdict.NotRun $"no connection could be opened: {why}" run)
         | Violated(_, clause, expected, seen) -> failed [ clause ] (currentLine run) expected seen run
         | Received(client, bytes) ->
             known client (fun connection ->
                 run
-                |> withConnection client
+                |> withConnection
+                    client
                     { connection with Buffer = Array.append connection.Buffer (bytes.ToArray()) }
                 |> takeFrames client)
         | Closed client ->
@@ -350,7 +378,9 @@ module ProbeRun =
         | [] -> "nothing"
         | inbox ->
             let packets = inbox |> List.truncate 5 |> List.map _.Notation
-            String.Join("; ", packets) + (if connection.HasEnded then "; then the connection was closed" else "")
+
+            String.Join("; ", packets)
+            + (if connection.HasEnded then "; then the connection was closed" else "")
 
     let private send (step: ProbeStep) (demand: ProbeDemand) (text: string) packet (run: ProbeRun) =
         let connection = connectionOf step.Client run
@@ -359,7 +389,9 @@ module ProbeRun =
             if Map.containsKey step.Client run.Connections then
                 Waiting(run.Since + run.Settings.Patience * 2L)
             else
-                let run = log step.Client ExchangeKind.Opening "" run |> withConnection step.Client newConnection
+                let run =
+                    log step.Client ExchangeKind.Opening "" run
+                    |> withConnection step.Client newConnection
                 // The step itself comes again when the connection is open.
                 Done({ run with Steps = step :: run.Steps }, [ Open step.Client ])
         else
@@ -414,7 +446,8 @@ module ProbeRun =
         match found with
         | Some(index, names) when takes -> take step index names run
         | Some _ -> Done(run, [])
-        | None when (connectionOf step.Client run).HasEnded || run.Now >= patienceEnd run -> fail step $"{pattern}" run
+        | None when (connectionOf step.Client run).HasEnded || run.Now >= patienceEnd run ->
+            fail step $"{pattern}" run
         | None -> Waiting(patienceEnd run)
 
     let private isFirstOfType (inbox: Arrived list) (one: Arrived) =
@@ -439,7 +472,13 @@ module ProbeRun =
         Done({ run with Connections = Map.remove step.Client run.Connections }, [ Close step.Client ])
 
     // The server closes, at most after one packet of this type with one of these reasons.
-    let private closes (step: ProbeStep) (packet: string) (reasons: ReasonCode list) alternative (run: ProbeRun) =
+    let private closes
+        (step: ProbeStep)
+        (packet: string)
+        (reasons: ReasonCode list)
+        alternative
+        (run: ProbeRun)
+        =
         let connection = connectionOf step.Client run
 
         let codes =
@@ -465,19 +504,15 @@ module ProbeRun =
 
         let isAlternative (one: Arrived) =
             match alternative with
-            | ValueSome pattern -> (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsSome
+            | ValueSome pattern ->
+                (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsSome
             | ValueNone -> false
 
-        if List.exists isAlternative connection.Inbox then
-            Done(run, [])
-        elif not (isAllowed connection.Inbox) then
-            fail step expected run
-        elif connection.HasEnded then
-            forget step run
-        elif run.Now >= patienceEnd run then
-            fail step expected run
-        else
-            Waiting(patienceEnd run)
+        if List.exists isAlternative connection.Inbox then Done(run, [])
+        elif not (isAllowed connection.Inbox) then fail step expected run
+        elif connection.HasEnded then forget step run
+        elif run.Now >= patienceEnd run then fail step expected run
+        else Waiting(patienceEnd run)
 
     let private perform (step: ProbeStep) (run: ProbeRun) =
         let connection = connectionOf step.Client run
@@ -517,7 +552,11 @@ module ProbeRun =
             else
                 Done(run, [])
         | Leave -> forget step (log step.Client ExchangeKind.Leaving "" run)
-        | Pause time -> if run.Now >= run.Since + time then Done(run, []) else Waiting(run.Since + time)
+        | Pause time ->
+            if run.Now >= run.Since + time then
+                Done(run, [])
+            else
+                Waiting(run.Since + time)
         | Unless(pattern, verdict, reason) ->
             match List.tryFind (fun one -> one.Type = pattern.Type) connection.Inbox with
             | Some one ->
@@ -527,7 +566,10 @@ module ProbeRun =
             | None when connection.HasEnded || run.Now >= patienceEnd run -> Done(run, [])
             | None -> Waiting(patienceEnd run)
 
-    let rec private advance (demands: ProbeDemand list) (run: ProbeRun) : struct (ProbeRun * ProbeDemand list) =
+    let rec private advance
+        (demands: ProbeDemand list)
+        (run: ProbeRun)
+        : struct (ProbeRun * ProbeDemand list) =
         match run.Result, run.Steps with
         | ValueSome _, _ -> struct (run, demands)
         | ValueNone, [] -> advance demands (ended Verdict.Pass "" run)
@@ -557,21 +599,20 @@ module ProbeRun =
     /// What is to be sent, on a connection for each, to remove the sessions and retained messages that a run left.
     [<CompiledName("CleanUp")>]
     let cleanUp (run: ProbeRun) : Bytes[] =
-        let quoted (text: string) =
-            text.Replace("\\", "\\\\").Replace("\"", "\\\"")
+        let quoted (text: string) = text.Replace("\\", "\\\\").Replace("\"", "\\\"")
 
-        let all lines =
-            lines |> List.map (bytesOf run.Settings) |> Array.concat |> Bytes.OfArray
+        let all lines = lines |> List.map (bytesOf run.Settings) |> Array.concat |> Bytes.OfArray
 
         [|
             for id in run.ClientIds do
                 all [ $"CONNECT clean=1 clientid=\"{quoted id}\""; "DISCONNECT" ]
 
             if not run.RetainedTopics.IsEmpty then
-                all [
-                    $"CONNECT clean=1 clientid=\"{run.Settings.ClientIdPrefix}z\""
-                    for topic in run.RetainedTopics do
-                        $"PUBLISH retain=1 topic=\"{quoted topic}\""
-                    "DISCONNECT"
-                ]
+                all
+                    [
+                        $"CONNECT clean=1 clientid=\"{run.Settings.ClientIdPrefix}z\""
+                        for topic in run.RetainedTopics do
+                            $"PUBLISH retain=1 topic=\"{quoted topic}\""
+                        "DISCONNECT"
+                    ]
         |]

@@ -47,6 +47,7 @@ module ServerFacts =
                 (ValueOption.defaultValue 0us properties.TopicAliasMaximum > 0us)
                 "CONNACK says no Topic Alias Maximum, so the server takes no Topic Aliases"
         | QoSLimit -> reason (maximumQoS < QoS.ExactlyOnce) "the server supports all QoS"
-        | NoRetain -> reason (not (unlessSaid properties.RetainAvailable)) "the server supports retained messages"
+        | NoRetain ->
+            reason (not (unlessSaid properties.RetainAvailable)) "the server supports retained messages"
         | WebSocket -> reason facts.IsWebSocket "the URL is not that of a WebSocket"
         | Impossible text -> ValueSome text

@@ -132,7 +132,11 @@ module SubscribeProbes =
                     """
             for handling, clause, first, again in
                 [ 0, "3.3.1-9", true, true; 1, "3.3.1-10", true, false; 2, "3.3.1-11", false, false ] do
-                let due isDue = if isDue then "c next PUBLISH retain=1 payload=\"kept\"" else "c quiet"
+                let due isDue =
+                    if isDue then
+                        "c next PUBLISH retain=1 payload=\"kept\""
+                    else
+                        "c quiet"
 
                 probe
                     [ Retain ]
