@@ -74,7 +74,7 @@ module QoS1 =
             && state.Outbound.Aliases.Maximum = 0us
             && largestPacketBytes <= connection.MaximumPacketBytes
             ->
-            let struct (outbound, count) = Outbound.sendRun messages state.Outbound
+            let struct (outbound, count) = OutboundRuns.send messages state.Outbound
 
             if count = 0 then
                 struct (state, 0, 0us)
@@ -96,7 +96,7 @@ module QoS1 =
         if not (mayAcknowledge connection state) then
             struct (state, 0, Effects.none)
         else
-            let struct (outbound, count, effects) = Outbound.acknowledgedRun now ids state.Outbound
+            let struct (outbound, count, effects) = OutboundRuns.acknowledged now ids state.Outbound
 
             if count = 0 then
                 struct (state, 0, Effects.none)

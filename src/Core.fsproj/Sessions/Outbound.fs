@@ -263,39 +263,6 @@ module Outbound =
             | ValueNone -> struct (enqueue message state, Effects.none)
             | ValueSome id -> sendNew now message id state.Queue state Effects.none
 
-    /// Takes the first of these messages of QoS 1, as many as may be sent at once under the identifiers that follow the
-    /// last one, and gives their number. None of them expires or has an alias. It is as if each had been published; the
-    /// caller writes them.
-    let sendRun (messages: System.ReadOnlySpan<Outgoing>) (state: Outbound) : struct (Outbound * int) =
-        let last = int state.LastId
-
-        let most =
-            if mustWait QoS.AtLeastOnce state then
-                0
-            else
-                min messages.Length (min state.Quota (int System.UInt16.MaxValue - last))
-
-        let mutable inFlight = state.InFlight
-        let mutable count = 0
-
-        while count < most && not (PacketIdMap.contains (uint16 (last + count + 1)) inFlight) do
-            let exchange =
-                Exchange.Message(messages[count], Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
-
-            inFlight <- PacketIdMap.add (uint16 (last + count + 1)) exchange inFlight
-            count <- count + 1
-
-        if count = 0 then
-            struct (state, 0)
-        else
-            struct ({ state with
-                        Quota = state.Quota - count
-                        LastId = uint16 (last + count)
-                        NextOrder = state.NextOrder + int64 count
-                        InFlight = inFlight
-                    },
-                    count)
-
     /// Gives a SUBSCRIBE or an UNSUBSCRIBE its Packet Identifier [MQTT-2.2.1-3]; none while all 65,535 are in use.
     let reserve (answer: PacketType) (ticket: int64) (state: Outbound) : struct (Outbound * uint16 voption) =
         match PacketIdMap.firstFree state.LastId state.InFlight with
@@ -424,38 +391,6 @@ module Outbound =
         match answeredMessage kind id reason properties state with
         | Error fault -> Error fault
         | Ok(struct (state, effects)) -> Ok(pump now state effects)
-
-    /// Takes PUBACKs of success, up to the first identifier that is not that of a message of QoS 1 without a ticket, and
-    /// gives their number. What became possible is sent. Each is taken as <c>acknowledged</c> takes it.
-    let acknowledgedRun
-        (now: Instant)
-        (ids: System.ReadOnlySpan<uint16>)
-        (state: Outbound)
-        : struct (Outbound * int * Effects) =
-        let mutable inFlight = state.InFlight
-        let mutable quota = state.Quota
-        let mutable count = 0
-        let mutable going = true
-
-        while going && count < ids.Length do
-            let id = ids[count]
-
-            match PacketIdMap.tryFind id inFlight with
-            | ValueSome(Exchange.Message(message, Stage.AwaitPuback, _, _, holdsQuota)) when
-                message.Ticket = 0L
-                ->
-                inFlight <- PacketIdMap.remove id inFlight
-                quota <- if holdsQuota then quota + 1 else quota
-                count <- count + 1
-            | _ -> going <- false
-
-        if count = 0 then
-            struct (state, 0, Effects.none)
-        else
-            let struct (state, effects) =
-                pump now { state with InFlight = inFlight; Quota = quota } Effects.none
-
-            struct (state, count, effects)
 
     /// The connection is gone: no quota, no aliases [MQTT-3.3.2-7], and the requests that waited for an answer
     /// lose their identifiers, since only PUBLISH and PUBREL are ever sent again [MQTT-4.4.0-1]. Gives the

@@ -1,0 +1,73 @@
+namespace Mqtt5
+
+open System
+
+/// Messages of QoS 1 that go out side by side, and their PUBACKs that come so: a step of <c>Outbound</c> for all of
+/// them instead of one for each.
+[<RequireQualifiedAccess>]
+module OutboundRuns =
+
+    /// Takes the first of these messages of QoS 1, as many as may be sent at once under the identifiers that follow the
+    /// last one, and gives their number. None of them expires or has an alias. It is as if each had been published; the
+    /// caller writes them.
+    let send (messages: ReadOnlySpan<Outgoing>) (state: Outbound) : struct (Outbound * int) =
+        let last = int state.LastId
+
+        let most =
+            if Outbound.mustWait QoS.AtLeastOnce state then
+                0
+            else
+                min messages.Length (min state.Quota (int UInt16.MaxValue - last))
+
+        let mutable inFlight = state.InFlight
+        let mutable count = 0
+
+        while count < most && not (PacketIdMap.contains (uint16 (last + count + 1)) inFlight) do
+            let exchange =
+                Exchange.Message(messages[count], Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
+
+            inFlight <- PacketIdMap.add (uint16 (last + count + 1)) exchange inFlight
+            count <- count + 1
+
+        if count = 0 then
+            struct (state, 0)
+        else
+            struct ({ state with
+                        Quota = state.Quota - count
+                        LastId = uint16 (last + count)
+                        NextOrder = state.NextOrder + int64 count
+                        InFlight = inFlight
+                    },
+                    count)
+
+    /// Takes PUBACKs of success, up to the first identifier that is not that of a message of QoS 1 without a ticket, and
+    /// gives their number. What became possible is sent. Each is taken as <c>Outbound.acknowledged</c> takes it.
+    let acknowledged
+        (now: Instant)
+        (ids: ReadOnlySpan<uint16>)
+        (state: Outbound)
+        : struct (Outbound * int * Effects) =
+        let mutable inFlight = state.InFlight
+        let mutable quota = state.Quota
+        let mutable count = 0
+        let mutable going = true
+
+        while going && count < ids.Length do
+            let id = ids[count]
+
+            match PacketIdMap.tryFind id inFlight with
+            | ValueSome(Exchange.Message(message, Stage.AwaitPuback, _, _, holdsQuota)) when
+                message.Ticket = 0L
+                ->
+                inFlight <- PacketIdMap.remove id inFlight
+                quota <- if holdsQuota then quota + 1 else quota
+                count <- count + 1
+            | _ -> going <- false
+
+        if count = 0 then
+            struct (state, 0, Effects.none)
+        else
+            let struct (state, effects) =
+                Outbound.pump now { state with InFlight = inFlight; Quota = quota } Effects.none
+
+            struct (state, count, effects)

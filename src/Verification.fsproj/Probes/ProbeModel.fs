@@ -1,0 +1,90 @@
+namespace Mqtt5.Verification
+
+open Mqtt5
+
+/// What a run of a probe needs to know.
+[<NoComparison>]
+type ProbeSettings =
+    {
+        /// What all topics begin with; it ends with a slash.
+        TopicPrefix: string
+        /// What all Client Identifiers begin with: letters and digits.
+        ClientIdPrefix: string
+        /// The User Name for all connections.
+        UserName: string voption
+        /// The password for all connections.
+        Password: Bytes voption
+        /// How long an answer may take, in milliseconds.
+        Patience: int64<ms>
+    }
+
+/// What happens to a run.
+[<NoComparison>]
+type ProbeInput =
+    /// It begins, or time has passed.
+    | Tick
+    /// A connection that was asked for is open.
+    | Opened of Client: string
+    /// It could not be opened.
+    | NotOpened of Client: string * Why: string
+    /// Bytes came from the server.
+    | Received of Client: string * Bytes: Bytes
+    /// The server has closed the connection.
+    | Closed of Client: string
+    /// The transport below MQTT is not as a statement says.
+    | Violated of Client: string * Clause: string * Expected: string * Seen: string
+
+/// What a run wants done.
+[<NoComparison>]
+type ProbeDemand =
+    /// Open a connection.
+    | Open of Client: string
+    /// Write bytes to it.
+    | Write of Client: string * Bytes: Bytes
+    /// Write a message of text to it, which is a WebSocket.
+    | WriteText of Client: string * Text: string
+    /// Close it.
+    | Close of Client: string
+
+/// Who did what in a run.
+type ExchangeKind =
+    /// The client opened a connection.
+    | Opening = 0
+    /// The client sent something.
+    | Sending = 1
+    /// The server sent something.
+    | Receiving = 2
+    /// The server closed the connection.
+    | Closing = 3
+    /// The client closed it.
+    | Leaving = 4
+
+/// Something that was seen in a run.
+[<NoComparison>]
+type ProbeExchange =
+    {
+        /// When, in milliseconds from the beginning.
+        At: int64<ms>
+        /// On which connection.
+        Client: string
+        /// What it was.
+        Kind: ExchangeKind
+        /// A packet in notation without secrets, or bytes.
+        Text: string
+    }
+
+/// How a run ended.
+[<NoComparison>]
+type ProbeOutcome =
+    {
+        /// The verdict.
+        Verdict: Verdict
+        /// The statements that were broken; none unless the verdict is a failure.
+        Clauses: string list
+        /// The step that failed, as it is written; empty: none.
+        Line: string
+        /// What the step expected, or why the probe is not applicable or was not run.
+        Expected: string
+        /// What was seen instead; empty unless the verdict is a failure.
+        Seen: string
+    }
