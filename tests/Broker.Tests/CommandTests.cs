@@ -198,18 +198,7 @@ public sealed class CommandTests : IDisposable
 
     private Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet")
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "mqtt5.dll"));
-
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
-
-        var process = Process.Start(start)!;
+        var process = Process.Start(CommandStart.Of(Path.Combine(AppContext.BaseDirectory, "mqtt5.dll"), arguments))!;
         started.Add(process);
         return process;
     }

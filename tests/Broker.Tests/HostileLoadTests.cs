@@ -8,7 +8,8 @@ public sealed class Alone;
 // Attackers at a stated rate beside a healthy pair. Each attacker has to be answered or cut off as it deserves and in
 // time, the pair has to keep its rate, and memory has to stay within its bound. All run in one process on whatever
 // processors there are, so the rates are such that the attackers themselves do not need them up.
-// The environment variable MQTT5_HOSTILE_SECONDS sets how long each attack lasts; without it, 1.5 seconds.
+// The environment variable MQTT5_HOSTILE_SECONDS sets how long each attack lasts; without it, 1.5 seconds. The rate of the
+// healthy is held to its bound where MQTT5_HOSTILE_ALONE is 1, which says that nothing else runs; .ci/run does that.
 [Collection("alone")]
 public sealed class HostileLoadTests(ITestOutputHelper output)
 {
@@ -17,6 +18,8 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
     private const int Rounds = 3;
     private const long MostBytesMore = 64 * 1024 * 1024;
     private const int SendBufferBytes = 256 * 1024;
+
+    private static readonly bool IsAlone = Environment.GetEnvironmentVariable("MQTT5_HOSTILE_ALONE") == "1";
 
     private static readonly TimeSpan Attack = TimeSpan.FromSeconds(double.Parse(
         Environment.GetEnvironmentVariable("MQTT5_HOSTILE_SECONDS") ?? "1.5", CultureInfo.InvariantCulture));
@@ -58,10 +61,13 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
 
         // What else the machine does in one half of a round only looks like a cost of the attack, and goes away when it is
         // measured again; a cost of the attack does not.
-        for (var round = 0; round < Rounds && ratio < LeastRatio; round++)
+        for (var round = 0; round < (IsAlone ? Rounds : 1) && ratio < LeastRatio; round++)
             ratio = await MeasureAsync(broker, pair, name, perSecond, live, before);
 
-        Assert.InRange(ratio, LeastRatio, double.MaxValue);
+        // Other test programs that run at the same time would be measured as well.
+        if (IsAlone)
+            Assert.InRange(ratio, LeastRatio, double.MaxValue);
+
         await Waits.UntilAsync(() => broker.ConnectionCount == 2);
     }
 

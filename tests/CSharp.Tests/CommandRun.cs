@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Mqtt5.Cli;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CSharp.Tests;
 
@@ -20,23 +21,8 @@ internal sealed record CommandRun(int ExitCode, string Output, string Error)
     }
 
     /// <summary>Starts the command as a process of its own, without input.</summary>
-    public static Process Start(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet")
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.ArgumentList.Add(typeof(CommandLineApplication).Assembly.Location);
-
-        foreach (var argument in arguments)
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        return Process.Start(start)!;
-    }
+    public static Process Start(params string[] arguments) =>
+        Process.Start(CommandStart.Of(typeof(CommandLineApplication).Assembly.Location, arguments))!;
 
     /// <summary>Runs the command as a process of its own.</summary>
     public static async Task<CommandRun> AsProcessAsync(byte[] input, params string[] arguments)

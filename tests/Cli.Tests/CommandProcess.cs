@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Mqtt5.Cli;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
@@ -25,16 +26,7 @@ internal sealed class CommandProcess : IDisposable
 
     public static CommandProcess StartWith(Dictionary<string, string>? environment, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet")
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.ArgumentList.Add(Assembly);
-
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
+        var start = CommandStart.Of(Assembly, arguments);
 
         foreach (var (name, value) in environment ?? [])
             start.Environment[name] = value;
