@@ -335,7 +335,8 @@ let private text =
                 arbitrary = [ typeof<MqttArbitraries> ]
             }
             "every packet of a trace parses back"
-            (fun (packet: Packet) ->
+            (fun (sample: PacketSample) ->
+                let packet = sample.Packet
                 parsesBack (TraceEvent.Packet(ServerToClient, Encode.size packet, packet))
                 parsesBack (TraceEvent.Packet(ServerToClient, 2, TraceRedaction.withoutSecrets packet))
                 parsesBack (TraceEvent.Packet(ServerToClient, 2, TraceRedaction.withoutPayload packet)))

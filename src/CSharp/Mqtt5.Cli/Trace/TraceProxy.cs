@@ -133,12 +133,12 @@ internal sealed class TraceProxy(IMqttTransport transport, Uri server, TraceOutp
             var up = PumpAsync(number, Direction.ClientToServer, near, far.Stream, cut.Token);
             var down = PumpAsync(number, Direction.ServerToClient, far.Stream, near, cut.Token);
             var first = await Task.WhenAny(up, down);
-            await ClosedAsync(number, first == up ? Direction.ClientToServer : Direction.ServerToClient);
 
-            // The other direction still gets what is on its way.
+            // The other direction still gets what is on its way, so the connection ends with it.
             cut.CancelAfter(ClosingTime);
             await HalfCloseAsync(first == up, client, far, cut.Token);
             await Task.WhenAll(up, down);
+            await ClosedAsync(number, first == up ? Direction.ClientToServer : Direction.ServerToClient);
         }
     }
 
