@@ -1,7 +1,5 @@
 namespace Mqtt5.Tests
 
-open System.Collections.Generic
-open System.Threading
 open Expecto
 open Xunit
 
@@ -54,49 +52,18 @@ module AllTests =
             TidyTests.tests
         ]
 
-    let private fullName (test: FlatTest) = String.concat " / " test.name
-
     // The clause report goes by the names of all other tests.
-    let private tests =
-        let names = Test.toTestCodeList (testList "Core" suites) |> Seq.map fullName |> Seq.toArray
-        testList "Core" (suites @ [ ClauseReport.tests names ])
+    let suite =
+        let names =
+            Test.toTestCodeList (testList "Core" suites)
+            |> Seq.map ExpectoSuite.FullName
+            |> Seq.toArray
 
-    let private byName =
-        let flat = Dictionary<string, FlatTest>()
-
-        for test in Test.toTestCodeList tests do
-            flat.Add(fullName test, test)
-
-        flat
-
-    let names = Seq.toArray byName.Keys
-
-    let run (name: string) =
-        let test = byName[name]
-
-        // A test that is not run shows in the count of skipped tests, never as passed.
-        if test.state = FocusState.Pending then
-            Assert.Skip "marked pending"
-
-        match test.test with
-        | Sync body -> body ()
-        | SyncWithCancel body -> body CancellationToken.None
-        | Async body -> Async.RunSynchronously body
-        | AsyncFsCheck(config, _, body) ->
-            config
-            |> Option.defaultValue FsCheckConfig.defaultConfig
-            |> body
-            |> Async.RunSynchronously
+        ExpectoSuite(testList "Core" (suites @ [ ClauseReport.tests names ]))
 
 type Core() =
 
-    static member Names() =
-        let names = TheoryData<string>()
-
-        for name in AllTests.names do
-            names.Add name
-
-        names
+    static member Names() = AllTests.suite.Names
 
     [<Theory; MemberData(nameof Core.Names)>]
-    member _.Test(name: string) = AllTests.run name
+    member _.Test(name: string) = AllTests.suite.Run name
