@@ -1,9 +1,10 @@
 using System.Net.Sockets;
+using Mqtt5.Transports;
 
 namespace Mqtt5.Cli;
 
 /// <summary>A socket as a stream of whole packets, each of which its transport may lose.</summary>
-internal sealed class CuttingStream(CuttingTransport transport, Socket socket) : Stream
+internal sealed class CuttingStream(CuttingTransport transport, Socket socket) : DuplexStream
 {
     private const int ReadBytes = 16 * 1024;
 
@@ -11,25 +12,6 @@ internal sealed class CuttingStream(CuttingTransport transport, Socket socket) :
     private readonly PacketSplitter incoming = new(Direction.ServerToClient);
     private readonly MemoryStream ready = new();
     private readonly byte[] buffer = new byte[ReadBytes];
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => true;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> destination, CancellationToken cancellationToken = default)
@@ -69,32 +51,6 @@ internal sealed class CuttingStream(CuttingTransport transport, Socket socket) :
                 left = left[await socket.SendAsync(left, cancellationToken)..];
         }
     }
-
-    /// <inheritdoc/>
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    /// <inheritdoc/>
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-        // A socket keeps nothing back.
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
