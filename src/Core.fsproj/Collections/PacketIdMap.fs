@@ -145,8 +145,9 @@ type internal IdRun<'T>(start: int, values: 'T[], filled: int) =
 
 /// A persistent map from Packet Identifiers to values, in ascending order of the identifiers. Identifiers that are
 /// added one after another and removed in nearly the same order, as those of messages under way are, cost O(1) and
-/// next to no memory; any other update takes O(16) steps. An update leaves the old map as it was. The default
-/// value is the empty map. Safe to share between threads. Its functions are in the module of the same name.
+/// next to no memory; any other update takes O(16) steps. The first removal far behind the oldest of such a run moves
+/// its identifiers, each of them once: O(16) more for each that was added. An update leaves the old map as it was. The
+/// default value is the empty map. Safe to share between threads. Its functions are in the module of the same name.
 // A run holds the ids from First to Next - 1 but for the gaps; the tree holds all others. Bit n of Gaps is set where
 // First + n is not in the run, so that gaps are among the first 64 ids only. First is never a gap. A run that would
 // get a gap farther on goes into the tree.
