@@ -34,6 +34,13 @@ internal static class BenchText
         new Line(),
     ];
 
+    /// <summary>What a load counts while it runs.</summary>
+    public static string Unit(LoadRequest request) => request.Subscribers > 0 ? "messages received a second" : "messages sent a second";
+
+    /// <summary>How far a storm is.</summary>
+    public static string Open(Storm storm, StormRequest request) =>
+        $"{Figures.Count(storm.Connected)} of {Figures.Count(request.Connections)} connections open{(storm.Failed is > 0 and var failed ? $", {Figures.Count(failed)} failed" : "")}";
+
     /// <summary>What a load measured.</summary>
     public static IEnumerable<Line> Of(LoadReport report, int columns)
     {
