@@ -20,7 +20,7 @@ internal static class BenchVerb
         IReadOnlyList<double> seen = [];
 
         if (!isJson)
-            screen.Write(BenchText.Heading(request, target));
+            screen.Write(BenchText.Heading(request, target, screen.Columns));
 
         LoadReport report;
 
@@ -60,7 +60,7 @@ internal static class BenchVerb
         await using var storm = new Storm(request);
 
         if (!isJson)
-            screen.Write(BenchText.Heading(request, target));
+            screen.Write(BenchText.Heading(request, target, screen.Columns));
 
         var report = isJson || (target.IsQuiet && !screen.IsLive) ? await storm.RunAsync(cancellationToken)
             : screen.IsLive ? await screen.DuringAsync(
