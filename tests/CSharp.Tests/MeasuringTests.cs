@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Mqtt5.Interop.Tests;
 
 namespace Mqtt5.CSharp.Tests;
@@ -46,12 +47,12 @@ public sealed class MeasuringTests
         var connack = Notation.Parse(run.Lines[2]);
         Assert.True(connack.IsOk);
         Assert.True(connack.ResultValue.IsConnack);
-        Assert.Contains("  Client Identifier           me, as asked for", run.Lines);
-        Assert.Contains("  Keep Alive                  30s, as the server wants it", run.Lines);
-        Assert.Contains("  Receive Maximum             7 messages of QoS 1 and 2 unacknowledged at a time", run.Lines);
-        Assert.Contains("  Maximum QoS                 1", run.Lines);
-        Assert.Contains("  Shared subscriptions        not available", run.Lines);
-        Assert.Contains("  Wildcard subscriptions      available", run.Lines);
+        Assert.Contains("  Client Identifier         me, as asked for", run.Lines);
+        Assert.Contains("  Keep Alive                30s, as the server wants it", run.Lines);
+        Assert.Contains("  Receive Maximum           7 unacknowledged messages of QoS 1 and 2", run.Lines);
+        Assert.Contains("  Maximum QoS               1", run.Lines);
+        Assert.Contains("  Shared subscriptions      not available", run.Lines);
+        Assert.Contains("  Wildcard subscriptions    available", run.Lines);
 
         var json = await JsonAsync("conn", "-p", Port(broker), "-h", "127.0.0.1");
         Assert.Equal(7, (int)json["receiveMaximum"]!);
@@ -196,6 +197,62 @@ public sealed class MeasuringTests
         Assert.Equal(10, (int)times!);
         Assert.Contains("10 times: ", run.Error, StringComparison.Ordinal);
         Assert.Equal(1, run.ExitCode);
+    }
+
+    [Fact]
+    public async Task Bench_says_each_second_how_far_it_is_where_no_terminal_shows_it()
+    {
+        var run = await RunAsync("bench", "--embedded", "--seconds", "3", "--warm-up", "1", "--rate", "500");
+        Assert.Equal(0, run.ExitCode);
+        var told = run.Error.TrimEnd('\n').Split('\n');
+        Assert.Equal("mqtt5: warming up", told[0]);
+
+        for (var second = 1; second <= 2; second++)
+        {
+            var match = Regex.Match(told[second], $"^mqtt5: {second} of 3 s: ([0-9,]+) messages received a second$");
+            Assert.True(match.Success, told[second]);
+            Assert.InRange(int.Parse(match.Groups[1].Value, NumberStyles.AllowThousands, CultureInfo.InvariantCulture), 1, 1_500);
+        }
+
+        Assert.All(told.Skip(3), line => Assert.Equal("mqtt5: waiting for the last messages", line));
+        Assert.DoesNotContain("of 3 s", run.Output, StringComparison.Ordinal);
+        Assert.Contains("delivered after", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bench_says_each_second_how_many_connections_are_open()
+    {
+        var run = await RunAsync("bench", "--embedded", "--connects", "50", "--rate", "20");
+        Assert.Equal(0, run.ExitCode);
+        var told = run.Error.TrimEnd('\n').Split('\n');
+        Assert.InRange(told.Length, 2, 30);
+        Assert.All(told, line => Assert.Matches("^mqtt5: [0-9]+ of 50 connections open$", line));
+    }
+
+    [Theory]
+    [InlineData("--quiet")]
+    [InlineData("--json")]
+    public async Task Bench_says_nothing_while_it_runs_if_it_is_told_so(string option)
+    {
+        var run = await RunAsync("bench", "--embedded", "--seconds", "2", "--rate", "100", option);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Equal("", run.Error);
+        Assert.NotEqual("", run.Output);
+        var storm = await RunAsync("bench", "--embedded", "--connects", "30", "--rate", "20", option);
+        Assert.Equal(0, storm.ExitCode);
+        Assert.Equal("", storm.Error);
+    }
+
+    [Theory]
+    [InlineData("conn")]
+    [InlineData("bench")]
+    [InlineData("probe")]
+    public async Task A_quiet_verb_tells_a_failure_by_its_exit_code_alone(string verb)
+    {
+        var run = await RunAsync(verb, "-h", "127.0.0.1", "-p", "1", "--quiet");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Equal("", run.Output);
+        Assert.Equal("", run.Error);
     }
 
     [Fact]

@@ -40,6 +40,20 @@ public sealed class ShellTests
         Assert.StartsWith("disconnected from 127.0.0.1:", run.Lines[^1], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_message_of_two_subscriptions_is_shown_once()
+    {
+        var run = await RunAsync(
+            "sub plant/+/temp 1", "sub plant/#", "pub plant/7/temp 1 21.5", "wait 1",
+            "unsub plant/#", "pub plant/7/temp 1 22.5", "wait 1",
+            "sub plant/+/temp", "pub plant/7/temp 1 23.5", "wait 1", "status");
+        Assert.Equal("", run.Error);
+        Assert.Single(run.Lines, line => line.StartsWith("plant/7/temp  21.5", StringComparison.Ordinal));
+        Assert.Single(run.Lines, line => line.StartsWith("plant/7/temp  22.5  [QoS 1]", StringComparison.Ordinal));
+        Assert.Single(run.Lines, line => line == "plant/7/temp  23.5");
+        Assert.Contains("Messages             3 received, 3 published, 1 topic seen", run.Lines);
+    }
+
     [Theory]
     [InlineData("nonsense", "there is no command 'nonsense'; 'help' lists them")]
     [InlineData("s", "'s' may be sub or status")]

@@ -65,6 +65,31 @@ public sealed class UsageTests
     }
 
     [Fact]
+    public async Task The_help_of_every_verb_has_an_example_with_that_verb()
+    {
+        var verbs = await CommandRun.InProcessAsync(null, "[suggest:0]", "");
+
+        foreach (var verb in verbs.Lines.Where(line => !line.StartsWith('-')))
+        {
+            var help = await CommandRun.InProcessAsync(null, verb, "--help");
+            Assert.Equal(0, help.ExitCode);
+            Assert.True(
+                help.Lines.SkipWhile(line => !line.Contains("Example", StringComparison.Ordinal)).Any(line => line.Contains($"mqtt5 {verb} ", StringComparison.Ordinal) || line.EndsWith($"mqtt5 {verb}", StringComparison.Ordinal)),
+                $"{verb} has no example:\n{help.Output}");
+        }
+    }
+
+    [Fact]
+    public async Task The_first_example_of_decode_works()
+    {
+        var help = await CommandRun.InProcessAsync(null, "decode", "--help");
+        var example = help.Lines.Select(line => line.Trim()).First(line => line.StartsWith("mqtt5 decode ", StringComparison.Ordinal));
+        var run = await CommandRun.InProcessAsync(null, example.Split(' ')[1..]);
+        Assert.Equal("PUBLISH topic=\"a/b\" payload=\"hi\"\n", run.Output);
+        Assert.Equal("", run.Error);
+    }
+
+    [Fact]
     public async Task Help_is_no_mistake()
     {
         var run = await CommandRun.InProcessAsync(null, "decode", "--help");

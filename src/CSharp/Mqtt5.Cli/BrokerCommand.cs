@@ -15,7 +15,20 @@ internal static class BrokerCommand
             HelpName = "FILE",
         };
         var settings = BrokerSetting.All.Select(setting => (Setting: setting, Option: setting.ToOption())).ToArray();
-        var command = new Command("broker", "Runs an MQTT 5 broker until Ctrl+C or SIGTERM.") { config };
+        var command = new Command("broker", """
+            Runs an MQTT 5 broker until Ctrl+C or SIGTERM. It says where it listens, a line each.
+
+            Examples:
+              mqtt5 broker --port 1883
+              mqtt5 broker --port 1883 --ws-port 8080 --password-file passwords
+
+            Exit codes:
+              0    ended by Ctrl+C or SIGTERM
+              2    the command line or a file cannot be used, or a port is taken
+            """)
+        {
+            config,
+        };
 
         foreach (var (_, option) in settings)
             command.Options.Add(option);

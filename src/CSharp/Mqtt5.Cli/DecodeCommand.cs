@@ -51,7 +51,19 @@ internal static class DecodeCommand
 
         var secrets = Flag("--show-secrets", "Show passwords and authentication data instead of hiding them.");
 
-        var command = new Command("decode", "Explain the packets in bytes from a capture, one after another.")
+        var command = new Command("decode", """
+            Explains the packets in bytes from a capture, one after another, and what is wrong with them.
+
+            Examples:
+              mqtt5 decode 30080003612F62006869
+              mqtt5 decode --from server --file capture.hex
+              echo C0 00 | mqtt5 decode
+
+            Exit codes:
+              0    every packet is well formed
+              1    a packet has a fault, or is cut off
+              2    the command line or the input cannot be used
+            """)
         {
             hex,
             file,

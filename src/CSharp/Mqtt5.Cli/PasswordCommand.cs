@@ -22,7 +22,17 @@ internal static class PasswordCommand
             if (result.GetValueOrDefault<int>() is < MqttScramCredentials.FewestIterations or > MqttScramCredentials.MostIterations)
                 result.AddError($"--iterations is not from {MqttScramCredentials.FewestIterations} to {MqttScramCredentials.MostIterations}");
         });
-        var command = new Command("passwd", "Sets a password in a file for 'mqtt5 broker --password-file'. It is read from standard input, up to the first line end.")
+        var command = new Command("passwd", """
+            Sets a password in a file for 'mqtt5 broker --password-file'. It asks for it without an echo; where standard input is no terminal, it takes its first line.
+
+            Examples:
+              mqtt5 passwd passwords anna --scram
+              mqtt5 passwd passwords anna --delete
+
+            Exit codes:
+              0    the file is changed
+              2    the command line, the file or the password cannot be used
+            """)
         {
             file, name, delete, scram, iterations,
         };

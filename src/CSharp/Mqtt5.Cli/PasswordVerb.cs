@@ -42,9 +42,13 @@ internal static class PasswordVerb
     {
         if (!terminal.IsInputRedirected)
         {
-            return SecretPrompt.Ask(terminal, "Password: ") is { Length: > 0 } typed
+            if (SecretPrompt.Ask(terminal, "Password: ") is not { Length: > 0 } typed)
+                throw new UsageException("no password was typed");
+
+            // Nobody sees what was typed, and a mistake would be found only by the client that cannot connect.
+            return SecretPrompt.Ask(terminal, "The same again: ") == typed
                 ? typed
-                : throw new UsageException("no password was typed");
+                : throw new UsageException("the two are not the same; nothing was changed");
         }
 
         using var reader = new StreamReader(terminal.OpenInput(), new UTF8Encoding(false, true));

@@ -35,6 +35,12 @@ internal static class BenchCommand
               mqtt5 bench --embedded --seconds 2
               mqtt5 bench --embedded --seconds 2 --qos 1 --rate 2000 --subscribers 3
               mqtt5 bench --embedded --connects 200
+
+            Exit codes:
+              0    measured; also when Ctrl+C ended it early
+              1    no connection, or a client failed while it ran
+              2    bad usage
+              128  and above: the reason code with which the server refused
             """);
 
         foreach (var option in (Option[])[.. ofMessages, rate, connects, concurrency])

@@ -14,25 +14,28 @@ internal static class BenchText
         [("p50", 50), ("p90", 90), ("p99", 99), ("p99.9", 99.9), ("max", 100)];
 
     /// <summary>What is going to be measured.</summary>
-    public static IEnumerable<Line> Heading(LoadRequest request, Target target)
+    public static IEnumerable<Line> Heading(LoadRequest request, Target target, int columns)
     {
-        var speed = request.Rate is { } rate ? $"{Figures.Count(rate)} messages a second" : $"as fast as it goes, {Figures.Count(request.Window)} under way";
-        return
-        [
-            new Line().Add("mqtt5 bench", Look.Strong).Add($"  {target.Name}"),
-            new Line().At(TextColumn).Add(
-                $"{Figures.Count(request.Publishers, "publisher")}, {Figures.Count(request.Subscribers, "subscriber")}, QoS {(int)request.QoS}, {Figures.Count(request.PayloadBytes)} bytes, {speed}"),
-            new Line(),
-        ];
+        var speed = request.Rate is { } rate ? $"{Figures.Count(rate)} messages a second" : $"as fast as it goes, window {Figures.Count(request.Window)}";
+        return Heading(
+            target,
+            $"{Figures.Count(request.Publishers, "publisher")}, {Figures.Count(request.Subscribers, "subscriber")}, QoS {(int)request.QoS}, {Figures.Count(request.PayloadBytes)} bytes, {speed}",
+            columns);
     }
 
     /// <summary>What is going to be measured.</summary>
-    public static IEnumerable<Line> Heading(StormRequest request, Target target) =>
-    [
-        new Line().Add("mqtt5 bench", Look.Strong).Add($"  {target.Name}"),
-        new Line().At(TextColumn).Add($"{Figures.Count(request.Connections)} connections, {Figures.Count(Math.Min(request.Concurrency, request.Connections))} at a time{(request.Rate is { } rate ? $", {Figures.Count(rate)} a second" : ", as fast as it goes")}"),
-        new Line(),
-    ];
+    public static IEnumerable<Line> Heading(StormRequest request, Target target, int columns) =>
+        Heading(
+            target,
+            $"{Figures.Count(request.Connections)} connections, {Figures.Count(Math.Min(request.Concurrency, request.Connections))} at a time{(request.Rate is { } rate ? $", {Figures.Count(rate)} a second" : ", as fast as it goes")}",
+            columns);
+
+    /// <summary>What a load counts while it runs.</summary>
+    public static string Unit(LoadRequest request) => request.Subscribers > 0 ? "messages received a second" : "messages sent a second";
+
+    /// <summary>How far a storm is.</summary>
+    public static string Open(Storm storm, StormRequest request) =>
+        $"{Figures.Count(storm.Connected)} of {Figures.Count(request.Connections)} connections open{(storm.Failed is > 0 and var failed ? $", {Figures.Count(failed)} failed" : "")}";
 
     /// <summary>What a load measured.</summary>
     public static IEnumerable<Line> Of(LoadReport report, int columns)
@@ -63,7 +66,7 @@ internal static class BenchText
 
         foreach (var sentence in Meaning(report))
         {
-            foreach (var line in Wrapped(sentence, columns))
+            foreach (var line in Wrapped(sentence, columns, Look.Quiet))
                 yield return line;
         }
     }
@@ -85,9 +88,16 @@ internal static class BenchText
 
         var from = report.Request.Rate is null ? "From the call that connects" : "From when a connection was due";
 
-        foreach (var line in Wrapped($"{from} to CONNACK, in {Figures.Duration(report.Duration)} for all. Each connection stays open until the last is.", columns))
+        foreach (var line in Wrapped($"{from} to CONNACK, in {Figures.Duration(report.Duration)} for all. Each connection stays open until the last is.", columns, Look.Quiet))
             yield return line;
     }
+
+    private static IEnumerable<Line> Heading(Target target, string request, int columns) =>
+    [
+        new Line().Add("mqtt5 bench", Look.Strong).Add($"  {target.Name}"),
+        .. Wrapped(request, columns, Look.Plain),
+        new Line(),
+    ];
 
     private static IEnumerable<string> Meaning(LoadReport report)
     {
@@ -132,21 +142,6 @@ internal static class BenchText
         return line;
     }
 
-    private static IEnumerable<Line> Wrapped(string sentence, int columns)
-    {
-        var line = new Line();
-
-        foreach (var word in sentence.Split(' '))
-        {
-            if (line.Width > 0 && line.Width + 1 + word.Length > columns)
-            {
-                yield return line;
-                line = new Line();
-            }
-
-            line.At(line.Width == 0 ? TextColumn : line.Width + 1).Add(word, Look.Quiet);
-        }
-
-        yield return line;
-    }
+    private static IEnumerable<Line> Wrapped(string sentence, int columns, Spectre.Console.Style style) =>
+        new Line().At(TextColumn).Add(sentence, style).Wrap(columns, TextColumn);
 }

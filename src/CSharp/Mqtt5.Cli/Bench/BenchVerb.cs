@@ -20,31 +20,33 @@ internal static class BenchVerb
         IReadOnlyList<double> seen = [];
 
         if (!isJson)
-            screen.Write(BenchText.Heading(request, target));
+            screen.Write(BenchText.Heading(request, target, screen.Columns));
 
-        async Task<(LoadReport Report, IReadOnlyList<double> Samples)> Measure() =>
-            await LoadWatch.RunAsync(load, interval, samples => seen = samples, cancellationToken);
+        LoadReport report;
 
-        var (report, samples) = isJson
-            ? await Measure()
-            : await screen.DuringAsync(() => Chart.Draw(seen, screen.Columns, ChartRows, Foot(load.Schedule, request)), Measure);
-
-        if (isJson)
+        if (isJson || (target.IsQuiet && !screen.IsLive))
         {
-            terminal.Output.WriteLine(BenchJson.Of(report, target));
+            report = await load.RunAsync(cancellationToken);
+        }
+        else if (screen.IsLive)
+        {
+            (report, seen) = await screen.DuringAsync(
+                () => Chart.Draw(seen, screen.Columns, ChartRows, Foot(load.Schedule, request)),
+                () => LoadWatch.RunAsync(load, interval, samples => seen = samples, cancellationToken));
+            screen.Write(Chart.Draw(seen, screen.Columns, ChartRows, $"{BenchText.Unit(request)}, over {Figures.Duration(report.Duration)}"));
+            screen.Write();
         }
         else
         {
-            if (screen.IsLive)
-            {
-                screen.Write(Chart.Draw(samples, screen.Columns, ChartRows, $"{Unit(request)}, over {Figures.Duration(report.Duration)}"));
-                screen.Write();
-            }
-
-            screen.Write(BenchText.Of(report, screen.Columns));
+            report = await BenchProgress.RunAsync(load, request, terminal, cancellationToken);
         }
 
-        foreach (var failure in report.Failures)
+        if (isJson)
+            terminal.Output.WriteLine(BenchJson.Of(report, target));
+        else
+            screen.Write(BenchText.Of(report, screen.Columns));
+
+        foreach (var failure in target.IsQuiet ? [] : report.Failures)
             await terminal.Error.WriteLineAsync($"mqtt5: {failure}");
 
         return report.Failures.Count == 0 ? ExitCode.WellFormed : ExitCode.Fault;
@@ -58,28 +60,29 @@ internal static class BenchVerb
         await using var storm = new Storm(request);
 
         if (!isJson)
-            screen.Write(BenchText.Heading(request, target));
+            screen.Write(BenchText.Heading(request, target, screen.Columns));
 
-        var report = isJson
-            ? await storm.RunAsync(cancellationToken)
-            : await screen.DuringAsync(
-                () => [new Line().At(2).Add($"{Figures.Count(storm.Connected)} of {Figures.Count(request.Connections)} open{(storm.Failed > 0 ? $", {storm.Failed} failed" : "")}", Look.Accent)],
-                () => storm.RunAsync(cancellationToken));
+        var report = isJson || (target.IsQuiet && !screen.IsLive) ? await storm.RunAsync(cancellationToken)
+            : screen.IsLive ? await screen.DuringAsync(
+                () => [new Line().At(2).Add(BenchText.Open(storm, request), Look.Accent)],
+                () => storm.RunAsync(cancellationToken))
+            : await BenchProgress.RunAsync(storm, request, terminal, cancellationToken);
 
         if (isJson)
             terminal.Output.WriteLine(BenchJson.Of(report, target));
         else
             screen.Write(BenchText.Of(report, screen.Columns));
 
-        foreach (var (failure, count) in report.Failures)
-            await terminal.Error.WriteLineAsync($"mqtt5: {Figures.Count(count)} times: {failure}");
+        if (!target.IsQuiet)
+        {
+            foreach (var (failure, count) in report.Failures)
+                await terminal.Error.WriteLineAsync($"mqtt5: {Figures.Count(count)} times: {failure}");
+        }
 
         return report.Failures.Count == 0 ? ExitCode.WellFormed : ExitCode.Fault;
     }
 
     private static TimeSpan Longer(TimeSpan left, TimeSpan right) => left > right ? left : right;
-
-    private static string Unit(LoadRequest request) => request.Subscribers > 0 ? "messages received a second" : "messages sent a second";
 
     private static string Foot(Schedule? schedule, LoadRequest request)
     {
@@ -92,6 +95,6 @@ internal static class BenchVerb
             return "waiting for the last messages";
 
         var left = Math.Ceiling(Stopwatch.GetElapsedTime(now, schedule.End).TotalSeconds);
-        return $"{Unit(request)}, {left} s left";
+        return $"{BenchText.Unit(request)}, {left} s left";
     }
 }

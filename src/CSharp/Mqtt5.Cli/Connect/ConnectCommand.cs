@@ -15,6 +15,13 @@ internal static class ConnectCommand
             Examples:
               mqtt5 conn --embedded
               mqtt5 conn -h broker.example -p 8883 --cafile ca.crt -u anna --pw-prompt
+
+            Exit codes:
+              0    connected
+              1    no connection
+              2    bad usage
+              128  and above: the reason code with which the server refused
+              130  interrupted
             """);
         target.AddTo(command);
         command.SetAction((result, cancellationToken) => target.RunAsync(

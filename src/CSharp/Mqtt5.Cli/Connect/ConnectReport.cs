@@ -7,7 +7,7 @@ namespace Mqtt5.Cli;
 internal sealed class ConnectReport(Target target, MqttClientOptions asked, string? clientId, MqttConnectResult answer, TimeSpan took)
 {
     private const int NameColumn = 2;
-    private const int ValueColumn = 30;
+    private const int ValueColumn = 28;
 
     private static readonly JsonSerializerOptions Indented = new()
     {
@@ -16,21 +16,21 @@ internal sealed class ConnectReport(Target target, MqttClientOptions asked, stri
     };
 
     /// <summary>For people.</summary>
-    public IEnumerable<Line> ToLines()
+    public void Write(Screen screen)
     {
-        yield return IsAccepted
+        screen.Write(IsAccepted
             ? new Line().Add("connected", Look.Good).Add($" to {target.Name} in {Figures.Duration(took)}")
-            : new Line().Add("refused", Look.Bad).Add($" by {target.Name} after {Figures.Duration(took)}");
-        yield return new Line();
-        yield return new Line().Add(answer.ToString());
+            : new Line().Add("refused", Look.Bad).Add($" by {target.Name} after {Figures.Duration(took)}"));
+        screen.Write();
+        screen.Write(new Line().Add(answer.ToString()), NameColumn);
 
         foreach (var (heading, rows) in Sections())
         {
-            yield return new Line();
-            yield return new Line().Add(heading, Look.Strong);
+            screen.Write();
+            screen.Write(new Line().Add(heading, Look.Strong));
 
             foreach (var (name, value) in rows)
-                yield return new Line().At(NameColumn).Add(name).At(ValueColumn).Add(value);
+                screen.Write(new Line().At(NameColumn).Add(name).At(ValueColumn).Add(value), ValueColumn);
         }
     }
 
@@ -83,13 +83,13 @@ internal sealed class ConnectReport(Target target, MqttClientOptions asked, stri
         }
 
         yield return ("Session", [
-            ("Client Identifier", $"{clientId}, {(answer.AssignedClientId is null ? "as asked for" : "assigned by the server")}"),
+            ("Client Identifier", $"{clientId}, {(answer.AssignedClientId is null ? "as asked for" : "from the server")}"),
             ("Session Present", answer.SessionPresent ? "yes: the server goes on with a session" : "no: the session is new"),
             ("Session Expiry Interval", Interval(answer.SessionExpiry, asked.SessionExpiry, "it ends with the connection")),
             ("Keep Alive", Interval(answer.KeepAlive, asked.KeepAlive, "none")),
         ]);
         yield return ("Limits of the server", [
-            ("Receive Maximum", $"{Figures.Count(answer.ReceiveMaximum)} messages of QoS 1 and 2 unacknowledged at a time"),
+            ("Receive Maximum", $"{Figures.Count(answer.ReceiveMaximum)} unacknowledged messages of QoS 1 and 2"),
             ("Maximum QoS", $"{(int)answer.MaximumQoS}"),
             ("Maximum Packet Size", answer.MaximumPacketSize is { } bytes ? $"{Figures.Count(bytes)} bytes" : "no limit but the protocol's, 268,435,460 bytes"),
             ("Topic Alias Maximum", answer.TopicAliasMaximum == 0 ? "0: it takes no Topic Aliases" : $"{Figures.Count(answer.TopicAliasMaximum)} aliases from this client"),

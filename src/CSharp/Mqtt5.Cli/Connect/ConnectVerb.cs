@@ -33,6 +33,6 @@ internal static class ConnectVerb
         if (isJson)
             terminal.Output.WriteLine(report.ToJson());
         else
-            new Screen(terminal).Write(report.ToLines());
+            report.Write(new Screen(terminal));
     }
 }

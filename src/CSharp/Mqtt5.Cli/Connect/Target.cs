@@ -24,6 +24,9 @@ internal sealed class Target : IAsyncDisposable
     /// <summary>The server.</summary>
     public Uri Server => request.Server;
 
+    /// <summary>Whether failures and progress are kept quiet.</summary>
+    public bool IsQuiet => request.IsQuiet;
+
     /// <summary>What the server is called on a screen.</summary>
     public string Name => (broker is null ? "" : "an embedded broker, ") + ServerName(Server);
 

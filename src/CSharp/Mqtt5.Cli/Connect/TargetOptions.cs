@@ -57,12 +57,12 @@ internal sealed class TargetOptions
         }
         catch (IOException failure) when (!StandardOutput.IsClosed(failure))
         {
-            await terminal.Error.WriteLineAsync($"mqtt5: {failure.Message}");
+            await TellAsync(failure.Message);
             return ExitCode.Fault;
         }
         catch (MqttException failure)
         {
-            await terminal.Error.WriteLineAsync($"mqtt5: {ConnectionFailure.Describe(failure, target!.Server)}");
+            await TellAsync(ConnectionFailure.Describe(failure, target!.Server));
             return ConnectionFailure.ExitCodeOf(failure);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -74,5 +74,8 @@ internal sealed class TargetOptions
             if (target is not null)
                 await target.DisposeAsync();
         }
+
+        Task TellAsync(string what) =>
+            target is { IsQuiet: true } ? Task.CompletedTask : terminal.Error.WriteLineAsync($"mqtt5: {what}");
     }
 }

@@ -46,7 +46,7 @@ internal sealed class ConnectionOptions
     };
     private readonly Option<string?> version = new("--protocol-version", "-V") { Description = "5. Versions 311 and 31 are taken with a note, and MQTT 5 is spoken all the same.", HelpName = "VERSION" };
     private readonly Option<bool> debug = Flag("--debug", "Show the packets on standard error, in notation.", "-d");
-    private readonly Option<bool> quiet = Flag("--quiet", "Say nothing about failures at run time; the exit code tells.");
+    private readonly Option<bool> quiet = Flag("--quiet", "Say nothing about progress and failures at run time; the exit code tells.");
     private readonly Option<bool> noDelay = Flag("--nodelay", "Send small packets at once; it is always so.");
     private readonly bool namesTopic;
 

@@ -13,6 +13,11 @@ internal static class DemoCommand
 
             Example:
               mqtt5 demo
+
+            Exit codes:
+              0    every step went well
+              1    one did not; it says why
+              130  interrupted
             """);
         command.SetAction((_, cancellationToken) => DemoVerb.RunAsync(terminal, cancellationToken));
         return command;

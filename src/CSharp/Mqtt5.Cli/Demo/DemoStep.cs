@@ -31,11 +31,18 @@ internal sealed class DemoStep(string name, Screen screen)
             took = time;
     }
 
-    /// <summary>Adds a line below.</summary>
-    public void Add(string text)
+    /// <summary>The thing is over, though it may stay on the screen for a moment.</summary>
+    public void End()
     {
         lock (gate)
-            details.Add(Detail(text, Look.Plain));
+            took ??= Stopwatch.GetElapsedTime(began);
+    }
+
+    /// <summary>Adds a line below.</summary>
+    public void Add(string text, Spectre.Console.Style? style = null)
+    {
+        lock (gate)
+            details.Add(Detail(text, style ?? Look.Plain));
     }
 
     /// <summary>Adds a line that says what has been proved.</summary>

@@ -43,6 +43,7 @@ internal static class DemoVerb
                 await screen.DuringAsync(step.Draw, async () =>
                 {
                     await run(step, limit.Token);
+                    step.End();
 
                     if (screen.IsLive)
                         await Task.Delay(ReadingTime, limit.Token);

@@ -16,7 +16,7 @@ internal static class Speed
         var (report, samples) = await RunAsync(step, request, screen, cancellationToken);
         step.Took(report.Duration);
         step.Tell($"{Figures.Count(report.ReceivedPerSecond)} messages a second");
-        step.Add(Chart.Spark(samples));
+        step.Add(Chart.Spark(samples), Look.Accent);
         step.Prove($"QoS 0, {request.PayloadBytes} bytes, from publisher to subscriber, none lost.");
     }
 

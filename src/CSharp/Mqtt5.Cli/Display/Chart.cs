@@ -22,7 +22,7 @@ internal static class Chart
             var label = row == rows - 1 ? Figures.Count(greatest) : row == 0 ? "0" : "";
             var cells = shown.Select(figure => Cell(figure / greatest * rows - row)).ToArray();
             lines.Add(new Line()
-                .Right(AxisWidth - 1, label, Look.Quiet)
+                .Right(AxisWidth - 2, label, Look.Quiet)
                 .At(AxisWidth - 1).Add("│", Look.Quiet)
                 .Add(new string(cells).TrimEnd(), Look.Accent));
         }

@@ -20,8 +20,9 @@ internal static class Figures
         nanoseconds switch
         {
             < Microsecond => Invariant($"{nanoseconds} ns"),
-            < Millisecond => Scaled(nanoseconds, Microsecond, "µs"),
-            < Second => Scaled(nanoseconds, Millisecond, "ms"),
+            // What rounds to 1,000 of a unit is 1 of the next.
+            < Millisecond - (Microsecond / 2) => Scaled(nanoseconds, Microsecond, "µs"),
+            < Second - (Millisecond / 2) => Scaled(nanoseconds, Millisecond, "ms"),
             _ => Scaled(nanoseconds, Second, "s"),
         };
 

@@ -37,7 +37,7 @@ internal sealed class Line
     }
 
     /// <summary>Adds a text that ends before this column, or stands a space behind the last text if there is no room.</summary>
-    public Line Right(int column, string text, Style? style = null) => At(column - text.Length).Add(text, style);
+    public Line Right(int column, string text, Style? style = null) => At(column - TextWidth.Of(text)).Add(text, style);
 
     /// <summary>The same line so many columns further right.</summary>
     public Line Indent(int columns)
@@ -48,6 +48,42 @@ internal sealed class Line
             indented.Add(text, style);
 
         return indented;
+    }
+
+    /// <summary>
+    /// The same line in rows of so many columns, broken between words; those after the first begin at this column. A word
+    /// that has no room in any row stands in one of its own.
+    /// </summary>
+    public IEnumerable<Line> Wrap(int columns, int column)
+    {
+        var row = new Line();
+        var spaces = 0;
+
+        foreach (var (text, style) in parts)
+        {
+            var words = text.Split(' ');
+
+            for (var index = 0; index < words.Length; index++)
+            {
+                spaces += index > 0 ? 1 : 0;
+
+                if (words[index].Length == 0)
+                    continue;
+
+                if (spaces > 0 && row.Width > column && row.Width + spaces + TextWidth.Of(words[index]) > columns)
+                {
+                    yield return row;
+                    row = new Line().At(column);
+                    spaces = 0;
+                }
+
+                row.next += spaces;
+                row.Add(words[index], style);
+                spaces = 0;
+            }
+        }
+
+        yield return row;
     }
 
     /// <summary>The line without its styles.</summary>
@@ -69,6 +105,6 @@ internal sealed class Line
     private void Append(string text, Style style)
     {
         parts.Add((text, style));
-        Width += text.Length;
+        Width += TextWidth.Of(text);
     }
 }

@@ -81,6 +81,15 @@ internal sealed class Screen
         Write();
     }
 
+    /// <summary>Writes a line. On a terminal without room for it, its other rows begin at this column.</summary>
+    public void Write(Line line, int column)
+    {
+        if (IsLive)
+            Write(line.Wrap(Columns, column));
+        else
+            Write(line);
+    }
+
     /// <summary>Writes lines.</summary>
     public void Write(IEnumerable<Line> lines)
     {

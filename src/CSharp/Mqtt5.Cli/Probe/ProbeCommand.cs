@@ -16,11 +16,18 @@ internal static class ProbeCommand
             DefaultValueFactory = _ => "mqtt5/probe",
         };
         var command = new Command("probe", """
-            Finds out what a broker supports, by trying it: QoS, sessions, subscriptions, properties, limits, latency. It takes about ten seconds, uses topics and sessions of its own, and removes what it left there. The exit code is 1 when something does not work as announced or as the standard says.
+            Finds out what a broker supports, by trying it: QoS, sessions, subscriptions, properties, limits, latency. It takes about ten seconds, uses topics and sessions of its own, and removes what it left there.
 
             Examples:
               mqtt5 probe --embedded
               mqtt5 probe -h broker.example --json
+
+            Exit codes:
+              0    all that was tried works as announced and as the standard says, or is announced as absent
+              1    something does not, or no connection
+              2    bad usage
+              128  and above: the reason code with which the server refused the first connection
+              130  interrupted
             """)
         {
             topic,

@@ -54,7 +54,7 @@ internal static class ProbeVerb
                 () => [new Line().At(NameColumn).Add(check.Name, Look.Quiet).At(DetailColumn).Add("…", Look.Quiet)],
                 () => TryAsync(check, world, cancellationToken));
             found.Add((check, finding));
-            screen.Write(Row(check, finding));
+            screen.Write(Row(check, finding), DetailColumn);
         }
 
         var failed = found.Count(one => one.Finding.Verdict == ProbeVerdict.Fails);

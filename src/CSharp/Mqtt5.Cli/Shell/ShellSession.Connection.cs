@@ -51,7 +51,7 @@ internal sealed partial class ShellSession
         ExpectEnd(line, "disconnect");
         var ended = Connected();
         connection = null;
-        subscriptions.Clear();
+        subscriptions = subscriptions.Clear();
 
         try
         {
@@ -110,8 +110,8 @@ internal sealed partial class ShellSession
         Row("Messages", $"{Figures.Count(Interlocked.Read(ref received))} received, {Figures.Count(published)} published, {Figures.Count(topics.All().Count, "topic")} seen");
         Row("Subscriptions", subscriptions.Count == 0 ? "none" : Figures.Count(subscriptions.Count));
 
-        foreach (var (filter, qos) in subscriptions)
-            screen.Write(new Line().At(2).Add(filter, Look.Accent).At(ValueColumn).Add($"QoS {(int)qos}"));
+        foreach (var one in subscriptions.Values)
+            screen.Write(new Line().At(2).Add(one.Filter, Look.Accent).At(ValueColumn).Add($"QoS {(int)one.QoS}"));
 
         return Task.CompletedTask;
 

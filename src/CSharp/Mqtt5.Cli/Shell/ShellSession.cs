@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 
 namespace Mqtt5.Cli;
@@ -10,9 +11,10 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
 
     private readonly Terminal shellTerminal = terminal with { Error = new ShellErrorWriter(screen) };
     private readonly SeenTopics topics = new();
-    private readonly SortedDictionary<string, QoS> subscriptions = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim unwaited = new(0);
+    private volatile ImmutableSortedDictionary<string, ShellSubscription> subscriptions = ImmutableSortedDictionary.Create<string, ShellSubscription>(StringComparer.Ordinal);
     private ShellConnection? connection;
+    private uint identifiers;
     private long received;
     private long published;
 
@@ -118,11 +120,19 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
         var current = Connected();
 
         // A server replaces a subscription to the same filter, so its messages are shown once.
-        if (subscriptions.Remove(filter))
+        if (subscriptions.ContainsKey(filter))
+        {
+            subscriptions = subscriptions.Remove(filter);
             await current.Client.UnsubscribeAsync(filter, cancellationToken: cancellationToken);
+        }
 
-        var subscription = await current.Client.SubscribeAsync([new MqttTopicFilter(filter, qos)], ShowAsync, null, cancellationToken);
-        subscriptions[filter] = qos;
+        var added = new ShellSubscription(filter, qos, ++identifiers);
+        var subscription = await current.Client.SubscribeAsync(
+            [new MqttTopicFilter(filter, qos)],
+            (message, _) => ShowAsync(message, added),
+            new MqttSubscribeOptions { SubscriptionIdentifier = added.Identifier },
+            cancellationToken);
+        subscriptions = subscriptions.SetItem(filter, added);
         screen.Write(new Line().Add($"subscribed to {filter}, {Spec.reasonTitle(PacketType.Suback, subscription.Results[0].Reason)}", Look.Quiet));
     }
 
@@ -131,7 +141,7 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
         var filter = Need(line.Word(), "unsub");
         ExpectEnd(line, "unsub");
         var result = await Connected().Client.UnsubscribeAsync(filter, cancellationToken: cancellationToken);
-        subscriptions.Remove(filter);
+        subscriptions = subscriptions.Remove(filter);
 
         if (result.Reason != ReasonCode.Success)
             throw new UsageException($"{filter}: {Spec.reasonTitle(PacketType.Unsuback, result.Reason)}");
@@ -165,8 +175,12 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
             ? number
             : throw new UsageException($"'{text}' is no number from {least} to {greatest}");
 
-    private Task ShowAsync(MqttReceivedMessage message, CancellationToken cancellationToken)
+    private Task ShowAsync(MqttReceivedMessage message, ShellSubscription subscription)
     {
+        // A packet that several subscriptions get is shown once, by the first of them.
+        if (subscriptions.Values.TakeWhile(one => string.CompareOrdinal(one.Filter, subscription.Filter) < 0).Any(one => one.Gets(message)))
+            return Task.CompletedTask;
+
         Interlocked.Increment(ref received);
         topics.Add(message.Topic);
         screen.Write(ShellMessage.ToLines(message, screen.IsLive ? DateTimeOffset.Now : null));
