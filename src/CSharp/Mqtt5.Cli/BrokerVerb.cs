@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
@@ -13,9 +12,6 @@ internal static class BrokerVerb
     /// <summary>Runs what the request asks for.</summary>
     public static async Task<int> RunAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var loggers = LoggerFactory.Create(logging => logging
             .SetMinimumLevel(request.LogLevel)
             .AddProvider(new ErrorLogProvider(terminal.Error)));
@@ -23,16 +19,16 @@ internal static class BrokerVerb
         try
         {
             using var certificates = new CertificateFiles(request);
-            await using var broker = await MqttBroker.StartAsync(options => Configure(options, request, certificates, loggers), stop.Token);
+            await using var broker = await MqttBroker.StartAsync(options => Configure(options, request, certificates, loggers), cancellationToken);
 
             foreach (var address in broker.Addresses)
                 await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
 
             await terminal.Output.FlushAsync(CancellationToken.None);
-            await QuietTime.WatchAsync(stop.Token);
+            await QuietTime.WatchAsync(cancellationToken);
             return ExitCode.WellFormed;
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             return ExitCode.WellFormed;
         }
@@ -41,13 +37,6 @@ internal static class BrokerVerb
         {
             await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
             return ExitCode.BadUsage;
-        }
-
-        void Stop(PosixSignalContext context)
-        {
-            // The process ends by itself once every client was told.
-            context.Cancel = true;
-            stop.Cancel();
         }
     }
 

@@ -52,12 +52,15 @@ internal static class CommandLineApplication
                 return verb is { FollowsMosquitto: true } ? ExitCode.Fault : ExitCode.BadUsage;
             }
 
-            var exitCode = await result.InvokeAsync(new InvocationConfiguration
+            using var interruption = new Interruption();
+            var configuration = new InvocationConfiguration
             {
                 Output = terminal.Output,
                 Error = terminal.Error,
                 EnableDefaultExceptionHandler = false,
-            });
+                ProcessTerminationTimeout = null,
+            };
+            var exitCode = await result.InvokeAsync(configuration, interruption.Token);
 
             await terminal.Output.FlushAsync();
             return exitCode;
@@ -74,7 +77,7 @@ internal static class CommandLineApplication
         }
         catch (OperationCanceledException)
         {
-            return ExitCode.Fault;
+            return ExitCode.Interrupted;
         }
 #pragma warning disable CA1031 // The process ends here; a person reads the message, not the stack.
         catch (Exception exception)

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Mqtt5.Cli;
 
 /// <summary>Runs a verb that works until it is told to stop, and turns what cannot be used into an <see cref="ExitCode"/>.</summary>
@@ -8,13 +6,9 @@ internal static class VerbFrame
     /// <summary>Runs it. The token is set by an interrupt, after which the verb tells what it found.</summary>
     public static async Task<int> RunAsync(Terminal terminal, Func<CancellationToken, Task<int>> run, CancellationToken cancellationToken)
     {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-
         try
         {
-            return await run(stop.Token);
+            return await run(cancellationToken);
         }
         catch (IOException exception) when (StandardOutput.IsClosed(exception))
         {
@@ -26,12 +20,6 @@ internal static class VerbFrame
             await terminal.Output.FlushAsync(CancellationToken.None);
             await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
             return ExitCode.BadUsage;
-        }
-
-        void Stop(PosixSignalContext context)
-        {
-            context.Cancel = true;
-            stop.Cancel();
         }
     }
 }
