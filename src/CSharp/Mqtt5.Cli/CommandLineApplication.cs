@@ -15,6 +15,7 @@ internal static class CommandLineApplication
         new("conn", ConnectCommand.Create),
         new("probe", ProbeCommand.Create),
         new("verify", VerifyCommand.Create),
+        new("verify-client", VerifyClientCommand.Create),
         new("bench", BenchCommand.Create),
         new("decode", DecodeCommand.Create),
         new("trace", TraceCommand.Create),

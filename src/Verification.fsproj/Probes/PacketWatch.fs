@@ -70,7 +70,7 @@ module PacketWatch =
         | _ -> false
 
     // What a packet that is too large should have left out.
-    let private sizeClauses (packet: Packet) =
+    let internal sizeClauses (packet: Packet) =
         let texts
             (reason: string, user: string)
             (reasonString: Utf8String voption)

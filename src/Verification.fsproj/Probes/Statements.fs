@@ -40,6 +40,14 @@ module Statements =
              |> Array.filter (fun cells -> Array.contains "wire-server" (cells[4].Split ','))
              |> Array.map (fun cells -> { Id = cells[0]; Section = cells[1]; Text = cells[5] }))
 
+    /// The statements that are observable at a client, in the order of the standard.
+    [<CompiledName("Client")>]
+    let client: Lazy<Statement[]> =
+        lazy
+            (rows.Value
+             |> Array.filter (fun cells -> Array.contains "wire-client" (cells[4].Split ','))
+             |> Array.map (fun cells -> { Id = cells[0]; Section = cells[1]; Text = cells[5] }))
+
     let private known = lazy (rows.Value |> Array.map (fun cells -> cells[0]) |> Set.ofArray)
 
     /// Whether the standard has a statement of this number.

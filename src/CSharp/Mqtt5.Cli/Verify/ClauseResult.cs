@@ -9,9 +9,9 @@ namespace Mqtt5.Cli;
 /// <param name="Probes">Its probes.</param>
 internal sealed record ClauseResult(Statement Statement, Verdict Verdict, string Reason, IReadOnlyList<ProbeResult> Probes)
 {
-    /// <summary>Judges all statements that a server can be seen to keep.</summary>
-    public static IReadOnlyList<ClauseResult> Of(IReadOnlyList<ProbeResult> results) =>
-        [.. Statements.Server.Value.Select(statement => Judge(statement, results))];
+    /// <summary>Judges some statements.</summary>
+    public static IReadOnlyList<ClauseResult> Of(IReadOnlyList<Statement> statements, IReadOnlyList<ProbeResult> results) =>
+        [.. statements.Select(statement => Judge(statement, results))];
 
     private static ClauseResult Judge(Statement statement, IReadOnlyList<ProbeResult> results)
     {

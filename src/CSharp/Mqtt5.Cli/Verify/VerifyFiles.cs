@@ -13,22 +13,22 @@ internal static class VerifyFiles
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the files that were asked for.</summary>
-    public static async Task WriteAsync(VerifyReport report, VerifyRequest request, CancellationToken cancellationToken)
+    public static async Task WriteAsync(VerifyReport report, string? jsonFile, string? junitFile, string? htmlFile, CancellationToken cancellationToken)
     {
-        if (request.JsonFile is { } json)
+        if (jsonFile is { } json)
             await File.WriteAllTextAsync(json, ToJson(report).ToJsonString(Indented) + "\n", cancellationToken);
 
-        if (request.JUnitFile is { } junit)
+        if (junitFile is { } junit)
             await File.WriteAllTextAsync(junit, ToJUnit(report).ToString() + "\n", cancellationToken);
 
-        if (request.HtmlFile is { } html)
+        if (htmlFile is { } html)
             await File.WriteAllTextAsync(html, VerifyPage.Write(report), cancellationToken);
     }
 
     /// <summary>The results as JSON.</summary>
     public static JsonObject ToJson(VerifyReport report) => new()
     {
-        ["server"] = report.Server,
+        [report.IsOfClient ? "client" : "server"] = report.Server,
         ["seed"] = report.Seed,
         ["seconds"] = Math.Round(report.Took.TotalSeconds, 1),
         ["summary"] = report.Summary,
@@ -59,7 +59,7 @@ internal static class VerifyFiles
     private static XDocument ToJUnit(VerifyReport report) => new(
         new XElement(
             "testsuite",
-            new XAttribute("name", "mqtt5 verify"),
+            new XAttribute("name", report.Verb),
             new XAttribute("tests", report.Clauses.Count),
             new XAttribute("failures", report.Count(Verdict.Fail)),
             new XAttribute("skipped", report.Count(Verdict.NotApplicable) + report.Count(Verdict.NotRun)),

@@ -36,7 +36,7 @@ internal static class VerifyPage
     public static string Write(VerifyReport report)
     {
         var page = new StringBuilder(Head);
-        page.Append($"<h1>MQTT 5 conformance of {Text(report.Server)}</h1><p>{Text(report.Summary)} Seed {report.Seed}.</p>");
+        page.Append($"<h1>MQTT 5 conformance of {Text(report.Server)}</h1><p>{Text(report.Summary)}{(report.IsOfClient ? "" : $" Seed {report.Seed}.")}</p>");
 
         if (report.HostileFrames > 0)
             page.Append($"<p>{report.HostileFrames} hostile frames: {(report.Hostile is null ? "a client beside them was served" : Text(report.Hostile))}.</p>");

@@ -2,7 +2,7 @@ using Mqtt5.Verification;
 
 namespace Mqtt5.Cli;
 
-/// <summary>What a run of <c>mqtt5 verify</c> found.</summary>
+/// <summary>What a run of <c>mqtt5 verify</c> or <c>mqtt5 verify-client</c> found.</summary>
 /// <param name="Server">The server.</param>
 /// <param name="Seed">The seed.</param>
 /// <param name="Took">How long it took.</param>
@@ -13,7 +13,14 @@ internal sealed record VerifyReport(
     string Server, int Seed, TimeSpan Took, IReadOnlyList<ProbeResult> Probes, int HostileFrames, string? Hostile)
 {
     /// <summary>The statements.</summary>
-    public IReadOnlyList<ClauseResult> Clauses { get; } = ClauseResult.Of(Probes);
+    public IReadOnlyList<ClauseResult> Clauses =>
+        field ??= ClauseResult.Of(IsOfClient ? Statements.Client.Value : Statements.Server.Value, Probes);
+
+    /// <summary>Whether a client was verified, so that <see cref="Server"/> is its name.</summary>
+    public bool IsOfClient { get; init; }
+
+    /// <summary>The verb that made the report.</summary>
+    public string Verb => IsOfClient ? "mqtt5 verify-client" : "mqtt5 verify";
 
     /// <summary>Whether anything failed.</summary>
     public bool HasFailures => Hostile is not null || Probes.Any(one => one.Outcome.Verdict == Verdict.Fail);
@@ -21,7 +28,7 @@ internal sealed record VerifyReport(
     /// <summary>All in one sentence.</summary>
     public string Summary =>
         $"{Count(Verdict.Pass)} of {Clauses.Count} statements pass, {Count(Verdict.Fail)} fail, {Count(Verdict.NotApplicable)} do not apply, "
-        + $"{Count(Verdict.NotRun)} were not run; {Probes.Count} probes in {Figures.Duration(Took)}.";
+        + $"{Count(Verdict.NotRun)} were not run; {Probes.Count} {(IsOfClient ? "scenarios and rules" : "probes")} in {Figures.Duration(Took)}.";
 
     /// <summary>The number of statements with this verdict.</summary>
     public int Count(Verdict verdict) => Clauses.Count(one => one.Verdict == verdict);

@@ -66,7 +66,7 @@ internal static class VerifyVerb
 
         var report = new VerifyReport(target.Name, request.Seed, watch.Elapsed, results, request.HostileFrames, hostile);
         Tell(report, screen);
-        await VerifyFiles.WriteAsync(report, request, cancellationToken);
+        await VerifyFiles.WriteAsync(report, request.JsonFile, request.JUnitFile, request.HtmlFile, cancellationToken);
         return report.HasFailures ? ExitCode.Fault : ExitCode.WellFormed;
     }
 
@@ -85,7 +85,8 @@ internal static class VerifyVerb
             (long)request.Patience.TotalMilliseconds);
     }
 
-    private static void Tell(VerifyReport report, Screen screen)
+    /// <summary>Shows a report: the statements, then what failed.</summary>
+    public static void Tell(VerifyReport report, Screen screen)
     {
         foreach (var clause in report.Clauses.Where(clause => clause.Probes.Count > 0))
         {
