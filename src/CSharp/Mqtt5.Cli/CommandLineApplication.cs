@@ -57,6 +57,8 @@ internal static class CommandLineApplication
                 Output = terminal.Output,
                 Error = terminal.Error,
                 EnableDefaultExceptionHandler = false,
+                // A verb that is interrupted may have to tidy up on a server.
+                ProcessTerminationTimeout = TimeSpan.FromSeconds(5),
             });
 
             await terminal.Output.FlushAsync();
