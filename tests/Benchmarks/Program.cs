@@ -11,8 +11,8 @@ if (args is ["client", .. var load])
 if (args is ["broker", .. var brokers])
     return await BrokerLoad.RunAsync(brokers).ConfigureAwait(false);
 
-if (args is ["mqttnet-broker", var mqttNetPort])
-    return await MqttNetBroker.RunAsync(mqttNetPort).ConfigureAwait(false);
+if (args is ["mqttnet-broker", .. var mqttNet])
+    return await MqttNetBroker.RunAsync(mqttNet).ConfigureAwait(false);
 
 if (args is ["soak", .. var soak])
     return await Soak.RunAsync(soak).ConfigureAwait(false);

@@ -12,6 +12,7 @@ module Catalogue =
                 List.concat
                     [
                         ConnectProbes.all
+                        AuthenticationProbes.all
                         SessionProbes.all
                         PublishProbes.all
                         DeliveryProbes.all

@@ -93,8 +93,8 @@ module DeliveryProbes =
                 probe
                     (match qos with
                      | 0 -> []
-                     | 1 -> [ QoS1 ]
-                     | _ -> [ QoS2 ])
+                     | 1 -> [ QoS1; InFlight 15 ]
+                     | _ -> [ QoS2; InFlight 15 ])
                     "4.6.0-5 4.6.0-6"
                     $"Messages of QoS {qos} of a publisher arrive in their order"
                     ($"""

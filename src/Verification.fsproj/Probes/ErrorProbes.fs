@@ -33,12 +33,7 @@ module ErrorProbes =
 
     let private topicNames =
         [
-            "3.3.2-2 4.7.0-1", "a PUBLISH to #", "30 { \"#\" {} }"
-            "3.3.2-2 4.7.0-1", "a PUBLISH to a topic with +", "30 { \"~/+\" {} }"
             "4.7.3-1", "a PUBLISH to an empty topic without a Topic Alias", "30 { \"\" {} }"
-            "3.3.2-14", "a Response Topic with #", "30 { \"~/a\" { 08 \"#\" } }"
-            "3.3.2-14", "a Response Topic with +", "30 { \"~/a\" { 08 \"~/+\" } }"
-            "3.3.4-6", "a PUBLISH with a Subscription Identifier", "30 { \"~/a\" { 0B 05 } }"
             "3.8.3-4", "No Local on a Shared Subscription", "82 { 0001 {} \"$share/g/~/a\" 04 }"
         ]
         |> List.map (fun (clauses, what, bytes) ->
@@ -53,6 +48,46 @@ module ErrorProbes =
                 c >> {bytes}
                 c ends MalformedPacket|ProtocolError|TopicNameInvalid
                 """)
+
+    // What the standard forbids and does not call an error. A server that forwards such a message breaks the statement
+    // itself.
+    let private forbidden =
+        [
+            "3.3.2-2 4.7.0-1", "to #", "30 { \"#\" {} }"
+            "3.3.2-2 4.7.0-1", "to a topic with +", "30 { \"~/+\" {} }"
+            "3.3.2-14", "with the Response Topic #", "30 { \"~/a\" { 08 \"#\" } }"
+            "3.3.2-14", "with a + in its Response Topic", "30 { \"~/a\" { 08 \"~/+\" } }"
+        ]
+        |> List.map (fun (clauses, what, bytes) ->
+            probe
+                [ Wildcards ]
+                clauses
+                $"A message {what} is not forwarded"
+                $$"""
+                s joins
+                s subscribes "~/#"
+                c joins
+                c >> {{bytes}}
+                s quiet
+                c notices MalformedPacket|ProtocolError|TopicNameInvalid [MQTT-4.13.1-1]
+                """)
+
+    let private subscriptionIdentifier =
+        [
+            probe
+                []
+                "3.3.4-6 3.3.4-3"
+                "The Subscription Identifier of a client's PUBLISH goes to nobody"
+                """
+                s joins
+                s subscribes "~/a"
+                c joins
+                c >> 30 { "~/a" { 0B 05 } }
+                s unless PUBLISH !SubscriptionIdentifier : the server leaves the Subscription Identifier out
+                s quiet
+                c notices MalformedPacket|ProtocolError [MQTT-4.13.1-1]
+                """
+        ]
 
     // The standard names no reason code for these, and a SUBACK of failure is a usual answer.
     let private topicFilters =
@@ -80,19 +115,16 @@ module ErrorProbes =
                 c ends any or SUBACK id=1 codes=error
                 """)
 
+    // What the standard calls a Malformed Packet or a Protocol Error in so many words.
     let private malformed =
         [
-            "a Packet Identifier of 0", "82 { 0000 {} \"~/a\" 00 }"
+            "flags of PINGREQ that are reserved", "C1 00"
             "QoS 3", "36 { \"~/a\" 0001 {} }"
-            "a packet type of 0", "00 00"
-            "a Remaining Length of five bytes", "30 FF FF FF FF 01"
             "a text that is not UTF-8", "30 { 0002 C328 {} }"
             "U+0000 in a topic", "30 { 0003 610062 {} }"
             "SUBSCRIBE without a filter", "82 { 0001 {} }"
             "a property that PUBLISH does not have", "30 { \"~/a\" { 11 00000001 } }"
             "a Topic Alias of 0", "30 { \"~/a\" { 23 0000 } }"
-            "a CONNACK from a client", "20 03 000000"
-            "a PINGRESP from a client", "D0 00"
         ]
         |> List.map (fun (what, bytes) ->
             probe
@@ -103,6 +135,26 @@ module ErrorProbes =
                 c joins
                 c >> {bytes}
                 c ends MalformedPacket|ProtocolError|TopicAliasInvalid|TopicNameInvalid
+                """)
+
+    // What follows from the definitions of the two alone.
+    let private inferred =
+        [
+            "a Packet Identifier of 0", "82 { 0000 {} \"~/a\" 00 }"
+            "a packet type of 0", "00 00"
+            "a Remaining Length of five bytes", "30 FF FF FF FF 01"
+            "a CONNACK from a client", "20 03 000000"
+            "a PINGRESP from a client", "D0 00"
+        ]
+        |> List.map (fun (what, bytes) ->
+            probe
+                []
+                "4.13.1-1"
+                $"The server closes the connection after {what}, if it checks for that"
+                $"""
+                c joins
+                c >> {bytes}
+                c notices any
                 """)
 
     let private endings =
@@ -174,4 +226,4 @@ module ErrorProbes =
 
     /// The probes.
     [<CompiledName("All")>]
-    let all: Probe list = reservedBits @ topicNames @ topicFilters @ malformed @ endings @ webSocket
+    let all: Probe list = reservedBits @ topicNames @ forbidden @ subscriptionIdentifier @ topicFilters @ malformed @ inferred @ endings @ webSocket

@@ -39,10 +39,10 @@ module HostileFrames =
             "AUTH rc=ReAuthenticate props{AuthenticationMethod=\"m\"}"
         ]
 
-    let private bytesOf notation =
+    let private bytesOf settings notation =
         match Notation.parse notation with
         | Ok packet ->
-            match Encode.toBytes Direction.ClientToServer packet with
+            match Encode.toBytes Direction.ClientToServer (ProbeText.withCredentials settings packet) with
             | Ok bytes -> bytes
             | Error fault -> invalidOp $"{notation}: {fault}"
         | Error fault -> invalidOp $"{notation}: {fault}"
@@ -84,7 +84,7 @@ module HostileFrames =
     /// So many frames, always the same for a seed.
     [<CompiledName("Create")>]
     let create (settings: ProbeSettings) (seed: int) (count: int) : HostileFrame[] =
-        let samples = samples settings |> List.map bytesOf |> Array.ofList
+        let samples = samples settings |> List.map (bytesOf settings) |> Array.ofList
         let random = Random seed
 
         let changes =
@@ -100,22 +100,13 @@ module HostileFrames =
             if frame.Length > 0 && frame <> sample && isHarmlessStream settings frame then
                 let connect = $"CONNECT clean=1 clientid=\"{settings.ClientIdPrefix}h{index}\""
 
-                let withCredentials =
-                    connect
-                    + (match settings.UserName with
-                       | ValueSome name -> $" username=\"{name}\""
-                       | ValueNone -> "")
-                    + (match settings.Password with
-                       | ValueSome password -> $" password=x'{password}'"
-                       | ValueNone -> "")
-
                 Some
                     {
                         Opening =
                             if isFirst then
                                 Bytes.Empty
                             else
-                                Bytes.OfArray(bytesOf withCredentials)
+                                Bytes.OfArray(bytesOf settings connect)
                         Frame = Bytes.OfArray frame
                     }
             else

@@ -36,8 +36,10 @@ type ProbeNeed =
     | NoRetain
     /// A connection by WebSocket.
     | WebSocket
-    /// Something that no client can bring about; the text says why.
-    | Impossible of Reason: string
+    /// Enhanced authentication with SCRAM-SHA-256, and a name and password for it.
+    | Scram
+    /// A Receive Maximum of at least this.
+    | InFlight of Least: int
 
 /// A step of a probe. Each is about one of its connections, unless it is a wait.
 [<NoComparison>]
@@ -59,8 +61,13 @@ type ProbeAction =
     /// This packet comes, and no other has come.
     | ExpectOnly of Pattern: PacketPattern
     /// The server closes the connection, at most after a DISCONNECT with one of these reasons; none: with any. Or it
-    /// answers with a packet like the alternative.
-    | Ends of Reasons: ReasonCode list * Alternative: PacketPattern voption
+    /// answers with a packet like the alternative. It has this time for it; absent: as for any answer.
+    | Ends of Reasons: ReasonCode list * Alternative: PacketPattern voption * Within: int64<ms> voption
+    /// The same, where the server takes note of what was sent; where nothing comes, the probe is over and not applicable,
+    /// because section 4.13.1 leaves open how much a server checks.
+    | Notices of Reasons: ReasonCode list
+    /// The server closes the connection, whatever bytes it sends before.
+    | Shuts
     /// The server closes the connection, at most after a CONNACK of failure with one of these reasons; none: any.
     | Refused of Reasons: ReasonCode list
     /// The connection is still open.
@@ -71,6 +78,8 @@ type ProbeAction =
     | Pause of Milliseconds: int64<ms>
     /// Where the next packet of this type is like this, the probe is over with this verdict.
     | Unless of Pattern: PacketPattern * Verdict: Verdict * Reason: string
+    /// Where the server has closed the connection, the probe is over and not applicable.
+    | UnlessClosed of Reason: string
 
 /// A step as it is written, and what it does.
 [<NoComparison>]
@@ -151,10 +160,15 @@ module RawBytes =
 ///
 /// <c>c &gt; PACKET</c>, <c>c &gt;&gt; BYTES</c>, <c>c text TEXT</c>: send; <c>c &lt; PATTERN</c>, <c>c next PATTERN</c>, <c>c first PATTERN</c>:
 /// expect; <c>c sees PATTERN</c>: the same, and a later step can expect the packet again; <c>c quiet</c>: nothing is due;
-/// <c>c ends REASONS [or PATTERN]</c>, <c>c refused REASONS</c>: the server closes;
-/// <c>c open</c>, <c>c leaves</c>, <c>wait MILLISECONDS</c>, <c>c unless PATTERN : REASON</c>;
+/// <c>c ends REASONS [or PATTERN | within MILLISECONDS]</c>, <c>c refused REASONS</c>, <c>c shuts</c>: the server closes;
+/// <c>c notices REASONS</c>: it closes if it checks what was sent;
+/// <c>c open</c>, <c>c leaves</c>, <c>wait MILLISECONDS</c>, <c>c unless PATTERN : REASON</c>,
+/// <c>c unless closed : REASON</c>;
 /// <c>c joins FIELDS</c>, <c>c resumes FIELDS</c>: CONNECT and its answer; <c>c subscribes FILTERS</c>;
 /// <c>c acked ID</c>, <c>c received ID</c>, <c>c completes ID</c>: the server's part of QoS 1 and 2.
+///
+/// As Authentication Data, <c>scram-opening</c> is the first message of SCRAM-SHA-256, <c>scram-proof($challenge)</c> the
+/// answer to a challenge, and <c>scram-forgery($challenge)</c> an answer with a wrong proof.
 ///
 /// <c>~/</c> is the prefix of all topics, <c>^/</c> the same without its first level, and any other <c>~</c> the prefix of
 /// all Client Identifiers.
@@ -206,16 +220,20 @@ module ProbeSyntax =
             ]
         | "sees" -> [ Await(pattern rest), [] ]
         | "ends" ->
-            match rest.Split " or " with
-            | [| codes; alternative |] -> [ Ends(reasons codes, ValueSome(pattern alternative)), [] ]
-            | _ -> [ Ends(reasons rest, ValueNone), [] ]
+            match rest.Split " or ", rest.Split " within " with
+            | [| codes; alternative |], _ -> [ Ends(reasons codes, ValueSome(pattern alternative), ValueNone), [] ]
+            | _, [| codes; time |] -> [ Ends(reasons codes, ValueNone, ValueSome(int64 time * 1L<ms>)), [] ]
+            | _ -> [ Ends(reasons rest, ValueNone, ValueNone), [] ]
+        | "notices" -> [ Notices(reasons rest), [] ]
+        | "shuts" -> [ Shuts, [] ]
         | "refused" -> [ Refused(reasons rest), [] ]
         | "open" -> [ StaysOpen, [] ]
         | "leaves" -> [ Leave, []; Pause Departure, [] ]
         | "unless" ->
-            let at = rest.IndexOf " : "
-
-            [ Unless(pattern (rest.Substring(0, at)), Verdict.NotApplicable, rest.Substring(at + 3)), [] ]
+            match rest.Split(" : ", 2) with
+            | [| "closed"; reason |] -> [ UnlessClosed reason, [] ]
+            | [| packet; reason |] -> [ Unless(pattern packet, Verdict.NotApplicable, reason), [] ]
+            | _ -> invalidArg (nameof rest) $"'{rest}' gives no reason"
         | "joins" ->
             [
                 Send $"CONNECT clean=1 clientid=\"~{client}\" {rest}", []

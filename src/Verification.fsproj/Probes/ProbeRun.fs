@@ -7,7 +7,13 @@ open Mqtt5.Verification
 
 // A packet that came.
 [<NoComparison>]
-type private Arrived = { Type: string; Notation: string }
+type private Arrived =
+    {
+        Type: string
+        Notation: string
+        // The same without secrets.
+        Shown: string
+    }
 
 [<NoComparison>]
 type private ProbeConnection =
@@ -114,39 +120,8 @@ module ProbeRun =
         | step :: _ -> step.Line
         | [] -> ""
 
-    let private expandPrefixes (settings: ProbeSettings) (text: string) =
-        let prefix = settings.TopicPrefix
-
-        text
-            .Replace("~/", prefix)
-            .Replace("^/", prefix.Substring(prefix.IndexOf '/' + 1))
-            .Replace("~", settings.ClientIdPrefix)
-
-    // What a script writes with ~ and $ as it goes out.
-    let private expand (run: ProbeRun) (text: string) =
-        let text = expandPrefixes run.Settings text
-
-        if text.Contains '$' then
-            // A name can be the beginning of another; the longer one counts.
-            run.Names
-            |> Map.toList
-            |> List.sortByDescending (fun (name, _) -> name.Length)
-            |> List.fold (fun (text: string) (name, value) -> text.Replace(name, value)) text
-        else
-            text
-
     let private expandPattern (run: ProbeRun) (pattern: PacketPattern) =
-        { pattern with Conditions = List.map (expandPrefixes run.Settings) pattern.Conditions }
-
-    let private withCredentials (settings: ProbeSettings) (packet: Packet) =
-        match packet with
-        | Packet.Connect connect when connect.UserName.IsNone && connect.Password.IsNone ->
-            Packet.Connect
-                { connect with
-                    UserName = settings.UserName |> ValueOption.map Utf8String.Of
-                    Password = settings.Password |> ValueOption.map Secret
-                }
-        | _ -> packet
+        { pattern with Conditions = List.map (ProbeText.expandPrefixes run.Settings) pattern.Conditions }
 
     let private note (packet: Packet) (run: ProbeRun) =
         match packet with
@@ -201,7 +176,12 @@ module ProbeRun =
                 | ValueSome topic -> $"{notation} topic=\"{topic}\""
                 | ValueNone -> notation
 
-            let arrived = { Type = notation.Split(' ', 2)[0]; Notation = notation }
+            let arrived =
+                {
+                    Type = notation.Split(' ', 2)[0]
+                    Notation = notation
+                    Shown = shown
+                }
 
             let run =
                 log client ExchangeKind.Receiving shown run
@@ -250,6 +230,12 @@ module ProbeRun =
                 |> arrive client frame
                 |> takeFrames client
 
+    // Bytes that need not be packets of this version.
+    let private isShutting client (run: ProbeRun) =
+        match run.Steps with
+        | { Client = shutting; Action = Shuts } :: _ -> shutting = client
+        | _ -> false
+
     let private accept (input: ProbeInput) (run: ProbeRun) =
         // What comes for a connection that the probe is done with is of no interest.
         let known client continuation =
@@ -264,6 +250,8 @@ module ProbeRun =
         | NotOpened(client, why) ->
             known client (fun _ -> ended Verdict.NotRun $"no connection could be opened: {why}" run)
         | Violated(_, clause, expected, seen) -> failed [ clause ] (currentLine run) expected seen run
+        | Received(client, bytes) when isShutting client run ->
+            log client ExchangeKind.Receiving $"{bytes}" run
         | Received(client, bytes) ->
             known client (fun connection ->
                 run
@@ -291,7 +279,7 @@ module ProbeRun =
         | [] when connection.HasEnded -> "the connection was closed"
         | [] -> "nothing"
         | inbox ->
-            let packets = inbox |> List.truncate 5 |> List.map _.Notation
+            let packets = inbox |> List.truncate 5 |> List.map _.Shown
 
             String.Join("; ", packets)
             + (if connection.HasEnded then "; then the connection was closed" else "")
@@ -324,6 +312,23 @@ module ProbeRun =
                 | ValueNone -> run
 
             Done(run, (if connection.HasEnded then [] else [ demand ]))
+
+    let private sendPacket (step: ProbeStep) (text: string) (run: ProbeRun) =
+        match ProbeText.expandScram run.Settings run.Names text with
+        | Error expected -> Over(ended Verdict.NotRun $"the challenge of the server has no {expected}" run)
+        | Ok text ->
+            let text = ProbeText.expand run.Settings run.Names text
+
+            match Notation.parse text with
+            | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be read: {fault}" run)
+            | Ok packet ->
+                let packet = ProbeText.withCredentials run.Settings packet
+
+                match Encode.toBytes Direction.ClientToServer packet with
+                | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be sent: {fault}" run)
+                | Ok bytes ->
+                    let demand = Write(step.Client, Bytes.OfArray bytes)
+                    send step demand (Notation.printRedacted packet) (ValueSome packet) run
 
     let private take (step: ProbeStep) index names (run: ProbeRun) =
         let connection = connectionOf step.Client run
@@ -391,6 +396,7 @@ module ProbeRun =
         (packet: string)
         (reasons: ReasonCode list)
         alternative
+        (patience: int64<ms>)
         (run: ProbeRun)
         =
         let connection = connectionOf step.Client run
@@ -425,28 +431,40 @@ module ProbeRun =
         if List.exists isAlternative connection.Inbox then Done(run, [])
         elif not (isAllowed connection.Inbox) then fail step expected run
         elif connection.HasEnded then forget step run
-        elif run.Now >= patienceEnd run then fail step expected run
-        else Waiting(patienceEnd run)
+        elif run.Now >= run.Since + patience then fail step expected run
+        else Waiting(run.Since + patience)
+
+    // Where the server says nothing about what it should not have been sent.
+    let private notices (step: ProbeStep) reasons (run: ProbeRun) =
+        let connection = connectionOf step.Client run
+
+        if connection.HasEnded || List.exists (fun one -> one.Type = "DISCONNECT") connection.Inbox then
+            closes step "DISCONNECT" reasons ValueNone run.Settings.Patience run
+        elif run.Now >= patienceEnd run then
+            Over(
+                ended
+                    Verdict.NotApplicable
+                    "the server does not check this; section 4.13.1 leaves open how much it checks"
+                    run
+            )
+        else
+            Waiting(patienceEnd run)
+
+    let private shuts (step: ProbeStep) (run: ProbeRun) =
+        if (connectionOf step.Client run).HasEnded then
+            forget step run
+        elif run.Now >= patienceEnd run then
+            fail step "the connection closed" run
+        else
+            Waiting(patienceEnd run)
 
     let private perform (step: ProbeStep) (run: ProbeRun) =
         let connection = connectionOf step.Client run
 
         match step.Action with
-        | ProbeAction.Send text ->
-            let text = expand run text
-
-            match Notation.parse text with
-            | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be read: {fault}" run)
-            | Ok packet ->
-                let packet = withCredentials run.Settings packet
-
-                match Encode.toBytes Direction.ClientToServer packet with
-                | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be sent: {fault}" run)
-                | Ok bytes ->
-                    let demand = Write(step.Client, Bytes.OfArray bytes)
-                    send step demand (Notation.printRedacted packet) (ValueSome packet) run
+        | ProbeAction.Send text -> sendPacket step text run
         | SendRaw template ->
-            let bytes = RawBytes.parse (expand run template)
+            let bytes = RawBytes.parse (ProbeText.expand run.Settings run.Names template)
             send step (Write(step.Client, Bytes.OfArray bytes)) (Convert.ToHexString bytes) ValueNone run
         | SendText text -> send step (WriteText(step.Client, text)) $"the text \"{text}\"" ValueNone run
         | Expect pattern -> expect step pattern (fun _ _ -> true) true run
@@ -458,8 +476,12 @@ module ProbeRun =
             | [ one ] when (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsSome ->
                 take step 0 run.Names run
             | _ -> fail step "nothing else" run
-        | Ends(reasons, alternative) -> closes step "DISCONNECT" reasons alternative run
-        | Refused reasons -> closes step "CONNACK sp=0" reasons ValueNone run
+        | Ends(reasons, alternative, within) ->
+            let patience = ValueOption.defaultValue run.Settings.Patience within
+            closes step "DISCONNECT" reasons alternative patience run
+        | Notices reasons -> notices step reasons run
+        | Shuts -> shuts step run
+        | Refused reasons -> closes step "CONNACK sp=0" reasons ValueNone run.Settings.Patience run
         | StaysOpen ->
             if connection.HasEnded then
                 fail step "the connection open" run
@@ -471,11 +493,16 @@ module ProbeRun =
                 Done(run, [])
             else
                 Waiting(run.Since + time)
+        | UnlessClosed reason ->
+            if connection.HasEnded then
+                Over(ended Verdict.NotApplicable reason run)
+            else
+                Done(run, [])
         | Unless(pattern, verdict, reason) ->
             match List.tryFind (fun one -> one.Type = pattern.Type) connection.Inbox with
             | Some one ->
                 match PacketPattern.matches run.Names (expandPattern run pattern) one.Notation with
-                | ValueSome _ -> Over(ended verdict $"{reason}: {one.Notation}" run)
+                | ValueSome _ -> Over(ended verdict $"{reason}: {one.Shown}" run)
                 | ValueNone -> Done(run, [])
             | None when connection.HasEnded || run.Now >= patienceEnd run -> Done(run, [])
             | None -> Waiting(patienceEnd run)
@@ -506,7 +533,7 @@ module ProbeRun =
         match Notation.parse notation with
         | Error fault -> invalidOp $"{notation}: {fault}"
         | Ok packet ->
-            match Encode.toBytes Direction.ClientToServer (withCredentials settings packet) with
+            match Encode.toBytes Direction.ClientToServer (ProbeText.withCredentials settings packet) with
             | Ok bytes -> bytes
             | Error fault -> invalidOp $"{notation}: {fault}"
 

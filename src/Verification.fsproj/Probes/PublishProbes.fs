@@ -109,6 +109,7 @@ module PublishProbes =
                 p joins
                 p > PUBLISH qos=2 topic="$SYS/mqtt5-verify" id=7
                 p unless PUBREC rc=Success|NoMatchingSubscribers : the server takes a PUBLISH to $SYS
+                p unless closed : the server closes the connection after a PUBLISH to $SYS
                 p next PUBREC id=7 rc=error
                 p > PUBLISH qos=2 topic="~/a" id=7 payload="2"
                 p received 7
@@ -128,7 +129,7 @@ module PublishProbes =
                 p next PUBCOMP id=7 rc=Success
                 """
             probe
-                []
+                [ QoS2 ]
                 "3.7.2-1 3.6.2-1"
                 "Unknown Packet Identifiers are answered with codes of the tables"
                 """
@@ -136,25 +137,25 @@ module PublishProbes =
                 c > PUBREL id=9
                 c next PUBCOMP id=9 rc=Success|PacketIdentifierNotFound [MQTT-3.7.2-1]
                 c > PUBREC id=9
-                c ends ProtocolError or PUBREL id=9 rc=Success|PacketIdentifierNotFound [MQTT-3.6.2-1]
+                wait 400
                 """
             probe
-                []
+                [ QoS2 ]
                 "3.4.2-2 3.4.2-3 3.5.2-2 3.5.2-3 3.6.2-2 3.6.2-3 3.7.2-2 3.7.2-3 3.9.2-1 3.9.2-2 3.11.2-1 3.11.2-2"
                 "Acknowledgements are no larger than the client takes"
                 """
                 c > CONNECT clean=1 clientid="~c" props{MaximumPacketSize=20}
                 c unless CONNACK rc=error : the server has no answer of at most 20 bytes
                 c first CONNACK rc=Success
+                c > PUBREL id=3
+                c > SUBSCRIBE id=4 filters["~/b"]
+                c > UNSUBSCRIBE id=5 filters["~/c"]
+                c < PUBCOMP id=3 [MQTT-4.3.3-11]
+                c < SUBACK id=4 [MQTT-3.8.4-1]
+                c < UNSUBACK id=5 [MQTT-3.10.4-4]
+                c > PUBREC id=6
                 c > PUBLISH qos=1 topic="$SYS/mqtt5-verify" id=1
                 c > PUBLISH qos=2 topic="$SYS/mqtt5-verify" id=2
-                c > PUBREL id=3
-                c > SUBSCRIBE id=4 filters["$share/g/~/a", "~/b"]
-                c > UNSUBSCRIBE id=5 filters["~/c"]
-                c < PUBCOMP id=3
-                c < SUBACK id=4
-                c < UNSUBACK id=5
-                c > PUBREC id=6
                 wait 400
                 """
         ]

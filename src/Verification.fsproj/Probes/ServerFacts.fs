@@ -10,6 +10,8 @@ type ServerFacts =
         Connack: Connack
         /// Whether it is reached by WebSocket.
         IsWebSocket: bool
+        /// Why nobody can sign in with SCRAM-SHA-256; absent: it is possible.
+        LacksScram: string voption
     }
 
 /// Judges what a server has.
@@ -49,5 +51,9 @@ module ServerFacts =
         | QoSLimit -> reason (maximumQoS < QoS.ExactlyOnce) "the server supports all QoS"
         | NoRetain ->
             reason (not (unlessSaid properties.RetainAvailable)) "the server supports retained messages"
-        | WebSocket -> reason facts.IsWebSocket "the URL is not that of a WebSocket"
-        | Impossible text -> ValueSome text
+        | WebSocket -> reason facts.IsWebSocket "no URL with ws:// was given"
+        | Scram -> facts.LacksScram
+        | InFlight least ->
+            reason
+                (int (ValueOption.defaultValue System.UInt16.MaxValue properties.ReceiveMaximum) >= least)
+                $"CONNACK says a Receive Maximum below {least}"

@@ -74,10 +74,10 @@ module SessionProbes =
                 """
                 c joins props{SessionExpiryInterval=1}
                 c > DISCONNECT rc=Success props{SessionExpiryInterval=30}
-                c ends any
+                c leaves
                 d joins props{SessionExpiryInterval=30}
                 d > DISCONNECT rc=Success props{SessionExpiryInterval=0}
-                d ends any
+                d leaves
                 wait 2500
                 c > CONNECT clientid="~c" props{SessionExpiryInterval=1}
                 c first CONNACK rc=Success sp=1
@@ -96,19 +96,16 @@ module SessionProbes =
             probe
                 []
                 "3.1.4-3 3.1.3-2 3.1.4-4 3.14.4-2"
-                "A second connection takes the Client Identifier over, and the Will of the first is published"
+                "A second connection takes the Client Identifier over"
                 """
-                w joins
-                w subscribes "~/will"
-                c joins props{SessionExpiryInterval=30} will[topic="~/will" payload="old"]
+                c joins props{SessionExpiryInterval=30}
                 c subscribes "~/a"
                 d > CONNECT clientid="~c" props{SessionExpiryInterval=30}
-                d first CONNACK rc=Success sp=1
-                c < DISCONNECT rc=SessionTakenOver
-                c ends any
-                w < PUBLISH topic="~/will" payload="old"
+                d first CONNACK rc=Success sp=1 [MQTT-3.1.3-2 MQTT-3.1.4-4]
+                c ends SessionTakenOver [MQTT-3.1.4-3 MQTT-3.14.4-2]
+                w joins
                 w > PUBLISH topic="~/a" payload="new"
-                d < PUBLISH topic="~/a" payload="new"
+                d < PUBLISH topic="~/a" payload="new" [MQTT-3.1.3-2 MQTT-3.1.4-4]
                 """
             probe
                 [ QoS1; QoS2 ]
@@ -141,7 +138,7 @@ module SessionProbes =
                 [
                     "the client is gone", "c leaves"
                     "it says so in DISCONNECT", "c > DISCONNECT rc=DisconnectWithWillMessage"
-                    "it sends what is malformed", "c >> C1 00"
+                    "it sends what is malformed", "c >> 36 { \"~/a\" 0001 {} }"
                 ] do
                 probe
                     [ QoS1 ]
@@ -184,7 +181,7 @@ module SessionProbes =
                 w subscribes "~/will"
                 c joins will[topic="~/will" payload="gone"]
                 c > DISCONNECT
-                c ends any
+                c leaves
                 w quiet
                 """
             probe
@@ -239,7 +236,7 @@ module SessionProbes =
                 c < PINGRESP [MQTT-3.12.4-1]
                 wait 2000
                 c open
-                c ends any
+                c ends any within 12000
                 w < PUBLISH topic="~/will" payload="gone"
                 """
             probe
@@ -269,8 +266,10 @@ module SessionProbes =
                 p > PUBLISH qos=2 topic="~/a" id=2 payload="2"
                 p > PUBLISH qos=2 topic="~/a" id=3 payload="3"
                 p > PUBLISH qos=1 topic="~/a" id=4 payload="4"
-                p > PUBREL id=2
-                p > PUBREL id=3
+                p received 2
+                p completes 2
+                p received 3
+                p completes 3
                 c < PUBLISH qos=1 dup=0 payload="1" id=$one
                 c < PUBLISH qos=2 dup=0 payload="2" id=$two
                 c < PUBLISH qos=2 dup=0 payload="3" id=$three
@@ -299,7 +298,8 @@ module SessionProbes =
                 c subscribes "~/a" qos=2
                 p > PUBLISH qos=1 topic="~/a" id=1 payload="1"
                 p > PUBLISH qos=2 topic="~/a" id=2 payload="2"
-                p > PUBREL id=2
+                p received 2
+                p completes 2
                 c < PUBLISH payload="1" id=$one
                 c < PUBLISH payload="2" id=$two
                 c > PUBACK id=$one rc=UnspecifiedError

@@ -155,20 +155,6 @@ module SubscribeProbes =
                     {{due again}}
                     c quiet
                     """
-
-                probe
-                    [ Retain; Shared ]
-                    clause
-                    $"A Shared Subscription with Retain Handling {handling} gets no retained messages"
-                    $$"""
-                    p joins
-                    p > PUBLISH retain=1 topic="~/a" payload="kept"
-                    p quiet
-                    c joins
-                    c > SUBSCRIBE id=1 filters["$share/g/~/a" rh={{handling}}]
-                    c < SUBACK id=1
-                    c quiet
-                    """
             probe
                 []
                 "3.8.3-3"
@@ -278,8 +264,9 @@ module SubscribeProbes =
                 """
                 c joins
                 c subscribes "+/^/#", "+/broker/version", "+/broker/uptime"
+                d joins
+                d > PUBLISH topic="$mqtt5-verify/^/a" payload="dollar"
                 p joins
-                p > PUBLISH topic="$mqtt5-verify/^/a" payload="dollar"
                 p > PUBLISH topic="~/a" payload="usual"
                 c next PUBLISH topic="~/a" payload="usual"
                 wait 500

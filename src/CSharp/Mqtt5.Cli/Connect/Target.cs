@@ -27,12 +27,24 @@ internal sealed class Target : IAsyncDisposable
     /// <summary>Whether failures and progress are kept quiet.</summary>
     public bool IsQuiet => request.IsQuiet;
 
+    /// <summary>Whether the server was started for the verb.</summary>
+    public bool IsEmbedded => broker is not null;
+
+    /// <summary>All addresses of the server that are known.</summary>
+    public IReadOnlyList<Uri> Addresses => broker?.Addresses ?? [Server];
+
     /// <summary>What the server is called on a screen.</summary>
     public string Name => (broker is null ? "" : "an embedded broker, ") + ServerName(Server);
 
     /// <summary>Starts the broker if one is asked for, and asks for the password, once for all clients.</summary>
+    /// <param name="request">How to connect.</param>
+    /// <param name="isEmbedded">Whether a broker is to be started.</param>
+    /// <param name="configure">How that broker is set up; null: it listens on a free port, and everybody may do everything.</param>
+    /// <param name="terminal">Where a password is asked for.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="UsageException">An option cannot be used.</exception>
-    public static async Task<Target> OpenAsync(ConnectionRequest request, bool isEmbedded, Terminal terminal, CancellationToken cancellationToken)
+    public static async Task<Target> OpenAsync(
+        ConnectionRequest request, bool isEmbedded, Action<MqttBrokerOptions>? configure, Terminal terminal, CancellationToken cancellationToken)
     {
         var known = request with
         {
@@ -48,7 +60,7 @@ internal sealed class Target : IAsyncDisposable
         if (!isEmbedded)
             return new Target(known, terminal, null);
 
-        var broker = await MqttBroker.StartAsync(options => options.Listen(0), cancellationToken);
+        var broker = await MqttBroker.StartAsync(configure ?? (options => options.Listen(0)), cancellationToken);
         return new Target(known with { Server = broker.Addresses[0] }, terminal, broker);
     }
 

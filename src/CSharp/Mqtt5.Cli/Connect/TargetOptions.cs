@@ -34,14 +34,15 @@ internal sealed class TargetOptions
         Terminal terminal,
         Func<Target, Task<int>> run,
         CancellationToken cancellationToken,
-        string? url = null)
+        string? url = null,
+        Action<MqttBrokerOptions>? embeddedBroker = null)
     {
         Target? target = null;
 
         try
         {
             var request = connection.Read(result, url);
-            target = await Target.OpenAsync(request, result.GetValue(embedded), terminal, cancellationToken);
+            target = await Target.OpenAsync(request, result.GetValue(embedded), embeddedBroker, terminal, cancellationToken);
             return await run(target);
         }
         catch (UsageException exception)

@@ -2,16 +2,22 @@ using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text;
 using System.Threading.Channels;
+using Microsoft.FSharp.Core;
 using Mqtt5.Verification;
 
 namespace Mqtt5.Cli;
 
 /// <summary>Does on sockets what a run of a probe demands, and tells the run what comes back. It decides nothing.</summary>
-internal sealed class ProbePlayer(Target target)
+/// <param name="server">The server.</param>
+/// <param name="transport">How to connect to it.</param>
+internal sealed class ProbePlayer(Uri server, IMqttTransport transport)
 {
     private static readonly TimeSpan CleanUpTime = TimeSpan.FromSeconds(2);
 
-    /// <summary>Plays a probe to its end, and removes what it left on the server.</summary>
+    /// <summary>Whether WebSocket frames can be seen and chosen.</summary>
+    public bool IsWebSocket => server.Scheme == "ws";
+
+    /// <summary>Plays a probe to its end, and removes what it left on the server, also when it is cancelled.</summary>
     public async Task<ProbeResult> PlayAsync(Probe probe, ProbeSettings settings, CancellationToken cancellationToken)
     {
         var inputs = Channel.CreateUnbounded<ProbeInput>();
@@ -40,10 +46,9 @@ internal sealed class ProbePlayer(Target target)
         {
             foreach (var connection in connections.Values)
                 await connection.DisposeAsync();
-        }
 
-        foreach (var bytes in ProbeRunModule.CleanUp(run))
-            await SendAloneAsync(bytes.Memory, cancellationToken);
+            await Task.WhenAll(ProbeRunModule.CleanUp(run).Select(bytes => SendAloneAsync(bytes.Memory)));
+        }
 
         return new ProbeResult(probe, run.Outcome.Value, run.Exchanges);
     }
@@ -61,11 +66,17 @@ internal sealed class ProbePlayer(Target target)
             : throw new IOException($"the server does not take a usual CONNECT: {result.Outcome.Expected} {result.Outcome.Seen}");
     }
 
-    /// <summary>Opens a connection, sends bytes, and waits a moment for the server to close.</summary>
-    public async Task SendAloneAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    /// <summary>Finds out why nobody can sign in to the server with SCRAM-SHA-256; absent: it is possible.</summary>
+    public async Task<FSharpValueOption<string>> AskForScramAsync(ProbeSettings settings, CancellationToken cancellationToken)
     {
-        using var time = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        time.CancelAfter(CleanUpTime);
+        var result = await PlayAsync(AuthenticationProbes.Question, settings, cancellationToken);
+        return AuthenticationProbes.LacksScram(settings, result.Exchanges);
+    }
+
+    // Opens a connection, sends bytes, and waits a moment for the server to close.
+    private async Task SendAloneAsync(ReadOnlyMemory<byte> bytes)
+    {
+        using var time = new CancellationTokenSource(CleanUpTime);
 
         try
         {
@@ -77,7 +88,7 @@ internal sealed class ProbePlayer(Target target)
             {
             }
         }
-        catch (Exception exception) when (IsLoss(exception) && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (IsLoss(exception))
         {
             // The server is gone or slow; there is nothing more to remove it with.
         }
@@ -85,7 +96,7 @@ internal sealed class ProbePlayer(Target target)
 
     /// <summary>Opens a connection to the server.</summary>
     public ValueTask<IMqttConnection> OpenAsync(CancellationToken cancellationToken) =>
-        target.Options().CreateTransport().ConnectAsync(target.Server, cancellationToken);
+        transport.ConnectAsync(server, cancellationToken);
 
     /// <summary>Whether an exception says that a connection is lost or cannot be made.</summary>
     public static bool IsLoss(Exception exception) =>
@@ -142,14 +153,23 @@ internal sealed class ProbePlayer(Target target)
 
     private async Task<object> OpenConnectionAsync(CancellationToken cancellationToken)
     {
-        if (target.Server.Scheme != "ws")
+        if (!IsWebSocket)
             return await OpenAsync(cancellationToken);
 
         // Frames are part of what is looked at, so this is no stream of bytes.
         var socket = new ClientWebSocket();
         socket.Options.AddSubProtocol("mqtt");
-        await socket.ConnectAsync(target.Server, cancellationToken);
-        return socket;
+
+        try
+        {
+            await socket.ConnectAsync(server, cancellationToken);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     // A connection of a probe. What comes on it goes to the run until the connection is disposed of.

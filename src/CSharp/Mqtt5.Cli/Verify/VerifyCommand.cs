@@ -9,7 +9,11 @@ internal static class VerifyCommand
     public static Command Create(Terminal terminal)
     {
         var target = new TargetOptions();
-        var server = new Argument<string?>("URL") { Arity = ArgumentArity.ZeroOrOne, Description = "The broker, as for --url." };
+        var servers = new Argument<string[]>("URL")
+        {
+            Arity = ArgumentArity.ZeroOrMore,
+            Description = "The broker, as for --url. More URLs name the same broker set up in other ways, as with a WebSocket or without QoS 2; each probe runs at the first where it applies.",
+        };
         var clauses = new Option<string[]>("--clause") { Description = "Only the probes for this statement, such as MQTT-3.3.1-5. Can be repeated.", HelpName = "ID" };
         var only = new Option<string?>("--only") { Description = "Only the probes whose title contains this.", HelpName = "TEXT" };
         var seed = BoundedOption.Of("Where all that is random comes from. Default: another each time.", 0, 0xFFFFFF, "--seed");
@@ -24,17 +28,21 @@ internal static class VerifyCommand
 
             Examples:
               mqtt5 verify mqtt://localhost
-              mqtt5 verify mqtt://broker.example -u name -P password --html report.html
+              mqtt5 verify mqtt://localhost ws://localhost:8080/mqtt
+              mqtt5 verify mqtt://broker.example -u name --pw-file password.txt --html report.html
               mqtt5 verify --embedded --clause MQTT-3.3.1-5
             """)
         {
-            server, clauses, only, seed, parallel, hostile, patience, json, junit, html,
+            servers, clauses, only, seed, parallel, hostile, patience, json, junit, html,
         };
         target.AddTo(command, hasJson: false);
         command.SetAction((result, cancellationToken) =>
         {
+            var urls = result.GetValue(servers) ?? [];
+            var broker = new EmbeddedBroker();
             var request = new VerifyRequest
             {
+                MoreServers = [.. urls.Skip(1)],
                 Clauses = result.GetValue(clauses) ?? [],
                 Only = result.GetValue(only),
                 Seed = (int)(result.GetValue(seed) ?? Random.Shared.Next(0x1000000)),
@@ -46,7 +54,12 @@ internal static class VerifyCommand
                 HtmlFile = result.GetValue(html),
             };
             return target.RunAsync(
-                result, terminal, one => VerifyVerb.RunAsync(one, request, terminal, cancellationToken), cancellationToken, result.GetValue(server));
+                result,
+                terminal,
+                one => VerifyVerb.RunAsync(one, broker, request, terminal, cancellationToken),
+                cancellationToken,
+                urls.FirstOrDefault(),
+                broker.Configure);
         });
         return command;
     }

@@ -6,6 +6,9 @@ internal sealed record VerifyRequest
     /// <summary>The statements whose probes run; empty: all.</summary>
     public required IReadOnlyList<string> Clauses { get; init; }
 
+    /// <summary>More URLs of the same server, set up in other ways.</summary>
+    public required IReadOnlyList<string> MoreServers { get; init; }
+
     /// <summary>A text that the titles of the probes contain; null: any.</summary>
     public string? Only { get; init; }
 

@@ -13,14 +13,15 @@ internal static class VerifyVerb
 
     /// <summary>Runs it.</summary>
     /// <exception cref="MqttException">The server does not take a usual CONNECT.</exception>
-    public static async Task<int> RunAsync(Target target, VerifyRequest request, Terminal terminal, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        Target target, EmbeddedBroker embedded, VerifyRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
         var screen = new Screen(terminal);
         var watch = Stopwatch.StartNew();
         var options = target.Options();
-        options.ClientId = null;
-        var player = new ProbePlayer(target);
-        var facts = new ServerFacts(await player.AskAsync(Settings(options, request, 0), cancellationToken), target.Server.Scheme == "ws");
+        await using var limited = target.IsEmbedded ? await embedded.StartLimitedAsync(cancellationToken) : null;
+        var credentials = target.IsEmbedded ? embedded.Credentials : options.Credentials;
+        var sites = await SitesAsync();
         screen.Write(new Line().Add("mqtt5 verify", Look.Strong).Add($"  {target.Name}, seed {request.Seed}"));
         var probes = Catalogue.Probes.Value.Where(probe => IsAsked(probe, request)).ToArray();
 
@@ -41,24 +42,15 @@ internal static class VerifyVerb
                     new ParallelOptions { MaxDegreeOfParallelism = request.Parallel, CancellationToken = cancellationToken },
                     async (index, token) =>
                     {
-                        results[index] = await RunOneAsync(probes[index], index);
+                        results[index] = await Site.PlayAsync(sites, probes[index], SettingsOf(index), token);
                         Interlocked.Increment(ref done);
-
-                        async Task<ProbeResult> RunOneAsync(Probe probe, int number)
-                        {
-                            var missing = probe.Needs.Select(need => ServerFactsModule.Lacks(facts, need)).FirstOrDefault(one => one.IsValueSome);
-
-                            return missing.IsValueSome
-                                ? new ProbeResult(probe, new ProbeOutcome(Verdict.NotApplicable, [], "", missing.Value, ""), [])
-                                : await player.PlayAsync(probe, Settings(options, request, number), token);
-                        }
                     });
 
                 if (request.HostileFrames > 0)
                 {
-                    var settings = Settings(options, request, probes.Length);
+                    var settings = SettingsOf(probes.Length);
                     hostile = await HostileRun.RunAsync(
-                        player, settings, HostileFrames.Create(settings, request.Seed, request.HostileFrames), cancellationToken);
+                        sites[0].Player, settings, HostileFrames.Create(settings, request.Seed, request.HostileFrames), cancellationToken);
                 }
 
                 return 0;
@@ -68,22 +60,42 @@ internal static class VerifyVerb
         Tell(report, screen);
         await VerifyFiles.WriteAsync(report, request.JsonFile, request.JUnitFile, request.HtmlFile, cancellationToken);
         return report.HasFailures ? ExitCode.Fault : ExitCode.WellFormed;
+
+        ProbeSettings SettingsOf(int number) => Settings(credentials, request, number);
+
+        async Task<IReadOnlyList<Site>> SitesAsync()
+        {
+            var found = new List<Site>();
+
+            foreach (var server in Servers(target, limited, request))
+            {
+                // Numbers that no probe has.
+                var player = new ProbePlayer(server, options.CreateTransport());
+                found.Add(await Site.OfAsync(player, SettingsOf(Catalogue.Probes.Value.Length + 1 + found.Count), cancellationToken));
+            }
+
+            return found;
+        }
     }
+
+    private static IEnumerable<Uri> Servers(Target target, MqttBroker? limited, VerifyRequest request) =>
+        [
+            .. target.Addresses,
+            .. limited?.Addresses ?? [],
+            .. request.MoreServers.Select(url => ServerAddress.OfUrl(url, namesTopic: false, "/mqtt", "URL").Server),
+        ];
 
     private static bool IsAsked(Probe probe, VerifyRequest request) =>
         (request.Clauses.Count == 0 || probe.Clauses.Intersect(request.Clauses).Any())
         && (request.Only is null || probe.Title.Contains(request.Only, StringComparison.OrdinalIgnoreCase));
 
-    private static ProbeSettings Settings(MqttClientOptions options, VerifyRequest request, int number)
-    {
-        var credentials = options.Credentials;
-        return new ProbeSettings(
+    private static ProbeSettings Settings(MqttCredentials? credentials, VerifyRequest request, int number) =>
+        new(
             $"mqtt5-verify/r{request.Seed:x}/{number}/",
             $"v{request.Seed:x}n{number}",
             credentials?.UserName is { } name ? FSharpValueOption<string>.Some(name) : FSharpValueOption<string>.None,
             credentials?.Password is { } password ? FSharpValueOption<Bytes>.Some(new Bytes(password)) : FSharpValueOption<Bytes>.None,
             (long)request.Patience.TotalMilliseconds);
-    }
 
     /// <summary>Shows a report: the statements, then what failed.</summary>
     public static void Tell(VerifyReport report, Screen screen)
