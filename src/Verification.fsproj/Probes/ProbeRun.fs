@@ -464,8 +464,8 @@ module ProbeRun =
         match step.Action with
         | ProbeAction.Send text -> sendPacket step text run
         | SendRaw template ->
-            let bytes = RawBytes.parse (ProbeText.expand run.Settings run.Names template)
-            send step (Write(step.Client, Bytes.OfArray bytes)) (Convert.ToHexString bytes) ValueNone run
+            let text = ProbeText.expand run.Settings run.Names template
+            send step (Write(step.Client, Bytes.OfArray(RawBytes.parse text))) text ValueNone run
         | SendText text -> send step (WriteText(step.Client, text)) $"the text \"{text}\"" ValueNone run
         | Expect pattern -> expect step pattern (fun _ _ -> true) true run
         | Await pattern -> expect step pattern (fun _ _ -> true) false run

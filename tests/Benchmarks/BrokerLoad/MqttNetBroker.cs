@@ -21,6 +21,7 @@ internal static class MqttNetBroker
         builder.Logging.ClearProviders();
         builder.Services.AddHostedMqttServer(options => options
             .WithoutDefaultEndpoint()
+            .WithPersistentSessions()
             .WithMaxPendingMessagesPerClient(100_000));
         builder.Services.AddMqttConnectionHandler();
         builder.Services.AddConnections();

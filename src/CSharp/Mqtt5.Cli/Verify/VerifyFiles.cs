@@ -60,8 +60,8 @@ internal static class VerifyFiles
         new XElement(
             "testsuite",
             new XAttribute("name", report.Verb),
-            new XAttribute("tests", report.Clauses.Count),
-            new XAttribute("failures", report.Count(Verdict.Fail)),
+            new XAttribute("tests", report.Clauses.Count + (report.HostileFrames > 0 ? 1 : 0)),
+            new XAttribute("failures", report.Count(Verdict.Fail) + (report.Hostile is null ? 0 : 1)),
             new XAttribute("skipped", report.Count(Verdict.NotApplicable) + report.Count(Verdict.NotRun)),
             new XAttribute("time", report.Took.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture)),
             report.Clauses.Select(clause => new XElement(
@@ -73,7 +73,12 @@ internal static class VerifyFiles
                     Verdict.Pass => null,
                     Verdict.Fail => new XElement("failure", new XAttribute("message", Clean(clause.Reason)), Clean(Script(clause))),
                     _ => new XElement("skipped", new XAttribute("message", Clean(clause.Reason))),
-                }))));
+                })),
+            report.HostileFrames == 0 ? null : new XElement(
+                "testcase",
+                new XAttribute("classname", "hostile frames"),
+                new XAttribute("name", "a client beside them is served"),
+                report.Hostile is null ? null : new XElement("failure", new XAttribute("message", Clean(report.Hostile))))));
 
     private static string Script(ClauseResult clause) => string.Join('\n', clause.Probes[0].Exchanges.Select(VerifyVerb.Describe));
 
