@@ -139,7 +139,7 @@ module PublishProbes =
                 c ends ProtocolError or PUBREL id=9 rc=Success|PacketIdentifierNotFound [MQTT-3.6.2-1]
                 """
             probe
-                []
+                [ QoS2 ]
                 "3.4.2-2 3.4.2-3 3.5.2-2 3.5.2-3 3.6.2-2 3.6.2-3 3.7.2-2 3.7.2-3 3.9.2-1 3.9.2-2 3.11.2-1 3.11.2-2"
                 "Acknowledgements are no larger than the client takes"
                 """
