@@ -10,7 +10,12 @@ type Verification() =
         ExpectoSuite(
             testList
                 "Verification"
-                [ ProtocolMonitorTests.tests; BrokenPacketTests.tests; SimulationTests.tests ]
+                [
+                    ProtocolMonitorTests.tests
+                    BrokenPacketTests.tests
+                    SimulationTests.tests
+                    WrongServers.WrongServerTests.tests
+                ]
         )
 
     static member Names() = suite.Names

@@ -21,7 +21,9 @@ module ClientCatalogue =
     let scenarios: Lazy<ClientScenario[]> =
         lazy
             (Array.ofList (
-                ClientPublishScenarios.all @ ClientReceiveScenarios.all @ ClientSessionScenarios.all
+                ClientPublishScenarios.all
+                @ ClientReceiveScenarios.all
+                @ ClientSessionScenarios.all
             ))
 
     // Tasks that are done for the rules that hold in all scenarios alone.
@@ -44,7 +46,10 @@ module ClientCatalogue =
     [<CompiledName("Tasks")>]
     let tasks (all: bool) (asked: ClientScenario[]) : ClientTask[] =
         Array.append
-            (if all then more |> List.map ClientTask.parse |> Array.ofList else [||])
+            (if all then
+                 more |> List.map ClientTask.parse |> Array.ofList
+             else
+                 [||])
             (asked |> Array.map _.Task)
         |> Array.distinctBy ClientTask.print
 
@@ -61,8 +66,7 @@ module ClientCatalogue =
         | Some _ -> ValueSome $"the program did not connect ({ClientTask.print scenario.Task})"
         | None -> ValueNone
 
-    let private subject clauses title : Probe =
-        { Clauses = clauses; Title = title; Needs = []; Steps = [] }
+    let private subject clauses title : Probe = { Clauses = clauses; Title = title; Needs = []; Steps = [] }
 
     let private outcome verdict clauses line expected seen : ProbeOutcome =
         { Verdict = verdict; Clauses = clauses; Line = line; Expected = expected; Seen = seen }
@@ -81,7 +85,9 @@ module ClientCatalogue =
     let resultOf (scenario: ClientScenario) (run: ClientRun) : ClientResult =
         {
             Subject = subject scenario.Clauses scenario.Title
-            Outcome = run.Outcome |> ValueOption.defaultValue (outcome Verdict.NotRun [] "" "it did not end" "")
+            Outcome =
+                run.Outcome
+                |> ValueOption.defaultValue (outcome Verdict.NotRun [] "" "it did not end" "")
             Exchanges = run.Exchanges
         }
 
@@ -95,7 +101,9 @@ module ClientCatalogue =
                     | ValueSome { Verdict = Verdict.Fail; Clauses = clauses } -> Set.ofList clauses
                     | _ -> Set.empty
 
-                for finding in run.Findings |> Array.filter (fun one -> not (List.exists told.Contains one.Clauses)) do
+                for finding in
+                    run.Findings
+                    |> Array.filter (fun one -> not (List.exists told.Contains one.Clauses)) do
                     {
                         Subject = subject finding.Clauses $"In all scenarios: {finding.Detail}"
                         Outcome =
@@ -124,10 +132,7 @@ module ClientCatalogue =
             |> Seq.collect _.Clauses
             |> Set.ofSeq
 
-        let shown =
-            runs
-            |> Array.collect (fun (struct (_, run)) -> run.Shown)
-            |> Set.ofArray
+        let shown = runs |> Array.collect (fun (struct (_, run)) -> run.Shown) |> Set.ofArray
 
         [|
             yield! failures

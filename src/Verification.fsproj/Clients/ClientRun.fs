@@ -151,7 +151,12 @@ module ClientRun =
     let private find finding (run: ClientRun) = { run with Found = finding :: run.Found }
 
     // What a packet of the client, or its absence, breaks as the monitor sees it.
-    let private report (violations: ProtocolViolation[]) (shown: string) (one: ClientPacket) (run: ClientRun) =
+    let private report
+        (violations: ProtocolViolation[])
+        (shown: string)
+        (one: ClientPacket)
+        (run: ClientRun)
+        =
         violations
         |> Array.filter (fun violation -> violation.Direction = ClientToServer)
         |> Array.fold
@@ -303,7 +308,9 @@ module ClientRun =
         let next =
             { connection with
                 Offset = connection.Offset + int64 size
-                Inbox = connection.Inbox @ [ { Type = (Spec.packet packet.Type).Name; Notation = notation } ]
+                Inbox =
+                    connection.Inbox
+                    @ [ { Type = (Spec.packet packet.Type).Name; Notation = notation } ]
                 Connect =
                     match packet with
                     | Packet.Connect connect when connection.Connect.IsNone -> ValueSome connect
@@ -335,7 +342,10 @@ module ClientRun =
     let private malformed number (fault: Fault) (bytes: ReadOnlyMemory<byte>) (run: ClientRun) =
         // A secret may stand anywhere in bytes that are no packet.
         let seen =
-            if bytes.Span[0] >>> 4 = byte PacketType.Connect || bytes.Span[0] >>> 4 = byte PacketType.Auth then
+            if
+                bytes.Span[0] >>> 4 = byte PacketType.Connect
+                || bytes.Span[0] >>> 4 = byte PacketType.Auth
+            then
                 $"{bytes.Length} bytes that may hold a secret"
             else
                 Convert.ToHexString bytes.Span
@@ -391,12 +401,18 @@ module ClientRun =
         match input with
         | ClientInput.Tick -> struct (run, [])
         | ClientInput.Connected number ->
-            let next = log number ExchangeKind.Opening "" changed |> withConnection number newConnection
+            let next =
+                log number ExchangeKind.Opening "" changed
+                |> withConnection number newConnection
+
             struct (next, [])
         | ClientInput.Received(number, bytes) when not (connectionOf number run).HasEnded ->
             let connection = connectionOf number run
             let buffer = Array.append connection.Buffer (bytes.ToArray())
-            changed |> withConnection number { connection with Buffer = buffer } |> takeFrames number []
+
+            changed
+            |> withConnection number { connection with Buffer = buffer }
+            |> takeFrames number []
         | ClientInput.Closed number when not (connectionOf number run).HasEnded ->
             let connection = connectionOf number run
 
@@ -560,16 +576,21 @@ module ClientRun =
                 fail step (show pattern run) run
             | _ -> expect pattern (fail step (show pattern run)) run
         | Lacks(time, pattern) ->
-            let isThere (one: ClientArrived) =
-                (PacketPattern.matches run.Names pattern one.Notation).IsSome
+            let isThere (one: ClientArrived) = (PacketPattern.matches run.Names pattern one.Notation).IsSome
 
-            if List.exists isThere connection.Inbox then fail step $"no {show pattern run}" run
-            elif isGone run || run.Now >= run.Since + time then Done(run, [])
-            else Waiting(run.Since + time)
+            if List.exists isThere connection.Inbox then
+                fail step $"no {show pattern run}" run
+            elif isGone run || run.Now >= run.Since + time then
+                Done(run, [])
+            else
+                Waiting(run.Since + time)
         | Ends ->
-            if connection.HasEnded then Done(run, [])
-            elif run.Now >= deadline run then fail step "the connection closed by the client" run
-            else Waiting(deadline run)
+            if connection.HasEnded then
+                Done(run, [])
+            elif run.Now >= deadline run then
+                fail step "the connection closed by the client" run
+            else
+                Waiting(deadline run)
         | IsOpen ->
             if connection.HasEnded then
                 fail step "the connection open" run
@@ -583,7 +604,11 @@ module ClientRun =
                 [ ClientDemand.Close run.Stage ]
             )
         | Again ->
-            let latest = if run.Connections.IsEmpty then 0 else Map.maxKeyValue run.Connections |> fst
+            let latest =
+                if run.Connections.IsEmpty then
+                    0
+                else
+                    Map.maxKeyValue run.Connections |> fst
 
             if latest > run.Stage then
                 Done({ run with Stage = latest }, [])
@@ -592,17 +617,24 @@ module ClientRun =
             else
                 Waiting(run.Since + run.Settings.StartPatience)
         | Shows text ->
-            if printed text run > 0 then Done(run, [])
-            elif run.Exit.IsSome || run.Now >= deadline run then absent $"did not print '{text}'" run
-            else Waiting(deadline run)
+            if printed text run > 0 then
+                Done(run, [])
+            elif run.Exit.IsSome || run.Now >= deadline run then
+                absent $"did not print '{text}'" run
+            else
+                Waiting(deadline run)
         | Printed(times, text) ->
             let count = printed text run
             let expected = $"'{text}' printed {times} times, not {count} times"
 
-            if count > times then fail step expected run
-            elif run.Now < run.Since + PrintTime && run.Exit.IsNone then Waiting(run.Since + PrintTime)
-            elif count = times then Done(run, [])
-            else fail step expected run
+            if count > times then
+                fail step expected run
+            elif run.Now < run.Since + PrintTime && run.Exit.IsNone then
+                Waiting(run.Since + PrintTime)
+            elif count = times then
+                Done(run, [])
+            else
+                fail step expected run
         | Wait time ->
             if run.Now >= run.Since + time then
                 Done(run, [])

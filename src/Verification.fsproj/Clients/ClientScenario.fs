@@ -115,7 +115,9 @@ module ClientTask =
         [|
             ClientRole.Publish, "publish", "publishes {count} times {message} to {topic} at {qos}"
             ClientRole.Retain, "retain", "publishes {message} to {topic} at {qos} with RETAIN 1"
-            ClientRole.Alias, "alias", "publishes {count} messages to {topic} at {qos} with Topic Alias {alias}"
+            ClientRole.Alias,
+            "alias",
+            "publishes {count} messages to {topic} at {qos} with Topic Alias {alias}"
             ClientRole.Expiring,
             "expiring",
             "publishes {message} to {topic} at {qos} with Message Expiry Interval {expiry}; keeps its session and connects again"
@@ -123,7 +125,9 @@ module ClientTask =
             ClientRole.PublishSession,
             "publish-session",
             "as publish; keeps its session as {id} and connects again when the connection is lost"
-            ClientRole.Subscribe, "subscribe", "subscribes to {topic} at {qos}, stays, prints payloads as lines"
+            ClientRole.Subscribe,
+            "subscribe",
+            "subscribes to {topic} at {qos}, stays, prints payloads as lines"
             ClientRole.SubscribeSession,
             "subscribe-session",
             "as subscribe; keeps its session as {id} and connects again when the connection is lost"
@@ -189,7 +193,8 @@ module ClientTask =
                                 for value in values do
                                     match value.Split('=', 2) with
                                     | [| key; value |] when usual.ContainsKey key -> key, value
-                                    | _ -> invalidArg (nameof text) $"'{value}' is no placeholder with a value"
+                                    | _ ->
+                                        invalidArg (nameof text) $"'{value}' is no placeholder with a value"
                             ]
                 }
             | None -> invalidArg (nameof text) $"there is no role '{name}'"
@@ -209,7 +214,9 @@ module ClientTask =
                 value
 
         let values =
-            task.Values |> Map.toList |> List.map (fun (name, value) -> $"{name}={shown value}")
+            task.Values
+            |> Map.toList
+            |> List.map (fun (name, value) -> $"{name}={shown value}")
 
         String.Join(" ", nameOf task.Role :: values)
 
@@ -306,9 +313,5 @@ module ClientSyntax =
             Title = $"The program does its task: {ClientTask.print task}"
             Task = task
             Usual = []
-            Steps =
-                [
-                    stepOf "connack props{TopicAliasMaximum=10}"
-                    stepOf "idle"
-                ]
+            Steps = [ stepOf "connack props{TopicAliasMaximum=10}"; stepOf "idle" ]
         }

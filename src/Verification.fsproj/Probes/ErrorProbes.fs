@@ -226,4 +226,13 @@ module ErrorProbes =
 
     /// The probes.
     [<CompiledName("All")>]
-    let all: Probe list = reservedBits @ topicNames @ forbidden @ subscriptionIdentifier @ topicFilters @ malformed @ inferred @ endings @ webSocket
+    let all: Probe list =
+        reservedBits
+        @ topicNames
+        @ forbidden
+        @ subscriptionIdentifier
+        @ topicFilters
+        @ malformed
+        @ inferred
+        @ endings
+        @ webSocket

@@ -122,7 +122,13 @@ module PacketWatch =
                 breach [ "MQTT-4.12.0-6" ] "no AUTH, because CONNECT has no Authentication Method"
             | Packet.Connack _
             | Packet.Auth _ when uint32 size <= most -> ValueNone
-            | _ when not watch.HasConnack && packet.Type <> PacketType.Connack ->
+            | _ when
+                not (
+                    watch.HasConnack
+                    || packet.Type = PacketType.Connack
+                    || packet.Type = PacketType.Auth
+                )
+                ->
                 breach [ "MQTT-3.2.0-1" ] "CONNACK before any other packet"
             | _ when uint32 size > most ->
                 breach ("MQTT-3.1.2-24" :: sizeClauses packet) $"no packet of more than {most} bytes"

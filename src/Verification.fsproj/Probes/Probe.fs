@@ -221,7 +221,8 @@ module ProbeSyntax =
         | "sees" -> [ Await(pattern rest), [] ]
         | "ends" ->
             match rest.Split " or ", rest.Split " within " with
-            | [| codes; alternative |], _ -> [ Ends(reasons codes, ValueSome(pattern alternative), ValueNone), [] ]
+            | [| codes; alternative |], _ ->
+                [ Ends(reasons codes, ValueSome(pattern alternative), ValueNone), [] ]
             | _, [| codes; time |] -> [ Ends(reasons codes, ValueNone, ValueSome(int64 time * 1L<ms>)), [] ]
             | _ -> [ Ends(reasons rest, ValueNone, ValueNone), [] ]
         | "notices" -> [ Notices(reasons rest), [] ]

@@ -121,7 +121,9 @@ module ProbeRun =
         | [] -> ""
 
     let private expandPattern (run: ProbeRun) (pattern: PacketPattern) =
-        { pattern with Conditions = List.map (ProbeText.expandPrefixes run.Settings) pattern.Conditions }
+        { pattern with
+            Conditions = List.map (ProbeText.expandPrefixes run.Settings) pattern.Conditions
+        }
 
     let private note (packet: Packet) (run: ProbeRun) =
         match packet with
@@ -176,12 +178,7 @@ module ProbeRun =
                 | ValueSome topic -> $"{notation} topic=\"{topic}\""
                 | ValueNone -> notation
 
-            let arrived =
-                {
-                    Type = notation.Split(' ', 2)[0]
-                    Notation = notation
-                    Shown = shown
-                }
+            let arrived = { Type = notation.Split(' ', 2)[0]; Notation = notation; Shown = shown }
 
             let run =
                 log client ExchangeKind.Receiving shown run
@@ -438,7 +435,10 @@ module ProbeRun =
     let private notices (step: ProbeStep) reasons (run: ProbeRun) =
         let connection = connectionOf step.Client run
 
-        if connection.HasEnded || List.exists (fun one -> one.Type = "DISCONNECT") connection.Inbox then
+        if
+            connection.HasEnded
+            || List.exists (fun one -> one.Type = "DISCONNECT") connection.Inbox
+        then
             closes step "DISCONNECT" reasons ValueNone run.Settings.Patience run
         elif run.Now >= patienceEnd run then
             Over(

@@ -55,5 +55,6 @@ module ServerFacts =
         | Scram -> facts.LacksScram
         | InFlight least ->
             reason
-                (int (ValueOption.defaultValue System.UInt16.MaxValue properties.ReceiveMaximum) >= least)
+                (int (ValueOption.defaultValue System.UInt16.MaxValue properties.ReceiveMaximum)
+                 >= least)
                 $"CONNACK says a Receive Maximum below {least}"

@@ -32,6 +32,8 @@ type internal SimulatedBroker
         agenda: Agenda,
         machines: Machines,
         settings: BrokerSettings,
+        isDenied: string -> bool,
+        judge: int -> Packet -> Judgement,
         lastPacketId: uint16,
         lost: Link -> unit,
         written: Link -> byte[] -> unit,
@@ -54,8 +56,6 @@ type internal SimulatedBroker
 
     // Beyond this many bytes that the network has not taken, the connection is congested.
     let congestionBytes = 2_000
-
-    let isDenied (text: string) = text.StartsWith "denied/"
 
     member _.Now: Instant = agenda.Now + offset
 
@@ -311,8 +311,13 @@ type internal SimulatedBroker
 
     member private this.Perform(session: int64, connection: BrokerConnection, task: ServerTask) =
         match task with
-        | ServerTask.Authenticate _ when not (isNull connection) ->
-            this.StepHandshake(connection, HandshakeEvent.Judged(Judgement.Accepted ValueNone))
+        | ServerTask.Authenticate packet when not (isNull connection) ->
+            let judgement = judge connection.Link.Ordinal packet
+
+            if connection.Number = 0L then
+                this.StepHandshake(connection, HandshakeEvent.Judged judgement)
+            else
+                this.StepSession(session, ServerEvent.Judged(connection.Number, judgement))
         | ServerTask.Admit(connect, authentication) when not (isNull connection) ->
             this.Admit(connection, connect, authentication)
         | ServerTask.Answer packet -> this.AnswerTo(session, connection, packet)

@@ -80,6 +80,8 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
             agenda,
             machines,
             settings,
+            (fun text -> text.StartsWith "denied/"),
+            (fun _ _ -> Judgement.Accepted ValueNone),
             scenario.Broker.LastPacketId,
             (fun link ->
                 match tap with
