@@ -98,7 +98,9 @@ let confirmationOf (subject: Subject) id =
     |> Array.tryFind (fun row -> row[0] = subject.Name && row[1] = subject.Version && row[2] = id)
 
 let count verdict (subject: Subject) =
-    subject.Results.Values |> Seq.filter (fun one -> one.Verdict = verdict) |> Seq.length
+    subject.Results.Values
+    |> Seq.filter (fun one -> one.Verdict = verdict)
+    |> Seq.length
 
 let verdicts = [ "pass"; "fail"; "not applicable"; "not run" ]
 
@@ -125,13 +127,20 @@ let table (subjects: Subject list) =
     for statement in subjects.Head.Statements do
         let result (one: Subject) =
             match one.Results.TryGetValue statement.Id with
-            | true, { Verdict = "fail" } when (confirmationOf one statement.Id).IsNone -> "**fail**, unconfirmed"
+            | true, { Verdict = "fail" } when (confirmationOf one statement.Id).IsNone ->
+                "**fail**, unconfirmed"
             | true, { Verdict = "fail" } -> "**fail**"
             | true, { Verdict = "pass" } -> "pass"
             | true, { Verdict = "not applicable" } -> "n. a."
             | _ -> "not run"
 
-        line (row (statement.Id.Replace("MQTT-", "") :: cell statement.Text :: List.map result subjects))
+        line (
+            row (
+                statement.Id.Replace("MQTT-", "")
+                :: cell statement.Text
+                :: List.map result subjects
+            )
+        )
 
     line ""
 
@@ -142,7 +151,12 @@ let withoutTime (exchange: string) =
     | at -> exchange.Substring(at + 5)
 
 let failures (subject: Subject) =
-    let failed = [ for pair in subject.Results do if pair.Value.Verdict = "fail" then pair.Key, pair.Value ]
+    let failed =
+        [
+            for pair in subject.Results do
+                if pair.Value.Verdict = "fail" then
+                    pair.Key, pair.Value
+        ]
 
     if not failed.IsEmpty then
         line $"### What {subject.Title} breaks"
@@ -189,7 +203,11 @@ let failures (subject: Subject) =
 let reasons (subject: Subject) =
     for verdict, title in [ "not applicable", "does not apply to"; "not run", "was not run with" ] do
         let without =
-            [ for pair in subject.Results do if pair.Value.Verdict = verdict then pair.Value.Reason, pair.Key ]
+            [
+                for pair in subject.Results do
+                    if pair.Value.Verdict = verdict then
+                        pair.Value.Reason, pair.Key
+            ]
             |> List.groupBy fst
 
         if not without.IsEmpty then

@@ -135,7 +135,8 @@ module AuthenticationProbes =
         match answer with
         | _ when settings.UserName.IsNone || settings.Password.IsNone ->
             ValueSome "no name and password were given, which SCRAM-SHA-256 needs"
-        | Some text when text.StartsWith "AUTH" -> ValueNone
+        // A malformed AUTH is shown by its bytes; the probes tell what is wrong with it.
+        | Some text when text.StartsWith "AUTH" || text.StartsWith "F" -> ValueNone
         | Some text -> ValueSome $"the server does not take SCRAM-SHA-256: {text}"
         | None -> ValueSome "the server does not take SCRAM-SHA-256"
 
