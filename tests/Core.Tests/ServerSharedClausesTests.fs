@@ -116,6 +116,56 @@ let private sharing =
             Expect.equal (payloads (arrived other)) [ "1"; "2"; "3"; "4"; "5" ] "then they go on")
     ]
 
+// A message that the first member of a shared subscription does not finish, and that goes to the second as its session
+// ends: published with RETAIN and this QoS, with these options of the two.
+let private handedOn published first second =
+    let world = world ()
+    let publisher = connect world "p"
+    let one = connectKept world "a"
+    subscribeWith world one [ "$share/g/t", first ] |> ignore
+
+    publishThis world publisher { publishPacket (deliveryOf published 200us) "t" "x" with Retain = true }
+
+    // Nobody else was there, so it is the first one's.
+    let taken = arrived one
+    Expect.hasLength taken (if first.MaximumQoS = QoS.AtMostOnce then 0 else 1) "the first has it"
+    world.Drop one
+    let other = connect world "b"
+    subscribeWith world other [ "$share/g/t", second ] |> ignore
+    other.LastReceived <- world.Now + 30_000L<ms>
+    world.Advance(60_000L<ms>)
+    List.tryExactlyOne (arrived other)
+
+let private handingOn =
+    let options granted asPublished =
+        { SubscriptionOptions.Of(qos granted) with
+            RetainAsPublished = asPublished
+            RetainHandling = RetainHandling.DoNotSend
+        }
+
+    [
+        clause
+            [ "MQTT-3.8.4-8" ]
+            "a message that is handed on has the QoS of the new member, as far as it was published with it"
+            (fun () ->
+                for published, first, second, expected in
+                    [ 1, 1, 0, 0; 1, 1, 1, 1; 1, 2, 2, 1; 2, 1, 2, 2; 2, 1, 1, 1; 2, 1, 0, 0 ] do
+                    match handedOn published (options first true) (options second true) with
+                    | Some publish ->
+                        Expect.equal
+                            publish.Delivery.QoS
+                            (qos expected)
+                            $"published at {published}, {first} granted and then {second}"
+                    | None -> failtest "it goes to the second")
+
+        clause [ "MQTT-3.3.1-12"; "MQTT-3.3.1-13" ] "and RETAIN as the new member asked for" (fun () ->
+            for first in [ false; true ] do
+                for second in [ false; true ] do
+                    match handedOn 1 (options 1 first) (options 1 second) with
+                    | Some publish -> Expect.equal publish.Retain second $"{first} and then {second}"
+                    | None -> failtest "it goes to the second")
+    ]
+
 let private queues =
     let away (change: BrokerLimits -> BrokerLimits) whenFull =
         let dropped = ResizeArray<string>()
@@ -192,4 +242,7 @@ let private queues =
             Expect.equal (payloads (arrived link)) [ "one" ] "QoS 1 comes")
     ]
 
-let tests = testList "ServerSharedClauses" [ testList "sharing" sharing; testList "queues" queues ]
+let tests =
+    testList
+        "ServerSharedClauses"
+        [ testList "sharing" sharing; testList "handing on" handingOn; testList "queues" queues ]

@@ -127,8 +127,7 @@ module internal DeliveryRules =
         elif
             not publish.Retain
             && message.Retain
-            // Another member of a shared subscription may have had it before, without the flag.
-            && possible.TrueForAll(fun one -> one.Options.RetainAsPublished && not one.IsShared)
+            && possible.TrueForAll(fun one -> one.Options.RetainAsPublished)
         then
             violate client "MQTT-3.3.1-13" "RETAIN 1, as it was published" "RETAIN 0"
 

@@ -11,12 +11,8 @@ namespace Mqtt5.Serving;
 // by the machines, never here.
 internal sealed partial class BrokerEngine
 {
-    // Turns of shared subscriptions that are remembered; beyond, all begin anew.
-    private const int MostTurns = 65_536;
-
     private readonly ConcurrentQueue<Worker> workers = new();
     private readonly ConcurrentDictionary<Connection, bool> connections = new();
-    private readonly ConcurrentDictionary<long, StrongBox> turns = new();
     private readonly IMqttBrokerAuthorizer? authorizer;
     private readonly long origin;
     private long ticket;
@@ -61,6 +57,9 @@ internal sealed partial class BrokerEngine
 
     public Totals Totals { get; } = new();
 
+    // Whose turn it is in each shared subscription.
+    public SharedTurns Turns { get; } = new();
+
     public Registry Registry { get; }
 
     public int Pending => Volatile.Read(ref pending);
@@ -93,15 +92,6 @@ internal sealed partial class BrokerEngine
     public Session? Forget(long session) => Registry.Forget(session);
 
     public long NextTicket() => Interlocked.Increment(ref ticket);
-
-    // Whose turn it is in a shared subscription.
-    public long NextTurn(long group)
-    {
-        if (turns.Count > MostTurns)
-            turns.Clear();
-
-        return Interlocked.Increment(ref turns.GetOrAdd(group, static _ => new StrongBox()).Value);
-    }
 
     // Serves a connection until it is closed.
     public Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
@@ -270,9 +260,4 @@ internal sealed partial class BrokerEngine
     private IMqttPermissions? PermissionsOf(ClientId clientId, string? userName, Connection connection) =>
         authorizer?.Authorize(
             new MqttClientIdentity(clientId.Text, userName, connection.Origin.EndPoint, connection.Origin.IsInProcess));
-
-    private sealed class StrongBox
-    {
-        public long Value = -1;
-    }
 }
