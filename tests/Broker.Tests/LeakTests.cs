@@ -84,6 +84,26 @@ public sealed class LeakTests(ITestOutputHelper output)
             await publisher.DisposeAsync();
     }
 
+    [Fact]
+    public async Task A_retained_Will_keeps_nothing_else_of_its_CONNECT()
+    {
+        const int Wills = 100;
+        await using var broker = await Brokers.StartAsync();
+        var before = Live();
+
+        for (var number = 0; number < Wills; number++)
+        {
+            var client = await ConnectAsync(
+                broker, $"client-{number}", $" will[retain=1 topic=\"w/{number}\" payload=\"gone\"] username=\"a\" password=\"x\"*50000");
+            await client.DisposeAsync();
+        }
+
+        await Waits.UntilAsync(() => broker.Engine.Registry.Current.Retained.Count == Wills && broker.ConnectionCount == 0);
+        var left = (Live() - before) / (double)Wills;
+        output.WriteLine($"{left:F0} bytes a Will");
+        Assert.InRange(left, double.MinValue, 5_000);
+    }
+
     private static async Task LiveAsync(MqttBroker broker, string name, int first, int count)
     {
         var live = Clients[name];
@@ -99,7 +119,8 @@ public sealed class LeakTests(ITestOutputHelper output)
             && broker.Engine.Registry.Current.Sessions.Count == Witness.Connections
             && broker.Engine.Registry.Current.Retained.Count == 0
             && broker.Engine.Registry.Sessions.Count() == Witness.Connections
-            && broker.Engine.Totals.BytesQueued == 0);
+            && broker.Engine.Totals.BytesQueued == 0
+            && broker.Engine.Turns.Count == 0);
         Assert.Equal(Witness.Subscriptions, broker.Engine.Registry.Current.Subscriptions.Count);
     }
 

@@ -66,8 +66,9 @@ internal sealed partial class BrokerEngine
 
     public bool IsStopping => Volatile.Read(ref stopping);
 
-    // How many more bytes may wait in all sessions together.
-    public long SpareBytes => Settings.Limits.TotalQueuedBytes - Totals.BytesQueued;
+    // How many more bytes may wait or be under way in all sessions together. What each connection may have under way in
+    // any case can be more than there is.
+    public long SpareBytes => Math.Max(0, Settings.Limits.TotalQueuedBytes - Totals.BytesQueued);
 
     // Milliseconds since the engine was made.
     public long Now() => (long)Time.GetElapsedTime(origin).TotalMilliseconds;

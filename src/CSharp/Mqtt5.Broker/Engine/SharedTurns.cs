@@ -2,35 +2,32 @@ using System.Collections.Concurrent;
 
 namespace Mqtt5.Serving;
 
-// Whose turn it is in each shared subscription. A subscription that has ended is forgotten when as many were added as
-// were left the last time, so that looking for them costs no more than adding them did.
+// Whose turn it is in each shared subscription. Those that have ended are looked for once the subscriptions have changed
+// as often as there are turns: so this costs little for each change, and none is left when all have ended.
 internal sealed class SharedTurns
 {
-    private const int LeastBeforeLooking = 64;
-
     private readonly ConcurrentDictionary<long, Turn> turns = new();
-    private int added;
-    private int addedBeforeLooking = LeastBeforeLooking;
+    private long lookedAt;
+
+    // The subscriptions that are remembered.
+    public int Count => turns.Count;
 
     // The number of the turn, which each call raises by one.
     public long Next(SharedGroup<long> group)
     {
         if (!turns.TryGetValue(group.Id, out var turn))
-        {
             turn = turns.GetOrAdd(group.Id, static (_, filter) => new Turn(filter), group.Filter);
-            Interlocked.Increment(ref added);
-        }
 
         return turn.Raise();
     }
 
-    // Called now and then, not by those who wait for their turn.
+    // Called now and then, by one at a time.
     public void ForgetEnded(Subscriptions<long> subscriptions)
     {
-        if (Volatile.Read(ref added) < addedBeforeLooking)
+        if (subscriptions.Version - lookedAt < Math.Max(1, turns.Count))
             return;
 
-        Volatile.Write(ref added, 0);
+        lookedAt = subscriptions.Version;
 
         foreach (var (id, turn) in turns)
         {
@@ -39,8 +36,6 @@ internal sealed class SharedTurns
             if (group.IsNone || group.Value.Id != id)
                 turns.TryRemove(id, out _);
         }
-
-        addedBeforeLooking = Math.Max(LeastBeforeLooking, turns.Count);
     }
 
     private sealed class Turn(TopicFilter filter)
