@@ -27,7 +27,7 @@ type DeliveryVerdict =
     | Congested
     /// The queue of the session holds as many messages as it may.
     | QueueFull of Messages: int
-    /// The queue of the session, or those of all together, hold as many bytes as they may.
+    /// The session, or all of them together, hold as many bytes as they may of messages that wait or are under way.
     | QueueBytesFull of Bytes: int64
 
 /// Explains deliveries.
