@@ -23,16 +23,22 @@ module OutboundRuns =
         let mutable bytes = 0L
         let mutable count = 0
 
-        while count < most
-              && bytes + messages[count].Cost <= room
-              && not (PacketIdMap.contains (uint16 (last + count + 1)) inFlight) do
-            bytes <- bytes + messages[count].Cost
+        let mutable going = true
 
-            let exchange =
-                Exchange.Message(messages[count], Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
+        while going && count < most do
+            let message = messages[count]
+            let cost = message.Cost
+            let id = uint16 (last + count + 1)
 
-            inFlight <- PacketIdMap.add (uint16 (last + count + 1)) exchange inFlight
-            count <- count + 1
+            if bytes + cost <= room && not (PacketIdMap.contains id inFlight) then
+                let exchange =
+                    Exchange.Message(message, Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
+
+                inFlight <- PacketIdMap.add id exchange inFlight
+                bytes <- bytes + cost
+                count <- count + 1
+            else
+                going <- false
 
         if count = 0 then
             struct (state, 0)

@@ -13,9 +13,14 @@ internal sealed partial class Worker(BrokerEngine engine)
     // sessions ended.
     private const int KeptWorks = 1024;
 
+    // What sessions hold is told to all once a turn, or when it has changed by more than this.
+    private const int MostUntoldBytes = 64 * 1024;
+
     private readonly Queue<Work> works = new();
     private readonly List<Connection> dirty = [];
     private int mostWorks;
+    private long queuedMessages;
+    private long queuedBytes;
     private Counts counts;
 
     public ref Counts Counts => ref counts;
@@ -42,6 +47,7 @@ internal sealed partial class Worker(BrokerEngine engine)
             works.TrimExcess(KeptWorks);
 
         mostWorks = 0;
+        TellQueued();
         engine.Totals.Add(counts);
         counts = default;
         Judging = null;
@@ -162,11 +168,20 @@ internal sealed partial class Worker(BrokerEngine engine)
 
     private void CountQueue(Outbound before, Outbound after)
     {
-        var messages = after.Waiting.Count - before.Waiting.Count;
-        var bytes = after.HeldBytes - before.HeldBytes;
+        queuedMessages += after.Waiting.Count - before.Waiting.Count;
+        queuedBytes += after.HeldBytes - before.HeldBytes;
 
-        if (messages != 0 || bytes != 0)
-            engine.Totals.Queued(messages, bytes);
+        if (queuedBytes is > MostUntoldBytes or < -MostUntoldBytes)
+            TellQueued();
+    }
+
+    private void TellQueued()
+    {
+        if (queuedMessages == 0 && queuedBytes == 0)
+            return;
+
+        engine.Totals.Queued(queuedMessages, queuedBytes);
+        (queuedMessages, queuedBytes) = (0, 0);
     }
 
     private void Apply(Session session, Connection? connection, in Effect effect)
