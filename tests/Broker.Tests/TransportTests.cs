@@ -79,41 +79,6 @@ public sealed class TransportTests
     }
 
     [Fact]
-    public async Task A_WebSocket_whose_client_does_not_read_is_not_held_for_ever()
-    {
-        await using var broker = await Brokers.StartAsync(options =>
-        {
-            options.ListenWebSocket(0);
-            options.CloseTimeout = TimeSpan.FromMilliseconds(300);
-        });
-        using var socket = new ClientWebSocket();
-        socket.Options.AddSubProtocol("mqtt");
-        await socket.ConnectAsync(broker.Addresses.First(one => one.Scheme == "ws"), default).Bounded();
-        byte[] packets = [.. HealthyPair.Bytes("CONNECT clean=1 clientid=\"c\""), .. HealthyPair.Bytes("SUBSCRIBE id=1 filters[\"a\"]")];
-        await socket.SendAsync(packets, WebSocketMessageType.Binary, endOfMessage: true, default).Bounded();
-        await Waits.UntilAsync(() => broker.Engine.Registry.Current.Subscriptions.Count == 1);
-
-        // Until neither the sockets nor the broker take more of them.
-        await Waits.UntilAsync(() =>
-        {
-            broker.Publish(new MqttMessage { Topic = "a", Payload = new byte[100_000] });
-            return broker.Engine.Registry.Sessions.Single().Connection!.IsCongested;
-        });
-        Assert.True(broker.Disconnect("c"));
-        await Waits.UntilAsync(() => broker.ConnectionCount == 0);
-        await Task.Delay(TimeSpan.FromSeconds(1.5));
-
-        // It was cut off, and not closed as usual once the rest was read.
-        var buffer = new byte[1024 * 1024];
-        await Assert.ThrowsAnyAsync<WebSocketException>(async () =>
-        {
-            while ((await socket.ReceiveAsync(buffer, default).Bounded()).MessageType != WebSocketMessageType.Close)
-            {
-            }
-        });
-    }
-
-    [Fact]
     public async Task Unix_socket()
     {
         var path = Path.Combine(Path.GetTempPath(), $"mqtt5-{Guid.NewGuid():N}.sock");
