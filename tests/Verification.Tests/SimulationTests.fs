@@ -61,8 +61,9 @@ let tests =
                 Expect.isGreaterThan packets (500L * int64 count) "packets")
             testCase "seeds that have found something run clean" (fun () ->
                 // A message that another member of a shared subscription was given with RETAIN and QoS of the first one's
-                // subscription, and a Will that was due between CONNECT and CONNACK of its client.
-                for seed in [ 758UL; 3_481UL; 2_798UL ] do
+                // subscription, a Will that was due between CONNECT and CONNACK of its client, and a message of QoS 2 that
+                // a client sent anew to somebody who had subscribed meanwhile.
+                for seed in [ 758UL; 3_481UL; 2_798UL; 4_231UL ] do
                     let result = Simulation.runSeed seed
 
                     if not result.IsClean then
