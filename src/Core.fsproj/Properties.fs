@@ -315,6 +315,32 @@ type PublishProperties =
     /// No property.
     static member Empty = empty
 
+    /// The bytes of the properties that may be long: all but those of a fixed length.
+    member this.ContentBytes: int64 =
+        if obj.ReferenceEquals(this, empty) then
+            0L
+        else
+            let response =
+                match this.ResponseTopic with
+                | ValueSome topic -> topic.Utf8.Length
+                | ValueNone -> 0
+
+            let correlation =
+                match this.CorrelationData with
+                | ValueSome data -> data.Length
+                | ValueNone -> 0
+
+            let contentType =
+                match this.ContentType with
+                | ValueSome text -> text.ByteCount
+                | ValueNone -> 0
+
+            int64 response
+            + int64 correlation
+            + int64 contentType
+            + int64 this.UserProperties.Wire.Length
+            + int64 this.SubscriptionIdentifiers.Wire.Length
+
 /// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
 [<NoComparison>]
 type AcknowledgementProperties =

@@ -10,6 +10,24 @@ public sealed class AccessTests
         await Assert.ThrowsAsync<InvalidOperationException>(() => MqttBroker.StartAsync(options => options.Listen(0, System.Net.IPAddress.Any)));
     }
 
+    [Theory]
+    [InlineData("", -1)]
+    [InlineData("password=\"\"", 0)]
+    [InlineData("password=\"secret\"", 6)]
+    public async Task An_authenticator_can_tell_no_password_from_an_empty_one(string given, int length)
+    {
+        MqttAuthenticationContext? asked = null;
+        var asking = new Asking(context =>
+        {
+            asked = context;
+            return MqttAuthenticationResult.Accepted;
+        });
+        await using var broker = await Brokers.StartAsync(options => options.Authenticator = asking);
+        await using var client = await RawClient.ConnectAsync(broker, $"CONNECT clean=1 clientid=\"a\" username=\"anna\" {given}");
+        Assert.Equal(length, asked!.Password?.Length ?? -1);
+        Assert.Null(asked.Data);
+    }
+
     [Fact]
     public async Task Passwords_from_a_file()
     {

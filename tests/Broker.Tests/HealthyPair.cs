@@ -45,13 +45,33 @@ internal sealed class HealthyPair : IAsyncDisposable
 
         while (watch.Elapsed < duration)
         {
-            var sending = publisher.WriteAsync(batch).AsTask();
-            await subscriber.ReadExactlyAsync(arrived).AsTask().Bounded();
-            await sending;
+            await PassBatchAsync();
             messages += Batch;
         }
 
         Assert.Equal(Convert.ToHexString(batch), Convert.ToHexString(arrived));
+        return messages / watch.Elapsed.TotalSeconds;
+    }
+
+    // Sends so many messages a second, for this time, and gives how many of them arrived a second: fewer where a batch is
+    // still on its way when the next is due.
+    public async Task<double> KeepRateAsync(double messagesPerSecond, TimeSpan duration)
+    {
+        var watch = Stopwatch.StartNew();
+        var messages = 0L;
+
+        while (watch.Elapsed < duration)
+        {
+            if (messages > watch.Elapsed.TotalSeconds * messagesPerSecond)
+            {
+                await Task.Delay(1);
+                continue;
+            }
+
+            await PassBatchAsync();
+            messages += Batch;
+        }
+
         return messages / watch.Elapsed.TotalSeconds;
     }
 
@@ -60,6 +80,9 @@ internal sealed class HealthyPair : IAsyncDisposable
         await publisher.DisposeAsync();
         await subscriber.DisposeAsync();
     }
+
+    public static byte[] Bytes(string packet) =>
+        Encode.ToBytes(Direction.ClientToServer, Notation.Parse(packet).ResultValue).ResultValue;
 
     private static async Task<NetworkStream> OpenAsync(MqttBroker broker, string connect)
     {
@@ -73,6 +96,10 @@ internal sealed class HealthyPair : IAsyncDisposable
         return stream;
     }
 
-    private static byte[] Bytes(string packet) =>
-        Encode.ToBytes(Direction.ClientToServer, Notation.Parse(packet).ResultValue).ResultValue;
+    private async Task PassBatchAsync()
+    {
+        var sending = publisher.WriteAsync(batch).AsTask();
+        await subscriber.ReadExactlyAsync(arrived).AsTask().Bounded();
+        await sending;
+    }
 }

@@ -12,12 +12,15 @@ internal sealed class RawClient : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly Stream stream;
+    private readonly IAsyncDisposable owner;
     private readonly PipeReader reader;
     private long offset;
 
-    public RawClient(Stream stream)
+    // The owner of the stream is disposed with the client; null: the stream itself.
+    public RawClient(Stream stream, IAsyncDisposable? owner = null)
     {
         this.stream = stream;
+        this.owner = owner ?? stream;
         reader = PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true));
     }
 
@@ -32,6 +35,13 @@ internal sealed class RawClient : IAsyncDisposable
         var address = broker.Addresses.First(one => one.Scheme == "mqtt");
         await socket.ConnectAsync(IPAddress.Loopback, address.Port).WaitAsync(Patience);
         return new RawClient(new NetworkStream(socket, ownsSocket: true));
+    }
+
+    // The same without a network.
+    public static async Task<RawClient> OpenInProcessAsync(MqttBroker broker)
+    {
+        var connection = await broker.InProcess.ConnectAsync(new Uri("mqtt://in-process"), CancellationToken.None);
+        return new RawClient(connection.Stream, connection);
     }
 
     // Opens a connection and takes CONNACK, whose text is to begin so.
@@ -147,5 +157,5 @@ internal sealed class RawClient : IAsyncDisposable
         await ExpectStartAsync("SUBACK id=1000");
     }
 
-    public ValueTask DisposeAsync() => stream.DisposeAsync();
+    public ValueTask DisposeAsync() => owner.DisposeAsync();
 }

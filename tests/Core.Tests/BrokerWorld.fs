@@ -218,7 +218,8 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         ticket <- ticket + 1L
         happened (Forwarded(target.Session, ticket, message, target))
         let copy = Routing.copy ticket target message
-        this.StepQuietly(target.Session, ServerEvent.Forward(copy, target.Shared, this.Spare))
+        let shared = Routing.sharedDelivery target message
+        this.StepQuietly(target.Session, ServerEvent.Forward(copy, shared, this.Spare))
 
     member private this.StepQuietly(session: int64, event: ServerEvent) =
         let link: Link | null =
@@ -371,13 +372,13 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             let struct (next, outcome) = Broker.detach now session ending broker
             this.Swap next
             this.Follow outcome
-        | ServerTask.HandOn(message, filter) ->
-            match Routing.handOn filter (this.Choice message.Topic) broker.Subscriptions with
+        | ServerTask.HandOn(message, shared) ->
+            match Routing.handOn shared.Filter (this.Choice message.Topic) broker.Subscriptions with
             | ValueSome target ->
                 happened (HandedOn(target.Session, message))
                 ticket <- ticket + 1L
-                let copy = Routing.copyHandedOn ticket target message
-                let event = ServerEvent.Forward(copy, target.Shared, this.Spare)
+                let copy = Routing.copyHandedOn ticket target shared message
+                let event = ServerEvent.Forward(copy, ValueSome shared, this.Spare)
                 this.StepQuietly(target.Session, event)
             | ValueNone -> ()
         | ServerTask.Dropped(message, reason) ->

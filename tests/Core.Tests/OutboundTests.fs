@@ -7,7 +7,13 @@ open Mqtt5.Tests.ClientModelScript
 let private never (_: Outgoing) : Fault voption = ValueNone
 
 let private online (maximum: int) (state: Outbound) =
-    Outbound.resumed 0L<ms> (uint16 maximum) (OutboundTopicAliases.Empty 0us) never state
+    Outbound.resumed
+        0L<ms>
+        (uint16 maximum)
+        Spec.MaximumPacketBytes
+        (OutboundTopicAliases.Empty 0us)
+        never
+        state
 
 let private publish (message: Outgoing) (state: Outbound) =
     let struct (state, _) = Outbound.publish 0L<ms> message state
@@ -67,7 +73,13 @@ let tests =
                         (seq { 1L .. 200_000L })
 
                 let struct (state, effects) =
-                    Outbound.resumed 10L<ms> 1us (OutboundTopicAliases.Empty 0us) never queued
+                    Outbound.resumed
+                        10L<ms>
+                        1us
+                        Spec.MaximumPacketBytes
+                        (OutboundTopicAliases.Empty 0us)
+                        never
+                        queued
 
                 sound state
                 Expect.equal effects.Count 200_000 "each is settled"
@@ -99,4 +111,63 @@ let tests =
                         sound state
                         Expect.equal effects.Count 2 "the first is settled and the third sent"
                         Expect.isTrue (PacketIdMap.contains 3us state.InFlight) "the third"
+
+            testCase "[MQTT-3.1.2-24] a Topic Alias is only used where the packet with it is not too large"
+            <| fun () ->
+                let mutable inFull = 0
+                let mutable named = 0
+                let mutable alone = 0
+
+                for topicBytes in [ 1; 2; 3; 4; 40 ] do
+                    // A longer Remaining Length, and a longer Property Length, are on the way.
+                    for payloadBytes in
+                        [ 0; 1; 20; 80; 81; 82; 83; 84; 85; 118; 119; 120; 121; 122; 123; 124 ] do
+                        for expires in [ ValueNone; ValueSome 60_000L<ms> ] do
+                            let message =
+                                { message (String.replicate topicBytes "t") QoS.AtMostOnce 0L with
+                                    Payload = Bytes.OfArray(Array.zeroCreate payloadBytes)
+                                    ExpiresAt = expires
+                                    Properties =
+                                        { PublishProperties.Empty with
+                                            MessageExpiryInterval =
+                                                expires |> ValueOption.map (fun _ -> 60u<s>)
+                                        }
+                                }
+
+                            let least = Outgoing.size 0us true message
+
+                            for most in [ least; least + 1; least + 2; least + 3; least + 4; least + 5 ] do
+                                let aliases = OutboundTopicAliases.Empty 5us
+
+                                let struct (state, _) =
+                                    Outbound.resumed 0L<ms> 1us most aliases never Outbound.empty
+
+                                let mutable state = state
+
+                                for _ in 1..2 do
+                                    let struct (next, effects) = Outbound.publish 0L<ms> message state
+                                    state <- next
+
+                                    let publish =
+                                        match effects[0] with
+                                        | SendMessage(sent, id, alias, isNamed) ->
+                                            Outgoing.toPublish id alias isNamed sent
+                                        | Send(Packet.Publish publish) -> publish
+                                        | other -> failtest $"PUBLISH is due, not {other}"
+
+                                    match publish.Topic with
+                                    | TopicReference.Name _ -> inFull <- inFull + 1
+                                    | TopicReference.NameAndAlias _ -> named <- named + 1
+                                    | TopicReference.Alias _ -> alone <- alone + 1
+
+                                    Expect.isLessThanOrEqual
+                                        (Encode.size (Packet.Publish publish))
+                                        most
+                                        $"{topicBytes} bytes of topic, {payloadBytes} of payload"
+
+                // Each of the three has to have been met.
+                Expect.isGreaterThan
+                    (min inFull (min named alone))
+                    100
+                    "in full, with an alias, by alias alone"
         ]

@@ -91,6 +91,29 @@ let private properties =
 
         testPropertyWithConfig
             config
+            "a walk goes on behind any topic, also where its message is gone"
+            (Prop.forAll histories (fun (operations, filters) ->
+                let struct (_, store) = List.last (run operations)
+
+                for filter in filters do
+                    let all = found filter store
+
+                    for index, (name, _) in List.indexed all do
+                        let topic = TopicName.Of name
+                        let behind = List.skip (index + 1) all
+                        let struct (without, _) = RetainedMessages.remove topic store
+
+                        for store in [ store; without ] do
+                            let rest =
+                                [
+                                    for retained in RetainedMessages.matchingBehind topic filter store ->
+                                        (retained.Topic.Text, retained.Message)
+                                ]
+
+                            Expect.equal rest behind $"{filter} behind {name}"))
+
+        testPropertyWithConfig
+            config
             "the order is that of the topics and the seed, parents first"
             (Prop.forAll histories (fun (operations, filters) ->
                 let struct (model, store) = List.last (run operations)
@@ -190,6 +213,18 @@ let private others =
                 let struct (store, _) = RetainedMessages.remove topic store
                 let struct (store, _) = RetainedMessages.remove other store
                 Expect.isTrue store.Root.IsEmpty "nothing is left behind"))
+
+        testCase "a walk of many topics goes on behind each of them" (fun () ->
+            let store = storeOf [ for index in 0..999 -> $"{index % 7}/{index}/x" ]
+
+            for filter in [ "#"; "+/+/x"; "3/#"; "3/+/#" ] do
+                let filter = TopicFilter.Of filter
+                let all = found filter store
+
+                for index in 0..37 .. all.Length - 1 do
+                    let topic = TopicName.Of(fst all[index])
+                    let rest = Seq.length (RetainedMessages.matchingBehind topic filter store)
+                    Expect.equal rest (all.Length - index - 1) $"{filter} behind {topic}")
 
         testCase "a walk can be left, begun again, and reads one snapshot" (fun () ->
             let store = storeOf [ for index in 0..99 -> $"a/{index}" ]

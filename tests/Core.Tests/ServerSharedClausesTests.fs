@@ -116,6 +116,56 @@ let private sharing =
             Expect.equal (payloads (arrived other)) [ "1"; "2"; "3"; "4"; "5" ] "then they go on")
     ]
 
+// A message that the first member of a shared subscription does not finish, and that goes to the second as its session
+// ends: published with RETAIN and this QoS, with these options of the two.
+let private handedOn published first second =
+    let world = world ()
+    let publisher = connect world "p"
+    let one = connectKept world "a"
+    subscribeWith world one [ "$share/g/t", first ] |> ignore
+
+    publishThis world publisher { publishPacket (deliveryOf published 200us) "t" "x" with Retain = true }
+
+    // Nobody else was there, so it is the first one's.
+    let taken = arrived one
+    Expect.hasLength taken (if first.MaximumQoS = QoS.AtMostOnce then 0 else 1) "the first has it"
+    world.Drop one
+    let other = connect world "b"
+    subscribeWith world other [ "$share/g/t", second ] |> ignore
+    other.LastReceived <- world.Now + 30_000L<ms>
+    world.Advance(60_000L<ms>)
+    List.tryExactlyOne (arrived other)
+
+let private handingOn =
+    let options granted asPublished =
+        { SubscriptionOptions.Of(qos granted) with
+            RetainAsPublished = asPublished
+            RetainHandling = RetainHandling.DoNotSend
+        }
+
+    [
+        clause
+            [ "MQTT-3.8.4-8" ]
+            "a message that is handed on has the QoS of the new member, as far as it was published with it"
+            (fun () ->
+                for published, first, second, expected in
+                    [ 1, 1, 0, 0; 1, 1, 1, 1; 1, 2, 2, 1; 2, 1, 2, 2; 2, 1, 1, 1; 2, 1, 0, 0 ] do
+                    match handedOn published (options first true) (options second true) with
+                    | Some publish ->
+                        Expect.equal
+                            publish.Delivery.QoS
+                            (qos expected)
+                            $"published at {published}, {first} granted and then {second}"
+                    | None -> failtest "it goes to the second")
+
+        clause [ "MQTT-3.3.1-12"; "MQTT-3.3.1-13" ] "and RETAIN as the new member asked for" (fun () ->
+            for first in [ false; true ] do
+                for second in [ false; true ] do
+                    match handedOn 1 (options 1 first) (options 1 second) with
+                    | Some publish -> Expect.equal publish.Retain second $"{first} and then {second}"
+                    | None -> failtest "it goes to the second")
+    ]
+
 let private queues =
     let away (change: BrokerLimits -> BrokerLimits) whenFull =
         let dropped = ResizeArray<string>()
@@ -171,6 +221,79 @@ let private queues =
             let struct (next, _) = ServerSession.step 0L<ms> (event 3L) state
             Expect.equal next.Outbound.Waiting.Count 0 "into three they do not")
 
+        testCase "what is under way counts until it is acknowledged" (fun () ->
+            for quality in [ 1; 2 ] do
+                let dropped = ResizeArray<string>()
+
+                let note happening =
+                    match happening with
+                    | MessageDropped(_, message, Settlement.QueueFull) -> dropped.Add(textOf message.Payload)
+                    | _ -> ()
+
+                // Two messages of a byte of topic and one of payload, and not a third one.
+                let settings = withLimits (fun limits -> { limits with QueuedBytes = 5L })
+                let world = World(settings, everything, note)
+                let publisher = connect world "p"
+                let link = connect world "s"
+                subscribe world link "t" quality
+
+                for number in 1..3 do
+                    publish world publisher quality "t" (string number)
+
+                let got = arrived link
+                Expect.equal (payloads got) [ "1"; "2" ] "two are under way"
+                Expect.equal (Seq.toList dropped) [ "3" ] "the third one is dropped"
+
+                let finish (publish: Publish) =
+                    let packet reason = ack (idOf publish) reason
+
+                    if quality = 1 then
+                        world.Send(link, Packet.Puback(packet ReasonCode.Success))
+                    else
+                        world.Send(link, Packet.Pubrec(packet ReasonCode.Success))
+                        world.Send(link, Packet.Pubcomp(packet ReasonCode.Success))
+
+                    readAll link |> ignore
+
+                finish got[0]
+                publish world publisher quality "t" "4"
+                Expect.equal (payloads (arrived link)) [ "4" ] "there is room for another one")
+
+        testCase "one message may be under way alone, however large it is" (fun () ->
+            let world = worldWith (withLimits (fun limits -> { limits with QueuedBytes = 5L }))
+            let publisher = connect world "p"
+            let link = connect world "s"
+            subscribe world link "t" 1
+            publish world publisher 1 "t" "0123456789"
+            publish world publisher 1 "t" "0"
+            Expect.equal (payloads (arrived link)) [ "0123456789" ] "the first and no other")
+
+        testCase "clients that hold all that there is take nothing from one that reads" (fun () ->
+            let limits limits = { limits with SendBufferBytes = 10L }
+            let state = ServerState.create 1L (ClientId.Of "a") (withLimits limits)
+
+            let attachment =
+                {
+                    Connection = 1L
+                    Connect = connectPacket "a"
+                    Assigned = false
+                    SessionPresent = false
+                    Authentication = ValueNone
+                }
+
+            let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state
+
+            let forwarded state number =
+                let message = QoS1.message (TopicName.Of "t") (System.ReadOnlySpan [| 0uy; 0uy; 0uy |])
+                // Nothing is left of what all sessions together may hold.
+                let event = ServerEvent.Forward({ message with Ticket = number }, ValueNone, 0L)
+                let struct (state, _) = ServerSession.step 0L<ms> event state
+                state
+
+            let state = Seq.fold forwarded state (seq { 1L .. 5L })
+            Expect.equal state.Outbound.InFlight.Count 2 "as many as fit into ten bytes"
+            Expect.equal state.Outbound.HeldBytes 8L "four bytes each")
+
         testCase "a connection that takes no data gets no QoS 0, and QoS 1 later" (fun () ->
             let dropped = ResizeArray<string>()
 
@@ -192,4 +315,7 @@ let private queues =
             Expect.equal (payloads (arrived link)) [ "one" ] "QoS 1 comes")
     ]
 
-let tests = testList "ServerSharedClauses" [ testList "sharing" sharing; testList "queues" queues ]
+let tests =
+    testList
+        "ServerSharedClauses"
+        [ testList "sharing" sharing; testList "handing on" handingOn; testList "queues" queues ]

@@ -268,7 +268,7 @@ let private eachStepped (events: ServerEvent list) state =
         struct (state, sent @ more))
 
 let private forwardedAsRun (messages: Outgoing[]) state =
-    let struct (after, count, first) = QoS1.send 1_000 (ReadOnlySpan messages) state
+    let struct (after, count, first) = QoS1.send 1_000 System.Int64.MaxValue (ReadOnlySpan messages) state
     let sent = [ for index in 0 .. count - 1 -> struct (first + uint16 index, messages[index].Payload) ]
 
     let struct (after, more) = eachStepped [ for message in messages[count..] -> forwardOf message ] after

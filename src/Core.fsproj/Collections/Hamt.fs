@@ -252,6 +252,53 @@ module internal Hamt =
     let remove (keys: IEqualityComparer<'Key>) (hash: int) (key: 'Key) (map: Hamt<'Key, 'Value>) =
         removeFrom 0 keys hash key map
 
+    // Whether a hash comes behind another one that differs from it, among those that agree below the shift.
+    let rec private isBehind (shift: int) (hash: int) (other: int) =
+        let chunk = (hash >>> shift) &&& 31
+        let otherChunk = (other >>> shift) &&& 31
+
+        if chunk = otherChunk then
+            isBehind (shift + 5) hash other
+        else
+            chunk > otherChunk
+
+    /// Gives the parts of a map that hold what comes behind a key in the order of fold, the last part first. The key
+    /// need not be in the map.
+    let partsBehind
+        (keys: IEqualityComparer<'Key>)
+        (hash: int)
+        (key: 'Key)
+        (give: Hamt<'Key, 'Value> -> unit)
+        (map: Hamt<'Key, 'Value>)
+        : unit =
+        // All of a chain in which the key is not: that is met when a key with the same hash was removed, and to give one
+        // twice is better than to leave one out.
+        let rec behindIn (all: Hamt<'Key, 'Value>) (chain: Hamt<'Key, 'Value>) : Hamt<'Key, 'Value> =
+            match chain with
+            | Hamt.Leaf(_, other, _, next) when keys.Equals(other, key) -> next
+            | Hamt.Leaf(_, _, _, next) -> behindIn all next
+            | _ -> all
+
+        let rec from (shift: int) (at: Hamt<'Key, 'Value>) : unit =
+            match at with
+            | Hamt.Empty -> ()
+            | Hamt.Leaf(other, _, _, _) when other = hash -> give (behindIn at at)
+            | Hamt.Leaf(other, _, _, _) ->
+                if isBehind shift other hash then
+                    give at
+            | Hamt.Branch(bits, children) ->
+                let bit = bitOf hash shift
+                let index = indexOf bits bit
+                let isThere = bits &&& bit <> 0
+
+                for behind in children.Length - 1 .. -1 .. (if isThere then index + 1 else index) do
+                    give children[behind]
+
+                if isThere then
+                    from (shift + 5) children[index]
+
+        from 0 map
+
     /// Combines all keys and values into a state. The order is that of the hashes.
     let rec fold (folder: 'State -> 'Key -> 'Value -> 'State) (state: 'State) (map: Hamt<'Key, 'Value>) =
         match map with

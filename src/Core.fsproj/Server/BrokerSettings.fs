@@ -35,12 +35,15 @@ type BrokerLimits =
         OutboundTopicAliases: uint16
         /// Messages that wait in a session. Beyond: dropped as <c>WhenQueueFull</c> says, and reported.
         QueuedMessages: int
-        /// Bytes of topics, payloads and User Properties that wait in a session. Beyond: as QueuedMessages.
+        /// Bytes of messages of a session: those that wait, and those under way that the client has not acknowledged.
+        /// Topics, payloads and the properties that may be long count. One message may be under way alone whatever its
+        /// size. Beyond: as QueuedMessages.
         QueuedBytes: int64
-        /// Bytes that wait in all sessions together. Beyond: new messages are dropped and reported.
+        /// The same of all sessions together. Beyond: messages that would have to wait are dropped and reported, and so
+        /// are others of a client that has SendBufferBytes under way.
         TotalQueuedBytes: int64
         /// Bytes that were sent to a client and that its connection has not taken. Beyond: messages of QoS 0 are dropped,
-        /// others wait, and nothing more is read from the client.
+        /// others wait, and nothing more is read from the client. The transport holds as much again and a packet at most.
         SendBufferBytes: int64
         /// Retained messages. Beyond: PUBACK or PUBREC 0x97.
         RetainedMessages: int

@@ -163,9 +163,27 @@ module BrokerSubscriptions =
         let answer = Packet.Unsuback(acknowledgement request.PacketId (codes.ToArray()))
         struct (broker, { Answer = answer; Retained = [||] })
 
-    /// The retained messages that are due to a session of this client. They are looked for while one walks through
-    /// them, so one can stop while the session has no room. Expired ones are left out, and with No Local those of
-    /// the client itself [MQTT-3.8.3-3].
+    /// The retained messages that are due to a session of this client, but for those up to a topic that it was given
+    /// already, if there is one. They are looked for while one walks through them, so one can stop while the session
+    /// has no room, and go on with what is retained then. Expired ones are left out, and with No Local those of the
+    /// client itself [MQTT-3.8.3-3].
+    [<CompiledName("RetainedBehind")>]
+    let retainedBehind
+        (now: Instant)
+        (client: ClientId)
+        (delivery: RetainedDelivery)
+        (topic: TopicName voption)
+        (broker: Broker)
+        : System.Collections.Generic.IEnumerable<ServerMessage> =
+        match topic with
+        | ValueNone -> RetainedMessages.matching delivery.Filter broker.Retained
+        | ValueSome topic -> RetainedMessages.matchingBehind topic delivery.Filter broker.Retained
+        |> Seq.map (fun retained -> retained.Message)
+        |> Seq.filter (fun message ->
+            not (ServerMessage.isExpired now message)
+            && not (delivery.NoLocal && message.PublisherId = ValueSome client))
+
+    /// The same from the first one on.
     [<CompiledName("Retained")>]
     let retained
         (now: Instant)
@@ -173,11 +191,7 @@ module BrokerSubscriptions =
         (delivery: RetainedDelivery)
         (broker: Broker)
         : System.Collections.Generic.IEnumerable<ServerMessage> =
-        RetainedMessages.matching delivery.Filter broker.Retained
-        |> Seq.map (fun retained -> retained.Message)
-        |> Seq.filter (fun message ->
-            not (ServerMessage.isExpired now message)
-            && not (delivery.NoLocal && message.PublisherId = ValueSome client))
+        retainedBehind now client delivery ValueNone broker
 
     let private withoutDue (message: ServerMessage voption) (broker: Broker) =
         match message with

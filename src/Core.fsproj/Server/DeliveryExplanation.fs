@@ -27,7 +27,7 @@ type DeliveryVerdict =
     | Congested
     /// The queue of the session holds as many messages as it may.
     | QueueFull of Messages: int
-    /// The queue of the session, or those of all together, hold as many bytes as they may.
+    /// The session, or all of them together, hold as many bytes as they may of messages that wait or are under way.
     | QueueBytesFull of Bytes: int64
 
 /// Explains deliveries.
@@ -78,11 +78,8 @@ module DeliveryExplanation =
 
         if outbound.Waiting.Count >= limits.QueuedMessages then
             DeliveryVerdict.QueueFull outbound.Waiting.Count
-        elif
-            outbound.WaitingBytes + message.Cost > limits.QueuedBytes
-            || message.Cost > spare
-        then
-            DeliveryVerdict.QueueBytesFull outbound.WaitingBytes
+        elif message.Cost > ServerState.room state || message.Cost > spare then
+            DeliveryVerdict.QueueBytesFull outbound.HeldBytes
         else
             DeliveryVerdict.Waits message.QoS
 
@@ -90,15 +87,27 @@ module DeliveryExplanation =
         match state.Connection with
         | ValueNone when message.QoS = QoS.AtMostOnce && not state.Settings.QueuesQoS0 -> DeliveryVerdict.Away
         | ValueNone -> queue message spare state
-        | ValueSome connection when
-            (ServerConnections.refuse connection.MaximumPacketBytes state.Outbound.Aliases message).IsSome
-            ->
+        | ValueSome connection when (ServerConnections.refuse connection.MaximumPacketBytes message).IsSome ->
             DeliveryVerdict.TooLarge
         | ValueSome connection when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
             DeliveryVerdict.Congested
         | ValueSome connection when ServerConnections.sendsNow message connection state.Outbound ->
-            DeliveryVerdict.Sent message.QoS
+            if ServerConnections.affords message spare state then
+                DeliveryVerdict.Sent message.QoS
+            else
+                DeliveryVerdict.QueueBytesFull state.Outbound.HeldBytes
         | ValueSome _ -> queue message spare state
+
+    /// True when a session can take this message now, whether it is sent or has to wait. A shell that walks through many
+    /// retained messages stops while this is false. <c>spare</c> is how many more bytes all sessions together may hold.
+    [<CompiledName("HasRoom")>]
+    let hasRoom (message: Outgoing) (spare: int64) (state: ServerState) : bool =
+        match deliver message spare state with
+        | DeliveryVerdict.Away
+        | DeliveryVerdict.Congested
+        | DeliveryVerdict.QueueFull _
+        | DeliveryVerdict.QueueBytesFull _ -> false
+        | _ -> true
 
     /// What would become of a message that is published now, for a session, its state and its access rules.
     /// <c>spare</c> is how many more bytes may wait in all sessions together. Nothing is changed. With the policy of

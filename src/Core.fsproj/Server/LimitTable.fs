@@ -259,8 +259,8 @@ module LimitTable =
                 0L
                 Int64.MaxValue
                 false
-                "bytes of messages that wait in a session"
-                "the new or the oldest messages are dropped"
+                "bytes of messages that wait in a session or are under way to its client"
+                "the new message or the oldest that wait are dropped"
             rule
                 LimitName.TotalQueuedBytes
                 "max-total-queued-bytes"
@@ -268,7 +268,7 @@ module LimitTable =
                 0L
                 Int64.MaxValue
                 false
-                "bytes of messages that wait in all sessions together"
+                "bytes of messages that wait or are under way in all sessions together"
                 "the new message is dropped"
             rule
                 LimitName.SendBufferBytes

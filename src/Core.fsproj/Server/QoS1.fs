@@ -60,10 +60,12 @@ module QoS1 =
     /// Takes messages of <c>Message</c> for a session in one step, as many of the first ones as can be sent at once, and
     /// gives their number and the Packet Identifier of the first; the others have those that follow it. The shell writes
     /// them, with their topic in full, and forwards each of the others with a step. No packet is larger than
-    /// <c>largestPacketBytes</c>. The state is the one that a <c>Forward</c> for each would have made.
+    /// <c>largestPacketBytes</c>; <c>spare</c> is how many more bytes all sessions together may hold. The state is the
+    /// one that a <c>Forward</c> for each would have made.
     [<CompiledName("Send")>]
     let send
         (largestPacketBytes: int)
+        (spare: int64)
         (messages: System.ReadOnlySpan<Outgoing>)
         (state: ServerState)
         : struct (ServerState * int * uint16) =
@@ -74,7 +76,8 @@ module QoS1 =
             && state.Outbound.Aliases.Maximum = 0us
             && largestPacketBytes <= connection.MaximumPacketBytes
             ->
-            let struct (outbound, count) = OutboundRuns.send messages state.Outbound
+            let struct (outbound, count) =
+                OutboundRuns.send (ServerState.sendRoom spare state) messages state.Outbound
 
             if count = 0 then
                 struct (state, 0, 0us)
@@ -85,7 +88,9 @@ module QoS1 =
     /// Takes the first of these Packet Identifiers that stand for PUBACKs of success on this connection in one step, up
     /// to the first that does not end an exchange of QoS 1 whose end nobody is told, and gives their number and the
     /// effects. The shell takes the one that it stopped at with a step, and goes on behind it. The state is the one that
-    /// a <c>ReceivedAck</c> for each would have made.
+    /// a <c>ReceivedAck</c> for each would have made, but for one thing: all of the identifiers are free before what
+    /// waited is sent. Once the identifiers have come round to 1 again, a message may so get a lower one of them than it
+    /// would have had.
     [<CompiledName("Acknowledge")>]
     let acknowledge
         (now: Instant)

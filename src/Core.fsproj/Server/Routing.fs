@@ -222,11 +222,27 @@ module Routing =
             Ticket = ticket
         }
 
-    /// The copy of a message that was handed on by a member that is gone, for another one.
+    /// What has to be remembered beside a copy for a target, so that another member of its shared subscription can be
+    /// given the message; <c>ValueNone</c> for a subscription of the target's own.
+    [<CompiledName("SharedDelivery")>]
+    let sharedDelivery (target: Target) (message: ServerMessage) : SharedDelivery voption =
+        match target.Shared with
+        | ValueSome filter -> ValueSome { Filter = filter; QoS = message.QoS; Retain = message.Retain }
+        | ValueNone -> ValueNone
+
+    /// The copy of a message that was handed on by a member that is gone, for another one: as if it had been the
+    /// first, so at the QoS and with the RETAIN flag that its own subscription asks for [MQTT-3.8.4-8]
+    /// [MQTT-3.3.1-12] [MQTT-3.3.1-13].
     [<CompiledName("CopyHandedOn")>]
-    let copyHandedOn (ticket: int64) (target: Target) (message: Outgoing) : Outgoing =
+    let copyHandedOn
+        (ticket: int64)
+        (target: Target)
+        (shared: SharedDelivery)
+        (message: Outgoing)
+        : Outgoing =
         { message with
-            QoS = min message.QoS target.GrantedQoS
+            QoS = min shared.QoS target.GrantedQoS
+            Retain = shared.Retain && target.RetainAsPublished
             Properties = { message.Properties with SubscriptionIdentifiers = target.Identifiers }
             Ticket = ticket
         }

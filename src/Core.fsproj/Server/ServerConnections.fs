@@ -222,9 +222,8 @@ module internal ServerConnections =
             "Maximum Packet Size"
             "the packet would be larger than the client takes"
 
-    // The largest form that the message can be sent in: with its topic in full, and with a Topic Alias where the
-    // client takes any.
-    let private largest hasAliases (message: Outgoing) =
+    // With its topic in full: a Topic Alias is only used where it has room.
+    let private inFull (message: Outgoing) =
         Packet.Publish
             {
                 Delivery =
@@ -233,20 +232,16 @@ module internal ServerConnections =
                     else
                         Delivery.AtLeastOnce(PacketId.OfValid 1us, false)
                 Retain = message.Retain
-                Topic =
-                    if hasAliases then
-                        TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
-                    else
-                        TopicReference.Name message.Topic
+                Topic = TopicReference.Name message.Topic
                 Properties = message.Properties
                 Payload = message.Payload
             }
 
     /// Why a message cannot be sent to a client that takes packets of this size [MQTT-3.1.2-24] [MQTT-3.1.2-25].
-    let refuse (maximumPacketBytes: int) (aliases: OutboundTopicAliases) (message: Outgoing) : Fault voption =
+    let refuse (maximumPacketBytes: int) (message: Outgoing) : Fault voption =
         if
             maximumPacketBytes < Spec.MaximumPacketBytes
-            && Encode.size (largest (aliases.Maximum > 0us) message) > maximumPacketBytes
+            && Encode.size (inFull message) > maximumPacketBytes
         then
             ValueSome tooLarge
         else
@@ -257,6 +252,13 @@ module internal ServerConnections =
         not connection.IsCongested
         && (message.QoS = QoS.AtMostOnce
             || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
+
+    /// Whether a message that can be sent at once may be: until it is acknowledged it costs its bytes. One alone may be
+    /// under way however large it is.
+    let affords (message: Outgoing) (spare: int64) (state: ServerState) : bool =
+        message.QoS = QoS.AtMostOnce
+        || state.Outbound.InFlight.IsEmpty
+        || message.Cost <= ServerState.sendRoom spare state
 
     /// A connection joins the session: CONNACK of success [MQTT-3.1.4-5] [MQTT-3.2.0-1], then what the session has
     /// under way and in its queue [MQTT-4.4.0-1].
@@ -290,8 +292,9 @@ module internal ServerConnections =
                 Outbound.resumed
                     now
                     window
+                    connection.MaximumPacketBytes
                     aliases
-                    (refuse connection.MaximumPacketBytes aliases)
+                    (refuse connection.MaximumPacketBytes)
                     state.Outbound
 
             let state =

@@ -22,11 +22,11 @@ type ServerMessage =
         PublisherId: ClientId voption
     }
 
-    /// What the message costs while it is stored, in bytes: topic, payload and User Properties.
+    /// What the message costs while it is stored, in bytes: topic, payload and the properties that may be long.
     member this.Cost =
         int64 this.Topic.Utf8.Length
         + int64 this.Payload.Length
-        + int64 this.Properties.UserProperties.Wire.Length
+        + this.Properties.ContentBytes
 
 /// Makes messages of a server.
 [<RequireQualifiedAccess>]
@@ -73,6 +73,17 @@ module ServerMessage =
             ExpiresAt = expiry now properties.MessageExpiryInterval
             Publisher = session
             PublisherId = client
+        }
+
+    /// A Will that does not keep the frame of its CONNECT in memory, which has the password as well.
+    let internal ownWill (will: Will) : Will =
+        { will with
+            Payload = owned will.Payload
+            Properties =
+                { will.Properties with
+                    CorrelationData = ValueOption.map owned will.Properties.CorrelationData
+                    UserProperties = ownedProperties will.Properties.UserProperties
+                }
         }
 
     /// The message of a Will that is published now. Its lifetime begins now; its delay is not part of it.

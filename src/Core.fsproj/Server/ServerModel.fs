@@ -44,9 +44,9 @@ type ServerEvent =
     | RateExceeded of Connection: int64
     /// The transport failed or was closed.
     | TransportClosed of Connection: int64 * Cause: Cause
-    /// A message for this session; of which shared subscription, if of one; and how many more bytes may wait in
+    /// A message for this session; by which shared subscription, if by one; and how many more bytes may wait in
     /// all sessions together.
-    | Forward of Message: Outgoing * Shared: TopicFilter voption * Spare: int64
+    | Forward of Message: Outgoing * Shared: SharedDelivery voption * Spare: int64
     /// A message that the client published and that was delivered under this token is dealt with.
     | Acknowledge of Ticket: int64 * Reason: ReasonCode
     /// The same, with properties for its PUBACK or PUBREC.
@@ -106,8 +106,8 @@ type ServerContext =
         Connection: ServerConnection voption
         /// The number of the latest connection.
         LatestConnection: int64
-        /// The tickets of messages that came by a shared subscription, and its filter.
-        Shared: Map<int64, TopicFilter>
+        /// The tickets of messages that came by a shared subscription, and what another member would need.
+        Shared: Map<int64, SharedDelivery>
         /// Whether the session has ended. Then nothing has an effect any more.
         IsOver: bool
     }
@@ -145,7 +145,7 @@ type ServerState =
     /// The number of the latest connection.
     member this.LatestConnection = this.Context.LatestConnection
 
-    /// The tickets of messages that came by a shared subscription, and its filter.
+    /// The tickets of messages that came by a shared subscription, and what another member would need.
     member this.Shared = this.Context.Shared
 
     /// Whether the session has ended. Then nothing has an effect any more.
@@ -192,8 +192,11 @@ module ServerState =
                 ValueSome "the window is larger than the limit of messages in flight"
             elif state.Outbound.Waiting.Count > limits.QueuedMessages then
                 ValueSome "more messages wait than the limit"
-            elif state.Outbound.WaitingBytes > limits.QueuedBytes then
-                ValueSome "more bytes wait than the limit"
+            elif
+                state.Outbound.HeldBytes > limits.QueuedBytes
+                && (state.Outbound.InFlight.Count > 1 || not state.Outbound.Waiting.IsEmpty)
+            then
+                ValueSome "more bytes wait or are under way than the limit, and not for one message alone"
             else
                 ValueNone
 
@@ -224,14 +227,17 @@ module ServerState =
 
             sooner silence state.Outbound.SoonestExpiry
 
-    /// True when one more message can wait in the session. A shell that walks through many retained messages stops
-    /// while this is false.
-    [<CompiledName("HasRoom")>]
-    let hasRoom (state: ServerState) : bool =
-        let limits = state.Settings.Limits
+    /// How many more bytes of messages the session may hold, those that wait and those under way together; negative
+    /// where a message is under way that alone is larger.
+    [<CompiledName("Room")>]
+    let room (state: ServerState) : int64 = state.Settings.Limits.QueuedBytes - state.Outbound.HeldBytes
 
-        state.Outbound.Waiting.Count < limits.QueuedMessages
-        && state.Outbound.WaitingBytes < limits.QueuedBytes
+    /// How many more bytes may be sent at once in messages of QoS 1 and 2. <c>spare</c> is how many more bytes all
+    /// sessions together may hold. What a connection may hold in any case does not depend on it, so that clients that do
+    /// not read cannot use up what the others need.
+    [<CompiledName("SendRoom")>]
+    let sendRoom (spare: int64) (state: ServerState) : int64 =
+        min (room state) (max spare (state.Settings.Limits.SendBufferBytes - state.Outbound.InFlightBytes))
 
     /// How many messages are under way or waiting, for choosing among the members of a shared subscription.
     [<CompiledName("Load")>]

@@ -23,12 +23,16 @@ module ServerSession =
 
         let fits =
             outbound.Waiting.Count < limits.QueuedMessages
-            && outbound.WaitingBytes + message.Cost <= limits.QueuedBytes
+            && outbound.HeldBytes + message.Cost <= limits.QueuedBytes
             && message.Cost - gained <= spare
 
         if fits then
             struct (outbound, effects, true)
-        elif settings.WhenQueueFull = WhenFull.Refuse || message.Cost > limits.QueuedBytes then
+        elif
+            settings.WhenQueueFull = WhenFull.Refuse
+            // What is under way cannot be dropped any more, so dropping what waits would gain nothing.
+            || outbound.InFlightBytes + message.Cost > limits.QueuedBytes
+        then
             struct (outbound, effects, false)
         else
             match outbound.Waiting.TryPeek() with
@@ -70,21 +74,23 @@ module ServerSession =
             struct (state, Effects.one (dropped message (Settlement.Rejected absent)), false)
         | ValueNone -> wait message spare state
         | ValueSome connection ->
-            match ServerConnections.refuse connection.MaximumPacketBytes state.Outbound.Aliases message with
+            match ServerConnections.refuse connection.MaximumPacketBytes message with
             // As if it had been sent [MQTT-3.1.2-25].
             | ValueSome fault ->
                 struct (state, Effects.one (dropped message (Settlement.Rejected fault)), false)
             | ValueNone when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
                 struct (state, Effects.one (dropped message (Settlement.Rejected congested)), false)
             | ValueNone ->
-                if ServerConnections.sendsNow message connection state.Outbound then
+                if not (ServerConnections.sendsNow message connection state.Outbound) then
+                    wait message spare state
+                elif ServerConnections.affords message spare state then
                     let struct (outbound, effects) = Outbound.publish now message state.Outbound
                     struct ({ state with Outbound = outbound }, effects, true)
                 else
-                    wait message spare state
+                    struct (state, Effects.one (dropped message Settlement.QueueFull), false)
 
     // Messages are remembered as those of a shared subscription until they are settled.
-    let private forward now (message: Outgoing) (shared: TopicFilter voption) spare (state: ServerState) =
+    let private forward now (message: Outgoing) (shared: SharedDelivery voption) spare (state: ServerState) =
         match message.ExpiresAt with
         // [MQTT-3.3.2-5]
         | ValueSome expires when expires <= now ->
@@ -93,8 +99,8 @@ module ServerSession =
             let struct (state, effects, taken) = take now message spare state
 
             match shared with
-            | ValueSome filter when taken && message.Ticket <> 0L && message.QoS <> QoS.AtMostOnce ->
-                struct ({ state with Context.Shared = Map.add message.Ticket filter state.Shared }, effects)
+            | ValueSome shared when taken && message.Ticket <> 0L && message.QoS <> QoS.AtMostOnce ->
+                struct ({ state with Context.Shared = Map.add message.Ticket shared state.Shared }, effects)
             | _ -> struct (state, effects)
 
     // Tickets that settled are nobody's any more.
@@ -423,7 +429,7 @@ module ServerSession =
 
         let handOn (message: Outgoing) =
             match Map.tryFind message.Ticket state.Shared with
-            | Some filter -> effects <- effects.Add(Serve(ServerTask.HandOn(message, filter)))
+            | Some shared -> effects <- effects.Add(Serve(ServerTask.HandOn(message, shared)))
             | None -> ()
 
         if not (Map.isEmpty state.Shared) then
@@ -568,8 +574,8 @@ module ServerSession =
         if state.IsOver then
             match event with
             | ServerEvent.Attach _ -> struct (state, Effects.one CloseTransport)
-            | ServerEvent.Forward(message, ValueSome filter, _) ->
-                struct (state, Effects.one (Serve(ServerTask.HandOn(message, filter))))
+            | ServerEvent.Forward(message, ValueSome shared, _) ->
+                struct (state, Effects.one (Serve(ServerTask.HandOn(message, shared))))
             | _ -> struct (state, Effects.none)
         else
             let struct (state, effects) = next now event state

@@ -32,7 +32,7 @@ type BrokerCounters =
         MostClients: int
         /// Messages that wait now, in all sessions.
         MessagesQueued: int64
-        /// Bytes that wait now, in all sessions.
+        /// Bytes of messages that wait or are under way now, in all sessions.
         BytesQueued: int64
         /// Sessions that ended because their time was over.
         SessionsExpired: int64

@@ -326,8 +326,8 @@ module internal ClientLifecycle =
             "MQTT-3.2.2-14"
             "the server does not keep retained messages"
 
-    // The PUBLISH in the largest form in which it can be sent.
-    let private largest hasAliases (message: Outgoing) =
+    // The PUBLISH with its topic in full: a Topic Alias is only used where it has room.
+    let private inFull (message: Outgoing) =
         let id = PacketId.OfValid 1us
 
         let delivery =
@@ -345,11 +345,7 @@ module internal ClientLifecycle =
             {
                 Delivery = delivery
                 Retain = message.Retain
-                Topic =
-                    if hasAliases then
-                        TopicReference.NameAndAlias(message.Topic, TopicAlias.Of 1us)
-                    else
-                        TopicReference.Name message.Topic
+                Topic = TopicReference.Name message.Topic
                 Properties = { message.Properties with MessageExpiryInterval = expiry }
                 Payload = message.Payload
             }
@@ -381,17 +377,17 @@ module internal ClientLifecycle =
         then
             ValueNone
         else
-            Encode.check ClientToServer (largest true message)
+            Encode.check ClientToServer (inFull message)
 
     /// Why a message may not be sent on a connection with these limits.
-    let refuse (limits: ServerLimits) (hasAliases: bool) (message: Outgoing) : Fault voption =
+    let refuse (limits: ServerLimits) (message: Outgoing) : Fault voption =
         if message.QoS > limits.MaximumQoS then
             ValueSome qosNotSupported
         elif message.Retain && not limits.RetainAvailable then
             ValueSome retainNotSupported
         elif
             limits.MaximumPacketBytes < uint32 Spec.MaximumPacketBytes
-            && int64 (Encode.size (largest hasAliases message)) > int64 limits.MaximumPacketBytes
+            && int64 (Encode.size (inFull message)) > int64 limits.MaximumPacketBytes
         then
             ValueSome tooLarge
         else
@@ -455,8 +451,9 @@ module internal ClientLifecycle =
             Outbound.resumed
                 now
                 limits.ReceiveMaximum
+                (int (min limits.MaximumPacketBytes (uint32 Spec.MaximumPacketBytes)))
                 (OutboundTopicAliases.Empty aliases)
-                (refuse limits (aliases > 0us))
+                (refuse limits)
                 state.Outbound
 
         struct ({ state with

@@ -71,9 +71,7 @@ module ClientSession =
         | ClientPhase.Ended -> struct (state, rejected message.Ticket (noConnection PacketType.Publish))
         | _ when malformed.IsSome -> struct (state, rejected message.Ticket malformed.Value)
         | ClientPhase.Connected ->
-            let hasAliases = state.Outbound.Aliases.Maximum > 0us
-
-            match ClientLifecycle.refuse state.Connection.Limits hasAliases message with
+            match ClientLifecycle.refuse state.Connection.Limits message with
             | ValueSome fault -> struct (state, rejected message.Ticket fault)
             | ValueNone when Outbound.mustWait message.QoS state.Outbound -> publishWaiting now message state
             | ValueNone -> struct' state (Outbound.publish now message state.Outbound)

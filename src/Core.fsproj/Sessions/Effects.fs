@@ -20,11 +20,11 @@ type Outgoing =
         Ticket: int64
     }
 
-    /// What the message costs while it is queued, in bytes: topic, payload and properties.
+    /// What the message costs while it is queued, in bytes: topic, payload and the properties that may be long.
     member this.Cost =
         int64 this.Topic.Utf8.Length
         + int64 this.Payload.Length
-        + int64 this.Properties.UserProperties.Wire.Length
+        + this.Properties.ContentBytes
 
 /// The PUBLISH that a message is sent in for the first time. <c>id</c> is its Packet Identifier, 0 at QoS 0.
 /// <c>alias</c> is the Topic Alias that it goes with, 0 for none, and <c>isNamed</c> whether the topic is in full
@@ -184,6 +184,18 @@ type ConnectionEnd =
         Cause: Cause
     }
 
+/// What a message that came by a shared subscription needs to be given to another member of it.
+[<NoComparison; ReferenceEquality>]
+type SharedDelivery =
+    {
+        /// The Topic Filter of the shared subscription.
+        Filter: TopicFilter
+        /// The QoS that the message was published with.
+        QoS: QoS
+        /// The RETAIN flag that it was published with.
+        Retain: bool
+    }
+
 /// What only the shell of a server has to do.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type ServerTask =
@@ -195,8 +207,8 @@ type ServerTask =
     | Answer of Packet: Packet
     /// Tell the registry that the connection ended.
     | Detached of End: ConnectionEnd
-    /// Give a message to another member of a shared subscription.
-    | HandOn of Message: Outgoing * Filter: TopicFilter
+    /// Give a message to another member of the shared subscription that it came by.
+    | HandOn of Message: Outgoing * Shared: SharedDelivery
     /// Count a message that was for this session and was not accepted, or was pushed out of its queue.
     | Dropped of Message: Outgoing * Reason: Settlement
     /// Count a PUBLISH of this client that was not accepted.

@@ -5,7 +5,12 @@ namespace Mqtt5
 module Outbound =
 
     let private offline: OutboundConnection =
-        { Window = 0; Resend = Fifo.empty; Aliases = OutboundTopicAliases.Empty 0us }
+        {
+            Window = 0
+            Resend = Fifo.empty
+            Aliases = OutboundTopicAliases.Empty 0us
+            MaximumPacketBytes = Spec.MaximumPacketBytes
+        }
 
     let private nothingWaits: OutboundQueue = { Waiting = WaitingMessages.Empty; SoonestExpiry = ValueNone }
 
@@ -16,6 +21,7 @@ module Outbound =
             LastId = 0us
             NextOrder = 1L
             InFlight = PacketIdMap.empty
+            InFlightBytes = 0L
             Connection = offline
             Queue = nothingWaits
         }
@@ -25,18 +31,6 @@ module Outbound =
     /// connection, requests are under way only while there is one, and the waiting bytes are those of the waiting
     /// messages. Gives the first breach; meant for tests, simulation and assertions.
     let sound (state: Outbound) : string voption = OutboundChecks.breach state
-
-    // What is left of the lifetime, in whole seconds, rounded up so that a live message never shows 0.
-    let private remaining (now: Instant) (message: Outgoing) =
-        match message.ExpiresAt with
-        | ValueNone -> message.Properties
-        | ValueSome expires ->
-            let left = max 0L (int64 (expires - now))
-
-            { message.Properties with
-                MessageExpiryInterval =
-                    ValueSome(LanguagePrimitives.UInt32WithMeasure<s>(uint32 ((left + 999L) / 1000L)))
-            }
 
     let private sooner (a: Instant voption) (b: Instant voption) =
         match a, b with
@@ -49,61 +43,8 @@ module Outbound =
         | ValueSome expires -> expires <= now
         | ValueNone -> false
 
-    let private packet now (delivery: Delivery) (message: Outgoing) topic =
-        Send(
-            Packet.Publish
-                {
-                    Delivery = delivery
-                    Retain = message.Retain
-                    Topic = topic
-                    Properties = remaining now message
-                    Payload = message.Payload
-                }
-        )
-
-    // Another state of the aliases, if it is one.
-    let private withAliases (aliases: OutboundTopicAliases) (connection: OutboundConnection) =
-        if obj.ReferenceEquals(aliases, connection.Aliases) then
-            connection
-        else
-            { connection with Aliases = aliases }
-
-    let private delivery (message: Outgoing) (id: uint16) dup =
-        match message.QoS with
-        | QoS.AtMostOnce -> Delivery.AtMostOnce
-        | QoS.AtLeastOnce -> Delivery.AtLeastOnce(PacketId.OfValid id, dup)
-        | _ -> Delivery.ExactlyOnce(PacketId.OfValid id, dup)
-
-    // Writes a message for the first time, with DUP 0; the identifier is 0 at QoS 0. A Topic Alias is assigned here,
-    // when nothing can keep the PUBLISH from being sent any more, so that the peer sees every alias set before it is
-    // used.
-    let private write
-        now
-        (message: Outgoing)
-        (id: uint16)
-        (connection: OutboundConnection)
-        (effects: Effects)
-        : struct (OutboundConnection * Effects) =
-        if message.ExpiresAt.IsSome then
-            let struct (topic, aliases) = connection.Aliases.Assign message.Topic
-
-            struct (withAliases aliases connection,
-                    effects.Add(packet now (delivery message id false) message topic))
-        elif connection.Aliases.Maximum = 0us then
-            struct (connection, effects.AddMessage(message, id, 0us, true))
-        else
-            let struct (topic, aliases) = connection.Aliases.Assign message.Topic
-            let connection = withAliases aliases connection
-
-            match topic with
-            | TopicReference.Name _ -> struct (connection, effects.AddMessage(message, id, 0us, true))
-            | TopicReference.NameAndAlias(_, alias) ->
-                struct (connection, effects.AddMessage(message, id, alias.Value, true))
-            | TopicReference.Alias alias ->
-                struct (connection, effects.AddMessage(message, id, alias.Value, false))
-
     let private sendQoS0 now (message: Outgoing) (state: Outbound) (effects: Effects) =
-        let struct (connection, effects) = write now message 0us state.Connection effects
+        let struct (connection, effects) = OutboundPackets.write now message 0us state.Connection effects
 
         let effects =
             if message.Ticket = 0L then
@@ -125,7 +66,7 @@ module Outbound =
             else
                 Stage.AwaitPubrec
 
-        let struct (connection, effects) = write now message id state.Connection effects
+        let struct (connection, effects) = OutboundPackets.write now message id state.Connection effects
         let exchange = Exchange.Message(message, stage, state.NextOrder, 0L, true)
 
         struct ({
@@ -133,13 +74,14 @@ module Outbound =
                     LastId = id
                     NextOrder = state.NextOrder + 1L
                     InFlight = PacketIdMap.add id exchange state.InFlight
+                    InFlightBytes = state.InFlightBytes + message.Cost
                     Connection = connection
                     Queue = queue
                 },
                 effects)
 
     let private sendAgain now (message: Outgoing) stage order (id: uint16) resend (state: Outbound) effects =
-        let struct (topic, aliases) = state.Aliases.Assign message.Topic
+        let struct (topic, aliases) = OutboundPackets.nameTopic now message state.Connection
         let exchange = Exchange.Message(message, stage, order, 0L, true)
 
         struct ({ state with
@@ -147,7 +89,8 @@ module Outbound =
                     Connection = { state.Connection with Resend = resend; Aliases = aliases }
                     Quota = state.Quota - 1
                 },
-                (effects: Effects).Add(packet now (delivery message id true) message topic))
+                (effects: Effects)
+                    .Add(OutboundPackets.packet now (OutboundPackets.delivery message id true) message topic))
 
     let private settle (ticket: int64) settlement (effects: Effects) =
         if ticket = 0L then
@@ -302,9 +245,10 @@ module Outbound =
 
     // Quota comes back only for what was sent on this connection: a resent PUBREL has taken none, and giving it
     // back all the same would break [MQTT-3.3.4-7] with a Receive Maximum of 1.
-    let private release id holdsQuota (state: Outbound) =
+    let private release id (message: Outgoing) holdsQuota (state: Outbound) =
         { state with
             InFlight = PacketIdMap.remove id state.InFlight
+            InFlightBytes = state.InFlightBytes - message.Cost
             Quota = if holdsQuota then state.Quota + 1 else state.Quota
         }
 
@@ -326,7 +270,7 @@ module Outbound =
                     let properties = properties |> ValueOption.defaultValue AcknowledgementProperties.Empty
                     Effects.one (SettleWith(message.Ticket, Settlement.Published(reason, properties)))
 
-        Ok(struct (release id holdsQuota state, effects))
+        Ok(struct (release id message holdsQuota state, effects))
 
     let private pubrel id reason = Effects.ack PacketType.Pubrel id reason
 
@@ -433,16 +377,19 @@ module Outbound =
 
     /// A connection that continues the session: PUBREL for what was received [MQTT-4.4.0-1], in the order of the
     /// PUBRECs [MQTT-4.6.0-4], then the PUBLISH packets again as far as the quota goes, then what waits. The send
-    /// quota starts at the peer's Receive Maximum [MQTT-4.9.0-1]. <c>refuse</c> tells why a message may not be
-    /// sent under the limits of this connection; such a message is dropped and reported.
+    /// quota starts at the peer's Receive Maximum [MQTT-4.9.0-1]. <c>maximumPacketBytes</c> is its Maximum Packet
+    /// Size, which decides where a Topic Alias has no room. <c>refuse</c> tells why a message may not be sent under
+    /// the limits of this connection, with its topic in full; such a message is dropped and reported.
     let resumed
         (now: Instant)
         (receiveMaximum: uint16)
+        (maximumPacketBytes: int)
         (aliases: OutboundTopicAliases)
         (refuse: Outgoing -> Fault voption)
         (state: Outbound)
         : struct (Outbound * Effects) =
         let mutable inFlight = state.InFlight
+        let mutable inFlightBytes = state.InFlightBytes
         let mutable resend = Fifo.empty
         let mutable effects = Effects.none
 
@@ -456,6 +403,7 @@ module Outbound =
             | ValueNone -> resend <- Fifo.enqueue id resend
             | ValueSome fault ->
                 inFlight <- PacketIdMap.remove id inFlight
+                inFlightBytes <- inFlightBytes - message.Cost
                 effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
                 effects <- settle message.Ticket (Settlement.Rejected fault) effects
 
@@ -474,7 +422,14 @@ module Outbound =
                 { state with
                     Quota = int receiveMaximum
                     InFlight = inFlight
-                    Connection = { Window = int receiveMaximum; Resend = resend; Aliases = aliases }
+                    InFlightBytes = inFlightBytes
+                    Connection =
+                        {
+                            Window = int receiveMaximum
+                            Resend = resend
+                            Aliases = aliases
+                            MaximumPacketBytes = maximumPacketBytes
+                        }
                     Queue.Waiting = waiting
                 }
                 effects
@@ -484,7 +439,11 @@ module Outbound =
     /// A session begins that the application asked for anew: what an earlier one had under way is over, and was
     /// settled when it ended. What waits was not part of it.
     let discarded (state: Outbound) : Outbound =
-        { state with InFlight = PacketIdMap.empty; Connection.Resend = Fifo.empty }
+        { state with
+            InFlight = PacketIdMap.empty
+            InFlightBytes = 0L
+            Connection.Resend = Fifo.empty
+        }
 
     /// The peer lost the session: every message under way waits again, in its order and before all others, to be
     /// sent with a new identifier, without DUP, and at QoS 2 from the start.
@@ -501,6 +460,7 @@ module Outbound =
 
         { state with
             InFlight = PacketIdMap.empty
+            InFlightBytes = 0L
             Connection.Resend = Fifo.empty
             Queue = { Waiting = waiting; SoonestExpiry = soonest }
         }

@@ -30,6 +30,8 @@ type OutboundConnection =
         Resend: Fifo<uint16>
         /// The Topic Aliases of this connection.
         Aliases: OutboundTopicAliases
+        /// The largest packet that the peer takes on this connection, in bytes.
+        MaximumPacketBytes: int
     }
 
 /// The messages that wait, and when to look at them.
@@ -57,6 +59,8 @@ type Outbound =
         NextOrder: int64
         /// The exchanges under way, by Packet Identifier.
         InFlight: PacketIdMap<Exchange>
+        /// What the messages under way cost, in bytes.
+        InFlightBytes: int64
         /// What belongs to the connection.
         Connection: OutboundConnection
         /// What waits.
@@ -81,6 +85,10 @@ type Outbound =
     /// What the waiting messages cost, in bytes.
     member this.WaitingBytes = this.Queue.Waiting.Bytes
 
+    /// What all messages cost that are kept here, waiting or under way, in bytes. Sending one that waits does not
+    /// change it.
+    member this.HeldBytes = this.Queue.Waiting.Bytes + this.InFlightBytes
+
     /// When to look for waiting messages that have expired; absent: none of them ever does.
     member this.SoonestExpiry = this.Queue.SoonestExpiry
 
@@ -101,6 +109,15 @@ module internal OutboundChecks =
             (struct (0, 0L), state.Waiting)
             ||> Seq.fold (fun (struct (count, bytes)) message ->
                 struct (count + 1, bytes + (message: Outgoing).Cost))
+
+        let inFlightBytes =
+            state.InFlight
+            |> PacketIdMap.fold
+                (fun bytes _ exchange ->
+                    match exchange with
+                    | Exchange.Message(Message = message) -> bytes + message.Cost
+                    | Exchange.Request _ -> bytes)
+                0L
 
         let orders = System.Collections.Generic.HashSet<int64>()
 
@@ -130,6 +147,8 @@ module internal OutboundChecks =
             ValueSome "quota and messages that hold quota do not make up the window"
         elif bytes <> state.WaitingBytes || count <> state.Waiting.Count then
             ValueSome "the waiting bytes or their number are not those of the waiting messages"
+        elif inFlightBytes <> state.InFlightBytes then
+            ValueSome "the bytes under way are not those of the messages under way"
         elif state.Waiting.TryPeek() <> ValueOption.ofOption (Seq.tryHead state.Waiting) then
             ValueSome "the message that waits in front is not the first one"
         elif (PacketIdMap.tryFind 0us state.InFlight).IsSome then

@@ -8,9 +8,9 @@ open System
 module OutboundRuns =
 
     /// Takes the first of these messages of QoS 1, as many as may be sent at once under the identifiers that follow the
-    /// last one, and gives their number. None of them expires or has an alias. It is as if each had been published; the
-    /// caller writes them.
-    let send (messages: ReadOnlySpan<Outgoing>) (state: Outbound) : struct (Outbound * int) =
+    /// last one and that cost no more than <c>room</c> together, in bytes, and gives their number. None of them expires
+    /// or has an alias. It is as if each had been published; the caller writes them.
+    let send (room: int64) (messages: ReadOnlySpan<Outgoing>) (state: Outbound) : struct (Outbound * int) =
         let last = int state.LastId
 
         let most =
@@ -20,14 +20,25 @@ module OutboundRuns =
                 min messages.Length (min state.Quota (int UInt16.MaxValue - last))
 
         let mutable inFlight = state.InFlight
+        let mutable bytes = 0L
         let mutable count = 0
 
-        while count < most && not (PacketIdMap.contains (uint16 (last + count + 1)) inFlight) do
-            let exchange =
-                Exchange.Message(messages[count], Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
+        let mutable going = true
 
-            inFlight <- PacketIdMap.add (uint16 (last + count + 1)) exchange inFlight
-            count <- count + 1
+        while going && count < most do
+            let message = messages[count]
+            let cost = message.Cost
+            let id = uint16 (last + count + 1)
+
+            if bytes + cost <= room && not (PacketIdMap.contains id inFlight) then
+                let exchange =
+                    Exchange.Message(message, Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
+
+                inFlight <- PacketIdMap.add id exchange inFlight
+                bytes <- bytes + cost
+                count <- count + 1
+            else
+                going <- false
 
         if count = 0 then
             struct (state, 0)
@@ -37,6 +48,7 @@ module OutboundRuns =
                         LastId = uint16 (last + count)
                         NextOrder = state.NextOrder + int64 count
                         InFlight = inFlight
+                        InFlightBytes = state.InFlightBytes + bytes
                     },
                     count)
 
@@ -49,6 +61,7 @@ module OutboundRuns =
         : struct (Outbound * int * Effects) =
         let mutable inFlight = state.InFlight
         let mutable quota = state.Quota
+        let mutable bytes = 0L
         let mutable count = 0
         let mutable going = true
 
@@ -60,6 +73,7 @@ module OutboundRuns =
                 message.Ticket = 0L
                 ->
                 inFlight <- PacketIdMap.remove id inFlight
+                bytes <- bytes + message.Cost
                 quota <- if holdsQuota then quota + 1 else quota
                 count <- count + 1
             | _ -> going <- false
@@ -67,7 +81,13 @@ module OutboundRuns =
         if count = 0 then
             struct (state, 0, Effects.none)
         else
-            let struct (state, effects) =
-                Outbound.pump now { state with InFlight = inFlight; Quota = quota } Effects.none
+            let freed =
+                { state with
+                    InFlight = inFlight
+                    InFlightBytes = state.InFlightBytes - bytes
+                    Quota = quota
+                }
+
+            let struct (state, effects) = Outbound.pump now freed Effects.none
 
             struct (state, count, effects)

@@ -29,7 +29,7 @@ type internal RetainedVisit<'Message> =
 /// asked, so the caller may stop, wait, or leave it at any time. For one thread at a time.
 [<Sealed; AllowNullLiteral(false)>]
 type RetainedMatchesEnumerator<'Message>
-    internal (root: LevelNode<RetainedMessage<'Message>>, path: LevelPath) =
+    internal (root: LevelNode<RetainedMessage<'Message>>, path: LevelPath, behind: LevelPath voption) =
     let pending = Stack<RetainedVisit<'Message>>()
     let mutable current = Unchecked.defaultof<RetainedMessage<'Message>>
 
@@ -76,7 +76,46 @@ type RetainedMatchesEnumerator<'Message>
                     pushNode child (depth + 1)
                     null
 
-    do pushNode root 0
+    // What is to be visited once this topic, which matches the filter, has been.
+    let pushBehind (topic: LevelPath) =
+        let mutable node: LevelNode<RetainedMessage<'Message>> | null = root
+        let mutable depth = 0
+
+        for index in 0 .. topic.Levels.Length - 1 do
+            match node with
+            | null -> ()
+            | _ when depth = path.Levels.Length -> node <- null
+            | parent ->
+                let level, hash = topic.Levels[index], topic.Hashes[index]
+                let next = if path.Levels[depth] = [| '#'B |] then depth else depth + 1
+
+                match path.Levels[depth] with
+                | [| '#'B |]
+                | [| '+'B |] ->
+                    let push children = pushChildren children next (index = 0)
+                    Hamt.partsBehind Hamt.byteKeys hash level push parent.Children
+                | _ -> ()
+
+                node <-
+                    Hamt.findBytes<LevelNode<RetainedMessage<'Message>>>
+                        hash
+                        (ReadOnlySpan level)
+                        parent.Children
+
+                depth <- next
+
+        match node with
+        | null -> ()
+        | last when depth < path.Levels.Length && path.Levels[depth] = [| '#'B |] ->
+            pushChildren last.Children depth false
+        | _ -> ()
+
+    let start () =
+        match behind with
+        | ValueNone -> pushNode root 0
+        | ValueSome topic -> pushBehind topic
+
+    do start ()
 
     /// The message reached; undefined before the first call of MoveNext.
     member _.Current = current
@@ -106,17 +145,18 @@ type RetainedMatchesEnumerator<'Message>
 
         member _.Reset() =
             pending.Clear()
-            pushNode root 0
+            start ()
 
         member _.Dispose() = ()
 
 /// The retained messages that match a Topic Filter, in one snapshot of the store. They are looked for while one
 /// walks through them.
 [<Sealed; AllowNullLiteral(false)>]
-type RetainedMatches<'Message> internal (root: LevelNode<RetainedMessage<'Message>>, path: LevelPath) =
+type RetainedMatches<'Message>
+    internal (root: LevelNode<RetainedMessage<'Message>>, path: LevelPath, behind: LevelPath voption) =
 
     /// A new walk from the first message on.
-    member _.GetEnumerator() = new RetainedMatchesEnumerator<'Message>(root, path)
+    member _.GetEnumerator() = new RetainedMatchesEnumerator<'Message>(root, path, behind)
 
     interface IEnumerable<RetainedMessage<'Message>> with
         member this.GetEnumerator() : IEnumerator<RetainedMessage<'Message>> = this.GetEnumerator()
@@ -193,4 +233,15 @@ module RetainedMessages =
     /// of their hashes, which the seed decides.
     [<CompiledName("Matching")>]
     let matching (filter: TopicFilter) (store: RetainedMessages<'Message>) : RetainedMatches<'Message> =
-        RetainedMatches<'Message>(store.Root, LevelTrie.pathOf store.Seed filter.Pattern.Span)
+        RetainedMatches<'Message>(store.Root, LevelTrie.pathOf store.Seed filter.Pattern.Span, ValueNone)
+
+    /// Those of <c>matching</c> that come behind this topic, which matches the filter itself; whether it still has a
+    /// message does not matter. So one can go on with a walk in a later snapshot, and need not keep the earlier one.
+    [<CompiledName("MatchingBehind")>]
+    let matchingBehind
+        (topic: TopicName)
+        (filter: TopicFilter)
+        (store: RetainedMessages<'Message>)
+        : RetainedMatches<'Message> =
+        let path = LevelTrie.pathOf store.Seed filter.Pattern.Span
+        RetainedMatches<'Message>(store.Root, path, ValueSome(pathOf topic store))

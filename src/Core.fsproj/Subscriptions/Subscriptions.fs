@@ -109,7 +109,8 @@ type SubscriptionMatches<'Subscriber when 'Subscriber: not null>() =
 /// the module of the same name.
 [<Sealed; AllowNullLiteral(false)>]
 type Subscriptions<'Subscriber when 'Subscriber: equality and 'Subscriber: not null>
-    internal (seed: HashSeed, root: LevelNode<Audience<'Subscriber>>, count: int, nextGroup: int64) =
+    internal
+    (seed: HashSeed, root: LevelNode<Audience<'Subscriber>>, count: int, nextGroup: int64, version: int64) =
 
     member internal _.Seed = seed
     member internal _.Root = root
@@ -117,6 +118,10 @@ type Subscriptions<'Subscriber when 'Subscriber: equality and 'Subscriber: not n
 
     /// The number of subscriptions, each member of a shared subscription counted, in O(1).
     member _.Count = count
+
+    /// How many changes made these of none. Whoever remembers something of the subscriptions of one server remembers
+    /// their version beside it, and not the subscriptions, which would keep all of them in memory.
+    member _.Version = version
 
 /// Functions on <see cref="T:Mqtt5.Subscriptions`1"/>.
 [<RequireQualifiedAccess>]
@@ -144,7 +149,8 @@ module Subscriptions =
             subscriptions.Seed,
             LevelTrie.replace path orNull subscriptions.Root,
             subscriptions.Count + more,
-            nextGroup
+            nextGroup,
+            subscriptions.Version + 1L
         )
 
     let private subscribers<'Subscriber when 'Subscriber: not null> : IEqualityComparer<'Subscriber> =
@@ -172,7 +178,7 @@ module Subscriptions =
     let empty<'Subscriber when 'Subscriber: equality and 'Subscriber: not null>
         (seed: HashSeed)
         : Subscriptions<'Subscriber> =
-        Subscriptions<'Subscriber>(seed, LevelNode<Audience<'Subscriber>>.Empty, 0, 1L)
+        Subscriptions<'Subscriber>(seed, LevelNode<Audience<'Subscriber>>.Empty, 0, 1L, 0L)
 
     /// The subscription of this subscriber with exactly this Topic Filter; <c>ValueNone</c> when there is none.
     [<CompiledName("TryFind")>]

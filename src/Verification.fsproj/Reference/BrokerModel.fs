@@ -68,6 +68,16 @@ type BrokerModel(freedom: BrokerFreedom) =
                     if obliges message session subscription && session.CountOf message = 0 then
                         session.Expected[message.Number] <- struct (message, 1)
 
+    // Whether the client has asked to go on with its session before the Will is due, and was not answered yet: whether
+    // the broker took the CONNECT before that time, only its CONNACK tells, which may have been under way then.
+    let mayBeCancelled (will: NaiveWill) =
+        match clients.TryGetValue will.Message.Publisher with
+        | true, client when not (isNull client.Latest) ->
+            client.Latest.Connect.IsSome
+            && not client.Latest.HasConnack
+            && client.Latest.ConnectSent < will.Due
+        | _ -> false
+
     // Wills whose time has come: those who subscribe now have to get them.
     let fireWills () =
         let mutable index = 0
@@ -79,7 +89,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                 will.Message.Dues.Add will.Due
                 wills.RemoveAt index
 
-                if will.IsRequired && not freedom.MayDrop then
+                if will.IsRequired && not freedom.MayDrop && not (mayBeCancelled will) then
                     will.Message.Candidates.Clear()
                     candidates will.Message
                     expectArrival will.Message 1

@@ -127,8 +127,7 @@ module internal DeliveryRules =
         elif
             not publish.Retain
             && message.Retain
-            // Another member of a shared subscription may have had it before, without the flag.
-            && possible.TrueForAll(fun one -> one.Options.RetainAsPublished && not one.IsShared)
+            && possible.TrueForAll(fun one -> one.Options.RetainAsPublished)
         then
             violate client "MQTT-3.3.1-13" "RETAIN 1, as it was published" "RETAIN 0"
 
@@ -220,11 +219,10 @@ module internal DeliveryRules =
         =
         let hasShared = (possible: List<NaiveSubscription>).Exists(fun one -> one.IsShared)
 
-        // A message of QoS 1 that was sent again is routed again: it may have been lost at QoS 0 the first time, or the
-        // session may have subscribed since.
+        // A message of QoS 1 that was sent again is routed again, and so is one of QoS 2 whose client lost its session and
+        // sent it anew: it may have been lost at QoS 0 the first time, or the session may have subscribed since.
         let mayComeLate =
-            message.QoS = QoS.AtLeastOnce
-            && message.Sends > 1
+            ((message.QoS = QoS.AtLeastOnce && message.Sends > 1) || message.NewSends > 1)
             && (publish.Delivery.QoS = QoS.AtMostOnce
                 || not (
                     message.Candidates.Exists(fun (struct (one, subscription)) ->

@@ -220,7 +220,7 @@ type internal SimulatedBroker
 
             Routing.choose settings.SharedStrategy turn (ReadOnlySpan members))
 
-    member private this.Forward(session: int64, copy: Outgoing, shared: TopicFilter voption) =
+    member private this.Forward(session: int64, copy: Outgoing, shared: SharedDelivery voption) =
         this.StepSession(session, ServerEvent.Forward(copy, shared, Int64.MaxValue))
 
     member private _.NextTicket() =
@@ -240,7 +240,8 @@ type internal SimulatedBroker
             let targets = route.Targets.ToArray()
 
             for target in targets do
-                this.Forward(target.Session, Routing.copy (this.NextTicket()) target message, target.Shared)
+                let copy = Routing.copy (this.NextTicket()) target message
+                this.Forward(target.Session, copy, Routing.sharedDelivery target message)
 
             Ok(targets.Length > 0)
 
@@ -329,14 +330,11 @@ type internal SimulatedBroker
             let struct (next, outcome) = detach this.Now session ending broker
             this.Swap next
             this.Follow outcome
-        | ServerTask.HandOn(message, filter) ->
-            match Routing.handOn filter (this.Choice message.Topic) broker.Subscriptions with
+        | ServerTask.HandOn(message, shared) ->
+            match Routing.handOn shared.Filter (this.Choice message.Topic) broker.Subscriptions with
             | ValueSome target ->
-                this.Forward(
-                    target.Session,
-                    Routing.copyHandedOn (this.NextTicket()) target message,
-                    target.Shared
-                )
+                let copy = Routing.copyHandedOn (this.NextTicket()) target shared message
+                this.Forward(target.Session, copy, ValueSome shared)
             | ValueNone -> ()
         | _ -> ()
 

@@ -1,12 +1,12 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Globalization;
 
 namespace Mqtt5.Benchmarks;
 
 /// <summary>
 /// The broker of a soak, in a process of its own so that its memory is nobody else's. It prints its port, and answers a
-/// line <c>memory</c> with the bytes that live after a collection and the bytes of the process; <c>kick ID</c> ends a
-/// connection; the end of its input ends it.
+/// line <c>memory</c> with a <see cref="SoakSample"/>; <c>kick ID</c> ends a connection; the end of its input ends it.
 /// </summary>
 internal sealed class SoakBroker : IAsyncDisposable
 {
@@ -30,14 +30,36 @@ internal sealed class SoakBroker : IAsyncDisposable
             options.Limits.QueuedMessages = 1_000_000;
             options.Limits.QueuedBytes = 256 * 1024 * 1024;
         }).ConfigureAwait(false);
-        Console.WriteLine(Text(broker.Addresses[0].Port));
+        var values = new Dictionary<string, long>();
+        using var meters = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument is { Meter.Name: "Mqtt5", IsObservable: true })
+                    listener.EnableMeasurementEvents(instrument);
+            },
+        };
+        meters.SetMeasurementEventCallback<long>((instrument, value, _, _) => values[instrument.Name] = value);
+        meters.Start();
+        Console.WriteLine(broker.Addresses[0].Port.ToString(CultureInfo.InvariantCulture));
 
         while (await Console.In.ReadLineAsync().ConfigureAwait(false) is { } line)
         {
             if (line == "memory")
             {
-                var live = GC.GetTotalMemory(forceFullCollection: true);
-                Console.WriteLine($"{Text(live)} {Text(Environment.WorkingSet)}");
+                meters.RecordObservableInstruments();
+                GC.Collect();
+                // What outlived this collection, and nothing that was allocated since.
+                var memory = GC.GetGCMemoryInfo(GCKind.FullBlocking);
+                var sample = new SoakSample(
+                    memory.HeapSizeBytes - memory.FragmentedBytes,
+                    Environment.WorkingSet,
+                    values["mqtt5.broker.sessions"],
+                    values["mqtt5.broker.subscriptions"],
+                    values["mqtt5.broker.retained"],
+                    values["mqtt5.broker.queued.size"],
+                    values["mqtt5.broker.dropped"]);
+                Console.WriteLine(sample.Line);
             }
             else
             {
@@ -60,14 +82,13 @@ internal sealed class SoakBroker : IAsyncDisposable
         return new SoakBroker(process, int.Parse(port, CultureInfo.InvariantCulture));
     }
 
-    /// <summary>The bytes that live after a collection, and those of the process.</summary>
-    public async Task<(long Live, long WorkingSet)> MeasureAsync()
+    /// <summary>What it holds now.</summary>
+    public async Task<SoakSample> MeasureAsync()
     {
         await process.StandardInput.WriteLineAsync("memory").ConfigureAwait(false);
         var line = await process.StandardOutput.ReadLineAsync().ConfigureAwait(false)
             ?? throw new InvalidOperationException("the broker is gone");
-        var parts = line.Split(' ');
-        return (long.Parse(parts[0], CultureInfo.InvariantCulture), long.Parse(parts[1], CultureInfo.InvariantCulture));
+        return SoakSample.Of(line);
     }
 
     public Task KickAsync(string clientId) => process.StandardInput.WriteLineAsync($"kick {clientId}");
@@ -78,6 +99,4 @@ internal sealed class SoakBroker : IAsyncDisposable
         await process.WaitForExitAsync().ConfigureAwait(false);
         process.Dispose();
     }
-
-    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

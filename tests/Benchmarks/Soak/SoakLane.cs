@@ -81,8 +81,12 @@ internal sealed class SoakLane : IAsyncDisposable
         }
 
         lost += sent - next;
+        Volatile.Write(ref next, sent);
         underWay.Release(Window);
     }
+
+    /// <summary>What was lost and doubled until now does not count. Called while nothing is published.</summary>
+    public void Forgive() => (lost, doubled) = (0, 0);
 
     public async ValueTask DisposeAsync()
     {

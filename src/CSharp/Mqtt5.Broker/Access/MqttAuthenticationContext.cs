@@ -9,7 +9,8 @@ public sealed class MqttAuthenticationContext
     {
         ClientId = connect.ClientId.IsSome ? connect.ClientId.Value.Text : null;
         UserName = connect.UserName.IsSome ? connect.UserName.Value.Text : null;
-        Password = connect.Password.IsSome ? connect.Password.Value.Reveal.Memory : null;
+        // A plain null would become empty memory here, which is a password as well.
+        Password = connect.Password.IsSome ? connect.Password.Value.Reveal.Memory : default(ReadOnlyMemory<byte>?);
         UserProperties = connect.Properties.UserProperties;
         EndPoint = endPoint;
         ClientCertificate = certificate;
@@ -57,6 +58,6 @@ public sealed class MqttAuthenticationContext
     {
         Step++;
         Method = authentication?.Method.Text;
-        Data = authentication is { Data.IsSome: true } ? authentication.Data.Value.Reveal.Memory : null;
+        Data = authentication is { Data.IsSome: true } ? authentication.Data.Value.Reveal.Memory : default(ReadOnlyMemory<byte>?);
     }
 }

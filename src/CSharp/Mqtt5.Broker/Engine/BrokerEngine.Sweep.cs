@@ -64,6 +64,8 @@ internal sealed partial class BrokerEngine
         if (Registry.Tick(now) is { } outcome)
             worker.Follow(outcome);
 
+        Turns.ForgetEnded(Registry.Current.Subscriptions);
+
         if (systemInterval > 0 && now >= systemDue)
         {
             systemDue = now + systemInterval;

@@ -11,12 +11,8 @@ namespace Mqtt5.Serving;
 // by the machines, never here.
 internal sealed partial class BrokerEngine
 {
-    // Turns of shared subscriptions that are remembered; beyond, all begin anew.
-    private const int MostTurns = 65_536;
-
     private readonly ConcurrentQueue<Worker> workers = new();
     private readonly ConcurrentDictionary<Connection, bool> connections = new();
-    private readonly ConcurrentDictionary<long, StrongBox> turns = new();
     private readonly IMqttBrokerAuthorizer? authorizer;
     private readonly long origin;
     private long ticket;
@@ -61,14 +57,18 @@ internal sealed partial class BrokerEngine
 
     public Totals Totals { get; } = new();
 
+    // Whose turn it is in each shared subscription.
+    public SharedTurns Turns { get; } = new();
+
     public Registry Registry { get; }
 
     public int Pending => Volatile.Read(ref pending);
 
     public bool IsStopping => Volatile.Read(ref stopping);
 
-    // How many more bytes may wait in all sessions together.
-    public long SpareBytes => Settings.Limits.TotalQueuedBytes - Totals.BytesQueued;
+    // How many more bytes may wait or be under way in all sessions together. What each connection may have under way in
+    // any case can be more than there is.
+    public long SpareBytes => Math.Max(0, Settings.Limits.TotalQueuedBytes - Totals.BytesQueued);
 
     // Milliseconds since the engine was made.
     public long Now() => (long)Time.GetElapsedTime(origin).TotalMilliseconds;
@@ -93,15 +93,6 @@ internal sealed partial class BrokerEngine
     public Session? Forget(long session) => Registry.Forget(session);
 
     public long NextTicket() => Interlocked.Increment(ref ticket);
-
-    // Whose turn it is in a shared subscription.
-    public long NextTurn(long group)
-    {
-        if (turns.Count > MostTurns)
-            turns.Clear();
-
-        return Interlocked.Increment(ref turns.GetOrAdd(group, static _ => new StrongBox()).Value);
-    }
 
     // Serves a connection until it is closed.
     public Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
@@ -270,9 +261,4 @@ internal sealed partial class BrokerEngine
     private IMqttPermissions? PermissionsOf(ClientId clientId, string? userName, Connection connection) =>
         authorizer?.Authorize(
             new MqttClientIdentity(clientId.Text, userName, connection.Origin.EndPoint, connection.Origin.IsInProcess));
-
-    private sealed class StrongBox
-    {
-        public long Value = -1;
-    }
 }

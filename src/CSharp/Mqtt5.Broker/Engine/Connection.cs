@@ -54,9 +54,6 @@ internal sealed partial class Connection
     // Whether the machine knows that it takes no more data. Used under the gate.
     public bool IsCongested { get; set; }
 
-    // Whether it has just become so. Used under the gate.
-    public bool IsOverBudget => flushing && !IsCongested && Outlet.Unsent > engine.SendBufferBytes;
-
     public RouteCache Cache => cache ??= new RouteCache();
 
     // Completes when no packet of the connection is processed any more.
@@ -96,6 +93,22 @@ internal sealed partial class Connection
             IsDirty = false;
             FlushWithin();
         }
+    }
+
+    // Whether it takes no more data now, and the machine does not know. One turn can write without end, as where a
+    // subscription brings many retained messages: what is beyond the budget is flushed before the turn is over, and only
+    // if the transport does not take it is the connection found to be congested. So it costs twice the budget and a
+    // packet at most. Called under the gate.
+    public bool IsOverBudget()
+    {
+        if (IsCongested || Outlet.Unsent <= engine.SendBufferBytes)
+            return false;
+
+        if (flushing)
+            return true;
+
+        FlushWithin();
+        return false;
     }
 
     // Nothing is read or written any more; what was written is still sent. Called under the gate.

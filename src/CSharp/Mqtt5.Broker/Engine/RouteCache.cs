@@ -8,7 +8,9 @@ internal sealed class RouteCache
 
     private byte[] topic = [];
     private int topicLength;
-    private Subscriptions<long>? snapshot;
+    // Of the subscriptions, and not these themselves: a connection that is silent must not keep in memory what was
+    // subscribed to when it published last.
+    private long version = -1;
     private IMqttPermissions? permissions;
     private TopicName? name;
     private Hop[] hops = new Hop[2];
@@ -26,7 +28,7 @@ internal sealed class RouteCache
     public Span<Hop> Hops => hops.AsSpan(0, count);
 
     public bool Knows(ReadOnlySpan<byte> utf8, Subscriptions<long> current, IMqttPermissions? publisher) =>
-        ReferenceEquals(current, snapshot)
+        current.Version == version
         && ReferenceEquals(publisher, permissions)
         && utf8.SequenceEqual(topic.AsSpan(0, topicLength));
 
@@ -40,7 +42,7 @@ internal sealed class RouteCache
 
         utf8.CopyTo(topic);
         topicLength = utf8.Length;
-        snapshot = current;
+        version = current.Version;
         permissions = publisher;
         MayPublish = mayPublish;
         IsComplete = false;

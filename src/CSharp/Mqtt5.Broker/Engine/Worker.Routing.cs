@@ -4,7 +4,7 @@ namespace Mqtt5.Serving;
 
 internal sealed partial class Worker
 {
-    private static readonly FSharpValueOption<TopicFilter> Unshared = FSharpValueOption<TopicFilter>.None;
+    private static readonly FSharpValueOption<SharedDelivery> Unshared = FSharpValueOption<SharedDelivery>.None;
 
     private readonly SubscriptionMatches<long> matches = new();
     private readonly Route route = new();
@@ -62,22 +62,12 @@ internal sealed partial class Worker
     {
         while (session.Walk is { } walk && walk.TryEnter())
         {
-            var ended = false;
+            bool ended;
+            Outgoing? inFront;
 
             try
             {
-                while (HasRoom(session.State) && !(ended = !walk.Messages.MoveNext()))
-                {
-                    var message = walk.Messages.Current;
-
-                    if (!MayReceive(session, message.Topic))
-                        continue;
-
-                    var ticket = engine.Hooks.SeesDeliveries ? engine.NextTicket() : 0;
-                    var copy = Routing.CopyRetained(ticket, walk.Delivery.GrantedQoS, walk.Delivery.Identifier, message);
-                    Watch(session, copy);
-                    Step(session, ServerEvent.NewForward(copy, Unshared, engine.SpareBytes));
-                }
+                ended = Walk(session, walk, out inFront);
             }
             finally
             {
@@ -86,7 +76,7 @@ internal sealed partial class Worker
 
             if (!ended)
             {
-                if (HasRoom(session.State))
+                if (inFront is null ? TakesData(session.State) : HasRoom(session.State, inFront))
                     continue;
 
                 return;
@@ -100,16 +90,50 @@ internal sealed partial class Worker
         }
     }
 
-    private static bool HasRoom(ServerState state) =>
-        ServerStateModule.HasRoom(state) && state.Connection is { IsSome: true, Value.IsCongested: false };
+    // Goes on with one walk. False: the session takes no more; if it has no room for a message, that one is in front.
+    private bool Walk(Session session, RetainedWalk walk, out Outgoing? inFront)
+    {
+        inFront = null;
+
+        while (TakesData(session.State))
+        {
+            if (walk.Peek(Now, session.State.ClientId, engine.Registry.Current) is not { } message)
+                return true;
+
+            if (MayReceive(session, message.Topic))
+            {
+                var ticket = engine.Hooks.SeesDeliveries ? engine.NextTicket() : 0;
+                var copy = Routing.CopyRetained(ticket, walk.Delivery.GrantedQoS, walk.Delivery.Identifier, message);
+
+                if (!HasRoom(session.State, copy))
+                {
+                    inFront = copy;
+                    break;
+                }
+
+                Watch(session, copy);
+                Step(session, ServerEvent.NewForward(copy, Unshared, engine.SpareBytes));
+            }
+
+            walk.Take();
+        }
+
+        walk.Pause();
+        return false;
+    }
+
+    private static bool TakesData(ServerState state) => state.Connection is { IsSome: true, Value.IsCongested: false };
+
+    private bool HasRoom(ServerState state, Outgoing message) =>
+        TakesData(state) && DeliveryExplanation.HasRoom(message, engine.SpareBytes, state);
 
     private static bool MayReceive(Session session, TopicName topic) =>
         session.Permissions is not { } permissions || permissions.MayReceive(topic);
 
     private void Walk(Session session, RetainedDelivery delivery, Broker snapshot)
     {
-        var messages = BrokerSubscriptions.Retained(Now, session.State.ClientId, delivery, snapshot).GetEnumerator();
-        var walk = new RetainedWalk(delivery, messages);
+        var walk = new RetainedWalk(delivery);
+        walk.Peek(Now, session.State.ClientId, snapshot);
 
         lock (session.Gate)
         {
@@ -120,8 +144,15 @@ internal sealed partial class Worker
             else
             {
                 while (last.Next is { } next)
-                    last = next;
+                {
+                    // The subscription was made anew before its messages had their turn.
+                    if (next.Delivery.Filter.Equals(delivery.Filter))
+                        last.Next = next.Next;
+                    else
+                        last = next;
+                }
 
+                walk.Pause();
                 last.Next = walk;
             }
         }
@@ -196,20 +227,20 @@ internal sealed partial class Worker
         var ticket = target.Shared.IsSome || engine.Hooks.SeesDeliveries ? engine.NextTicket() : 0;
         var copy = Routing.Copy(ticket, target, message);
         Watch(session, copy);
-        Step(session, ServerEvent.NewForward(copy, target.Shared, engine.SpareBytes));
+        Step(session, ServerEvent.NewForward(copy, Routing.SharedDelivery(target, message), engine.SpareBytes));
     }
 
-    private void HandOn(Outgoing message, TopicFilter filter)
+    private void HandOn(Outgoing message, SharedDelivery shared)
     {
         choosing = message.Topic;
-        var target = Routing.HandOn(filter, choice ??= Choose, engine.Registry.Current.Subscriptions);
+        var target = Routing.HandOn(shared.Filter, choice ??= Choose, engine.Registry.Current.Subscriptions);
 
         if (target.IsNone || engine.TryFind(target.Value.Session) is not { } session)
             return;
 
-        var copy = Routing.CopyHandedOn(engine.NextTicket(), target.Value, message);
+        var copy = Routing.CopyHandedOn(engine.NextTicket(), target.Value, shared, message);
         Watch(session, copy);
-        Step(session, ServerEvent.NewForward(copy, target.Value.Shared, engine.SpareBytes));
+        Step(session, ServerEvent.NewForward(copy, FSharpValueOption<SharedDelivery>.Some(shared), engine.SpareBytes));
     }
 
     private void Watch(Session session, Outgoing copy)
@@ -237,6 +268,6 @@ internal sealed partial class Worker
             members[index] = new SharedMember(MayReceive(session, choosing!), isReady, ServerStateModule.Load(state));
         }
 
-        return Routing.Choose(engine.Settings.SharedStrategy, engine.NextTurn(group.Id), members.AsSpan(0, count));
+        return Routing.Choose(engine.Settings.SharedStrategy, engine.Turns.Next(group), members.AsSpan(0, count));
     }
 }

@@ -70,7 +70,7 @@ internal sealed partial class Worker
             foreach (var packetId in packetIds)
                 SendAcknowledgement(publisher, PacketType.Puback, packetId, reason);
 
-            if (publisher.IsOverBudget)
+            if (publisher.IsOverBudget())
                 Congest(session, publisher);
         }
     }
@@ -102,7 +102,7 @@ internal sealed partial class Worker
     {
         lock (session.Gate)
         {
-            var (after, count, packetId) = QoS1.Send(run.LargestPacketBytes, copies, session.State);
+            var (after, count, packetId) = QoS1.Send(run.LargestPacketBytes, engine.SpareBytes, copies, session.State);
 
             if (count > 0)
             {
@@ -112,7 +112,7 @@ internal sealed partial class Worker
                 foreach (var copy in copies[..count])
                     SendMessage(connection, copy, packetId++, alias: 0, isNamed: true);
 
-                if (connection.IsOverBudget)
+                if (connection.IsOverBudget())
                     Congest(session, connection);
             }
 
@@ -146,7 +146,7 @@ internal sealed partial class Worker
             connection.Outlet.Write(run.Packets);
             MarkDirty(connection);
 
-            if (connection.IsOverBudget)
+            if (connection.IsOverBudget())
                 Congest(session, connection);
         }
 

@@ -9,8 +9,18 @@ internal sealed partial class Worker(BrokerEngine engine)
     // An acknowledgement with a reason code and without properties.
     private const int LongestAcknowledgement = 5;
 
+    // Room for more work than this is given back in the first turn that does not need it, as after one in which many
+    // sessions ended.
+    private const int KeptWorks = 1024;
+
+    // What sessions hold is told to all once a turn, or when it has changed by more than this.
+    private const int MostUntoldBytes = 64 * 1024;
+
     private readonly Queue<Work> works = new();
     private readonly List<Connection> dirty = [];
+    private int mostWorks;
+    private long queuedMessages;
+    private long queuedBytes;
     private Counts counts;
 
     public ref Counts Counts => ref counts;
@@ -32,6 +42,12 @@ internal sealed partial class Worker(BrokerEngine engine)
             connection.Flush();
 
         dirty.Clear();
+
+        if (mostWorks <= KeptWorks && works.Capacity > KeptWorks)
+            works.TrimExcess(KeptWorks);
+
+        mostWorks = 0;
+        TellQueued();
         engine.Totals.Add(counts);
         counts = default;
         Judging = null;
@@ -104,9 +120,12 @@ internal sealed partial class Worker(BrokerEngine engine)
         for (var index = 0; index < effects.Count; index++)
             Apply(session, connection, effects[index]);
 
+        if (after.IsOver)
+            session.Walk = null;
+
         if (after.Connection.IsNone)
             session.Connection = null;
-        else if (connection is { IsOverBudget: true })
+        else if (connection is not null && connection.IsOverBudget())
             Congest(session, connection);
     }
 
@@ -115,6 +134,8 @@ internal sealed partial class Worker(BrokerEngine engine)
     {
         while (works.TryDequeue(out var work))
         {
+            mostWorks = Math.Max(mostWorks, works.Count);
+
             if (work.Publish is { } publish)
                 Publish(work.Session, work.Connection, publish, work.Token);
             else if (work.Delivery is { } delivery)
@@ -147,11 +168,20 @@ internal sealed partial class Worker(BrokerEngine engine)
 
     private void CountQueue(Outbound before, Outbound after)
     {
-        var messages = after.Waiting.Count - before.Waiting.Count;
-        var bytes = after.WaitingBytes - before.WaitingBytes;
+        queuedMessages += after.Waiting.Count - before.Waiting.Count;
+        queuedBytes += after.HeldBytes - before.HeldBytes;
 
-        if (messages != 0 || bytes != 0)
-            engine.Totals.Queued(messages, bytes);
+        if (queuedBytes is > MostUntoldBytes or < -MostUntoldBytes)
+            TellQueued();
+    }
+
+    private void TellQueued()
+    {
+        if (queuedMessages == 0 && queuedBytes == 0)
+            return;
+
+        engine.Totals.Queued(queuedMessages, queuedBytes);
+        (queuedMessages, queuedBytes) = (0, 0);
     }
 
     private void Apply(Session session, Connection? connection, in Effect effect)
@@ -264,7 +294,7 @@ internal sealed partial class Worker(BrokerEngine engine)
                 engine.Hooks.Disconnected(session, detached.End.Cause);
                 break;
             case ServerTask.HandOn handOn:
-                HandOn(handOn.Message, handOn.Filter);
+                HandOn(handOn.Message, handOn.Shared);
                 break;
             case ServerTask.Dropped dropped:
                 counts.PublishDropped++;
@@ -273,7 +303,7 @@ internal sealed partial class Worker(BrokerEngine engine)
                 {
                     var outbound = session.State.Outbound;
                     engine.Exceeded(LimitTable.OfQueue(
-                        engine.Settings.Limits, outbound.Waiting.Count, outbound.WaitingBytes, dropped.Message.Cost));
+                        engine.Settings.Limits, outbound.Waiting.Count, outbound.HeldBytes, dropped.Message.Cost));
                 }
 
                 session.Deliveries?.TryRemove(dropped.Message.Ticket, out _);

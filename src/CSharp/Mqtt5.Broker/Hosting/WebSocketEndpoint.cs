@@ -37,6 +37,8 @@ internal static class WebSocketEndpoint
         var sending = SendAsync(socket, output.Reader, cut.Token);
         await broker.Engine.ServeAsync(input.Reader, output.Writer, Abort, origin).ConfigureAwait(false);
         await output.Writer.CompleteAsync().ConfigureAwait(false);
+        // A client that does not take what is left must not hold the socket for ever.
+        cut.CancelAfter(TimeSpan.FromMilliseconds(broker.Engine.CloseTimeout));
         await sending.ConfigureAwait(false);
         cut.CancelAfter(broker.Engine.CloseTimeout > 500 ? TimeSpan.FromMilliseconds(500) : TimeSpan.FromMilliseconds(broker.Engine.CloseTimeout));
         await input.Reader.CompleteAsync().ConfigureAwait(false);

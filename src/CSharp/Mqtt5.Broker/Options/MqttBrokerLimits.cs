@@ -50,10 +50,16 @@ public sealed class MqttBrokerLimits
     /// <summary>Messages that wait in a session. Beyond: dropped as <see cref="MqttBrokerOptions.WhenQueueFull"/> says. Default: 10,000.</summary>
     public int QueuedMessages { get; set; } = BrokerLimits.Default.QueuedMessages;
 
-    /// <summary>Bytes that wait in a session. Beyond: as <see cref="QueuedMessages"/>. Default: 16 MiB.</summary>
+    /// <summary>
+    /// Bytes of messages of a session: those that wait, and those under way that the client has not acknowledged. One
+    /// message may be under way alone whatever its size. Beyond: as <see cref="QueuedMessages"/>. Default: 16 MiB.
+    /// </summary>
     public long QueuedBytes { get; set; } = BrokerLimits.Default.QueuedBytes;
 
-    /// <summary>Bytes that wait in all sessions together. Beyond: new messages are dropped. Default: 1 GiB.</summary>
+    /// <summary>
+    /// Bytes of messages that wait or are under way in all sessions together. Beyond: new messages are dropped. Default:
+    /// 1 GiB.
+    /// </summary>
     public long TotalQueuedBytes { get; set; } = BrokerLimits.Default.TotalQueuedBytes;
 
     /// <summary>

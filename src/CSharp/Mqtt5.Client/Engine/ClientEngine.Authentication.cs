@@ -155,5 +155,7 @@ internal sealed partial class ClientEngine
     }
 
     private static ReadOnlyMemory<byte>? DataOf(FSharpValueOption<Authentication> authentication) =>
-        authentication.IsSome && authentication.Value.Data.IsSome ? authentication.Value.Data.Value.Reveal.Memory : null;
+        authentication.IsSome && authentication.Value.Data.IsSome
+            ? authentication.Value.Data.Value.Reveal.Memory
+            : default(ReadOnlyMemory<byte>?);
 }
