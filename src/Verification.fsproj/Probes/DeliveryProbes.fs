@@ -59,7 +59,8 @@ module DeliveryProbes =
                 s quiet
                 s leaves
                 s resumes props{SessionExpiryInterval=30}
-                s next PUBLISH payload="2" id=$two
+                s sees PUBLISH payload="2" [MQTT-4.3.2-3]
+                s < PUBLISH payload="2" id=$two [MQTT-4.4.0-1]
                 s quiet
                 """
         ]

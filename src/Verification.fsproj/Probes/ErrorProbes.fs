@@ -166,6 +166,7 @@ module ErrorProbes =
                 """
                 c joins
                 c >> 30 { "#" {} } C0 00 C0 00
+                c unless PINGRESP : the server goes on after a PUBLISH to #
                 c ends any
                 """
             probe
@@ -174,7 +175,8 @@ module ErrorProbes =
                 "A DISCONNECT is no larger than the client takes"
                 """
                 c joins props{MaximumPacketSize=20}
-                c >> 30 { "#" {} }
+                c >> 30 { "#" {} } C0 00
+                c unless PINGRESP : the server goes on after a PUBLISH to #
                 c ends any
                 """
             probe

@@ -168,7 +168,6 @@ module PublishProbes =
                 for name, clauses, property in
                     [
                         "Payload Format Indicator", "3.3.2-4", "PayloadFormatIndicator=1"
-                        "Payload Format Indicator", "3.3.2-4", "PayloadFormatIndicator=0"
                         "Response Topic", "3.3.2-15", "ResponseTopic=\"~/r/s\""
                         "Correlation Data", "3.3.2-16", "CorrelationData=x'00FF80'"
                         "Content Type", "3.3.2-20", "ContentType=\"text/plain; é\""
@@ -189,6 +188,17 @@ module PublishProbes =
                         p > PUBLISH qos={{qos}} topic="~/a" {{id}} {{properties}} payload="x"
                         s next PUBLISH qos={{qos}} topic="~/a" {{property}} payload="x"
                         """
+            probe
+                []
+                "3.3.2-4"
+                "A message without a Payload Format Indicator gets none"
+                """
+                s joins
+                s subscribes "~/a"
+                p joins
+                p > PUBLISH topic="~/a" payload="x"
+                s next PUBLISH payload="x" !PayloadFormatIndicator
+                """
             probe
                 [ QoS1 ]
                 "3.3.2-6 3.3.2-5"
@@ -237,9 +247,10 @@ module PublishProbes =
                 s leaves
                 wait 2500
                 s resumes props{SessionExpiryInterval=30}
-                s next PUBLISH qos=2 payload="x" id=$id
+                s sees PUBLISH qos=2 payload="x" [MQTT-4.3.3-7]
+                s next PUBLISH qos=2 payload="x" id=$id [MQTT-4.4.0-1]
                 s > PUBREC id=$id
-                s < PUBREL id=$id
+                s < PUBREL id=$id [MQTT-4.3.3-4]
                 """
             probe
                 [ TopicAliases ]
@@ -271,8 +282,8 @@ module PublishProbes =
                 p leaves
                 p resumes props{SessionExpiryInterval=30}
                 p > PUBLISH props{TopicAlias=1} payload="2"
-                p ends ProtocolError|TopicAliasInvalid|MalformedPacket
-                s quiet
+                s quiet [MQTT-3.3.2-7]
+                p ends ProtocolError|TopicAliasInvalid|MalformedPacket [MQTT-4.13.1-1]
                 """
             probe
                 [ QoS1; QoS2 ]

@@ -80,9 +80,9 @@ module SessionProbes =
                 d leaves
                 wait 2500
                 c > CONNECT clientid="~c" props{SessionExpiryInterval=1}
-                c first CONNACK rc=Success sp=1
+                c first CONNACK rc=Success sp=1 [MQTT-3.1.2-23]
                 d > CONNECT clientid="~d"
-                d first CONNACK rc=Success sp=0
+                d first CONNACK rc=Success sp=0 [MQTT-4.1.0-2]
                 """
             probe
                 []
@@ -149,7 +149,7 @@ module SessionProbes =
                     w subscribes "~/will" qos=1
                     c joins will[qos=1 topic="~/will" props{PayloadFormatIndicator=1, ContentType="t", ResponseTopic="~/r", CorrelationData=x'01', UserProperty=("b","2"), UserProperty=("a","1"), UserProperty=("b","1")} payload="gone"]
                     {{ending}}
-                    w sees PUBLISH payload="gone" [MQTT-3.1.2-7 MQTT-3.1.2-8]
+                    w sees PUBLISH payload="gone" [MQTT-3.1.2-8]
                     w sees PUBLISH UserProperty=("b","2") UserProperty=("a","1") UserProperty=("b","1") [MQTT-3.1.3-10]
                     w < PUBLISH qos=1 topic="~/will" payload="gone" PayloadFormatIndicator=1 ContentType="t" ResponseTopic="~/r" CorrelationData=x'01' id=$will [MQTT-3.1.2-7]
                     w > PUBACK id=$will
@@ -281,8 +281,10 @@ module SessionProbes =
                 c quiet [MQTT-4.4.0-1]
                 c leaves
                 c resumes props{SessionExpiryInterval=30}
-                c sees PUBLISH payload="1" id=$one qos=1 [MQTT-4.4.0-1 MQTT-4.3.2-3]
-                c sees PUBLISH payload="2" id=$two qos=2 [MQTT-4.4.0-1 MQTT-4.3.3-3]
+                c sees PUBLISH payload="1" qos=1 [MQTT-4.4.0-1 MQTT-4.3.2-3]
+                c sees PUBLISH payload="2" qos=2 [MQTT-4.4.0-1 MQTT-4.3.3-3]
+                c sees PUBLISH payload="1" id=$one [MQTT-4.4.0-1]
+                c sees PUBLISH payload="2" id=$two [MQTT-4.4.0-1]
                 c < PUBREL id=$three [MQTT-4.4.0-1 MQTT-4.3.3-5]
                 c < PUBLISH dup=1 payload="1" [MQTT-3.3.1-1]
                 c < PUBLISH dup=1 payload="2" [MQTT-3.3.1-1]
@@ -304,7 +306,7 @@ module SessionProbes =
                 c < PUBLISH payload="2" id=$two
                 c > PUBACK id=$one rc=UnspecifiedError
                 c > PUBREC id=$two rc=QuotaExceeded
-                c quiet
+                wait 400
                 c leaves
                 c resumes props{SessionExpiryInterval=30}
                 c quiet

@@ -30,7 +30,8 @@ module SubscribeProbes =
                 c joins
                 c > SUBSCRIBE id=1 filters["~/a" qos=2, "~/b", "~/c" qos=1, "~/d"]
                 c sees SUBACK id=1 [MQTT-3.8.4-1]
-                c next SUBACK id=1 codes[Success|GrantedQoS1|GrantedQoS2, Success, Success|GrantedQoS1, Success]
+                c sees SUBACK id=1 codes[Success|GrantedQoS1|GrantedQoS2|error, Success|GrantedQoS1|GrantedQoS2|error, Success|GrantedQoS1|GrantedQoS2|error, Success|GrantedQoS1|GrantedQoS2|error] [MQTT-3.8.4-5 MQTT-3.8.4-6 MQTT-3.9.3-2]
+                c next SUBACK id=1 codes[Success|GrantedQoS1|GrantedQoS2, Success, Success|GrantedQoS1, Success] [MQTT-3.8.4-7 MQTT-3.9.3-1]
                 c > PUBLISH topic="~/c" payload="c"
                 c next PUBLISH topic="~/c" payload="c" [MQTT-3.8.4-5]
                 """
@@ -95,8 +96,9 @@ module SubscribeProbes =
                 s < PUBREL id=$one
                 s leaves
                 s resumes props{SessionExpiryInterval=30}
-                s < PUBREL id=$one
-                s < PUBLISH dup=1 payload="2" id=$two
+                s sees PUBLISH payload="2" [MQTT-3.10.4-3]
+                s < PUBREL id=$one [MQTT-4.4.0-1]
+                s < PUBLISH dup=1 payload="2" id=$two [MQTT-4.4.0-1 MQTT-3.3.1-1]
                 s > PUBCOMP id=$one
                 s > PUBACK id=$two
                 s quiet
@@ -240,7 +242,8 @@ module SubscribeProbes =
                          [
                              for topic in matching do
                                  $"c > PUBLISH topic=\"~/{topic}\" payload=\"m\""
-                                 $"c next PUBLISH topic=\"~/{topic}\" payload=\"m\""
+                                 "c sees PUBLISH payload=\"m\" [MQTT-4.5.0-1]"
+                                 $"c next PUBLISH topic=\"~/{topic}\" payload=\"m\" [MQTT-3.3.2-3]"
                          ])
             probe
                 []

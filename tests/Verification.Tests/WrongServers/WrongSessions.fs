@@ -34,7 +34,7 @@ let private sessions =
             { ending with SessionExpiry = UInt32.MaxValue * 1u<s> })
         requests
             "takes no notice of the Session Expiry Interval in DISCONNECT"
-            "3.1.2-23 4.1.0-2"
+            "3.1.2-23"
             (fun packet ->
                 match packet with
                 | Packet.Disconnect outcome -> [ Packet.Disconnect(Outcome.Code outcome.Reason) ]
