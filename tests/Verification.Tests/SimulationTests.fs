@@ -145,6 +145,28 @@ let tests =
                         id
 
                 Expect.isTrue (refusal :? InvalidDataException) "a capture that is cut off")
+            testCase "a connection with the addresses of an earlier one has a number of its own" (fun () ->
+                use stream = new MemoryStream()
+                let writer = PcapngWriter stream
+
+                let sent (at: Instant) (text: string) =
+                    writer.Sent(at, 1, ClientToServer, ReadOnlySpan(Text.Encoding.UTF8.GetBytes text))
+
+                // SYN comes twice where the network lost the answer; what is sent twice is read once.
+                writer.Opened(0L<ms>, 1)
+                writer.Opened(1L<ms>, 1)
+                sent 2L<ms> "first"
+                writer.Closed(3L<ms>, 1, ClientToServer)
+                writer.Opened(4L<ms>, 1)
+                sent 5L<ms> "second"
+                writer.Sent(6L<ms>, 2, ClientToServer, ReadOnlySpan "third"B)
+
+                let read = PcapngReader.read 1883 (ReadOnlyMemory(stream.ToArray()))
+
+                let found =
+                    [ for one in read -> one.Connection, Text.Encoding.UTF8.GetString one.Bytes.Span ]
+
+                Expect.equal found [ 1, "first"; 2, "second"; 3, "third" ] "segments")
             testList "a mistake in a machine is found" mutantTests
             testCase "[MQTT-4.6.0-3] a PUBREC after a resume does not overtake earlier ones" (fun () ->
                 let script =

@@ -170,6 +170,8 @@ module PcapngReader =
         let next = Dictionary<string, uint32>()
         let span = file.Span
         let mutable at = 0
+        // The number of the connection that appeared last. One whose addresses were used again keeps its own.
+        let mutable latest = 0
 
         let broken what = raise (InvalidDataException $"byte {at}: {what}")
 
@@ -226,19 +228,24 @@ module PcapngReader =
                             else
                                 $"{Convert.ToHexString(frame.Slice(30, 4))}:{target}-{Convert.ToHexString(frame.Slice(26, 4))}"
 
-                        // A SYN of the client begins another connection with the same addresses.
+                        // A SYN of the client after data begins another connection with the same addresses. One before
+                        // is sent again.
                         if direction = ClientToServer && flags &&& 0x12uy = 0x02uy then
-                            connections.Remove key |> ignore
+                            match connections.TryGetValue key with
+                            | true, number when
+                                next.ContainsKey $"{number} {ClientToServer}"
+                                || next.ContainsKey $"{number} {ServerToClient}"
+                                ->
+                                connections.Remove key |> ignore
+                            | _ -> ()
 
                         let number =
                             match connections.TryGetValue key with
                             | true, number -> number
                             | _ ->
-                                let number =
-                                    1 + (if connections.Count = 0 then 0 else Seq.max connections.Values)
-
-                                connections[key] <- number
-                                number
+                                latest <- latest + 1
+                                connections[key] <- latest
+                                latest
 
                         let flow = $"{number} {direction}"
 
