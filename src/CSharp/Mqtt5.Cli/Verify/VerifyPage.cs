@@ -21,7 +21,7 @@ internal static class VerifyPage
         .clause{border-bottom:1px solid var(--line);padding:.35rem 0;scroll-margin-top:4rem} .clause>summary{cursor:pointer;display:grid;grid-template-columns:8.5rem 7.5rem 1fr;gap:.1rem .6rem}
         .why{grid-column:3;color:var(--quiet);font-size:.92em} .pass{color:var(--good)} .fail{color:var(--bad);font-weight:600} .not-applicable,.not-run{color:var(--quiet)}
         .inside{padding:.2rem 0 .6rem 1rem;border-left:3px solid var(--soft);margin:.4rem 0} .inside p{margin:.3rem 0} .probe{margin:.3rem 0} .probe>summary{cursor:pointer}
-        .chart{border-collapse:collapse;width:100%;margin:.6rem 0;table-layout:fixed} .chart th{font-weight:600;text-align:left;padding:.1rem 0 .3rem} .chart th+th{transform:translateX(-.3em)} .chart th.server{text-align:right;transform:none}
+        .chart{border-collapse:collapse;width:100%;margin:.6rem 0;table-layout:fixed} .chart th{font-weight:600;text-align:left;padding:.1rem 0 .3rem} .chart th+th{transform:translateX(-.3em)} .chart th.server{text-align:right;transform:none;white-space:nowrap;direction:rtl}
         .chart td{padding:0;vertical-align:bottom} .chart .at{width:4.2rem;color:var(--quiet);font-size:.9em;padding:.15rem .5rem 0 0;text-align:right} .chart .lane{width:3.4rem} .chart td.life{border-left:2px solid var(--line)}
         .chart td:last-child{border-right:2px solid var(--line)} .hop{position:relative;padding:.15rem 1rem .45rem .8rem} .hop::after{content:"";position:absolute;left:0;right:0;bottom:.2rem;border-bottom:1.5px solid}
         .hop::before{content:"";position:absolute;bottom:calc(.2rem - 3.5px);border:4px solid transparent} .sent .hop::before,.left .hop::before{right:0;border-left:8px solid;border-right:0}
