@@ -9,7 +9,10 @@ namespace Mqtt5.Benchmarks;
 /// <param name="Copies">How many subscribers get each message.</param>
 /// <param name="QoS">The QoS of messages and subscriptions.</param>
 /// <param name="Rate">Messages a second, when latency is measured instead of the rate; 0: as many as there can be.</param>
-internal sealed record LoadKind(string Name, string Title, int Publishers, int Copies, int QoS, int Rate = 0)
+/// <param name="Window">How many messages a publisher has under way at most.</param>
+/// <param name="Refill">How many of them have to be acknowledged before it sends again.</param>
+internal sealed record LoadKind(
+    string Name, string Title, int Publishers, int Copies, int QoS, int Rate = 0, int Window = 100, int Refill = 1)
 {
     public static LoadKind OneToOne { get; } = new("qos0", "QoS 0, 1 to 1", 1, 1, 0);
 
@@ -32,15 +35,19 @@ internal sealed record LoadKind(string Name, string Title, int Publishers, int C
     /// <summary>The arguments of the generator.</summary>
     /// <param name="port">Where the broker listens.</param>
     /// <param name="messages">How many messages each publisher sends.</param>
-    public string[] Arguments(int port, long messages)
+    /// <param name="payloadBytes">The size of a payload; at least 8.</param>
+    public string[] Arguments(int port, long messages, int payloadBytes = 16)
     {
         string[] all =
         [
-            "--port", Text(port), "--mode", Copies > 1 ? "fanout" : "pair", "--pubs", Text(Publishers), "--subs", Text(Copies),
-            "--qos", Text(QoS), "--msgs", Text(messages), "--size", "16",
+            "--port", Text(port), "--mode", Mode, "--pubs", Text(Publishers), "--subs", Text(Copies),
+            "--qos", Text(QoS), "--msgs", Text(messages), "--size", Text(payloadBytes),
+            "--window", Text(Window), "--refill", Text(Refill),
         ];
         return Rate == 0 ? all : [.. all, "--rate", Text(Rate)];
     }
+
+    private string Mode => Copies switch { 0 => "fanin", 1 => "pair", _ => "fanout" };
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -28,9 +28,10 @@ internal sealed class LoadTools : IDisposable
     /// <param name="load">The load.</param>
     /// <param name="port">Where the broker listens.</param>
     /// <param name="messages">How many messages each publisher sends.</param>
-    public LoadResult? Run(LoadKind load, int port, long messages)
+    /// <param name="payloadBytes">The size of a payload; at least 8.</param>
+    public LoadResult? Run(LoadKind load, int port, long messages, int payloadBytes = 16)
     {
-        var (exitCode, output, error) = Execute(Generator, load.Arguments(port, messages));
+        var (exitCode, output, error) = Execute(Generator, load.Arguments(port, messages, payloadBytes));
 
         if (exitCode != 0)
         {
@@ -44,7 +45,8 @@ internal sealed class LoadTools : IDisposable
             result.GetProperty("delivered_s").GetDouble(),
             result.GetProperty("published_s").GetDouble(),
             result.GetProperty("p50_us").GetDouble() / 1000,
-            result.GetProperty("p99_us").GetDouble() / 1000);
+            result.GetProperty("p99_us").GetDouble() / 1000,
+            result.GetProperty("gen_cpu_s").GetDouble());
     }
 
     private static (int ExitCode, string Output, string Error) Execute(string program, string[] arguments)

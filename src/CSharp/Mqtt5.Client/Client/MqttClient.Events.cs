@@ -31,7 +31,15 @@ public sealed partial class MqttClient
     }
 
     /// <summary>Where the connection stands now.</summary>
-    public MqttConnectionState State => notices.State;
+    public MqttConnectionState State
+    {
+        get
+        {
+            // A call that has settled may go on before the rest of the step that ended the connection.
+            lock (engine.Gate)
+                return notices.State;
+        }
+    }
 
     /// <summary>Where the connection stands now, and then each change, none left out. Ends when the client is disposed.</summary>
     /// <param name="cancellationToken">Ends the loop.</param>

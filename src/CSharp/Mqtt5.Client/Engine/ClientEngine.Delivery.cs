@@ -5,8 +5,8 @@ namespace Mqtt5.Engine;
 
 internal sealed partial class ClientEngine : IReceipt
 {
-    // How many messages, and of which size, are handed on before the gate is left for others.
-    private const int MessagesInGate = 1_000;
+    // How many packets, and of which size, are taken before the gate is left for others.
+    private const int PacketsInGate = 1_000;
     private const int FrameBytesInGate = 16 * 1024;
 
     private readonly Dictionary<long, MqttSubscription> subscriptions = [];
@@ -111,35 +111,56 @@ internal sealed partial class ClientEngine : IReceipt
         }
     }
 
-    // Hands on the messages at the front of the input that the machine need not see, and gives what is left. The gate is
-    // taken once for all of them.
-    public ReadOnlySequence<byte> DeliverQoS0(Link link, ReadOnlySequence<byte> input, ref long offset)
+    // Takes the packets at the front of the input that most of the traffic consists of: the messages that the machine need
+    // not see, and acknowledgements. Gives what is left. The gate is taken once for all of them.
+    public ReadOnlySequence<byte> Take(Link link, ReadOnlySequence<byte> input, ref long offset)
     {
         lock (Gate)
         {
-            for (var left = link == current ? MessagesInGate : 0; left > 0; left--)
+            taking = true;
+
+            try
             {
-                var framing = Framer.Next(Direction.ServerToClient, MaximumPacketBytes, offset, input);
-
-                if (framing.Tag != Framing.Tags.Frame || framing.Length > FrameBytesInGate)
-                    break;
-
-                var frame = Framer.Memory(framing.Length, input).Span;
-
-                if ((PacketType)(frame[0] >> 4) != PacketType.Publish
-                    || !FastPath.TryPublish(Direction.ServerToClient, frame, out var view)
-                    || !ClientQoS0.MayDeliver(view, state))
+                for (var left = PacketsInGate; left > 0 && link == current; left--)
                 {
-                    break;
-                }
+                    var framing = Framer.Next(Direction.ServerToClient, MaximumPacketBytes, offset, input);
 
-                Deliver(view);
-                offset += framing.Length;
-                input = input.Slice(framing.Length);
+                    if (framing.Tag != Framing.Tags.Frame
+                        || framing.Length > FrameBytesInGate
+                        || !Take(Framer.Memory(framing.Length, input).Span))
+                    {
+                        break;
+                    }
+
+                    offset += framing.Length;
+                    input = input.Slice(framing.Length);
+                }
+            }
+            finally
+            {
+                taking = false;
             }
         }
 
         return input;
+    }
+
+    private bool Take(ReadOnlySpan<byte> frame)
+    {
+        if ((PacketType)(frame[0] >> 4) == PacketType.Publish)
+        {
+            if (!FastPath.TryPublish(Direction.ServerToClient, frame, out var view) || !ClientQoS0.MayDeliver(view, state))
+                return false;
+
+            Deliver(view);
+            return true;
+        }
+
+        if (!FastPath.TryAcknowledgement(Direction.ServerToClient, frame, out var acknowledgement))
+            return false;
+
+        Run(ClientEvent.NewReceivedAck(acknowledgement.Type, acknowledgement.PacketId.Value, acknowledgement.Reason));
+        return true;
     }
 
     private void Deliver(in PublishView view)

@@ -76,6 +76,7 @@ internal sealed partial class ClientEngine
             if (!publications.TryPop(out publication!))
                 publication = new Publication(this);
 
+            publication.IsStarting = true;
             publication.Ticket = ++nextTicket;
             pending.Add(publication.Ticket, publication);
             var outgoing = new Outgoing(topic, payload, qos, retain, properties, ExpiryOf(properties), publication.Ticket);
@@ -84,6 +85,8 @@ internal sealed partial class ClientEngine
                 Congest(outgoing, publication);
             else
                 Run(ClientEvent.NewPublish(outgoing));
+
+            publication.IsStarting = false;
         }
 
         var outcome = publication.Outcome;

@@ -34,6 +34,9 @@ internal sealed partial class ClientEngine
         CloseTimeout = options.CloseTimeout;
         MaximumPacketBytes = options.MaximumPacketSize;
         state = ClientStateModule.Create(RandomNumber(), HashSeed.Of(RandomNumber(), RandomNumber()), settings);
+        // The time that threads take is real, whatever the clock of the application.
+        watch = TimeProvider.System.CreateTimer(
+            static engine => ((ClientEngine)engine!).WatchTurns(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         timer = Time.CreateTimer(static engine => ((ClientEngine)engine!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 

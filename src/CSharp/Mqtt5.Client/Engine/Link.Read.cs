@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Mqtt5.Transports;
 
 namespace Mqtt5.Engine;
 
@@ -14,20 +15,27 @@ internal sealed partial class Link
     private long offset;
 
     // Reads until the peer closes; once the link is closing, what comes is thrown away. Never throws.
-    private async Task ReadAsync(Stream stream)
+    private async Task ReadAsync(IMqttConnection open)
     {
         var options = new StreamPipeReaderOptions(
             bufferSize: ReadBufferBytes, minimumReadSize: MinimumReadBytes, leaveOpen: true);
-        var reader = PipeReader.Create(stream, options);
+        var reader = PipeReader.Create(open.Stream, options);
+        // Whether the thread came for a read, so that nothing above the loop waits for it.
+        var isFree = false;
 
         try
         {
             while (true)
             {
-                var result = await reader.ReadAsync(stop.Token).ConfigureAwait(false);
-                var rest = Volatile.Read(ref closing)
-                    ? result.Buffer.Slice(result.Buffer.End)
-                    : await TakeAsync(result.Buffer).ConfigureAwait(false);
+                var reading = reader.ReadAsync(stop.Token);
+                var waits = !reading.IsCompleted;
+                var result = IsTurnDue(open, isFree && waits)
+                    ? await new TurnAfterSuspension(reading, engine)
+                    : await reading.ConfigureAwait(false);
+                isFree |= waits;
+                var taking = TakeAsync(result.Buffer);
+                isFree &= taking.IsCompleted;
+                var rest = await taking.ConfigureAwait(false);
                 reader.AdvanceTo(rest.Start, rest.End);
 
                 if (result.IsCompleted)
@@ -40,8 +48,24 @@ internal sealed partial class Link
         }
         finally
         {
+            engine.RequestTurn();
             await reader.CompleteAsync().ConfigureAwait(false);
         }
+    }
+
+    // Whether publish calls have settled that the calling thread may complete as soon as the loop waits. The sockets of
+    // this library complete reads on threads of the pool, with nothing above them that waits; who knows of other streams.
+    // A process can be set to complete them on the thread that polls all sockets, which has to go on polling.
+    private bool IsTurnDue(IMqttConnection open, bool isFree)
+    {
+        if (!engine.HasSettled)
+            return false;
+
+        if (isFree && open is SocketConnection && Thread.CurrentThread.IsThreadPoolThread)
+            return true;
+
+        engine.RequestTurn();
+        return false;
     }
 
     // Takes the whole packets and gives what is left.
@@ -49,7 +73,7 @@ internal sealed partial class Link
     {
         while (!Volatile.Read(ref closing))
         {
-            input = engine.DeliverQoS0(this, input, ref offset);
+            input = engine.Take(this, input, ref offset);
             var framing = Framer.Next(Direction.ServerToClient, engine.MaximumPacketBytes, offset, input);
 
             if (framing.Tag == Framing.Tags.Incomplete)
@@ -83,14 +107,6 @@ internal sealed partial class Link
     {
         var length = (int)frame.Length;
         var type = (PacketType)(frame.FirstSpan[0] >> 4);
-
-        if (type is PacketType.Puback or PacketType.Pubrec or PacketType.Pubrel or PacketType.Pubcomp
-            && FastPath.TryAcknowledgement(Direction.ServerToClient, Framer.Memory(length, frame).Span, out var ack))
-        {
-            received = ClientEvent.NewReceivedAck(ack.Type, ack.PacketId.Value, ack.Reason);
-            return true;
-        }
-
         var copy = Framer.Copy(length, frame);
 
         if (type == PacketType.Publish && FastPath.TryPublish(Direction.ServerToClient, copy.Span, out var view))

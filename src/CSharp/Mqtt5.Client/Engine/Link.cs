@@ -12,26 +12,17 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
 
     private readonly CancellationTokenSource stop = new(Timeout.InfiniteTimeSpan, engine.Time);
     private readonly TaskCompletionSource flushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly SendBuffer buffer = new();
-    private readonly Signal signal = new();
     private IMqttConnection? connection;
-    private long lastSent = engine.Now();
     private bool closing;
 
     // Counts the links of a client, for its log.
     public int Number => number;
-
-    // When the last packet was written to the transport.
-    public long LastSent => Volatile.Read(ref lastSent);
 
     // Whether a CONNACK of success came, which raises the limit of what is parsed. Set under the gate.
     public bool IsEstablished { get; set; }
 
     // The exchange of enhanced authentication under way. Set under the gate or before the link is the current one.
     public IMqttAuthenticationExchange? Exchange { get; set; }
-
-    // How many bytes wait to be written. Used under the gate.
-    public int Waiting => buffer.Length;
 
     // Set when the link is given up.
     public CancellationToken Stopping => stop.Token;
@@ -41,16 +32,6 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
 
     public void Start() => _ = Task.Run(RunAsync);
 
-    // Room for a packet. Used under the gate.
-    public Span<byte> Reserve(int size) => buffer.Reserve(size);
-
-    // The packet is there. Used under the gate.
-    public void Advance(int written)
-    {
-        buffer.Advance(written);
-        signal.Set();
-    }
-
     // Ends the link after what was sent has been written, or after the close timeout. Called under the gate.
     public void Close()
     {
@@ -58,7 +39,7 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
             return;
 
         closing = true;
-        signal.Set();
+        EndWriting();
 
         if (connection is null)
         {
@@ -76,7 +57,7 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
     public void Abort()
     {
         closing = true;
-        signal.Set();
+        EndWriting();
         flushed.TrySetResult();
         _ = stop.CancelAsync();
     }
@@ -140,8 +121,8 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
     {
         // Not every stream can be cancelled; closing it ends what is under way on any.
         using var cut = stop.Token.UnsafeRegister(static state => _ = CutAsync((IMqttConnection)state!), open);
-        var reading = ReadAsync(open.Stream);
-        await WriteAsync(open.Stream).ConfigureAwait(false);
+        var reading = ReadAsync(open);
+        await drained.Task.ConfigureAwait(false);
 
         try
         {
@@ -160,10 +141,6 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         await open.DisposeAsync().ConfigureAwait(false);
     }
 
-    // Ends the wait with the link, whether or not the stream listens to the token. Most writes need no wait.
-    private ValueTask BoundedAsync(ValueTask write) =>
-        write.IsCompletedSuccessfully ? write : new ValueTask(write.AsTask().WaitAsync(stop.Token));
-
     private static async Task CutAsync(IMqttConnection open)
     {
         try
@@ -173,49 +150,6 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         catch (Exception failure) when (failure is IOException or ObjectDisposedException or InvalidOperationException)
         {
             // It is closed already.
-        }
-    }
-
-    private async Task WriteAsync(Stream stream)
-    {
-        try
-        {
-            while (true)
-            {
-                ArraySegment<byte> batch = default;
-                ValueTask wait = default;
-
-                lock (engine.Gate)
-                {
-                    if (buffer.Length > 0)
-                        batch = buffer.Take();
-                    else if (closing)
-                        return;
-                    else
-                        wait = signal.WaitAsync();
-                }
-
-                if (batch.Count == 0)
-                {
-                    await wait.ConfigureAwait(false);
-                    continue;
-                }
-
-                var started = engine.Now();
-                await BoundedAsync(stream.WriteAsync(batch, stop.Token)).ConfigureAwait(false);
-                await stream.FlushAsync(stop.Token).WaitAsync(stop.Token).ConfigureAwait(false);
-                Volatile.Write(ref lastSent, started);
-
-                lock (engine.Gate)
-                {
-                    buffer.Return(batch.Array!);
-                    engine.Written(this);
-                }
-            }
-        }
-        catch (Exception failure)
-        {
-            engine.LinkEnded(this, failure);
         }
     }
 }

@@ -5,9 +5,14 @@ namespace Mqtt5.Engine;
 // A message whose outcome is awaited. It is used again after its result was taken.
 internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSource<MqttPublishResult>
 {
-    private ManualResetValueTaskSourceCore<MqttPublishResult> source = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<MqttPublishResult> source;
+    private MqttPublishResult result;
+    private Settlement? failure;
     private CancellationTokenRegistration registration;
     private CancellationToken cancellation;
+
+    // Whether its first step is under way, so that nobody can await it yet. Used under the gate.
+    public bool IsStarting { get; set; }
 
     public ValueTask<MqttPublishResult> Outcome => new(this, source.Version);
 
@@ -18,14 +23,29 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
         registration = cancellationToken.UnsafeRegister(static state => ((Publication)state!).Cancel(), this);
     }
 
-    public override void Settle(ReasonCode reason) => source.SetResult(new MqttPublishResult(reason, null));
+    public override void Settle(ReasonCode reason)
+    {
+        result = new MqttPublishResult(reason, null);
+        Settle();
+    }
 
     public override void Settle(Settlement settlement)
     {
         if (settlement is Settlement.Published { Reason: < ReasonCode.UnspecifiedError } published)
-            source.SetResult(new MqttPublishResult(published.Reason, published.Properties));
+            result = new MqttPublishResult(published.Reason, published.Properties);
         else
-            source.SetException(Failures.Of(settlement, cancellation));
+            failure = settlement;
+
+        Settle();
+    }
+
+    // What awaits the outcome goes on within. Called once after it has settled, outside of the gate.
+    public void Complete()
+    {
+        if (failure is null)
+            source.SetResult(result);
+        else
+            source.SetException(Failures.Of(failure, cancellation));
     }
 
     public MqttPublishResult GetResult(short token)
@@ -42,6 +62,8 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
         {
             source.Reset();
             cancellation = default;
+            result = default;
+            failure = null;
             engine.Recycle(this);
         }
     }
@@ -50,6 +72,14 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
 
     public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         source.OnCompleted(continuation, state, token, flags);
+
+    private void Settle()
+    {
+        if (IsStarting)
+            Complete();
+        else
+            engine.Complete(this);
+    }
 
     private void Cancel() => engine.Cancel(Ticket);
 }
