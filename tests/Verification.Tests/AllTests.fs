@@ -15,6 +15,7 @@ type Verification() =
                     BrokenPacketTests.tests
                     SimulationTests.tests
                     WrongServers.WrongServerTests.tests
+                    WrongClientTests.tests
                 ]
         )
 

@@ -32,13 +32,10 @@ let private sessions =
             { ending with SessionExpiry = 0u<s> })
         ends "never ends a session" "4.1.0-2" (fun ending ->
             { ending with SessionExpiry = UInt32.MaxValue * 1u<s> })
-        requests
-            "takes no notice of the Session Expiry Interval in DISCONNECT"
-            "3.1.2-23"
-            (fun packet ->
-                match packet with
-                | Packet.Disconnect outcome -> [ Packet.Disconnect(Outcome.Code outcome.Reason) ]
-                | other -> [ other ])
+        requests "takes no notice of the Session Expiry Interval in DISCONNECT" "3.1.2-23" (fun packet ->
+            match packet with
+            | Packet.Disconnect outcome -> [ Packet.Disconnect(Outcome.Code outcome.Reason) ]
+            | other -> [ other ])
         wrong "goes on with the session in spite of Clean Start" "3.1.2-4 3.2.2-2 3.1.4-4" (fun () ->
             let clean = HashSet<int>()
 
