@@ -44,7 +44,8 @@ internal sealed class LoadTools : IDisposable
             result.GetProperty("delivered_s").GetDouble(),
             result.GetProperty("published_s").GetDouble(),
             result.GetProperty("p50_us").GetDouble() / 1000,
-            result.GetProperty("p99_us").GetDouble() / 1000);
+            result.GetProperty("p99_us").GetDouble() / 1000,
+            result.GetProperty("p999_us").GetDouble() / 1000);
     }
 
     private static (int ExitCode, string Output, string Error) Execute(string program, string[] arguments)
