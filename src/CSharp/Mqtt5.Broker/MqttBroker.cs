@@ -4,6 +4,7 @@ using Microsoft.FSharp.Core;
 using Mqtt5.Hosting;
 using Mqtt5.Serving;
 using Mqtt5.Testing;
+using Mqtt5.Transports;
 
 namespace Mqtt5;
 
@@ -224,9 +225,7 @@ public sealed class MqttBroker : IAsyncDisposable
     private async Task ServeAsync(InMemoryConnection connection)
     {
         await Task.Yield();
-        var origin = new Origin(null, null, null, IsInProcess: true);
-        await Engine.ServeAsync(connection.Input, connection.Output, () => _ = connection.BreakAsync().AsTask(), origin)
-            .ConfigureAwait(false);
+        await Engine.ServeAsync(connection.Input, connection.Output, new InProcessOrigin(connection)).ConfigureAwait(false);
         await connection.DisposeAsync().ConfigureAwait(false);
     }
 }

@@ -430,7 +430,12 @@ module Outbound =
                             Aliases = aliases
                             MaximumPacketBytes = maximumPacketBytes
                         }
-                    Queue.Waiting = waiting
+                    // An empty queue is one object for all sessions.
+                    Queue =
+                        if state.Waiting.IsEmpty then
+                            state.Queue
+                        else
+                            { state.Queue with Waiting = waiting }
                 }
                 effects
 

@@ -1,13 +1,17 @@
+using System.Diagnostics;
+using System.Globalization;
+
 namespace Mqtt5.Benchmarks;
 
 /// <summary>
-/// Measures brokers side by side in one run: <c>broker [--brokers NAMES] [--loads NAMES] [--rounds N] [--seconds N]
-/// [--connections N]</c>. They take turns in each load, and the best round of each counts, because other programs can
-/// only make one slower. Prints a table in Markdown.
+/// Measures brokers side by side in one run: <c>broker [--brokers NAMES] [--loads NAMES] [--warm N] [--rounds N]
+/// [--seconds N] [--connections N]</c>. In each load they get it for some time that does not count, then take turns, and
+/// the best round of each counts, because other programs can only make one slower. Prints a table in Markdown, and every
+/// round to standard error.
 /// </summary>
 internal static class BrokerLoad
 {
-    private const int WarmUpMessages = 20_000;
+    private const int FewMessages = 20_000;
     private const int ConnectionsBefore = 500;
     private const int IdleConnections = 2_000;
     private const int IdleSubscriptions = 100_000;
@@ -40,10 +44,13 @@ internal static class BrokerLoad
             }
 
             foreach (var load in LoadKind.Rates.Where(options.Wants))
-                table.AddRates(load.Title, brokers, broker => Rate(load, broker, options, tools));
+                AddRates(table, load, brokers, options, tools);
 
             if (options.Wants(LoadKind.Latency))
                 AddLatency(table, brokers, options, tools);
+
+            if (options.Wants(LoadKind.Idle))
+                AddIdle(table, brokers, options, tools);
         }
         finally
         {
@@ -52,10 +59,13 @@ internal static class BrokerLoad
 
         // A broker with nothing behind it, so that its memory is that of the idle connections.
         if (options.Wants(LoadKind.Memory))
-            table.AddBytes(LoadKind.Memory.Title, name => Alone(name, tools, broker => Memory(broker, options)));
+            table.AddBytes(LoadKind.Memory.Title, name => Memory(name, options, tools));
 
-        if (options.Wants(LoadKind.Idle))
-            table.AddRates(LoadKind.Idle.Title, name => Alone(name, tools, broker => BesideIdle(broker, options, tools)));
+        if (options.Wants(LoadKind.Allocated) && table.Brokers.Contains(BrokerProcess.Ours))
+        {
+            var bytes = await AllocatedAsync(options, tools).ConfigureAwait(false);
+            table.AddNumbers(LoadKind.Allocated.Title, name => name == BrokerProcess.Ours ? bytes : null);
+        }
 
         await Console.Out.WriteAsync(table.ToString()).ConfigureAwait(false);
         return 0;
@@ -74,64 +84,130 @@ internal static class BrokerLoad
         }
     }
 
-    // The relay knows no acknowledgements.
-    private static bool Takes(BrokerProcess broker, LoadKind load) => broker.Name != BrokerProcess.Relay || load.QoS == 0;
-
-    private static double? Rate(LoadKind load, BrokerProcess broker, BrokerLoadOptions options, LoadTools tools)
+    private static void AddRates(
+        LoadTable table, LoadKind load, List<BrokerProcess> brokers, BrokerLoadOptions options, LoadTools tools)
     {
-        if (!Takes(broker, load))
-            return null;
-
-        var pace = tools.Run(load, broker.Port, WarmUpMessages / load.Publishers);
-        double? best = null;
-
-        for (var round = 0; round < options.Rounds && pace is not null; round++)
-        {
-            var messages = (long)Math.Max(WarmUpMessages, pace.Published * options.Seconds) / load.Publishers;
-            pace = tools.Run(load, broker.Port, messages);
-
-            if (pace is not null)
-                best = Math.Max(best ?? 0, pace.Delivered);
-        }
-
-        return best;
+        var rounds = Rounds(load, brokers, options, tools);
+        table.AddRates(load.Title, name => rounds.TryGetValue(name, out var all) ? all.Max(one => one.Delivered) : null);
     }
 
     private static void AddLatency(
         LoadTable table, List<BrokerProcess> brokers, BrokerLoadOptions options, LoadTools tools)
     {
         var load = LoadKind.Latency;
-        var best = new Dictionary<string, LoadResult>();
-        var messages = (long)(load.Rate * options.Seconds) / load.Publishers;
+        var rounds = Rounds(load, brokers, options, tools);
+        Add("p50", "the median of the rounds", one => one.Median, Middle);
+        Add("p99", "the median of the rounds", one => one.Percentile99, Middle);
+        Add("p99", "the best round", one => one.Percentile99, Enumerable.Min);
+        Add("p99.9", "the median of the rounds", one => one.Percentile999, Middle);
 
-        for (var round = 0; round < options.Rounds; round++)
+        void Add(string what, string which, Func<LoadResult, double> value, Func<IEnumerable<double>, double> choose) =>
+            table.AddTimes(
+                $"{what} in ms at {load.Title} ({which})",
+                name => rounds.TryGetValue(name, out var all) ? choose(all.Select(value)) : null);
+    }
+
+    private static double Middle(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return sorted[sorted.Length / 2];
+    }
+
+    // Without idle clients and beside them, in turns, as the machine may change meanwhile.
+    private static void AddIdle(LoadTable table, List<BrokerProcess> brokers, BrokerLoadOptions options, LoadTools tools)
+    {
+        var without = new Dictionary<string, double>();
+        var beside = new Dictionary<string, double>();
+
+        // The relay knows no subscriptions.
+        foreach (var broker in brokers.Where(broker => broker.Name != BrokerProcess.Relay))
         {
-            foreach (var broker in brokers.Where(broker => Takes(broker, load)))
+            for (var turn = 0; turn < 2; turn++)
             {
-                if (tools.Run(load, broker.Port, messages) is { } result
-                    && (!best.TryGetValue(broker.Name, out var known) || result.Percentile99 < known.Percentile99))
-                {
-                    best[broker.Name] = result;
-                }
+                Best(without, broker);
+                using var clients = new IdleClients();
+                clients.Add(broker.Port, IdleConnections, IdleSubscriptions / IdleConnections);
+                Best(beside, broker);
             }
         }
 
-        table.AddTimes($"p50 in ms at {load.Title}", name => best.GetValueOrDefault(name)?.Median);
-        table.AddTimes($"p99 in ms at {load.Title}", name => best.GetValueOrDefault(name)?.Percentile99);
+        table.AddRates($"{LoadKind.OneToOne.Title}, before and after the next row", name => Found(without, name));
+        table.AddRates(LoadKind.Idle.Title, name => Found(beside, name));
+
+        void Best(Dictionary<string, double> rates, BrokerProcess broker)
+        {
+            if (Rounds(LoadKind.OneToOne, [broker], options, tools).TryGetValue(broker.Name, out var rounds))
+                rates[broker.Name] = Math.Max(rates.GetValueOrDefault(broker.Name), rounds.Max(one => one.Delivered));
+        }
     }
 
-    private static double? Alone(string name, LoadTools tools, Func<BrokerProcess, double?> measure)
+    private static double? Found(Dictionary<string, double> values, string name) =>
+        values.TryGetValue(name, out var value) ? value : null;
+
+    // The rounds of each broker that got through all of them.
+    private static Dictionary<string, List<LoadResult>> Rounds(
+        LoadKind load, List<BrokerProcess> brokers, BrokerLoadOptions options, LoadTools tools)
+    {
+        var paces = new Dictionary<string, LoadResult>();
+        var rounds = new Dictionary<string, List<LoadResult>>();
+
+        // The relay knows no acknowledgements.
+        foreach (var broker in brokers.Where(broker => load.QoS == 0 || broker.Name != BrokerProcess.Relay))
+        {
+            if (WarmUp(load, broker, options, tools) is { } pace)
+                paces[broker.Name] = pace;
+        }
+
+        for (var round = 0; round < options.Rounds; round++)
+        {
+            foreach (var broker in brokers.Where(broker => paces.ContainsKey(broker.Name)))
+            {
+                if (tools.Run(load, broker.Port, Messages(load, paces[broker.Name], options.Seconds)) is not { } result)
+                {
+                    paces.Remove(broker.Name);
+                    rounds.Remove(broker.Name);
+                    continue;
+                }
+
+                paces[broker.Name] = result;
+                rounds.TryAdd(broker.Name, []);
+                rounds[broker.Name].Add(result);
+                Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{load.Title}: {broker.Name} {result.Delivered:N0}/s p50 {result.Median:0.000} p99 {result.Percentile99:0.000} p99.9 {result.Percentile999:0.000} ms"));
+            }
+        }
+
+        return rounds;
+    }
+
+    // Null: the broker did not get through the load.
+    private static LoadResult? WarmUp(LoadKind load, BrokerProcess broker, BrokerLoadOptions options, LoadTools tools)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var pace = tools.Run(load, broker.Port, FewMessages / load.Publishers);
+
+        while (pace is not null && options.WarmSeconds - Stopwatch.GetElapsedTime(started).TotalSeconds is var left and > 0)
+            pace = tools.Run(load, broker.Port, Messages(load, pace, Math.Min(left, options.Seconds)));
+
+        return pace;
+    }
+
+    private static long Messages(LoadKind load, LoadResult pace, double seconds) =>
+        load.Rate > 0
+            ? (long)(load.Rate * seconds) / load.Publishers
+            : (long)Math.Max(FewMessages, pace.Published * seconds) / load.Publishers;
+
+    private static double? Memory(string name, BrokerLoadOptions options, LoadTools tools)
     {
         // The relay has a large buffer for each connection and no subscriptions.
         if (name == BrokerProcess.Relay)
             return null;
 
         using var broker = BrokerProcess.Start(name, tools);
-        return broker is null ? null : measure(broker);
-    }
 
-    private static double? Memory(BrokerProcess broker, BrokerLoadOptions options)
-    {
+        if (broker is null)
+            return null;
+
         using var clients = new IdleClients();
         clients.Add(broker.Port, ConnectionsBefore, subscriptions: 1);
         Thread.Sleep(Quiet);
@@ -141,10 +217,27 @@ internal static class BrokerLoad
         return (broker.ResidentBytes - before) / (double)options.Connections;
     }
 
-    private static double? BesideIdle(BrokerProcess broker, BrokerLoadOptions options, LoadTools tools)
+    // The broker is in this process, where what it allocates can be read; the generator is not.
+    private static async Task<double?> AllocatedAsync(BrokerLoadOptions options, LoadTools tools)
     {
-        using var clients = new IdleClients();
-        clients.Add(broker.Port, IdleConnections, IdleSubscriptions / IdleConnections);
-        return Rate(LoadKind.Idle, broker, options, tools);
+        await using var broker = await MqttBroker.StartAsync(one => one.Listen(0)).ConfigureAwait(false);
+        var load = LoadKind.Allocated;
+        var port = broker.Addresses[0].Port;
+        var messages = FewMessages;
+        double? least = null;
+
+        for (var round = 0; round < options.Rounds + 2; round++)
+        {
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+
+            if (tools.Run(load, port, messages) is null)
+                return null;
+
+            var bytes = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)messages;
+            least = Math.Min(least ?? bytes, bytes);
+            messages = 5_000_000;
+        }
+
+        return least;
     }
 }

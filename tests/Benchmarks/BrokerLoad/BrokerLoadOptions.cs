@@ -14,6 +14,7 @@ internal sealed class BrokerLoadOptions
                 case "--brokers": Brokers = Names(arguments[++index]); break;
                 case "--loads": Loads = Names(arguments[++index]); break;
                 case "--rounds": Rounds = Number(arguments[++index]); break;
+                case "--warm": WarmSeconds = double.Parse(arguments[++index], CultureInfo.InvariantCulture); break;
                 case "--seconds": Seconds = double.Parse(arguments[++index], CultureInfo.InvariantCulture); break;
                 case "--connections": Connections = Number(arguments[++index]); break;
                 default: throw new ArgumentException($"unknown option {arguments[index]}", nameof(arguments));
@@ -27,7 +28,10 @@ internal sealed class BrokerLoadOptions
     /// <summary>The loads to run; null: all.</summary>
     public string[]? Loads { get; }
 
-    /// <summary>How often each load is run; the best round counts.</summary>
+    /// <summary>How long each broker gets each load before it counts: what a runtime compiles while it runs is compiled then.</summary>
+    public double WarmSeconds { get; } = 4;
+
+    /// <summary>How often each load is run, in turns; the best round counts.</summary>
     public int Rounds { get; } = 3;
 
     /// <summary>About how long a round lasts.</summary>

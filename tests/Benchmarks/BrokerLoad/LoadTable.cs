@@ -10,15 +10,14 @@ internal sealed class LoadTable(string[] brokers)
 
     public string[] Brokers => brokers;
 
-    /// <summary>Adds messages a second of brokers that run.</summary>
-    public void AddRates(string title, List<BrokerProcess> running, Func<BrokerProcess, double?> measure) =>
-        AddRates(title, name => running.Find(broker => broker.Name == name) is { } broker ? measure(broker) : null);
-
     /// <summary>Adds messages a second.</summary>
     public void AddRates(string title, Func<string, double?> measure) => Add(title, measure, rate => rate, "N0", "0.00");
 
     /// <summary>Adds times in milliseconds.</summary>
     public void AddTimes(string title, Func<string, double?> measure) => Add(title, measure, time => time, "0.000", "0.00");
+
+    /// <summary>Adds small numbers.</summary>
+    public void AddNumbers(string title, Func<string, double?> measure) => Add(title, measure, number => number, "0.00", "0.00");
 
     /// <summary>Adds amounts in bytes, which are shown in KB.</summary>
     public void AddBytes(string title, Func<string, double?> measure) =>

@@ -46,6 +46,7 @@ internal sealed class LoadTools : IDisposable
             result.GetProperty("published_s").GetDouble(),
             result.GetProperty("p50_us").GetDouble() / 1000,
             result.GetProperty("p99_us").GetDouble() / 1000,
+            result.GetProperty("p999_us").GetDouble() / 1000,
             result.GetProperty("gen_cpu_s").GetDouble());
     }
 

@@ -17,6 +17,7 @@ internal sealed partial class BrokerEngine
     private readonly long origin;
     private long ticket;
     private int pending;
+    private long served;
     private bool stopping;
 
     public BrokerEngine(MqttBrokerOptions options)
@@ -95,10 +96,20 @@ internal sealed partial class BrokerEngine
     public long NextTicket() => Interlocked.Increment(ref ticket);
 
     // Serves a connection until it is closed.
-    public Task ServeAsync(PipeReader input, PipeWriter output, Action abort, Origin from)
+    public Task ServeAsync(PipeReader input, PipeWriter output, Origin from)
     {
         Totals.SocketOpened();
-        var connection = new Connection(this, input, output, abort, from);
+
+        // Those that are refused or end are neither clients nor pending, but they cost memory until they are gone.
+        if (Interlocked.Increment(ref served) > (long)Settings.Limits.MaximumConnections + Settings.Limits.PendingConnections)
+        {
+            Interlocked.Decrement(ref served);
+            Exceeded(LimitName.PendingConnections);
+            from.Abort();
+            return Task.CompletedTask;
+        }
+
+        var connection = new Connection(this, input, output, from);
         connections.TryAdd(connection, true);
 
         if (Interlocked.Increment(ref pending) > Settings.Limits.PendingConnections)
@@ -131,7 +142,11 @@ internal sealed partial class BrokerEngine
     }
 
     // Nothing of the connection runs any more.
-    public void Leave(Connection connection) => connections.TryRemove(connection, out _);
+    public void Leave(Connection connection)
+    {
+        connections.TryRemove(connection, out _);
+        Interlocked.Decrement(ref served);
+    }
 
     // Enters a client in the registry and attaches its connection. Otherwise the reason why it is refused.
     public ReasonCode? Admit(

@@ -6,27 +6,8 @@ internal sealed partial class Connection
 {
     private TokenBucket publishRate;
 
-    private async Task ReadAsync()
-    {
+    private void StartReading() =>
         publishRate = TokenBucketModule.Full(engine.Now(), engine.Settings.Limits.PublishBurst);
-
-        while (!Volatile.Read(ref closing))
-        {
-            var result = await input.ReadAsync().ConfigureAwait(false);
-            var buffer = result.Buffer;
-            var judging = Take(ref buffer);
-            // Whole packets that are left because one has to be judged are read again at once.
-            input.AdvanceTo(buffer.Start, judging is null ? buffer.End : buffer.Start);
-
-            if (judging is not null)
-                await RejudgeAsync(judging).ConfigureAwait(false);
-            else if (result.IsCompleted)
-                return;
-
-            if (WhenTakesData() is { } wait)
-                await wait.ConfigureAwait(false);
-        }
-    }
 
     private async Task RejudgeAsync(Packet packet)
     {

@@ -10,7 +10,6 @@ internal sealed partial class Connection
 {
     private readonly BrokerEngine engine;
     private readonly PipeReader input;
-    private readonly Action abort;
     private readonly Lock ownGate = new();
     private CancellationTokenSource? stop;
     private Ending ended;
@@ -24,11 +23,10 @@ internal sealed partial class Connection
     private bool flushing;
     private bool closing;
 
-    public Connection(BrokerEngine engine, PipeReader input, PipeWriter output, Action abort, Origin origin)
+    public Connection(BrokerEngine engine, PipeReader input, PipeWriter output, Origin origin)
     {
         this.engine = engine;
         this.input = input;
-        this.abort = abort;
         Origin = origin;
         Outlet = new Outlet(output);
         handshake = Handshake.Start(engine.Now(), engine.Settings);
@@ -156,7 +154,25 @@ internal sealed partial class Connection
             }
 
             if (isWelcome)
-                await ReadAsync().ConfigureAwait(false);
+                StartReading();
+
+            // In place, since an idle connection waits here, and each method that waits costs it memory.
+            while (isWelcome && !Volatile.Read(ref closing))
+            {
+                var result = await input.ReadAsync().ConfigureAwait(false);
+                var buffer = result.Buffer;
+                var judging = Take(ref buffer);
+                // Whole packets that are left because one has to be judged are read again at once.
+                input.AdvanceTo(buffer.Start, judging is null ? buffer.End : buffer.Start);
+
+                if (judging is not null)
+                    await RejudgeAsync(judging).ConfigureAwait(false);
+                else if (result.IsCompleted)
+                    break;
+
+                if (WhenTakesData() is { } wait)
+                    await wait.ConfigureAwait(false);
+            }
         }
         catch (Exception failure) when (failure is IOException or OperationCanceledException or InvalidOperationException
             or Microsoft.AspNetCore.Connections.ConnectionAbortedException)
@@ -185,6 +201,7 @@ internal sealed partial class Connection
             ended.Reach();
 
         engine.Leave(this);
+        Origin.Leave(engine);
     }
 
     // Called under the gate.
@@ -304,7 +321,7 @@ internal sealed partial class Connection
     {
         try
         {
-            abort();
+            Origin.Abort();
         }
         catch (ObjectDisposedException)
         {

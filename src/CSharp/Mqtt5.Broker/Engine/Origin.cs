@@ -1,20 +1,26 @@
-using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Mqtt5.Serving;
 
-// Where a connection comes from.
-internal sealed record Origin(string? EndPoint, X509Certificate2? Certificate, Socket? Socket, bool IsInProcess)
+// Where a connection comes from, and what can be done to its transport. It keeps nothing that the transport has anyway.
+internal abstract class Origin
 {
-    public bool HasUnreadBytes()
+    // The address of the peer; null: it has none.
+    public virtual string? EndPoint => null;
+
+    // The certificate that the peer proved to have, for as long as the connection is greeted.
+    public virtual X509Certificate2? Certificate => null;
+
+    public virtual bool IsInProcess => false;
+
+    // Whether the peer sent bytes that nobody read.
+    public virtual bool HasUnreadBytes() => false;
+
+    // Ends the transport at once.
+    public abstract void Abort();
+
+    // Nothing of the connection runs any more.
+    public virtual void Leave(BrokerEngine engine)
     {
-        try
-        {
-            return Socket is { Available: > 0 };
-        }
-        catch (Exception failure) when (failure is ObjectDisposedException or SocketException)
-        {
-            return false;
-        }
     }
 }

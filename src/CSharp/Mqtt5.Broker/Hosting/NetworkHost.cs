@@ -101,8 +101,12 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
     private void Configure(KestrelServerOptions kestrel)
     {
         kestrel.AddServerHeader = false;
-        // TLS handshakes and HTTP requests are connections that the engine does not see yet.
-        kestrel.Limits.MaxConcurrentConnections = (long)options.Limits.MaximumConnections + options.Limits.PendingConnections;
+
+        // TLS handshakes, HTTP requests and headers of proxies are connections that the engine does not see yet. Where it
+        // sees all of them, counting them once more costs each connection memory.
+        if (options.Listeners.Any(listener => listener.Tls is not null || listener.IsBehindProxy || listener.Kind == ListenerKind.WebSocket))
+            kestrel.Limits.MaxConcurrentConnections = (long)options.Limits.MaximumConnections + options.Limits.PendingConnections;
+
         kestrel.Limits.RequestHeadersTimeout = options.Limits.ConnectTimeout;
 
         foreach (var listener in options.Listeners)

@@ -1,7 +1,6 @@
 using System.IO.Pipelines;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
-using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
@@ -27,15 +26,12 @@ internal static class WebSocketEndpoint
 
         using var socket = await context.WebSockets.AcceptWebSocketAsync(
             new WebSocketAcceptContext { SubProtocol = "mqtt", KeepAliveInterval = TimeSpan.Zero }).ConfigureAwait(false);
-        var connection = context.Connection;
-        var remote = connection.RemoteIpAddress is { } address ? new System.Net.IPEndPoint(address, connection.RemotePort).ToString() : null;
-        var origin = new Origin(remote, connection.ClientCertificate, null, IsInProcess: false);
         var input = new Pipe(new PipeOptions(useSynchronizationContext: false));
         var output = new Pipe(new PipeOptions(useSynchronizationContext: false));
         using var cut = new CancellationTokenSource();
         var receiving = ReceiveAsync(socket, input.Writer, cut.Token);
         var sending = SendAsync(socket, output.Reader, cut.Token);
-        await broker.Engine.ServeAsync(input.Reader, output.Writer, Abort, origin).ConfigureAwait(false);
+        await broker.Engine.ServeAsync(input.Reader, output.Writer, new WebSocketOrigin(context, cut)).ConfigureAwait(false);
         await output.Writer.CompleteAsync().ConfigureAwait(false);
         // A client that does not take what is left must not hold the socket for ever.
         cut.CancelAfter(TimeSpan.FromMilliseconds(broker.Engine.CloseTimeout));
@@ -43,12 +39,6 @@ internal static class WebSocketEndpoint
         cut.CancelAfter(broker.Engine.CloseTimeout > 500 ? TimeSpan.FromMilliseconds(500) : TimeSpan.FromMilliseconds(broker.Engine.CloseTimeout));
         await input.Reader.CompleteAsync().ConfigureAwait(false);
         await receiving.ConfigureAwait(false);
-
-        void Abort()
-        {
-            cut.Cancel();
-            context.Abort();
-        }
     }
 
     private static async Task ReceiveAsync(WebSocket socket, PipeWriter writer, CancellationToken cancellationToken)

@@ -1,0 +1,47 @@
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Mqtt5.Serving;
+
+namespace Mqtt5.Hosting;
+
+// A connection of a Kestrel endpoint.
+internal sealed class KestrelOrigin(ConnectionContext connection) : Origin
+{
+    public override string? EndPoint => connection.RemoteEndPoint?.ToString();
+
+    public override X509Certificate2? Certificate => connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate;
+
+    public override bool HasUnreadBytes()
+    {
+        try
+        {
+            return connection.Features.Get<IConnectionSocketFeature>()?.Socket is { Available: > 0 };
+        }
+        catch (Exception failure) when (failure is ObjectDisposedException or SocketException)
+        {
+            return false;
+        }
+    }
+
+    public override void Abort() => connection.Abort();
+
+    // The transport sends what it still holds; a client that does not take it must not hold the socket for ever.
+    public override void Leave(BrokerEngine engine) => _ = CutLaterAsync(engine);
+
+    private async Task CutLaterAsync(BrokerEngine engine)
+    {
+        try
+        {
+            var patience = TimeSpan.FromMilliseconds(engine.CloseTimeout);
+            await Task.Delay(patience, engine.Time, connection.ConnectionClosed).ConfigureAwait(false);
+            connection.Abort();
+        }
+        catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException)
+        {
+            // It is closed.
+        }
+    }
+}
