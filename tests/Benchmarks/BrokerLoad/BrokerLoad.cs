@@ -12,7 +12,8 @@ namespace Mqtt5.Benchmarks;
 internal static class BrokerLoad
 {
     private const int FewMessages = 20_000;
-    private const int ConnectionsBefore = 500;
+    // So many that what connecting loads and compiles is there before.
+    private const int ConnectionsBefore = 2_000;
     private const int IdleConnections = 2_000;
     private const int IdleSubscriptions = 100_000;
 

@@ -38,7 +38,7 @@ internal sealed class BrokerLoadOptions
     public double Seconds { get; } = 2;
 
     /// <summary>The idle connections over which memory is taken.</summary>
-    public int Connections { get; } = 4_000;
+    public int Connections { get; } = 6_000;
 
     public bool Wants(LoadKind load) => Loads is null || Loads.Contains(load.Name);
 
