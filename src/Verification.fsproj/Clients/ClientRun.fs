@@ -156,6 +156,13 @@ module ClientRun =
     let private printed (text: string) (run: ClientRun) =
         run.Lines |> List.filter _.Contains(text) |> List.length
 
+    // A slow program may take longer between CONNACK and what it is started for.
+    let private quietTime (run: ClientRun) =
+        match run.Sent with
+        | []
+        | [ _ ] -> max QuietTime run.Settings.Patience
+        | _ -> QuietTime
+
     let private perform (step: ClientStep) (run: ClientRun) : Progress =
         let connection = connectionOf run.Stage run
 
@@ -257,8 +264,8 @@ module ClientRun =
                     absent "did not connect" run
                 else
                     Waiting(deadline run)
-            elif isLeaving || run.Now < run.ChangedAt + QuietTime then
-                Waiting(max (run.ChangedAt + QuietTime) (run.Now + 100L<ms>))
+            elif isLeaving || run.Now < run.ChangedAt + quietTime run then
+                Waiting(max (run.ChangedAt + quietTime run) (run.Now + 100L<ms>))
             else
                 Done(run, [])
 
