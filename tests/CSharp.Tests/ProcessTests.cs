@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 
 namespace Mqtt5.CSharp.Tests;
@@ -68,5 +69,27 @@ public sealed class ProcessTests
         process.StandardInput.Close();
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(1, process.ExitCode);
+    }
+
+    [Theory]
+    [InlineData("INT", "broker", "--port", "0")]
+    [InlineData("TERM", "broker", "--port", "0")]
+    [InlineData("INT", "trace", "--listen", "0", "mqtt://127.0.0.1:1")]
+    [InlineData("TERM", "trace", "--listen", "0", "mqtt://127.0.0.1:1")]
+    public async Task A_verb_that_works_until_it_is_told_to_stop_ends_well(string signal, params string[] arguments)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there are no signals to send");
+
+        // Several times: what takes the signal and what ends the verb are different threads.
+        for (var time = 0; time < 3; time++)
+        {
+            using var process = CommandRun.Start(arguments);
+            var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+            Assert.StartsWith("listening ", await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            using var kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]);
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+            Assert.Equal("", await error);
+            Assert.Equal(0, process.ExitCode);
+        }
     }
 }

@@ -42,9 +42,9 @@ internal static class CompletionScript
         #compdef mqtt5
         # Completion of mqtt5 in zsh: source <(mqtt5 completions zsh)
         _mqtt5() {
-            local text="${(j: :)${(@)words[2,CURRENT]}}"
+            local text="${(j: :)${(@)words[2,CURRENT]}}" command="${words[1]/#\~/$HOME}"
             local -a suggestions
-            suggestions=("${(@f)$("${words[1]}" "[suggest:${#text}]" "$text" 2>/dev/null)}")
+            suggestions=("${(@f)$("$command" "[suggest:${#text}]" "$text" 2>/dev/null)}")
             suggestions=(${suggestions:#})
             (( ${#suggestions} )) && compadd -- "${suggestions[@]}" || _files
         }
@@ -55,10 +55,14 @@ internal static class CompletionScript
     private const string Fish = """
         # Completion of mqtt5 in fish: mqtt5 completions fish >~/.config/fish/completions/mqtt5.fish
         function __mqtt5_complete
+            set -l command (string replace -r '^~' -- "$HOME" (commandline -opc)[1])
             set -l text (commandline -cp | string replace -r '^\s*\S+\s*' '')
-            mqtt5 "[suggest:"(string length -- "$text")"]" "$text" 2>/dev/null
+            set -l word (commandline -ct)
+            set -l suggestions ($command "[suggest:"(string length -- "$text")"]" "$text" 2>/dev/null)
+            string match -r -- '^'(string escape --style=regex -- "$word")'.+' $suggestions
+            or __fish_complete_path "$word"
         end
-        complete -c mqtt5 -a '(__mqtt5_complete)'
+        complete -c mqtt5 -f -a '(__mqtt5_complete)'
 
         """;
 
