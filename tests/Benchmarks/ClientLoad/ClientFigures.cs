@@ -8,6 +8,7 @@ internal sealed class ClientFigures(string name)
 {
     private double allocatedBytes = double.PositiveInfinity;
     private double microseconds = double.PositiveInfinity;
+
     public string Name => name;
 
     /// <summary>Messages a second.</summary>
