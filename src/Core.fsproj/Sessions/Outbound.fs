@@ -439,7 +439,10 @@ module Outbound =
                 }
                 effects
 
-        sendAllQoS0 now pumped effects
+        if pumped.Waiting.IsEmpty then
+            struct (pumped, effects)
+        else
+            sendAllQoS0 now pumped effects
 
     /// A session begins that the application asked for anew: what an earlier one had under way is over, and was
     /// settled when it ended. What waits was not part of it.
