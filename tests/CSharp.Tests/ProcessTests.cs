@@ -92,4 +92,18 @@ public sealed class ProcessTests
             Assert.Equal(0, process.ExitCode);
         }
     }
+
+    [Fact]
+    public async Task A_verb_that_waits_for_its_input_ends_when_it_is_interrupted()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there are no signals to send");
+        using var process = CommandRun.Start("decode");
+        await process.StandardInput.BaseStream.WriteAsync(new byte[] { 0xC0, 0x00, 0xD0, 0x00 }, TestContext.Current.CancellationToken);
+        await process.StandardInput.BaseStream.FlushAsync(TestContext.Current.CancellationToken);
+        Assert.Equal("[c>s] PINGREQ", await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken));
+        using var kill = Process.Start("kill", ["-INT", $"{process.Id}"]);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Equal("", await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(130, process.ExitCode);
+    }
 }

@@ -167,7 +167,7 @@ module PcapngReader =
     let read (serverPort: int) (file: ReadOnlyMemory<byte>) : IReadOnlyList<CapturedSegment> =
         let segments = List<CapturedSegment>()
         let connections = Dictionary<string, int>()
-        let next = Dictionary<string, uint32>()
+        let next = Dictionary<struct (int * Direction), uint32>()
         let span = file.Span
         let mutable at = 0
         // The number of the connection that appeared last. One whose addresses were used again keeps its own.
@@ -233,8 +233,8 @@ module PcapngReader =
                         if direction = ClientToServer && flags &&& 0x12uy = 0x02uy then
                             match connections.TryGetValue key with
                             | true, number when
-                                next.ContainsKey $"{number} {ClientToServer}"
-                                || next.ContainsKey $"{number} {ServerToClient}"
+                                next.ContainsKey(struct (number, ClientToServer))
+                                || next.ContainsKey(struct (number, ServerToClient))
                                 ->
                                 connections.Remove key |> ignore
                             | _ -> ()
@@ -247,7 +247,7 @@ module PcapngReader =
                                 connections[key] <- latest
                                 latest
 
-                        let flow = $"{number} {direction}"
+                        let flow = struct (number, direction)
 
                         let isRepeated =
                             match next.TryGetValue flow with

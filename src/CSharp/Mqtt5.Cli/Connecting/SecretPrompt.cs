@@ -7,6 +7,7 @@ internal static class SecretPrompt
 {
     /// <summary>The line that was typed.</summary>
     /// <exception cref="UsageException">Nobody is at a keyboard, or they ended the input.</exception>
+    /// <exception cref="OperationCanceledException">They pressed Ctrl+C.</exception>
     public static string Ask(Terminal terminal, string prompt)
     {
         if (terminal.IsInputRedirected)
@@ -16,27 +17,40 @@ internal static class SecretPrompt
         terminal.Error.Flush();
         var typed = new StringBuilder();
 
-        while (true)
+        // A key that is waited for keeps a signal waiting as well.
+        Console.TreatControlCAsInput = true;
+
+        try
         {
-            var key = Console.ReadKey(intercept: true);
-
-            switch (key.Key)
+            while (true)
             {
-                case ConsoleKey.Enter:
-                    terminal.Error.WriteLine();
-                    return typed.ToString();
-                case ConsoleKey.Backspace:
-                    typed.Length -= typed.Length > 0 ? 1 : 0;
-                    break;
-                default:
-                    if (key.KeyChar == '\u0004')
-                        throw new UsageException("no password was typed");
+                var key = Console.ReadKey(intercept: true);
 
-                    if (!char.IsControl(key.KeyChar))
-                        typed.Append(key.KeyChar);
+                switch (key.Key)
+                {
+                    case ConsoleKey.C when key.Modifiers.HasFlag(ConsoleModifiers.Control):
+                        terminal.Error.WriteLine();
+                        throw new OperationCanceledException();
+                    case ConsoleKey.Enter:
+                        terminal.Error.WriteLine();
+                        return typed.ToString();
+                    case ConsoleKey.Backspace:
+                        typed.Length -= typed.Length > 0 ? 1 : 0;
+                        break;
+                    default:
+                        if (key.KeyChar == '\u0004')
+                            throw new UsageException("no password was typed");
 
-                    break;
+                        if (!char.IsControl(key.KeyChar))
+                            typed.Append(key.KeyChar);
+
+                        break;
+                }
             }
+        }
+        finally
+        {
+            Console.TreatControlCAsInput = false;
         }
     }
 }

@@ -15,8 +15,7 @@ internal static class InputLines
 
         while (true)
         {
-            // A console does not listen to a token.
-            var read = await reader.ReadAsync(cancellationToken).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+            var read = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
             var rest = read.Buffer;
 
             while (rest.PositionOf((byte)'\n') is { } end)

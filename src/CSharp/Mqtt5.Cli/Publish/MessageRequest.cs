@@ -42,10 +42,9 @@ internal sealed record MessageRequest
                 }
 
             case PayloadSource.Input:
-                // What a person types cannot be taken back by a token; the process ends under it.
                 using (var all = new MemoryStream())
                 {
-                    await terminal.OpenInput().CopyToAsync(all, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+                    await terminal.OpenInput().CopyToAsync(all, cancellationToken).ConfigureAwait(false);
                     return all.ToArray();
                 }
 

@@ -1,0 +1,66 @@
+namespace Mqtt5.Cli;
+
+/// <summary>
+/// Standard input that stops waiting when it is told to. The console's own stream waits for a line whatever its token says,
+/// and Ctrl+C would then do nothing before the next Enter.
+/// </summary>
+internal sealed class StandardInput : Stream
+{
+    private readonly Stream console = Console.OpenStandardInput();
+
+    // One of its own: a read that nobody waits for any more may still end.
+    private byte[] buffer = [];
+
+    /// <inheritdoc/>
+    public override bool CanRead => true;
+
+    /// <inheritdoc/>
+    public override bool CanSeek => false;
+
+    /// <inheritdoc/>
+    public override bool CanWrite => false;
+
+    /// <inheritdoc/>
+    public override long Length => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <inheritdoc/>
+    public override int Read(byte[] buffer, int offset, int count) => console.Read(buffer, offset, count);
+
+    /// <inheritdoc/>
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    /// <inheritdoc/>
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        if (this.buffer.Length < buffer.Length)
+            this.buffer = new byte[buffer.Length];
+
+        var (own, count) = (this.buffer, buffer.Length);
+        var read = await Task.Run(() => console.Read(own, 0, count), CancellationToken.None).WaitAsync(cancellationToken).ConfigureAwait(false);
+        own.AsMemory(0, read).CopyTo(buffer);
+        return read;
+    }
+
+    /// <inheritdoc/>
+    public override void Flush()
+    {
+        // Nothing is written.
+    }
+
+    /// <inheritdoc/>
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+}
