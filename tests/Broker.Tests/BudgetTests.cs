@@ -186,12 +186,17 @@ public sealed class BudgetTests(ITestOutputHelper output)
             if (qos == QoS.AtLeastOnce)
             {
                 await healthy.SendAsync($"PUBACK id={id}");
-                continue;
+            }
+            else
+            {
+                await healthy.SendAsync($"PUBREC id={id}");
+                await healthy.ExpectAsync($"PUBREL id={id}");
+                await healthy.SendAsync($"PUBCOMP id={id}");
             }
 
-            await healthy.SendAsync($"PUBREC id={id}");
-            await healthy.ExpectAsync($"PUBREL id={id}");
-            await healthy.SendAsync($"PUBCOMP id={id}");
+            // Until the broker has taken the acknowledgement, the message counts as under way to a client that may have
+            // little while the others use the total up.
+            await healthy.ExpectNothingAsync();
         }
 
         await healthy.ExpectNothingAsync();
