@@ -170,6 +170,9 @@ public sealed class ShellTests
         Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists("/usr/bin/script"), "script, which makes a terminal, is not installed");
         using var screen = new TerminalProcess("shell --embedded");
         await screen.SeesAsync("connected");
+
+        // Until the prompt stands there, Ctrl+C would stop the command that connects.
+        await screen.SeesAsync("> ");
         await screen.TypeAsync("nonsense\u0003");
         await screen.SeesAsync("nonsense^C");
         await screen.TypeAsync("wait 1 600\r");
