@@ -95,6 +95,54 @@ public sealed class LimitTests
     }
 
     [Fact]
+    public async Task Sessions_of_clients_that_are_connected_or_away()
+    {
+        using var exceeded = new Exceeded();
+        await using var broker = await Brokers.StartAsync(options => options.Limits.MaximumSessions = 2);
+
+        await using (var away = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"away\" props{SessionExpiryInterval=100}"))
+            await away.SendAsync("DISCONNECT");
+
+        await Waits.UntilAsync(() => broker.ConnectionCount == 0);
+        await using var first = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"a\"");
+        await using var second = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"b\"", "CONNACK rc=QuotaExceeded");
+        exceeded.Expect(LimitName.Sessions);
+
+        // Whoever has a session is let in, to go on with it or to begin another in its place.
+        await using (var back = await RawClient.ConnectAsync(broker, "CONNECT clientid=\"away\"", "CONNACK sp=1"))
+            await back.ExpectNothingAsync();
+
+        await Waits.UntilAsync(() => broker.ConnectionCount == 1);
+        await using var other = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
+    }
+
+    // Sockets beyond all connections that there may be are closed before anything is made for them.
+    [Fact]
+    public async Task Sockets_that_are_neither_clients_nor_on_their_way()
+    {
+        using var exceeded = new Exceeded();
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.Limits.MaximumConnections = 1;
+            options.Limits.PendingConnections = 1;
+        });
+        await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"a\"");
+        await using var waiting = await RawClient.OpenAsync(broker);
+        await Waits.UntilAsync(() => broker.Engine.Pending == 1);
+        await using var beyond = await RawClient.OpenAsync(broker);
+        await beyond.ExpectCutAsync();
+        exceeded.Expect(LimitName.PendingConnections);
+        await client.ExpectNothingAsync();
+
+        // There is room again when one of them leaves.
+        await waiting.DisposeAsync();
+        await Waits.UntilAsync(() => broker.Engine.Pending == 0);
+        await using var later = await RawClient.OpenAsync(broker);
+        await later.SendAsync("CONNECT clean=1 clientid=\"a\"");
+        await later.ExpectStartAsync("CONNACK");
+    }
+
+    [Fact]
     public async Task Connections_and_their_rate()
     {
         using var exceeded = new Exceeded();

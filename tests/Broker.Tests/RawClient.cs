@@ -143,6 +143,19 @@ internal sealed class RawClient : IAsyncDisposable
 
     public async Task ExpectEndAsync() => Assert.Null(await ReadAsync());
 
+    // The connection ends, with a reset or without.
+    public async Task ExpectCutAsync()
+    {
+        try
+        {
+            await ExpectEndAsync();
+        }
+        catch (IOException)
+        {
+            // It was reset.
+        }
+    }
+
     // Shows that nothing is due to the client: the answer to a PINGREQ comes next.
     public async Task ExpectNothingAsync()
     {

@@ -88,6 +88,8 @@ type Broker =
         RetainedDue: Set<struct (Instant * string)>
         /// When a session ends or a Will is due: when, and the session.
         SessionDue: Set<struct (Instant * int64)>
+        /// How many sessions there are.
+        SessionCount: int
         /// How many sessions are connected.
         Connections: int
         /// The connections that may still be made now.
@@ -114,6 +116,7 @@ module Broker =
             RetainedBytes = 0L
             RetainedDue = Set.empty
             SessionDue = Set.empty
+            SessionCount = 0
             Connections = 0
             ConnectionRate = TokenBucket.full now (max 1 settings.Limits.ConnectionsPerSecond)
             NextSession = 1L
@@ -144,15 +147,16 @@ module Broker =
     let private put (entry: SessionEntry) (broker: Broker) =
         let key = entry.ClientId.Text
 
-        let struct (due, connected) =
+        let struct (due, sessions, connected) =
             match Map.tryFind key broker.Sessions with
-            | Some earlier -> struct (withoutDue earlier broker.SessionDue, connections earlier)
-            | None -> struct (broker.SessionDue, 0)
+            | Some earlier -> struct (withoutDue earlier broker.SessionDue, 1, connections earlier)
+            | None -> struct (broker.SessionDue, 0, 0)
 
         { broker with
             Sessions = Map.add key entry broker.Sessions
             Clients = Map.add entry.Session key broker.Clients
             SessionDue = withDue entry due
+            SessionCount = broker.SessionCount - sessions + 1
             Connections = broker.Connections - connected + connections entry
         }
 
@@ -170,6 +174,7 @@ module Broker =
                         (Map.toSeq entry.Filters |> Seq.map snd)
                         broker.Subscriptions
             SessionDue = withoutDue entry broker.SessionDue
+            SessionCount = broker.SessionCount - 1
             Connections = broker.Connections - connections entry
         }
 
@@ -204,13 +209,14 @@ module Broker =
         else
             id
 
-    let private quota (known: SessionEntry option) (broker: Broker) =
-        let another =
-            match known with
-            | Some entry -> entry.Connection = 0L
-            | None -> true
+    let private isBeyondQuota (known: SessionEntry option) (broker: Broker) =
+        let limits = broker.Settings.Limits
 
-        another && broker.Connections >= broker.Settings.Limits.MaximumConnections
+        match known with
+        | Some entry -> entry.Connection = 0L && broker.Connections >= limits.MaximumConnections
+        | None ->
+            broker.Connections >= limits.MaximumConnections
+            || broker.SessionCount >= limits.MaximumSessions
 
     // How the earlier session of a client fares when the client connects again. Its Will is sent if the session ends
     // here, or if its connection is taken over and nothing delays the Will [MQTT-3.1.2-8]; a delayed one is cancelled
@@ -277,7 +283,7 @@ module Broker =
 
         if not inRate then
             struct (broker, Error ReasonCode.ConnectionRateExceeded)
-        elif quota known broker then
+        elif isBeyondQuota known broker then
             struct (broker, Error ReasonCode.QuotaExceeded)
         else
             let struct (broker, kept, outcome) =
@@ -471,6 +477,10 @@ module Broker =
             ValueSome "the connections are not those of the entries"
         elif connected > limits.MaximumConnections then
             ValueSome "more connections than the limit"
+        elif broker.SessionCount <> entries.Length then
+            ValueSome "the count of the sessions is not that of the entries"
+        elif entries.Length > limits.MaximumSessions then
+            ValueSome "more sessions than the limit"
         elif broker.Clients.Count <> entries.Length then
             ValueSome "sessions and Client Identifiers do not correspond"
         elif broker.Subscriptions.Count <> filters || not everySubscriptionIsEntered then

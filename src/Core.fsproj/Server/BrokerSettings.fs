@@ -7,6 +7,9 @@ type BrokerLimits =
     {
         /// Connections at a time. Beyond: CONNACK 0x97.
         MaximumConnections: int
+        /// Sessions, of clients that are connected and of those that may come back. Beyond: CONNACK 0x97 for a client that
+        /// has none.
+        MaximumSessions: int
         /// Connections whose CONNECT has not been accepted yet, at a time. Beyond: closed without a packet.
         PendingConnections: int
         /// Connections accepted in a second; 0: no limit. Beyond: CONNACK 0x9F.
@@ -59,13 +62,14 @@ type BrokerLimits =
         PublishBurst: int
     }
 
-    /// Modest limits: 10,000 connections and as many that are not accepted yet, 10 s to connect, packets of 64 KiB before
+    /// Modest limits: 10,000 connections and as many that are not accepted yet, 100,000 sessions, 10 s to connect, packets of 64 KiB before
     /// and 1 MiB after CONNECT, topics of 1,024 bytes and 64 levels, 1,000 subscriptions, Receive Maximum 100, 1,000 in
     /// flight, 32 aliases each way, 10,000 messages or 16 MiB queued a session and 1 GiB in all, 1 MiB that a connection
     /// has not taken, 100,000 retained messages or 256 MiB, sessions of a week, no limit of rates and of Keep Alive.
     static member Default =
         {
             MaximumConnections = 10_000
+            MaximumSessions = 100_000
             PendingConnections = 10_000
             ConnectionsPerSecond = 0
             ConnectTimeout = 10_000L<ms>

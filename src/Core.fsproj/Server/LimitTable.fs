@@ -6,50 +6,52 @@ open System
 type LimitName =
     /// Clients that are connected.
     | Connections = 0
+    /// Sessions, of clients that are connected or not.
+    | Sessions = 1
     /// Connections whose CONNECT has not been accepted yet.
-    | PendingConnections = 1
+    | PendingConnections = 2
     /// Clients that connect in a second.
-    | ConnectionRate = 2
+    | ConnectionRate = 3
     /// The time for CONNECT and its authentication.
-    | ConnectTimeout = 3
+    | ConnectTimeout = 4
     /// The largest packet before CONNECT is accepted.
-    | PacketBytesBeforeConnect = 4
+    | PacketBytesBeforeConnect = 5
     /// The largest packet of a client.
-    | MaximumPacketBytes = 5
+    | MaximumPacketBytes = 6
     /// The longest topic.
-    | TopicBytes = 6
+    | TopicBytes = 7
     /// The deepest topic.
-    | TopicLevels = 7
+    | TopicLevels = 8
     /// Subscriptions of a client.
-    | Subscriptions = 8
+    | Subscriptions = 9
     /// Messages under way from a client.
-    | ReceiveMaximum = 9
+    | ReceiveMaximum = 10
     /// Messages under way to a client.
-    | InFlightMessages = 10
+    | InFlightMessages = 11
     /// Topic Aliases that a client sets.
-    | TopicAliasMaximum = 11
+    | TopicAliasMaximum = 12
     /// Topic Aliases that the broker sets.
-    | OutboundTopicAliases = 12
+    | OutboundTopicAliases = 13
     /// Messages that wait in a session.
-    | QueuedMessages = 13
+    | QueuedMessages = 14
     /// Bytes that wait in a session.
-    | QueuedBytes = 14
+    | QueuedBytes = 15
     /// Bytes that wait in all sessions.
-    | TotalQueuedBytes = 15
+    | TotalQueuedBytes = 16
     /// Bytes that a connection has not taken.
-    | SendBufferBytes = 16
+    | SendBufferBytes = 17
     /// Retained messages.
-    | RetainedMessages = 17
+    | RetainedMessages = 18
     /// Bytes of retained messages.
-    | RetainedBytes = 18
+    | RetainedBytes = 19
     /// The Session Expiry Interval.
-    | SessionExpiry = 19
+    | SessionExpiry = 20
     /// The Keep Alive.
-    | KeepAlive = 20
+    | KeepAlive = 21
     /// PUBLISH packets of a client in a second.
-    | PublishRate = 21
+    | PublishRate = 22
     /// PUBLISH packets of a client at once.
-    | PublishBurst = 22
+    | PublishBurst = 23
 
 /// A limit as data: its range, its unit, and what becomes of whoever goes beyond it.
 [<NoComparison; NoEquality>]
@@ -84,6 +86,7 @@ module LimitTable =
     let private read (name: LimitName) (limits: BrokerLimits) : int64 =
         match name with
         | LimitName.Connections -> int64 limits.MaximumConnections
+        | LimitName.Sessions -> int64 limits.MaximumSessions
         | LimitName.PendingConnections -> int64 limits.PendingConnections
         | LimitName.ConnectionRate -> int64 limits.ConnectionsPerSecond
         | LimitName.ConnectTimeout -> int64 limits.ConnectTimeout
@@ -135,6 +138,15 @@ module LimitTable =
                 false
                 "clients that are connected at a time"
                 "CONNACK 0x97 Quota exceeded"
+            rule
+                LimitName.Sessions
+                "max-sessions"
+                "sessions"
+                1L
+                int32Most
+                false
+                "sessions, of clients that are connected and of those that may come back"
+                "CONNACK 0x97 Quota exceeded for a client that has none"
             rule
                 LimitName.PendingConnections
                 "max-pending-connections"
@@ -377,11 +389,13 @@ module LimitTable =
         | Peer, ReasonCode.MessageRateTooHigh -> ValueSome LimitName.PublishRate
         | _ -> ValueNone
 
-    /// The limit for which a client was not admitted; absent: none.
+    /// The limit for which a client was not admitted, when there were so many connections; absent: none.
     [<CompiledName("OfAdmission")>]
-    let ofAdmission (reason: ReasonCode) : LimitName voption =
+    let ofAdmission (limits: BrokerLimits) (connections: int) (reason: ReasonCode) : LimitName voption =
         match reason with
-        | ReasonCode.QuotaExceeded -> ValueSome LimitName.Connections
+        | ReasonCode.QuotaExceeded when connections >= limits.MaximumConnections ->
+            ValueSome LimitName.Connections
+        | ReasonCode.QuotaExceeded -> ValueSome LimitName.Sessions
         | ReasonCode.ConnectionRateExceeded -> ValueSome LimitName.ConnectionRate
         | _ -> ValueNone
 

@@ -57,9 +57,9 @@ module SystemTopics =
 
     let private numbers: struct (TopicName * (Broker -> BrokerCounters -> int64))[] =
         [|
-            "clients/total", (fun broker _ -> int64 broker.Sessions.Count)
+            "clients/total", (fun broker _ -> int64 broker.SessionCount)
             "clients/connected", (fun broker _ -> int64 broker.Connections)
-            "clients/disconnected", (fun broker _ -> int64 (broker.Sessions.Count - broker.Connections))
+            "clients/disconnected", (fun broker _ -> int64 (broker.SessionCount - broker.Connections))
             "clients/maximum", (fun _ counters -> int64 counters.MostClients)
             "clients/expired", (fun _ counters -> counters.SessionsExpired)
             "subscriptions/count", (fun broker _ -> int64 broker.Subscriptions.Count)

@@ -175,7 +175,7 @@ internal sealed partial class BrokerEngine
             if (Registry.Admit(worker.Now, connect, spare, out var admission, out var refused) is not { } session)
             {
                 Log.Refused(Logger, connection.Origin.EndPoint, refused);
-                Exceeded(LimitTable.OfAdmission(refused));
+                Exceeded(LimitTable.OfAdmission(Settings.Limits, Registry.Current.Connections, refused));
                 return refused;
             }
 

@@ -23,7 +23,7 @@ internal static class Telemetry
     static Telemetry()
     {
         Observe("mqtt5.broker.connections", "{connection}", "Clients that are connected.", (engine, _) => engine.Registry.Current.Connections);
-        Observe("mqtt5.broker.sessions", "{session}", "Sessions, connected or not.", (engine, _) => engine.Registry.Current.Sessions.Count);
+        Observe("mqtt5.broker.sessions", "{session}", "Sessions, connected or not.", (engine, _) => engine.Registry.Current.SessionCount);
         Observe("mqtt5.broker.subscriptions", "{subscription}", "Subscriptions.", (engine, _) => engine.Registry.Current.Subscriptions.Count);
         Observe("mqtt5.broker.retained", "{message}", "Retained messages.", (engine, _) => engine.Registry.Current.Retained.Count);
         Observe("mqtt5.broker.retained.size", "By", "Bytes of retained messages.", (engine, _) => engine.Registry.Current.RetainedBytes);

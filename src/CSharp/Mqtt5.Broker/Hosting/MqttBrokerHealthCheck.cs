@@ -9,7 +9,7 @@ internal sealed class MqttBrokerHealthCheck(MqttBroker broker) : IHealthCheck
         var data = new Dictionary<string, object>
         {
             ["connections"] = broker.ConnectionCount,
-            ["sessions"] = broker.Engine.Registry.Current.Sessions.Count,
+            ["sessions"] = broker.Engine.Registry.Current.SessionCount,
         };
         return Task.FromResult(broker.IsRunning
             ? HealthCheckResult.Healthy("the broker runs", data)

@@ -10,6 +10,12 @@ public sealed class MqttBrokerLimits
     public int MaximumConnections { get; set; } = BrokerLimits.Default.MaximumConnections;
 
     /// <summary>
+    /// Sessions, of clients that are connected and of those that may come back. Beyond: CONNACK 0x97 for a client that has
+    /// none. Default: 100,000.
+    /// </summary>
+    public int MaximumSessions { get; set; } = BrokerLimits.Default.MaximumSessions;
+
+    /// <summary>
     /// Connections whose CONNECT has not been accepted yet, at a time. Beyond: closed without a packet. Default: 10,000.
     /// </summary>
     public int PendingConnections { get; set; } = BrokerLimits.Default.PendingConnections;
@@ -100,6 +106,7 @@ public sealed class MqttBrokerLimits
         switch (limit)
         {
             case LimitName.Connections: MaximumConnections = (int)value; break;
+            case LimitName.Sessions: MaximumSessions = (int)value; break;
             case LimitName.PendingConnections: PendingConnections = (int)value; break;
             case LimitName.ConnectionRate: ConnectionsPerSecond = (int)value; break;
             case LimitName.ConnectTimeout: ConnectTimeout = TimeSpan.FromMilliseconds(value); break;
@@ -128,6 +135,7 @@ public sealed class MqttBrokerLimits
     internal BrokerLimits ToLimits() =>
         new(
             (int)InRange(LimitName.Connections, MaximumConnections),
+            (int)InRange(LimitName.Sessions, MaximumSessions),
             (int)InRange(LimitName.PendingConnections, PendingConnections),
             (int)InRange(LimitName.ConnectionRate, ConnectionsPerSecond),
             InRange(LimitName.ConnectTimeout, (long)ConnectTimeout.TotalMilliseconds),
