@@ -194,9 +194,7 @@ type internal SimulatedBroker
         for will in outcome.Wills do
             this.Route will |> ignore
 
-    member private _.Choice(topic: TopicName) =
-        ignore topic
-
+    member private _.Choice() =
         SharedChoice(fun group ->
             let turn =
                 match turns.TryGetValue group.Id with
@@ -236,7 +234,7 @@ type internal SimulatedBroker
 
             matches.Clear()
             Subscriptions.find message.Topic.Utf8.Span matches broker.Subscriptions
-            Routing.plan message.Publisher (this.Choice message.Topic) matches route
+            Routing.plan message.Publisher (this.Choice()) matches route
             let targets = route.Targets.ToArray()
 
             for target in targets do
@@ -331,7 +329,7 @@ type internal SimulatedBroker
             this.Swap next
             this.Follow outcome
         | ServerTask.HandOn(message, shared) ->
-            match Routing.handOn shared.Filter (this.Choice message.Topic) broker.Subscriptions with
+            match Routing.handOn shared.Filter (this.Choice()) broker.Subscriptions with
             | ValueSome target ->
                 let copy = Routing.copyHandedOn (this.NextTicket()) target shared message
                 this.Forward(target.Session, copy, ValueSome shared)
