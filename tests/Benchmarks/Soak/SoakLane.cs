@@ -19,6 +19,8 @@ internal sealed class SoakLane : IAsyncDisposable
     private long received;
     private long lost;
     private long doubled;
+    private int interruptions;
+    private MqttSubscription? subscription;
 
     private SoakLane(QoS qos, string topic, MqttClient publisher, MqttClient subscriber)
     {
@@ -26,6 +28,8 @@ internal sealed class SoakLane : IAsyncDisposable
         this.topic = topic;
         this.publisher = publisher;
         this.subscriber = subscriber;
+        publisher.Disconnected += OnDisconnected;
+        subscriber.Disconnected += OnDisconnected;
     }
 
     public QoS QoS { get; }
@@ -38,13 +42,19 @@ internal sealed class SoakLane : IAsyncDisposable
 
     public long Doubled => Volatile.Read(ref doubled);
 
+    /// <summary>How often a connection of either end was lost, cut or not.</summary>
+    public int Interruptions => Volatile.Read(ref interruptions);
+
+    /// <summary>Messages of QoS 0 that found the queue of the subscriber full.</summary>
+    public long Dropped => subscription!.Dropped;
+
     public static async Task<SoakLane> StartAsync(int port, int number, QoS qos)
     {
         var topic = $"soak/{number}/{(int)qos}";
         var publisher = await MqttClient.ConnectAsync(Options(port, $"publisher-{number}")).ConfigureAwait(false);
         var subscriber = await MqttClient.ConnectAsync(Options(port, $"subscriber-{number}")).ConfigureAwait(false);
         var lane = new SoakLane(qos, topic, publisher, subscriber);
-        await subscriber.SubscribeAsync(topic, lane.TakeAsync, qos).ConfigureAwait(false);
+        lane.subscription = await subscriber.SubscribeAsync(topic, lane.TakeAsync, qos).ConfigureAwait(false);
         return lane;
     }
 
@@ -103,6 +113,8 @@ internal sealed class SoakLane : IAsyncDisposable
         options.Reconnect = new MqttReconnectOptions { InitialDelay = TimeSpan.FromMilliseconds(20), MaximumDelay = TimeSpan.FromMilliseconds(200) };
         return options;
     }
+
+    private void OnDisconnected(object? sender, MqttDisconnectedEventArgs disconnected) => Interlocked.Increment(ref interruptions);
 
     private async Task PublishOneAsync()
     {
