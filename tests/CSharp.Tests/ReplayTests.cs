@@ -1,4 +1,7 @@
+using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
 namespace Mqtt5.CSharp.Tests;
@@ -27,12 +30,12 @@ public sealed partial class ReplayTests : IDisposable
         "two.trace",
         "#1 OPENED",
         "#1 [c>s] 20 CONNECT clean=1 clientid=\"reader\"",
-        "#1 [s>c] 5 CONNACK rc=Success",
+        "#1 [s>c] 5 CONNACK rc=Success props{ReceiveMaximum=100, MaximumPacketSize=1048576, TopicAliasMaximum=32}",
         "#1 [c>s] 20 SUBSCRIBE id=1 filters[\"plant/#\" qos=2]",
         "#1 [s>c] 5 SUBACK id=1 codes[GrantedQoS2]",
         "#2 OPENED",
         "#2 [c>s] 20 CONNECT clean=1 clientid=\"writer\" username=\"plant\" password=\"***\"",
-        "#2 [s>c] 5 CONNACK rc=Success",
+        "#2 [s>c] 5 CONNACK rc=Success props{ReceiveMaximum=100, MaximumPacketSize=1048576, TopicAliasMaximum=32}",
         "#2 [c>s] 20 PUBLISH qos=1 topic=\"plant/1\" id=9 payload=\"one\"",
         "#1 [s>c] 20 PUBLISH qos=1 topic=\"plant/1\" id=77 payload=\"one\"",
         "#1 [c>s] 4 PUBACK id=77",
@@ -63,7 +66,7 @@ public sealed partial class ReplayTests : IDisposable
         Assert.True(run.ExitCode == 0, run.Output + run.Error);
         Assert.Contains("connections 2, packets ", run.Output, StringComparison.Ordinal);
         Assert.Contains(", violations 0", run.Output, StringComparison.Ordinal);
-        Assert.Equal("messages received 2, in the recording 2; failures 0", run.Lines[^1]);
+        Assert.Equal("messages received 2, in the recording 2; differences 0, failures 0", run.Lines[^1]);
         Assert.DoesNotContain("s3cret-word", run.Output + File.ReadAllText(PathOf("live.trace")), StringComparison.Ordinal);
         var payloads = new List<string>();
 
@@ -82,7 +85,7 @@ public sealed partial class ReplayTests : IDisposable
         {
             var again = await CommandRun.InProcessAsync(null, ["replay", PathOf(file), broker.Addresses[0].ToString(), "--no-wait", "-P", "other", .. options]);
             Assert.True(again.ExitCode == 0, again.Output + again.Error);
-            Assert.Equal("messages received 2, in the recording 2; failures 0", again.Lines[^1]);
+            Assert.Equal("messages received 2, in the recording 2; differences 0, failures 0", again.Lines[^1]);
         }
     }
 
@@ -112,7 +115,7 @@ public sealed partial class ReplayTests : IDisposable
         var run = await CommandRun.InProcessAsync(null, "replay", TwoClients(), broker.Addresses[0].ToString(), "--no-wait", "--connection", "1", "--patience", "1");
         Assert.True(run.ExitCode == 0, run.Output + run.Error);
         Assert.Contains("connections 1, ", run.Output, StringComparison.Ordinal);
-        Assert.Equal("messages received 0, in the recording 2; failures 0", run.Lines[^1]);
+        Assert.Equal("messages received 0, in the recording 2; differences 2, failures 0", run.Lines[^1]);
     }
 
     [Fact]
@@ -129,6 +132,109 @@ public sealed partial class ReplayTests : IDisposable
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("#1 the server sent DISCONNECT rc=WildcardSubscriptionsNotSupported", run.Output, StringComparison.Ordinal);
         Assert.Contains(" payload=\"one\"", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_another_server_answers_is_told_in_notation_and_fails_on_request_only()
+    {
+        await using var broker = await MqttBroker.StartAsync(
+            options =>
+            {
+                options.Listen(0);
+                options.SharedSubscriptions = false;
+            },
+            Token);
+        var path = Write(
+            "answers.trace",
+            "#1 OPENED",
+            "#1 [c>s] 20 CONNECT clean=1 clientid=\"reader\" username=\"plant\" password=\"***\"",
+            "#1 [s>c] 5 CONNACK rc=Success props{ReceiveMaximum=100, MaximumPacketSize=1048576, TopicAliasMaximum=32}",
+            "#1 [c>s] 20 UNSUBSCRIBE id=7 filters[\"plant\"]",
+            "#1 [s>c] 5 UNSUBACK id=7 codes[Success]",
+            "#1 [s>c] 20 PUBLISH topic=\"plant\" payload=\"once\"",
+            "#1 [c>s] 2 DISCONNECT",
+            "#1 [c>s] CLOSED");
+        string[] arguments = ["replay", path, broker.Addresses[0].ToString(), "--no-wait", "-P", "s3cret-word"];
+        var run = await CommandRun.InProcessAsync(null, arguments);
+        Assert.True(run.ExitCode == 0, run.Output + run.Error);
+        Assert.Equal(
+            [
+                "DIFFERENCE #1 recorded: CONNACK rc=Success props{ReceiveMaximum=100, MaximumPacketSize=1048576, TopicAliasMaximum=32}; now: CONNACK rc=Success props{ReceiveMaximum=100, MaximumPacketSize=1048576, TopicAliasMaximum=32, SharedSubscriptionAvailable=0}",
+                "DIFFERENCE #1 recorded: UNSUBACK id=7 codes[Success]; now: UNSUBACK id=7 codes[NoSubscriptionExisted]",
+                "DIFFERENCE #1 recorded: PUBLISH topic=\"plant\" payload=\"once\"; now: nothing",
+            ],
+            run.Lines.Where(line => line.StartsWith("DIFFERENCE", StringComparison.Ordinal)));
+        Assert.DoesNotContain("s3cret-word", run.Output, StringComparison.Ordinal);
+
+        var strict = await CommandRun.InProcessAsync(null, [.. arguments, "--strict", "--payloads", "hidden"]);
+        Assert.Equal(1, strict.ExitCode);
+        Assert.Contains("payload=\"****\"; now: nothing", strict.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_breaks_a_rule_is_told_with_the_statement()
+    {
+        await using var broker = await StartAsync();
+
+        // It answers another PUBLISH than the one it got.
+        await using var wrong = new WrongServer(broker.Addresses[0], packet => packet[0] == 0x40 ? [0x40, 0x02, 0x12, 0x34] : packet);
+        var run = await CommandRun.InProcessAsync(null, "replay", TwoClients(), wrong.Url, "--no-wait", "-P", "x", "--patience", "1");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("#2 VIOLATION the server breaks [MQTT-2.2.1-5]: PUBACK", run.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "#2 [MQTT-4.3.2-4] the recording has PUBACK for Packet Identifier 9, and none came within 1000 ms", run.Output, StringComparison.Ordinal);
+        Assert.EndsWith("failures 1", run.Lines[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_that_breaks_rules_is_played_as_it_was_and_a_server_that_minds_is_no_failure()
+    {
+        await using var broker = await StartAsync();
+        var path = Write(
+            "bad.trace",
+            "#1 OPENED",
+            "#1 [c>s] 20 CONNECT clean=1 clientid=\"bad\"",
+            "#1 [s>c] 5 CONNACK rc=Success props{ReceiveMaximum=100, MaximumPacketSize=1048576, TopicAliasMaximum=32}",
+            "#1 [c>s] 10 MALFORMED MQTT-3.3.2-2 x'30080003612B62006869'",
+            "#1 [s>c] 4 DISCONNECT rc=ProtocolError",
+            "#1 [s>c] CLOSED");
+        var run = await CommandRun.InProcessAsync(null, "replay", path, broker.Addresses[0].ToString(), "--no-wait", "--strict");
+        Assert.True(run.ExitCode == 0, run.Output + run.Error);
+        Assert.Contains("VIOLATION the client breaks [MQTT-3.3.2-2]", run.Output, StringComparison.Ordinal);
+        Assert.EndsWith("differences 0, failures 0", run.Lines[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_never_answers_ends_a_replay_all_the_same()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var watch = Stopwatch.StartNew();
+        var run = await CommandRun.InProcessAsync(
+            null, "replay", TwoClients(), $"mqtt://{silent.LocalEndpoint}", "--no-wait", "-P", "x", "--patience", "1");
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains("[MQTT-3.1.4-5] the recording has CONNACK, and none came within 1000 ms", run.Output, StringComparison.Ordinal);
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), $"{watch.Elapsed}");
+    }
+
+    [Fact]
+    public async Task An_interrupted_replay_tells_what_it_found()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no SIGINT to send");
+        await using var broker = await StartAsync();
+        using var process = CommandRun.Start("replay", TwoClients(), broker.Addresses[0].ToString(), "--speed", "0.1", "--connection", "1");
+        var error = process.StandardError.ReadToEndAsync(Token);
+
+        while (await process.StandardOutput.ReadLineAsync(Token) is { } line && !line.Contains("SUBACK", StringComparison.Ordinal))
+        {
+        }
+
+        using var interrupt = Process.Start("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)]);
+        var rest = await process.StandardOutput.ReadToEndAsync(Token);
+        await process.WaitForExitAsync(Token).WaitAsync(TimeSpan.FromSeconds(30), Token);
+        Assert.Equal(130, process.ExitCode);
+        Assert.Contains("connections 1, packets 4, violations 0", rest, StringComparison.Ordinal);
+        Assert.Contains("interrupted", await error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -41,12 +41,7 @@ let private sent (demands: ReplayDemand[]) =
             | Error fault -> failtest $"{fault}")
 
 // Gives a replay what happens, and looks at what it does each time: a server's packet, "opened", "closed", or "at" a time.
-let private check
-    (settings: ReplaySettings)
-    (lines: string list)
-    (script: (string * string list) list)
-    (failures: string list)
-    =
+let private play (settings: ReplaySettings) (lines: string list) (script: (string * string list) list) =
     let mutable run = ReplayRun.start settings (plan lines)
     let mutable now = 0L<ms>
 
@@ -65,7 +60,38 @@ let private check
         run <- next
         Expect.equal (sent demands) expected $"after '{happening}'"
 
-    Expect.equal (run.Failures |> Array.map _.Detail |> List.ofArray) failures "what went another way"
+    run
+
+let private failuresOf (run: ReplayRun) =
+    run.Failures
+    |> Array.toList
+    |> List.map (fun failure ->
+        match failure.Clause with
+        | ValueSome clause -> $"[{clause}] {failure.Detail}"
+        | ValueNone -> failure.Detail)
+
+let private check settings lines script (failures: string list) =
+    Expect.equal (failuresOf (play settings lines script)) failures "what went another way"
+
+// Plays it without a failure, and compares the differences: what was recorded, and what is now.
+let private differ settings lines script (differences: (string * string) list) =
+    let run = play settings lines script
+
+    let text (sight: ReplaySight) =
+        match sight with
+        | ReplaySight.Packet packet -> Notation.print packet
+        | ReplaySight.Closed -> "closed"
+        | ReplaySight.Nothing -> "nothing"
+
+    Expect.equal (failuresOf run) [] "what went another way"
+    Expect.isTrue run.IsDone "it is at its end"
+
+    Expect.equal
+        (run.Differences
+         |> Array.toList
+         |> List.map (fun one -> text one.Recorded, text one.Live))
+        differences
+        "differences"
 
 let private connect = "c CONNECT clean=1 clientid=\"a\""
 let private hello = "CONNECT clean=1 clientid=\"a\""
@@ -233,7 +259,9 @@ let tests =
                     [ connect; "s CONNACK"; $"c {pub 1}"; "s PUBACK id=1"; "c DISCONNECT" ]
                     (opened
                      @ [ "CONNACK", [ pub 1 ]; "at 999", []; "at 1000", [ "DISCONNECT"; "close" ] ])
-                    [ "the recording has PUBACK for Packet Identifier 1, and none came within 1000 ms" ])
+                    [
+                        "[MQTT-4.3.2-4] the recording has PUBACK for Packet Identifier 1, and none came within 1000 ms"
+                    ])
             testCase "a connection that the server ends too early is a failure" (fun () ->
                 check
                     settings
@@ -282,4 +310,179 @@ let tests =
                         [ connect; "s CONNACK"; "s PUBLISH topic=\"t\""; "c DISCONNECT" ]
                         (opened @ [ "CONNACK", []; "at 999", []; "at 1000", [ "DISCONNECT"; "close" ] ])
                         [])
+            testCase "an answer that says something else is a difference" (fun () ->
+                differ
+                    settings
+                    [
+                        connect
+                        "s CONNACK props{ReceiveMaximum=10}"
+                        "c SUBSCRIBE id=1 filters[\"t\" qos=2]"
+                        "s SUBACK id=1 codes[GrantedQoS2]"
+                        "c DISCONNECT"
+                    ]
+                    (opened
+                     @ [
+                         "CONNACK props{ReceiveMaximum=20}", [ "SUBSCRIBE id=1 filters[\"t\" qos=2]" ]
+                         "SUBACK id=1 codes[GrantedQoS1]", [ "DISCONNECT"; "close" ]
+                     ])
+                    [
+                        "CONNACK rc=Success props{ReceiveMaximum=10}",
+                        "CONNACK rc=Success props{ReceiveMaximum=20}"
+                        "SUBACK id=1 codes[GrantedQoS2]", "SUBACK id=1 codes[GrantedQoS1]"
+                    ])
+            testCase "what differs from run to run is no difference" (fun () ->
+                differ
+                    settings
+                    [
+                        connect
+                        "s CONNACK props{AssignedClientIdentifier=\"x\", ReasonString=\"hello\"}"
+                        $"c {pub 1}"
+                        "s PUBACK id=1"
+                        "s PUBLISH qos=1 topic=\"m\" id=5 props{MessageExpiryInterval=9} payload=\"1\""
+                        "s PUBLISH topic=\"n\" props{TopicAlias=3}"
+                        "s PUBLISH props{TopicAlias=3}"
+                        "c DISCONNECT"
+                    ]
+                    (opened
+                     @ [
+                         "CONNACK props{AssignedClientIdentifier=\"y\"}", [ pub 1 ]
+                         "PUBACK id=1 rc=Success props{ReasonString=\"well\"}", []
+                         "PUBLISH topic=\"n\"", []
+                         "PUBLISH topic=\"n\"", []
+                         "PUBLISH dup=1 qos=1 topic=\"m\" id=1 props{MessageExpiryInterval=4} payload=\"1\"",
+                         [ "PUBACK id=1"; "DISCONNECT"; "close" ]
+                     ])
+                    [])
+            testCase "messages that do not come and others that come are differences" (fun () ->
+                differ
+                    settings
+                    [
+                        connect
+                        "s CONNACK"
+                        "s PUBLISH topic=\"a\" payload=\"1\""
+                        "s PUBLISH topic=\"a\" payload=\"1\""
+                        "s PUBLISH topic=\"b\""
+                        "c DISCONNECT"
+                    ]
+                    (opened
+                     @ [
+                         "CONNACK", []
+                         "PUBLISH topic=\"b\" retain=1", []
+                         "PUBLISH topic=\"a\" payload=\"1\"", []
+                         "at 1000", [ "DISCONNECT"; "close" ]
+                     ])
+                    [
+                        "PUBLISH topic=\"a\" payload=\"1\"", "nothing"
+                        "PUBLISH topic=\"b\"", "nothing"
+                        "nothing", "PUBLISH retain=1 topic=\"b\""
+                    ])
+            testCase "a connection that the recorded server ended has to end, and alike" (fun () ->
+                let recorded =
+                    [ connect; "s CONNACK"; "c PUBREL id=9"; "s DISCONNECT rc=ProtocolError"; "closed s" ]
+
+                let sent = [ "CONNACK sp=1", [ "PUBREL id=9" ] ]
+                let sight = "DISCONNECT rc=ProtocolError"
+                let asBefore = "CONNACK rc=Success", "CONNACK sp=1 rc=Success"
+                differ settings recorded (opened @ sent @ [ sight, [ "close" ] ]) [ asBefore ]
+
+                differ
+                    settings
+                    recorded
+                    (opened @ sent @ [ "closed", [ "close" ] ])
+                    [ asBefore; sight, "closed" ]
+
+                differ
+                    settings
+                    recorded
+                    (opened @ sent @ [ "DISCONNECT rc=MalformedPacket", [ "close" ] ])
+                    [ asBefore; sight, "DISCONNECT rc=MalformedPacket" ]
+
+                differ
+                    settings
+                    recorded
+                    (opened @ sent @ [ "at 999", []; "at 1000", [ "close" ] ])
+                    [ asBefore; sight, "nothing" ])
+            testCase "after an answer in vain, the next of its kind is not waited for" (fun () ->
+                check
+                    settings
+                    [
+                        connect
+                        "s CONNACK"
+                        $"c {pub 1}"
+                        "s PUBACK id=1"
+                        $"c {pub 2}"
+                        "s PUBACK id=2"
+                        $"c {pub 3}"
+                        "s PUBACK id=3"
+                        "c DISCONNECT"
+                    ]
+                    (opened
+                     @ [
+                         "CONNACK", [ pub 1 ]
+                         "at 999", []
+                         "at 1000", [ pub 2; pub 3; "DISCONNECT"; "close" ]
+                     ])
+                    [
+                        for id in 1..3 do
+                            $"[MQTT-4.3.2-4] the recording has PUBACK for Packet Identifier {id}, and none came within 1000 ms"
+                    ])
+            testCase
+                "a packet that would break a rule now is left out [MQTT-2.2.1-3] [MQTT-3.3.4-7]"
+                (fun () ->
+                    check
+                        settings
+                        [ connect; "s CONNACK"; $"c {pub 1}"; $"c {pub 2}"; "s PUBACK id=2"; "c DISCONNECT" ]
+                        (opened
+                         @ [
+                             "CONNACK props{ReceiveMaximum=1}", [ pub 1 ]
+                             "at 999", []
+                             "at 1000", [ "DISCONNECT"; "close" ]
+                         ])
+                        [ "PUBLISH is left out: the Receive Maximum, 1, is reached" ])
+            testCase
+                "a Client Identifier that was assigned is that of the live server [MQTT-3.2.2-16]"
+                (fun () ->
+                    let records =
+                        [
+                            1, "c CONNECT props{SessionExpiryInterval=9}"
+                            1, "s CONNACK props{AssignedClientIdentifier=\"then\"}"
+                            1, "c DISCONNECT"
+                            2, "c CONNECT clientid=\"then\""
+                            2, "s CONNACK sp=1"
+                        ]
+                        |> List.map (fun (number, line) ->
+                            let direction = if line[0] = 'c' then ClientToServer else ServerToClient
+                            let event = TraceEvent.Packet(direction, 1, packet (line.Substring 2))
+                            { At = 1_000L<ms>; Connection = number; Event = event }: TraceRecord)
+
+                    let struct (run, _) =
+                        ReplayRun.step
+                            (ReplayRun.start settings (ReplayPlan.ofRecords records))
+                            0L<ms>
+                            ReplayInput.Tick
+
+                    let struct (run, _) = ReplayRun.step run 0L<ms> (ReplayInput.Opened 1)
+
+                    let answer = packet "CONNACK props{AssignedClientIdentifier=\"now\"}"
+                    let struct (run, left) = ReplayRun.step run 0L<ms> (ReplayInput.Received(1, answer))
+                    Expect.equal (sent left) [ "DISCONNECT"; "open" ] "the first leaves"
+                    let struct (_, again) = ReplayRun.step run 0L<ms> (ReplayInput.Opened 2)
+                    Expect.equal (sent again) [ "CONNECT clientid=\"now\""; "close" ] "the second names it, and the first is closed")
+            testCase "a client that was found silent for too long is silent again [MQTT-3.1.2-22]" (fun () ->
+                differ
+                    { settings with Speed = 0.1 }
+                    [
+                        "c CONNECT clean=1 keepalive=2 clientid=\"a\""
+                        "s CONNACK"
+                        "s DISCONNECT rc=KeepAliveTimeout"
+                        "closed s"
+                    ]
+                    [
+                        "begin", [ "open" ]
+                        "opened", [ "CONNECT clean=1 keepalive=2 clientid=\"a\"" ]
+                        "CONNACK", []
+                        "at 2900", []
+                        "DISCONNECT rc=KeepAliveTimeout", [ "close" ]
+                    ]
+                    [])
         ]

@@ -51,12 +51,14 @@ type ReplayStep =
 [<NoComparison>]
 type RecordedConnection =
     {
-        /// The answers that did not refuse anything.
-        Successes: Set<struct (PacketType * uint16 * int)>
-        /// Whether the server ended it.
+        /// The answers of the server by type, Packet Identifier and number; 0 stands for no identifier.
+        Answers: Map<struct (PacketType * uint16 * int), Packet>
+        /// Whether the server ended it before the client sent DISCONNECT.
         IsEndedByServer: bool
-        /// The messages that the client got.
-        Messages: int
+        /// The DISCONNECT of the server; absent: it sent none.
+        Disconnect: Packet voption
+        /// The messages that the client got, with their Topic Names.
+        Messages: Publish list
     }
 
 /// What is done to play the client side of a recording again.
@@ -91,6 +93,12 @@ module internal ReplayAnswers =
         | Packet.Auth _ -> ValueSome(struct (packet.Type, 0us, false))
         | _ -> ValueNone
 
+    /// Whether an answer refuses something.
+    let isFailure (packet: Packet) : bool =
+        match ofPacket packet with
+        | ValueSome(struct (_, _, isFailure)) -> isFailure
+        | ValueNone -> false
+
 /// Makes plans of recordings.
 [<RequireQualifiedAccess>]
 module ReplayPlan =
@@ -103,7 +111,11 @@ module ReplayPlan =
             // The identifiers whose PUBREC has come and whose PUBREL has not gone out.
             Releasable: Set<uint16>
             Aliases: InboundTopicAliases
+            ServerAliases: InboundTopicAliases
+            // Its messages are in reverse.
             Recorded: RecordedConnection
+            MessagesReceived: int
+            HasLeft: bool
             IsOpen: bool
         }
 
@@ -113,16 +125,29 @@ module ReplayPlan =
             Fresh = []
             Releasable = Set.empty
             Aliases = InboundTopicAliases.Empty(ClientToServer, System.UInt16.MaxValue)
-            Recorded = { Successes = Set.empty; IsEndedByServer = false; Messages = 0 }
+            ServerAliases = InboundTopicAliases.Empty(ServerToClient, System.UInt16.MaxValue)
+            Recorded = { Answers = Map.empty; IsEndedByServer = false; Disconnect = ValueNone; Messages = [] }
+            MessagesReceived = 0
+            HasLeft = false
             IsOpen = false
         }
 
     // What the server sent.
     let private answered (packet: Packet) (known: Known) : Known =
         match packet with
-        | Packet.Publish _ ->
-            { known with Recorded = { known.Recorded with Messages = known.Recorded.Messages + 1 } }
-        | Packet.Disconnect _ -> { known with Recorded = { known.Recorded with IsEndedByServer = true } }
+        | Packet.Publish publish ->
+            let struct (publish, aliases) = ReplayComparison.named publish known.ServerAliases
+
+            { known with
+                ServerAliases = aliases
+                Recorded = { known.Recorded with Messages = publish :: known.Recorded.Messages }
+                MessagesReceived = known.MessagesReceived + 1
+            }
+        | Packet.Disconnect _ ->
+            { known with
+                Recorded =
+                    { known.Recorded with IsEndedByServer = not known.HasLeft; Disconnect = ValueSome packet }
+            }
         | _ ->
             match ReplayAnswers.ofPacket packet with
             | ValueNone -> known
@@ -141,12 +166,9 @@ module ReplayPlan =
                         else
                             known.Releasable
                     Recorded =
-                        if isFailure then
-                            known.Recorded
-                        else
-                            { known.Recorded with
-                                Successes = known.Recorded.Successes.Add(struct (kind, id, number))
-                            }
+                        { known.Recorded with
+                            Answers = known.Recorded.Answers.Add(struct (kind, id, number), packet)
+                        }
                 }
 
     // What a packet of the client becomes. Acknowledgements are not sent from the recording, but as the live server's
@@ -184,7 +206,7 @@ module ReplayPlan =
                     Connection = number
                     Action = action
                     After = known.Fresh |> List.rev |> Array.ofList
-                    Messages = known.Recorded.Messages
+                    Messages = known.MessagesReceived
                 }
 
             connections[number] <- { known with Fresh = []; IsOpen = not action.IsClose }
@@ -201,7 +223,9 @@ module ReplayPlan =
             | TraceEvent.Opened -> ()
             | TraceEvent.Packet(ClientToServer, _, packet) ->
                 match actionOf packet (knownOf number) with
-                | struct (ValueSome action, known) -> add record.At number action known
+                | struct (ValueSome action, known) ->
+                    let leaves = packet.Type = PacketType.Disconnect
+                    add record.At number action { known with HasLeft = known.HasLeft || leaves }
                 | struct (ValueNone, known) -> connections[number] <- known
             | TraceEvent.Packet(ServerToClient, _, packet) ->
                 connections[number] <- answered packet (knownOf number)
@@ -225,7 +249,9 @@ module ReplayPlan =
                     { known with
                         Recorded =
                             { recorded with
-                                IsEndedByServer = recorded.IsEndedByServer || direction = ServerToClient
+                                IsEndedByServer =
+                                    recorded.IsEndedByServer
+                                    || direction = ServerToClient && not known.HasLeft
                             }
                     }
 
@@ -237,7 +263,8 @@ module ReplayPlan =
             Steps = steps.ToArray()
             Connections =
                 connections
-                |> Seq.map (fun (KeyValue(number, known)) -> number, known.Recorded)
+                |> Seq.map (fun (KeyValue(number, { Recorded = recorded })) ->
+                    number, { recorded with Messages = List.rev recorded.Messages })
                 |> Map.ofSeq
         }
 

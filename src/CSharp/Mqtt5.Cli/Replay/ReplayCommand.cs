@@ -18,11 +18,11 @@ internal static class ReplayCommand
         var noWait = new Option<bool>("--no-wait") { Description = "Send each packet as soon as the answers before it have come.", Arity = ArgumentArity.Zero };
         var connections = new Option<int[]>("--connection") { Description = "Only the connection of this number. Can be repeated.", HelpName = "N" };
         var patience = BoundedOption.Of($"Seconds that an answer may take. Default: {DefaultPatienceSeconds}.", 1, 3_600, "--patience");
+        var strict = new Option<bool>("--strict") { Description = "End with 1 also where an answer or a message is another one, or is missing, without being refused.", Arity = ArgumentArity.Zero };
         var userName = new Option<string?>("--username", "-u") { Description = "The User Name in the place of those of the recording.", HelpName = "NAME" };
         var password = new Option<string?>("--pw", "-P") { Description = $"The password in the place of those of the recording. Others on this machine can see it; {PasswordSource.Variable} in the environment and --pw-file keep it from them.", HelpName = "PASSWORD" };
         var passwordFile = new Option<string?>("--pw-file") { Description = "A file with the password in its first line.", HelpName = "FILE" };
-        var authorityFile = new Option<string?>("--cafile") { Description = "The authorities to trust, in PEM.", HelpName = "FILE" };
-        var anyName = new Option<bool>("--insecure") { Description = "Do not compare the host with the name in the server's certificate. For tests only.", Arity = ArgumentArity.Zero };
+        var tls = new TlsOptions(asksForTls: false);
         var capturePort = BoundedOption.Of("The port of the server in a capture that is read. Default: 1883.", 1, 65_535, "--port");
         var write = new Option<string?>("--write", "-w") { Description = "Write what is exchanged to a trace file.", HelpName = "FILE" };
         var pcapng = new Option<string?>("--pcapng") { Description = "Write it to a capture for Wireshark.", HelpName = "FILE" };
@@ -31,15 +31,18 @@ internal static class ReplayCommand
         var secrets = new Option<bool>("--secrets") { Description = "Show and write passwords and Authentication Data instead of hiding them.", Arity = ArgumentArity.Zero };
 
         var command = new Command("replay", """
-            Plays the client side of recorded connections again, with the times of the recording, and shows what is exchanged. It ends with 1 if something went another way than in the recording, or a rule of MQTT 5 was broken.
+            Plays the client side of recorded connections again, with the times of the recording, and shows what is exchanged and what the server does in another way than the recorded one. It ends with 1 if the server refused what it did not refuse then, left out an answer, ended a connection or broke a rule of MQTT 5.
 
             Examples:
               mqtt5 replay today.trace mqtt://localhost --speed 10
               mqtt5 replay today.pcapng mqtt://localhost --no-wait -u name --pw-file password.txt
             """)
         {
-            source, server, speed, noWait, connections, patience, userName, password, passwordFile, authorityFile, anyName, capturePort, write, pcapng, payloads, secrets,
+            source, server, speed, noWait, connections, patience, strict, userName, password, passwordFile, capturePort, write, pcapng, payloads, secrets,
         };
+
+        foreach (var option in tls.All)
+            command.Options.Add(option);
 
         command.Validators.Add(result =>
         {
@@ -68,6 +71,7 @@ internal static class ReplayCommand
                     Source = result.GetValue(source)!,
                     Speed = result.GetValue(noWait) ? double.PositiveInfinity : SpeedOf(result.GetValue(speed)!),
                     Patience = TimeSpan.FromSeconds(result.GetValue(patience) ?? DefaultPatienceSeconds),
+                    IsStrict = result.GetValue(strict),
                     Connections = result.GetValue(connections) ?? [],
                     UserName = result.GetValue(userName) ?? credentials.UserName,
                     Password = PasswordSource.Read(known, terminal),
@@ -76,7 +80,7 @@ internal static class ReplayCommand
                         null,
                         "127.0.0.1",
                         null,
-                        new TlsRequest { AuthorityFile = result.GetValue(authorityFile), AllowsAnyName = result.GetValue(anyName) },
+                        tls.Read(result),
                         result.GetValue(write),
                         result.GetValue(pcapng),
                         (int?)result.GetValue(capturePort) ?? DefaultPort,

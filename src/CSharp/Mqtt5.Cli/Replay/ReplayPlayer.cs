@@ -28,30 +28,20 @@ internal sealed class ReplayPlayer(IMqttTransport transport, Uri server, TimeSpa
     private readonly Stopwatch clock = new();
     private ReplayRun? run;
 
-    /// <summary>Plays it to its end.</summary>
+    /// <summary>Plays it to its end, or until it is told to stop.</summary>
     /// <returns>Its last state.</returns>
     public async Task<ReplayRun> PlayAsync(ReplayRun replay, CancellationToken stop)
     {
         run = replay;
         clock.Start();
-        await StepAsync(ReplayInput.Tick, stop);
 
-        while (!run.IsDone)
+        try
         {
-            output.Flush();
-
-            if (await NextAsync(Math.Min(run.Deadline - clock.ElapsedMilliseconds, TickMilliseconds), stop) is { } one)
-            {
-                if (one.Opening is { } opening)
-                    await StepAsync(opening, stop);
-                else
-                    await TakeAsync(one.Connection, one.Bytes, stop);
-            }
-            else
-            {
-                output.Tick(Now());
-                await StepAsync(ReplayInput.Tick, stop);
-            }
+            await PlayToTheEndAsync(stop);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // What was found until then is told.
         }
 
         return run;
@@ -71,6 +61,29 @@ internal sealed class ReplayPlayer(IMqttTransport transport, Uri server, TimeSpa
     private static bool IsLoss(Exception exception) =>
         exception is IOException or SocketException or WebSocketException or MqttException
             or OperationCanceledException or ObjectDisposedException or InvalidOperationException;
+
+    private async Task PlayToTheEndAsync(CancellationToken stop)
+    {
+        await StepAsync(ReplayInput.Tick, stop);
+
+        while (!run!.IsDone)
+        {
+            output.Flush();
+
+            if (await NextAsync(Math.Min(run.Deadline - clock.ElapsedMilliseconds, TickMilliseconds), stop) is { } one)
+            {
+                if (one.Opening is { } opening)
+                    await StepAsync(opening, stop);
+                else
+                    await TakeAsync(one.Connection, one.Bytes, stop);
+            }
+            else
+            {
+                output.Tick(Now());
+                await StepAsync(ReplayInput.Tick, stop);
+            }
+        }
+    }
 
     private async Task<(int Connection, byte[] Bytes, ReplayInput? Opening)?> NextAsync(long milliseconds, CancellationToken stop)
     {

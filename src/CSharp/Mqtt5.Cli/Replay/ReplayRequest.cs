@@ -15,6 +15,9 @@ internal sealed record ReplayRequest
     /// <summary>How long an answer of the server may take.</summary>
     public required TimeSpan Patience { get; init; }
 
+    /// <summary>Whether differences make the command fail.</summary>
+    public required bool IsStrict { get; init; }
+
     /// <summary>The numbers of the connections to play; none: all.</summary>
     public required IReadOnlyList<int> Connections { get; init; }
 

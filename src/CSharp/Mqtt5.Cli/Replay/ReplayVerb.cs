@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Microsoft.FSharp.Core;
 using Mqtt5.Verification;
@@ -8,6 +7,9 @@ namespace Mqtt5.Cli;
 /// <summary>Plays the client side of a recording again.</summary>
 internal static class ReplayVerb
 {
+    // How many differences are told one by one.
+    private const int MostDifferences = 1_000;
+
     /// <summary>Runs what the request asks for.</summary>
     /// <exception cref="UsageException">Something of it cannot be used.</exception>
     public static async Task<int> RunAsync(ReplayRequest request, Terminal terminal, CancellationToken stop)
@@ -34,20 +36,50 @@ internal static class ReplayVerb
             await using var player = new ReplayPlayer(options.CreateTransport(), request.Server, request.Patience, output);
             var run = await player.PlayAsync(ReplayRunModule.Start(SettingsOf(request), plan), stop);
 
-            foreach (var failure in run.Failures)
-                terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"FAILURE at {failure.At} ms #{failure.Connection} {failure.Detail}"));
+            Tell(run, output, terminal);
 
-            output.Finish();
-            terminal.Output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"messages received {run.MessagesReceived}, in the recording {run.MessagesRecorded}; failures {run.Failures.Length}"));
-            return output.Violations > 0 || run.Failures.Length > 0 ? ExitCode.Fault : ExitCode.WellFormed;
+            if (!run.IsDone)
+            {
+                await terminal.Output.FlushAsync(CancellationToken.None);
+                await terminal.Error.WriteLineAsync("mqtt5: interrupted; the rest was not played");
+                return ExitCode.Interrupted;
+            }
+
+            return output.ServerViolations > 0 || run.Failures.Length > 0 || (request.IsStrict && run.Differences.Length > 0)
+                ? ExitCode.Fault
+                : ExitCode.WellFormed;
         }
         finally
         {
             foreach (var certificate in options.Tls.CertificateAuthorities)
                 certificate.Dispose();
         }
+    }
+
+    private static void Tell(ReplayRun run, TraceOutput output, Terminal terminal)
+    {
+        foreach (var difference in run.Differences.Take(MostDifferences))
+            terminal.Output.WriteLine($"DIFFERENCE #{difference.Connection} recorded: {Text(difference.Recorded)}; now: {Text(difference.Live)}");
+
+        if (run.Differences.Length > MostDifferences)
+            terminal.Output.WriteLine($"DIFFERENCE and {run.Differences.Length - MostDifferences} more");
+
+        foreach (var failure in run.Failures)
+        {
+            var clause = failure.Clause.IsSome ? $"[{failure.Clause.Value}] " : "";
+            terminal.Output.WriteLine($"FAILURE at {failure.At} ms #{failure.Connection} {clause}{failure.Detail}");
+        }
+
+        output.Finish();
+        terminal.Output.WriteLine(
+            $"messages received {run.MessagesReceived}, in the recording {run.MessagesRecorded}; differences {run.Differences.Length}, failures {run.Failures.Length}");
+
+        string Text(ReplaySight sight) => sight switch
+        {
+            ReplaySight.Packet one => output.Describe(one.Packet),
+            { IsClosed: true } => "the connection closed",
+            _ => "nothing",
+        };
     }
 
     private static ReplayPlan PlanOf(ReplayRequest request)
@@ -61,7 +93,7 @@ internal static class ReplayVerb
             plan = ReplayPlanModule.Only(request.Connections, plan);
 
         if (plan.Steps.Length == 0)
-            throw new UsageException($"{request.Source}: there is no connection in it");
+            throw new UsageException($"{request.Source}: there is no connection in it; of a capture, --port tells the port of the server");
 
         if (request.Password is null && ReplayPlanModule.HiddenPasswords(plan) is [var number, ..])
             throw new UsageException($"{request.Source}: the password of connection {number} is hidden; give it with -P, --pw-file or {PasswordSource.Variable}");
