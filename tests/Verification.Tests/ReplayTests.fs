@@ -467,7 +467,11 @@ let tests =
                     let struct (run, left) = ReplayRun.step run 0L<ms> (ReplayInput.Received(1, answer))
                     Expect.equal (sent left) [ "DISCONNECT"; "open" ] "the first leaves"
                     let struct (_, again) = ReplayRun.step run 0L<ms> (ReplayInput.Opened 2)
-                    Expect.equal (sent again) [ "CONNECT clientid=\"now\""; "close" ] "the second names it, and the first is closed")
+
+                    Expect.equal
+                        (sent again)
+                        [ "CONNECT clientid=\"now\""; "close" ]
+                        "the second names it, and the first is closed")
             testCase "a client that was found silent for too long is silent again [MQTT-3.1.2-22]" (fun () ->
                 differ
                     { settings with Speed = 0.1 }
