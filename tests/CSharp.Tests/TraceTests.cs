@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
+using Mqtt5.Client.Tests;
 
 namespace Mqtt5.CSharp.Tests;
 
@@ -10,9 +12,15 @@ public sealed class TraceTests : IDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-trace").FullName;
 
+    private readonly TestCertificates certificates = new();
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public void Dispose() => Directory.Delete(folder, recursive: true);
+    public void Dispose()
+    {
+        certificates.Dispose();
+        Directory.Delete(folder, recursive: true);
+    }
 
     private string PathOf(string name) => Path.Combine(folder, name);
 
@@ -72,11 +80,11 @@ public sealed class TraceTests : IDisposable
         Encode.ToBytes(Direction.ClientToServer, Notation.Parse(notation).ResultValue).ResultValue;
 
     // A trace of one connection of our client, which publishes at each QoS and gets its own messages.
-    private static async Task<CommandRun> TraceSessionAsync(MqttBroker broker, params string[] options)
+    private static async Task<CommandRun> TraceSessionAsync(Uri server, params string[] options)
     {
         var port = FreePort();
         var trace = CommandRun.InProcessAsync(
-            null, ["trace", "--listen", $"{port}", broker.Addresses[0].ToString(), "--connections", "1", .. options]);
+            null, ["trace", "--listen", $"{port}", server.ToString(), "--connections", "1", .. options]);
         var settings = MqttClientOptions.For($"mqtt://127.0.0.1:{port}");
         settings.Credentials = MqttCredentials.Of("plant", "s3cret-word");
         settings.ClientId = "traced";
@@ -124,7 +132,7 @@ public sealed class TraceTests : IDisposable
     public async Task Our_client_and_our_broker_break_no_rule_and_the_files_read_back_alike()
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
-        var live = await TraceSessionAsync(broker, "--write", PathOf("a.trace"), "--pcapng", PathOf("a.pcapng"));
+        var live = await TraceSessionAsync(broker.Addresses[0], "--write", PathOf("a.trace"), "--pcapng", PathOf("a.pcapng"));
         Assert.Equal("", live.Error);
         Assert.EndsWith("violations 0", live.Lines[^1], StringComparison.Ordinal);
         Assert.Equal(0, live.ExitCode);
@@ -146,11 +154,93 @@ public sealed class TraceTests : IDisposable
             [.. run.Lines.Where(line => Regex.IsMatch(line, @"\[[cs]>[cs]\] [A-Z]+( |$)") && !line.EndsWith("CLOSED", StringComparison.Ordinal))];
     }
 
+    // A broker that is reached in one way only, and what the command needs to know for it.
+    private async Task<(MqttBroker Broker, string[] Options)> StartAsync(string scheme)
+    {
+        var tls = new MqttServerTlsOptions { Certificate = certificates.Server, ClientAuthorities = [certificates.Authority] };
+        var broker = await MqttBroker.StartAsync(
+            options => _ = scheme switch
+            {
+                "mqtts" => options.ListenTls(0, tls),
+                "ws" => options.ListenWebSocket(0, "/some/path"),
+                "wss" => options.ListenWebSocket(0, tls: tls),
+                _ => options.ListenUnix(PathOf("broker")),
+            },
+            Token);
+
+        if (scheme is "ws" or "unix")
+            return (broker, []);
+
+        await File.WriteAllTextAsync(PathOf("authority.pem"), certificates.Authority.ExportCertificatePem(), Token);
+        await File.WriteAllTextAsync(PathOf("client.pem"), certificates.Client.ExportCertificatePem(), Token);
+        using var key = certificates.Client.GetECDsaPrivateKey()!;
+        await File.WriteAllTextAsync(PathOf("key.pem"), key.ExportPkcs8PrivateKeyPem(), Token);
+        return (broker, ["--cafile", PathOf("authority.pem"), "--cert", PathOf("client.pem"), "--key", PathOf("key.pem")]);
+    }
+
+    [Theory]
+    [InlineData("mqtts")]
+    [InlineData("ws")]
+    [InlineData("wss")]
+    [InlineData("unix")]
+    public async Task Servers_are_traced_and_played_to_whatever_carries_the_packets(string scheme)
+    {
+        Assert.SkipWhen(scheme == "unix" && OperatingSystem.IsWindows(), "the paths of Unix sockets are those of Unix here");
+        var (broker, options) = await StartAsync(scheme);
+        await using var _ = broker;
+        Assert.Equal(scheme, broker.Addresses[0].Scheme);
+        var live = await TraceSessionAsync(broker.Addresses[0], ["--write", PathOf("a.trace"), .. options]);
+        Assert.Equal("", live.Error);
+        Assert.Equal(0, live.ExitCode);
+        Assert.StartsWith("connections 1, packets ", live.Lines[^1], StringComparison.Ordinal);
+
+        foreach (var packet in (string[])["CONNECT ", "CONNACK rc=Success", "PUBCOMP ", "PUBLISH qos=2 topic=\"plant/2\"", "DISCONNECT"])
+            Assert.Contains($"] {packet}", live.Output, StringComparison.Ordinal);
+
+        // The client speaks plain MQTT to the trace, so what the trace saw was neither encrypted nor in frames.
+        var played = await CommandRun.InProcessAsync(
+            null, ["replay", PathOf("a.trace"), broker.Addresses[0].ToString(), "--no-wait", "-P", "s3cret-word", .. options]);
+        Assert.True(played.ExitCode == 0, played.Output + played.Error);
+        Assert.Equal("messages received 3, in the recording 3; differences 0, failures 0", played.Lines[^1]);
+    }
+
+    [Fact]
+    public async Task A_server_whose_certificate_nobody_trusts_gets_no_packet()
+    {
+        var (broker, options) = await StartAsync("mqtts");
+        await using var _ = broker;
+        var port = FreePort();
+        var trace = CommandRun.InProcessAsync(null, "trace", "--listen", $"{port}", broker.Addresses[0].ToString(), "--connections", "1");
+        await TalkAsync(port, Frame("CONNECT clean=1 clientid=\"a\""));
+        var run = await trace.WaitAsync(Patience, Token);
+        Assert.Contains("mqtt5: connection 1: ", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("CONNACK", run.Output, StringComparison.Ordinal);
+        Assert.NotEmpty(options);
+    }
+
+    [Fact]
+    public async Task A_trace_listens_where_it_is_told_to()
+    {
+        await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
+        using var process = CommandRun.Start("trace", "--listen", "0", broker.Addresses[0].ToString(), "--address", "127.0.0.2", "--connections", "1");
+        var first = await process.StandardOutput.ReadLineAsync(Token).AsTask().WaitAsync(Patience, Token);
+        var url = first!.Split(' ', ',')[1];
+        Assert.StartsWith("mqtt://127.0.0.2:", url, StringComparison.Ordinal);
+
+        await using (var client = await MqttClient.ConnectAsync(url, Token))
+            await client.PublishAsync("t", "through", QoS.AtLeastOnce, cancellationToken: Token);
+
+        var rest = await process.StandardOutput.ReadToEndAsync(Token).WaitAsync(Patience, Token);
+        await process.WaitForExitAsync(Token).WaitAsync(Patience, Token);
+        Assert.Equal(0, process.ExitCode);
+        Assert.Contains("payload=\"through\"", rest, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Filters_choose_what_is_shown()
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
-        await TraceSessionAsync(broker, "--write", PathOf("a.trace"), "--payloads", "hidden");
+        await TraceSessionAsync(broker.Addresses[0], "--write", PathOf("a.trace"), "--payloads", "hidden");
         var run = await CommandRun.InProcessAsync(null, "trace", PathOf("a.trace"), "--only", "publish,PUBACK", "--topic", "plant/1");
         Assert.Equal(2, run.Lines.Count(line => line.Contains("PUBLISH", StringComparison.Ordinal)));
         Assert.Equal(2, run.Lines.Count(line => line.Contains("PUBACK", StringComparison.Ordinal)));

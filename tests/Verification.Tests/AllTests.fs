@@ -12,6 +12,7 @@ type Verification() =
                 "Verification"
                 [
                     ProtocolMonitorTests.tests
+                    ReplayTests.tests
                     BrokenPacketTests.tests
                     SimulationTests.tests
                     WrongServers.WrongServerTests.tests

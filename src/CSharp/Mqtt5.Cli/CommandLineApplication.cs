@@ -19,6 +19,7 @@ internal static class CommandLineApplication
         new("bench", BenchCommand.Create),
         new("decode", DecodeCommand.Create),
         new("trace", TraceCommand.Create),
+        new("replay", ReplayCommand.Create),
         new("broker", BrokerCommand.Create),
         new("passwd", PasswordCommand.Create),
         new("shell", ShellCommand.Create),

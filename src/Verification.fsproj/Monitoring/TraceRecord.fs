@@ -34,7 +34,8 @@ type TraceRecord =
 [<RequireQualifiedAccess>]
 module TraceRedaction =
 
-    let private stars = Secret(Bytes.OfText "***")
+    /// What stands in the place of a secret.
+    let internal stars = Secret(Bytes.OfText "***")
 
     let private authentication (given: Authentication voption) =
         match given with

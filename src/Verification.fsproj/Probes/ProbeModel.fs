@@ -73,6 +73,19 @@ type ProbeExchange =
         Text: string
     }
 
+    /// One line: the time in milliseconds, the connection, <c>&gt;</c> for what the client sent or <c>&lt;</c> for what it
+    /// received, and the text.
+    override this.ToString() =
+        let what =
+            match this.Kind with
+            | ExchangeKind.Opening -> " opens a connection"
+            | ExchangeKind.Sending -> " > "
+            | ExchangeKind.Receiving -> " < "
+            | ExchangeKind.Closing -> ": the server closes"
+            | _ -> " leaves"
+
+        $"{this.At, 6} ms  {this.Client}{what}{this.Text}"
+
 /// How a run ended.
 [<NoComparison>]
 type ProbeOutcome =

@@ -29,14 +29,7 @@ internal sealed class ConnectionOptions
     private readonly Option<string?> willPayload = new("--will-payload") { Description = "Its payload. Default: empty.", HelpName = "TEXT" };
     private readonly Option<long?> willQoS = BoundedOption.Of("Its QoS. Default: 0.", 0, 2, "--will-qos");
     private readonly Option<bool> willRetain = Flag("--will-retain", "It is retained.");
-    private readonly Option<string?> authorityFile = new("--cafile") { Description = "The authorities to trust, in PEM; asks for TLS.", HelpName = "FILE" };
-    private readonly Option<string?> authorityFolder = new("--capath") { Description = "A folder of such files; asks for TLS.", HelpName = "FOLDER" };
-    private readonly Option<bool> systemAuthorities = Flag("--tls-use-os-certs", "Trust the authorities of the system; asks for TLS.");
-    private readonly Option<string?> certificate = new("--cert") { Description = "The client's certificate, in PEM; needs --key.", HelpName = "FILE" };
-    private readonly Option<string?> key = new("--key") { Description = "Its private key, in PEM.", HelpName = "FILE" };
-    private readonly Option<bool> anyName = Flag("--insecure", "Do not compare the host with the name in the server's certificate. For tests only.");
-    private readonly Option<string?> tlsVersion = new("--tls-version") { Description = "The version of TLS: tlsv1.2 or tlsv1.3. Default: what the system prefers.", HelpName = "VERSION" };
-    private readonly Option<string?> applicationProtocol = new("--tls-alpn") { Description = "The protocol to ask for with ALPN.", HelpName = "PROTOCOL" };
+    private readonly TlsOptions tlsOptions = new(asksForTls: true);
     private readonly Option<string[]> properties = new("--property", "-D")
     {
         Description = "A property for connect, will, publish, subscribe, unsubscribe or disconnect, as in '-D publish content-type text/plain' and '-D connect user-property NAME VALUE'. Can be repeated.",
@@ -63,13 +56,12 @@ internal sealed class ConnectionOptions
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[]
-            {
+        foreach (var option in (Option[])
+            [
                 host, port, url, unix, webSocket, webSocketPath, clientId, clientIdPrefix, keepSession, sessionExpiry,
                 keepAlive, userName, password, passwordFile, passwordPrompt, willTopic, willPayload, willQoS, willRetain,
-                authorityFile, authorityFolder, systemAuthorities, certificate, key, anyName, tlsVersion,
-                applicationProtocol, properties, version, debug, quiet, noDelay,
-            })
+                .. tlsOptions.All, properties, version, debug, quiet, noDelay,
+            ])
         {
             command.Options.Add(option);
         }
@@ -82,7 +74,7 @@ internal sealed class ConnectionOptions
     public ConnectionRequest Read(ParseResult result, string? address = null)
     {
         var given = PropertyArguments.Parse(result.GetValue(properties) ?? []);
-        var tls = ReadTls(result);
+        var tls = tlsOptions.Read(result);
         var (server, topic, credentials) = ReadServer(result, tls, address);
         var id = ReadClientId(result);
         var expiry = ReadSessionExpiry(result, given);
@@ -133,24 +125,6 @@ internal sealed class ConnectionOptions
             ServerAddress.Of(result.GetValue(host)!, number, isTls, result.GetValue(webSocket) ? path : null),
             null,
             new MqttCredentials());
-    }
-
-    private TlsRequest ReadTls(ParseResult result)
-    {
-        if ((result.GetValue(certificate) is null) != (result.GetValue(key) is null))
-            throw new UsageException("--cert and --key need each other");
-
-        return new TlsRequest
-        {
-            AuthorityFile = result.GetValue(authorityFile),
-            AuthorityFolder = result.GetValue(authorityFolder),
-            Certificate = result.GetValue(certificate),
-            Key = result.GetValue(key),
-            AllowsAnyName = result.GetValue(anyName),
-            Version = result.GetValue(tlsVersion),
-            ApplicationProtocol = result.GetValue(applicationProtocol),
-            UsesSystemAuthorities = result.GetValue(systemAuthorities),
-        };
     }
 
     private string? ReadClientId(ParseResult result)

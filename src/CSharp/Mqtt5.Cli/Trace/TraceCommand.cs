@@ -17,8 +17,7 @@ internal static class TraceCommand
         var port = BoundedOption.Of("Listen on this port, and pass what comes to the server; 0: a free port.", 0, 65_535, "--listen", "-l");
         var address = new Option<string>("--address") { Description = "The address to listen on.", HelpName = "ADDRESS", DefaultValueFactory = _ => "127.0.0.1" };
         var connections = BoundedOption.Of("Stop after this many connections. Default: when interrupted.", 1, 1_000_000_000, "--connections");
-        var authorityFile = new Option<string?>("--cafile") { Description = "The authorities to trust, in PEM.", HelpName = "FILE" };
-        var anyName = Flag("--insecure", "Do not compare the host with the name in the server's certificate. For tests only.");
+        var tls = new TlsOptions(asksForTls: false);
         var write = new Option<string?>("--write", "-w") { Description = "Write a trace file, which this command reads.", HelpName = "FILE" };
         var pcapng = new Option<string?>("--pcapng") { Description = "Write a capture for Wireshark.", HelpName = "FILE" };
         var capturePort = BoundedOption.Of("The port of the server in a capture that is read. Default: 1883.", 1, 65_535, "--port");
@@ -36,8 +35,11 @@ internal static class TraceCommand
               mqtt5 trace today.trace --only PUBLISH --topic plant/#
             """)
         {
-            source, port, address, connections, authorityFile, anyName, write, pcapng, capturePort, only, topic, payloads, secrets,
+            source, port, address, connections, write, pcapng, capturePort, only, topic, payloads, secrets,
         };
+
+        foreach (var option in tls.All)
+            command.Options.Add(option);
 
         command.Validators.Add(result =>
         {
@@ -53,7 +55,7 @@ internal static class TraceCommand
                     (int?)result.GetValue(port),
                     result.GetValue(address)!,
                     (int?)result.GetValue(connections),
-                    new TlsRequest { AuthorityFile = result.GetValue(authorityFile), AllowsAnyName = result.GetValue(anyName) },
+                    tls.Read(result),
                     result.GetValue(write),
                     result.GetValue(pcapng),
                     (int?)result.GetValue(capturePort) ?? DefaultPort,

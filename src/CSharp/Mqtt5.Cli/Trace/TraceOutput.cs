@@ -17,6 +17,9 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
     /// <summary>How many rules were broken.</summary>
     public long Violations { get; private set; }
 
+    /// <summary>How many of them the server broke.</summary>
+    public long ServerViolations { get; private set; }
+
     /// <summary>A client connected.</summary>
     public void Opened(long at, int connection)
     {
@@ -105,6 +108,9 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
         file?.Flush();
     }
 
+    /// <summary>A packet as it is shown: in notation, with as much of its payload and secrets as was asked for.</summary>
+    public string Describe(Packet packet) => Text(Kept(packet));
+
     private void Packet(long at, int connection, Direction direction, Packet packet, byte[]? frame, int wireBytes = 0)
     {
         packets++;
@@ -155,6 +161,10 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
         foreach (var violation in judged.Found)
         {
             Violations++;
+
+            if (violation.Direction.IsServerToClient)
+                ServerViolations++;
+
             var line = $"{Head(violation.At, violation.Connection)} VIOLATION {violation}";
             terminal.Output.WriteLine(line);
             file?.WriteLine($"# {line}");

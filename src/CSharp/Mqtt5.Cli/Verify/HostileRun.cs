@@ -1,4 +1,3 @@
-using System.Buffers;
 using Mqtt5.Verification;
 
 namespace Mqtt5.Cli;
@@ -48,21 +47,13 @@ internal static class HostileRun
         try
         {
             await using var connection = await player.OpenAsync(time.Token);
-            await connection.Stream.WriteAsync((byte[])[.. frame.Opening.Span, .. frame.Frame.Span], time.Token);
-            var buffer = ArrayPool<byte>.Shared.Rent(4096);
+            await connection.WriteAsync((byte[])[.. frame.Opening.Span, .. frame.Frame.Span], time.Token);
 
-            try
+            while (!(await connection.ReadAsync("", time.Token)).IsClosed)
             {
-                while (await connection.Stream.ReadAsync(buffer, time.Token) > 0)
-                {
-                }
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(buffer);
             }
         }
-        catch (Exception exception) when (ProbePlayer.IsLoss(exception) && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (ProbeConnections.IsLoss(exception) && !cancellationToken.IsCancellationRequested)
         {
             // Closed, or still open when the time was over: both are fine.
         }

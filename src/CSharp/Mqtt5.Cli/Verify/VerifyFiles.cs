@@ -52,7 +52,7 @@ internal static class VerifyFiles
             ["step"] = one.Outcome.Line,
             ["expected"] = one.Outcome.Expected,
             ["seen"] = one.Outcome.Seen,
-            ["exchange"] = new JsonArray([.. one.Exchanges.Select(exchange => JsonValue.Create(VerifyVerb.Describe(exchange)))]),
+            ["exchange"] = new JsonArray([.. one.Exchanges.Select(exchange => JsonValue.Create($"{exchange}"))]),
         })]),
     };
 
@@ -80,7 +80,7 @@ internal static class VerifyFiles
                 new XAttribute("name", "a client beside them is served"),
                 report.Hostile is null ? null : new XElement("failure", new XAttribute("message", Clean(report.Hostile))))));
 
-    private static string Script(ClauseResult clause) => string.Join('\n', clause.Probes[0].Exchanges.Select(VerifyVerb.Describe));
+    private static string Script(ClauseResult clause) => string.Join('\n', clause.Probes[0].Exchanges);
 
     // XML has no room for some characters that a packet may hold.
     private static string Clean(string text) => string.Concat(text.Select(one => System.Xml.XmlConvert.IsXmlChar(one) || char.IsSurrogate(one) ? one : '?'));

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text;
-using Microsoft.FSharp.Core;
 using Mqtt5.Verification;
 
 namespace Mqtt5.Cli;
@@ -21,36 +20,38 @@ internal static class VerifyVerb
         var options = target.Options();
         await using var limited = target.IsEmbedded ? await embedded.StartLimitedAsync(cancellationToken) : null;
         var credentials = target.IsEmbedded ? embedded.Credentials : options.Credentials;
-        var sites = await SitesAsync();
-        screen.Write(new Line().Add("mqtt5 verify", Look.Strong).Add($"  {target.Name}, seed {request.Seed}"));
-        var probes = Catalogue.Probes.Value.Where(probe => IsAsked(probe, request)).ToArray();
+        var verification = new VerificationOptions
+        {
+            Seed = request.Seed,
+            Parallel = request.Parallel,
+            Patience = request.Patience,
+            UserName = credentials?.UserName,
+            Password = credentials?.Password is { } password ? Encoding.UTF8.GetString(password.Span) : null,
+            Clauses = request.Clauses,
+            Title = request.Only,
+        };
+        var count = verification.Probes.Count;
 
-        if (probes.Length == 0)
+        if (count == 0)
             throw new UsageException("there is no such probe");
 
-        var results = new ProbeResult[probes.Length];
-        var done = 0;
+        ProbePlayer[] players = [.. Servers(target, limited, request).Select(server => ProbeTransport.PlayerFor(server, options.CreateTransport()))];
+        screen.Write(new Line().Add("mqtt5 verify", Look.Strong).Add($"  {target.Name}, seed {request.Seed}"));
+        IReadOnlyList<ProbeResult> results = [];
+        var progress = new ProbeProgress();
         string? hostile = null;
 
         await screen.DuringAsync(
-            () => [new Line().At(ClauseColumn).Add($"{done} of {probes.Length} probes, {Figures.Duration(watch.Elapsed)}", Look.Quiet)],
+            () => [new Line().At(ClauseColumn).Add($"{progress.Done} of {count} probes, {Figures.Duration(watch.Elapsed)}", Look.Quiet)],
             async () =>
             {
-                await Parallel.ForAsync(
-                    0,
-                    probes.Length,
-                    new ParallelOptions { MaxDegreeOfParallelism = request.Parallel, CancellationToken = cancellationToken },
-                    async (index, token) =>
-                    {
-                        results[index] = await Site.PlayAsync(sites, probes[index], SettingsOf(index), token);
-                        Interlocked.Increment(ref done);
-                    });
+                results = (await BrokerVerification.RunAsync(players, verification, progress, cancellationToken)).Probes;
 
                 if (request.HostileFrames > 0)
                 {
-                    var settings = SettingsOf(probes.Length);
+                    var settings = verification.SettingsOf(count);
                     hostile = await HostileRun.RunAsync(
-                        sites[0].Player, settings, HostileFrames.Create(settings, request.Seed, request.HostileFrames), cancellationToken);
+                        players[0], settings, HostileFrames.Create(settings, request.Seed, request.HostileFrames), cancellationToken);
                 }
 
                 return 0;
@@ -60,22 +61,6 @@ internal static class VerifyVerb
         Tell(report, screen);
         await VerifyFiles.WriteAsync(report, request.JsonFile, request.JUnitFile, request.HtmlFile, cancellationToken);
         return report.HasFailures ? ExitCode.Fault : ExitCode.WellFormed;
-
-        ProbeSettings SettingsOf(int number) => Settings(credentials, request, number);
-
-        async Task<IReadOnlyList<Site>> SitesAsync()
-        {
-            var found = new List<Site>();
-
-            foreach (var server in Servers(target, limited, request))
-            {
-                // Numbers that no probe has.
-                var player = new ProbePlayer(server, options.CreateTransport());
-                found.Add(await Site.OfAsync(player, SettingsOf(Catalogue.Probes.Value.Length + 1 + found.Count), cancellationToken));
-            }
-
-            return found;
-        }
     }
 
     private static IEnumerable<Uri> Servers(Target target, MqttBroker? limited, VerifyRequest request) =>
@@ -84,18 +69,6 @@ internal static class VerifyVerb
             .. limited?.Addresses ?? [],
             .. request.MoreServers.Select(url => ServerAddress.OfUrl(url, namesTopic: false, "/mqtt", "URL").Server),
         ];
-
-    private static bool IsAsked(Probe probe, VerifyRequest request) =>
-        (request.Clauses.Count == 0 || probe.Clauses.Intersect(request.Clauses).Any())
-        && (request.Only is null || probe.Title.Contains(request.Only, StringComparison.OrdinalIgnoreCase));
-
-    private static ProbeSettings Settings(MqttCredentials? credentials, VerifyRequest request, int number) =>
-        new(
-            $"mqtt5-verify/r{request.Seed:x}/{number}/",
-            $"v{request.Seed:x}n{number}",
-            credentials?.UserName is { } name ? FSharpValueOption<string>.Some(name) : FSharpValueOption<string>.None,
-            credentials?.Password is { } password ? FSharpValueOption<Bytes>.Some(new Bytes(password)) : FSharpValueOption<Bytes>.None,
-            (long)request.Patience.TotalMilliseconds);
 
     /// <summary>Shows a report: the statements, then what failed.</summary>
     public static void Tell(VerifyReport report, Screen screen)
@@ -119,7 +92,7 @@ internal static class VerifyVerb
             screen.Write(new Line().Add(failed.Probe.Title, Look.Bad).Add($"  [{string.Join(", ", failed.Outcome.Clauses)}]"));
 
             foreach (var exchange in failed.Exchanges)
-                screen.Write(new Line().At(2).Add(Describe(exchange)));
+                screen.Write(new Line().At(2).Add($"{exchange}"));
 
             screen.Write(new Line().At(2).Add($"in the step: {failed.Outcome.Line}"));
             screen.Write(new Line().At(2).Add($"expected: {failed.Outcome.Expected}"));
@@ -134,14 +107,17 @@ internal static class VerifyVerb
         screen.Write(new Line().Add(report.Summary, report.HasFailures ? Look.Bad : Look.Strong));
     }
 
-    /// <summary>Something that was seen, as a line of text.</summary>
-    public static string Describe(ProbeExchange exchange) =>
-        new StringBuilder().Append(exchange.At.ToString(System.Globalization.CultureInfo.InvariantCulture).PadLeft(6)).Append(" ms  ").Append(exchange.Client).Append(exchange.Kind switch
+    // Told at once, in whatever order the probes end.
+    private sealed class ProbeProgress : IProgress<int>
+    {
+        private int done;
+
+        public int Done => Volatile.Read(ref done);
+
+        public void Report(int value)
         {
-            ExchangeKind.Opening => " opens a connection",
-            ExchangeKind.Sending => " > ",
-            ExchangeKind.Receiving => " < ",
-            ExchangeKind.Closing => ": the server closes",
-            _ => " leaves",
-        }).Append(exchange.Text).ToString();
+            for (var before = Done; value > before; before = Done)
+                Interlocked.CompareExchange(ref done, value, before);
+        }
+    }
 }
