@@ -51,7 +51,7 @@ public sealed class AllocationTests
 
     private static Socket Open(int port, params string[] packets)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 10_000, SendTimeout = 10_000 };
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 30_000, SendTimeout = 30_000 };
         socket.Connect(IPAddress.Loopback, port);
 
         foreach (var packet in packets)

@@ -44,7 +44,7 @@ public sealed class CommandTests : IDisposable
 
         using var kill = Process.Start("kill", ["-TERM", $"{broker.Id}"]);
         Assert.Equal(ReasonCode.ServerShuttingDown, await disconnected.Task.Bounded());
-        await broker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(5));
+        await broker.WaitForExitAsync().Bounded();
         Assert.Equal(0, broker.ExitCode);
         Assert.False(File.Exists(socket));
     }
@@ -149,7 +149,7 @@ public sealed class CommandTests : IDisposable
         Assert.Equal(5000, (int)client.Server!.MaximumPacketSize!);
         Assert.Equal(9, client.Server!.ReceiveMaximum);
         using var interrupt = Process.Start("kill", ["-INT", $"{broker.Id}"]);
-        await broker.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(5));
+        await broker.WaitForExitAsync().Bounded();
         Assert.Equal(0, broker.ExitCode);
         Assert.Contains("connected from 127.0.0.1", await broker.StandardError.ReadToEndAsync().Bounded(), StringComparison.Ordinal);
     }

@@ -95,7 +95,7 @@ public sealed class EmbeddingTests
         await client.ExpectAsync("DISCONNECT rc=ServerShuttingDown props{ServerReference=\"other:1883\"}");
         await client.ExpectEndAsync();
         await silent.ExpectEndAsync();
-        await stopping.WaitAsync(TimeSpan.FromSeconds(5));
+        await stopping.WaitAsync(TimeSpan.FromSeconds(20));
         await Assert.ThrowsAnyAsync<Exception>(() => RawClient.OpenAsync(broker));
     }
 
@@ -111,6 +111,6 @@ public sealed class EmbeddingTests
         for (var index = 0; index < 200; index++)
             broker.Publish(new MqttMessage { Topic = "a", Payload = new byte[100_000] });
 
-        await broker.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(5));
+        await broker.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
     }
 }

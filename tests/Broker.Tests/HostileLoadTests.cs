@@ -24,6 +24,9 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
     private static readonly TimeSpan Attack = TimeSpan.FromSeconds(double.Parse(
         Environment.GetEnvironmentVariable("MQTT5_HOSTILE_SECONDS") ?? "1.5", CultureInfo.InvariantCulture));
 
+    // Far more than the second or two after which those are due who are silent, and enough for a machine that is busy.
+    private static readonly TimeSpan InTime = TimeSpan.FromSeconds(IsAlone ? 10 : 30);
+
     // How each attacker lives, by name, and how many begin in a second.
     private static readonly Dictionary<string, (int PerSecond, Func<MqttBroker, int, Task> Live)> Attackers = new()
     {
@@ -80,14 +83,15 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         var attackers = new List<Task>();
         await MeasureAsync(pair, alone, Slices / 2);
         using var stop = new CancellationTokenSource();
-        var attacking = Task.Run(() => AttackAsync(broker, perSecond, live, attackers, stop.Token));
+        var began = Environment.TickCount64;
+        var attacking = Task.Run(() => AttackAsync(broker, perSecond, live, attackers, began, stop.Token));
         await MeasureAsync(pair, beside, Slices);
         var more = GC.GetTotalMemory(forceFullCollection: true) - before;
         await stop.CancelAsync();
         await attacking;
 
         // Each of them says itself whether it was treated as it should.
-        await Task.WhenAll(attackers).WaitAsync(TimeSpan.FromSeconds(30));
+        await Task.WhenAll(attackers).WaitAsync(TimeSpan.FromSeconds(60));
         await MeasureAsync(pair, alone, Slices / 2);
         output.WriteLine(
             $"{name}: {attackers.Count} attackers, {Rate(alone):N0}/s alone, {Rate(beside):N0}/s beside, ratio {Rate(beside) / Rate(alone):F2}, {more / 1024:N0} KiB more");
@@ -97,11 +101,11 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
     }
 
     private static async Task AttackAsync(
-        MqttBroker broker, int perSecond, Func<MqttBroker, int, Task> live, List<Task> attackers, CancellationToken stop)
+        MqttBroker broker, int perSecond, Func<MqttBroker, int, Task> live, List<Task> attackers, long began, CancellationToken stop)
     {
-        var began = Environment.TickCount64;
+        var begun = 0;
 
-        for (var begun = 0; !stop.IsCancellationRequested;)
+        do
         {
             // At least one, of those that are few.
             var due = 1 + ((Environment.TickCount64 - began) * perSecond / 1000);
@@ -111,6 +115,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
 
             await Task.Delay(5, CancellationToken.None);
         }
+        while (!stop.IsCancellationRequested);
     }
 
     private static async Task MeasureAsync(HealthyPair pair, List<double> rates, int slices)
@@ -126,13 +131,13 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
     {
         await using var client = await RawClient.OpenAsync(broker);
         await client.SendAsync(0x10);
-        await EndsWithinAsync(client, seconds: 4);
+        await EndsInTimeAsync(client);
     }
 
     private static async Task SlowConnectAsync(MqttBroker broker, int number)
     {
         await using var client = await RawClient.OpenAsync(broker);
-        var ending = EndsWithinAsync(client, seconds: 4);
+        var ending = EndsInTimeAsync(client);
 
         foreach (var one in Convert.FromHexString("100E00044D5154540502000000000163"))
         {
@@ -152,7 +157,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
             return;
 
         await using (client)
-            await client.ExpectDisconnectAsync(ReasonCode.KeepAliveTimeout).WaitAsync(TimeSpan.FromSeconds(5));
+            await client.ExpectDisconnectAsync(ReasonCode.KeepAliveTimeout).WaitAsync(InTime);
     }
 
     private static async Task SlowPublishAsync(MqttBroker broker, int number)
@@ -162,7 +167,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
 
         await using (client)
         {
-            var ending = client.ExpectDisconnectAsync(ReasonCode.KeepAliveTimeout).WaitAsync(TimeSpan.FromSeconds(5));
+            var ending = client.ExpectDisconnectAsync(ReasonCode.KeepAliveTimeout).WaitAsync(InTime);
             await SendAsync(client, 0x30, 100, 0, 1, (byte)'a', 0);
 
             while (!ending.IsCompleted)
@@ -181,7 +186,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         new Random(number).NextBytes(bytes);
         await using var client = await RawClient.OpenAsync(broker);
         await SendAsync(client, bytes);
-        await EndsWithinAsync(client, seconds: 4);
+        await EndsInTimeAsync(client);
     }
 
     private static async Task BadPacketsAsync(MqttBroker broker, int number)
@@ -217,6 +222,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         await client.SendAsync($"CONNECT clean=1 clientid=\"a{number}\"");
         await client.SendAsync($"SUBSCRIBE id=1 filters[\"{HealthyPair.Topic}\"]");
         await Task.Delay(1_000);
+        await Waits.UntilAsync(() => broker.Engine.Registry.Sessions.Any(one => one.State.ClientId.Text == $"a{number}"));
         var session = broker.Engine.Registry.Sessions.Single(one => one.State.ClientId.Text == $"a{number}");
         Assert.InRange(session.Connection!.Outlet.Unsent, 0, 2 * SendBufferBytes);
     }
@@ -248,7 +254,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         {
             await using var stranger = await RawClient.OpenAsync(broker);
             await SendAsync(stranger, 0x10, 0xFF, 0xFF, 0xFF, 0x7F);
-            await EndsWithinAsync(stranger, seconds: 4);
+            await EndsInTimeAsync(stranger);
             return;
         }
 
@@ -296,12 +302,12 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         return null;
     }
 
-    // Nothing but a CONNACK of failure, and the end, within this time.
-    private static async Task EndsWithinAsync(RawClient client, int seconds)
+    // Nothing but a CONNACK of failure, and the end, in time.
+    private static async Task EndsInTimeAsync(RawClient client)
     {
         var end = client.ReadPacketAsync();
 
-        if (await end.WaitAsync(TimeSpan.FromSeconds(seconds)) is { } packet)
+        if (await end.WaitAsync(InTime) is { } packet)
         {
             Assert.True(Assert.IsType<Packet.Connack>(packet, exactMatch: false).Connack.Reason >= ReasonCode.UnspecifiedError);
             await client.ExpectEndAsync();

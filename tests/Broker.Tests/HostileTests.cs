@@ -77,7 +77,7 @@ public sealed class HostileTests
         await using var broker = await Brokers.StartAsync(options => options.TimeProvider = time);
         await using var client = await RawClient.OpenAsync(broker);
         await client.SendAsync(0x10);
-        await Waits.UntilAsync(() => broker.Engine.Totals.Read(0).SocketsOpened == 1);
+        await Waits.UntilAsync(() => broker.Engine.Pending == 1);
         time.Advance(TimeSpan.FromSeconds(9));
         time.Advance(TimeSpan.FromSeconds(2));
         await client.ExpectEndAsync();
@@ -127,14 +127,14 @@ public sealed class HostileTests
     {
         await using var broker = await Brokers.StartAsync(options =>
         {
+            options.TimeProvider = new FakeTimeProvider();
             options.Limits.PublishesPerSecond = 1;
             options.Limits.PublishBurst = 3;
         });
         await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
 
-        for (var index = 0; index < 6; index++)
-            await client.SendAsync("PUBLISH topic=\"a\"");
-
+        // In one piece, so that none is sent to a connection that is closed already.
+        await client.SendAsync([.. Enumerable.Repeat(HealthyPair.Bytes("PUBLISH topic=\"a\""), 6).SelectMany(bytes => bytes)]);
         await client.ExpectDisconnectAsync(ReasonCode.MessageRateTooHigh);
     }
 
@@ -187,28 +187,33 @@ public sealed class HostileTests
         await using var broker = await Brokers.StartAsync(options => options.Limits.SendBufferBytes = 64 * 1024);
         await using var client = await RawClient.OpenAsync(broker, receiveBuffer: 4096);
         await client.SendAsync("CONNECT clean=1 clientid=\"c\"");
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
         var pings = new byte[64 * 1024];
 
         for (var index = 0; index < pings.Length; index += 2)
             pings[index] = 0xC0;
 
         var sent = 0L;
-
-        try
+        var sending = Task.Run(async () =>
         {
             while (sent < 200_000_000)
             {
-                await client.SendAsync(pings).WaitAsync(patience.Token);
-                sent += pings.Length;
+                await client.SendAsync(pings);
+                Interlocked.Add(ref sent, pings.Length);
             }
-        }
-        catch (OperationCanceledException)
+        });
+
+        // Once the broker does not read any more, nobody takes any more of it.
+        await Waits.UntilAsync(() => broker.Engine.Registry.Sessions.SingleOrDefault()?.State.Connection is { IsSome: true, Value.IsCongested: true });
+
+        for (long before = -1; before != Interlocked.Read(ref sent);)
         {
-            // Nobody takes any more of it.
+            before = Interlocked.Read(ref sent);
+            await Task.WhenAny(sending, Task.Delay(1_000));
         }
 
         Assert.InRange(sent, 1, 100_000_000);
         Assert.InRange(Assert.Single(broker.Engine.Registry.Sessions).Connection!.Outlet.Unsent, 1, 4 * 1024 * 1024);
+        await client.DisposeAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => sending.Bounded());
     }
 }

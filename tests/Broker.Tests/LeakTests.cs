@@ -106,7 +106,7 @@ public sealed class LeakTests(ITestOutputHelper output)
             await client.DisposeAsync();
         }
 
-        await Waits.UntilAsync(() => broker.Engine.Registry.Current.Retained.Count == Wills && broker.ConnectionCount == 0);
+        await Waits.UntilAsync(() => broker.Engine.Registry.Current.Retained.Count == Wills && broker.Engine.Served == 0);
         var left = (Live() - before) / (double)Wills;
         output.WriteLine($"{left:F0} bytes a Will");
         Assert.InRange(left, double.MinValue, 5_000);
@@ -122,8 +122,9 @@ public sealed class LeakTests(ITestOutputHelper output)
                 await live(broker, number);
         })));
 
-        // What is kept for a while is kept no longer.
+        // What is kept for a while is kept no longer, and connections that ended have been left.
         await Waits.UntilAsync(() => broker.ConnectionCount == Witness.Connections
+            && broker.Engine.Served == Witness.Connections
             && broker.Engine.Registry.Current.Sessions.Count == Witness.Connections
             && broker.Engine.Registry.Current.Retained.Count == 0
             && broker.Engine.Registry.Sessions.Count() == Witness.Connections

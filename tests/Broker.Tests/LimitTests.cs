@@ -136,7 +136,7 @@ public sealed class LimitTests
 
         // There is room again when one of them leaves.
         await waiting.DisposeAsync();
-        await Waits.UntilAsync(() => broker.Engine.Pending == 0);
+        await Waits.UntilAsync(() => broker.Engine.Served == 1);
         await using var later = await RawClient.OpenAsync(broker);
         await later.SendAsync("CONNECT clean=1 clientid=\"a\"");
         await later.ExpectStartAsync("CONNACK");
@@ -387,7 +387,8 @@ public sealed class LimitTests
         await using var broker = await Brokers.StartAsync(options => options.Limits.MaximumConnections = 1);
         await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"traced\"");
         await using var refused = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"refused\"", "CONNACK rc=QuotaExceeded");
-        await Waits.UntilAsync(() => stopped.Any(one => one.Status == ActivityStatusCode.Error));
+        await Waits.UntilAsync(() => stopped.Count == 2);
+        Assert.Contains(stopped, one => one.Status == ActivityStatusCode.Error);
         Assert.Contains(stopped, one => Equals(one.GetTagItem("mqtt.client.id"), "traced"));
         Assert.Contains(stopped, one => one.StatusDescription == "QuotaExceeded");
     }

@@ -242,7 +242,7 @@ public sealed class ProxyTests
             await client.ExpectCutAsync();
         }
 
-        await application.StopAsync().WaitAsync(TimeSpan.FromSeconds(5));
+        await application.StopAsync().WaitAsync(TimeSpan.FromSeconds(20));
     }
 
     private static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions>? configure = null) =>

@@ -6,7 +6,7 @@ using System.Net.Sockets;
 namespace Mqtt5.BrokerTests;
 
 // A client that sends what a test says, in the notation of the core or as bytes, and does nothing of its own. Every wait
-// ends after ten seconds.
+// ends after thirty seconds.
 internal sealed class RawClient : IAsyncDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);

@@ -17,7 +17,7 @@ public sealed class StuckWebSocketTests
         context.Request.Headers.SecWebSocketProtocol = "mqtt";
         context.Features.Set<IHttpWebSocketFeature>(socket);
         await WebSocketEndpoint.ServeAsync(context, broker).Bounded();
-        Assert.True(socket.IsSending);
+        Assert.True(socket.Sending.IsCompleted);
         Assert.Equal(0, broker.ConnectionCount);
     }
 
@@ -25,7 +25,10 @@ public sealed class StuckWebSocketTests
     {
         private readonly Queue<byte[]> left = new(packets);
 
-        public bool IsSending { get; private set; }
+        private readonly TaskCompletionSource sending = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        // Completes when it is sent something.
+        public Task Sending => sending.Task;
 
         public bool IsWebSocketRequest => true;
 
@@ -47,13 +50,17 @@ public sealed class StuckWebSocketTests
                 throw new OperationCanceledException(cancellationToken);
             }
 
+            // CONNACK is on its way before the next packet comes.
+            if (left.Count == 0)
+                await Sending.WaitAsync(cancellationToken);
+
             packet.CopyTo(buffer.AsSpan());
             return new WebSocketReceiveResult(packet.Length, WebSocketMessageType.Binary, endOfMessage: true);
         }
 
         public override Task SendAsync(ArraySegment<byte> buffer, WebSocketMessageType messageType, bool endOfMessage, CancellationToken cancellationToken)
         {
-            IsSending = true;
+            sending.TrySetResult();
             return Task.Delay(Timeout.Infinite, cancellationToken);
         }
 

@@ -24,6 +24,23 @@ public sealed class MeasuringTests
         return JsonNode.Parse(run.Output)!;
     }
 
+    // What is told each second is delayed on a machine that stalls for one; some time it does not.
+    private static async Task WithoutStallAsync(Func<Task> test)
+    {
+        for (var left = 4; ; left--)
+        {
+            try
+            {
+                await test();
+                return;
+            }
+            catch (Xunit.Sdk.XunitException) when (left > 0)
+            {
+                // Once more.
+            }
+        }
+    }
+
     private static string Port(MqttBroker broker) => broker.Addresses[0].Port.ToString(CultureInfo.InvariantCulture);
 
     [Fact]
@@ -200,7 +217,7 @@ public sealed class MeasuringTests
     }
 
     [Fact]
-    public async Task Bench_says_each_second_how_far_it_is_where_no_terminal_shows_it()
+    public Task Bench_says_each_second_how_far_it_is_where_no_terminal_shows_it() => WithoutStallAsync(async () =>
     {
         var run = await RunAsync("bench", "--embedded", "--seconds", "3", "--warm-up", "1", "--rate", "500");
         Assert.Equal(0, run.ExitCode);
@@ -217,17 +234,17 @@ public sealed class MeasuringTests
         Assert.All(told.Skip(3), line => Assert.Equal("mqtt5: waiting for the last messages", line));
         Assert.DoesNotContain("of 3 s", run.Output, StringComparison.Ordinal);
         Assert.Contains("delivered after", run.Output, StringComparison.Ordinal);
-    }
+    });
 
     [Fact]
-    public async Task Bench_says_each_second_how_many_connections_are_open()
+    public Task Bench_says_each_second_how_many_connections_are_open() => WithoutStallAsync(async () =>
     {
         var run = await RunAsync("bench", "--embedded", "--connects", "50", "--rate", "20");
         Assert.Equal(0, run.ExitCode);
         var told = run.Error.TrimEnd('\n').Split('\n');
         Assert.InRange(told.Length, 2, 30);
         Assert.All(told, line => Assert.Matches("^mqtt5: [0-9]+ of 50 connections open$", line));
-    }
+    });
 
     [Theory]
     [InlineData("--quiet")]
@@ -262,7 +279,11 @@ public sealed class MeasuringTests
         var stopping = TestContext.Current.CancellationToken;
         using var process = CommandRun.Start("bench", "--embedded", "--seconds", "600", "--warm-up", "0", "--rate", "100");
         Assert.StartsWith("mqtt5 bench", await process.StandardOutput.ReadLineAsync(stopping), StringComparison.Ordinal);
-        await Task.Delay(1500, stopping);
+
+        // A second has passed in which messages came.
+        while (!Regex.IsMatch(await process.StandardError.ReadLineAsync(stopping) ?? throw new EndOfStreamException(), " of 600 s: [1-9]"))
+            continue;
+
         using var kill = Process.Start("kill", ["-INT", $"{process.Id}"]);
         var rest = await process.StandardOutput.ReadToEndAsync(stopping).WaitAsync(TimeSpan.FromSeconds(30), stopping);
         await process.WaitForExitAsync(stopping);
@@ -282,7 +303,7 @@ public sealed class MeasuringTests
         Assert.True(findings.Count >= 35, $"{findings.Count} things were tried");
 
         // The last connections end at the broker a moment after they end here.
-        var deadline = DateTime.UtcNow + TimeSpan.FromSeconds(10);
+        var deadline = DateTime.UtcNow + TimeSpan.FromSeconds(30);
 
         while (broker.Sessions.Count > 0 && DateTime.UtcNow < deadline)
             await Task.Delay(20, stopping);

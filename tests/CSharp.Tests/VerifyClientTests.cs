@@ -16,7 +16,8 @@ public sealed partial class VerifyClientTests
             statements,
             "--publish", $"{Command} pub -p {{port}} -t {{topic}} -q {{qos}} -m {{message}} --repeat {{count}}",
             "--alias", $"{Command} pub -p {{port}} -t {{topic}} -q {{qos}} -m {{message}} --repeat {{count}} -D publish topic-alias {{alias}}",
-            "--subscribe", $"{Command} sub -p {{port}} -t {{topic}} -q {{qos}}");
+            "--subscribe", $"{Command} sub -p {{port}} -t {{topic}} -q {{qos}}",
+            "--patience", "30", "--start-patience", "100");
         Assert.Equal([], Failed(run));
 
         foreach (var statement in statements)

@@ -45,7 +45,7 @@ public sealed partial class VerifyTests
 
             try
             {
-                var run = await CommandRun.InProcessAsync(null, "verify", "--embedded", "--parallel", "16", "--seed", "11", "--json", file);
+                var run = await CommandRun.InProcessAsync(null, "verify", "--embedded", "--parallel", "16", "--seed", "11", "--patience", "30", "--json", file);
                 Assert.Equal([], Failed(run));
                 Assert.Contains($"{Statements.Server.Value.Length} of {Statements.Server.Value.Length} statements pass, 0 fail, 0 do not apply, 0 were not run", run.Output, StringComparison.Ordinal);
                 Assert.Contains("200 hostile frames: a client beside them was served", run.Output, StringComparison.Ordinal);
@@ -63,7 +63,7 @@ public sealed partial class VerifyTests
     [Fact]
     public async Task The_statements_about_WebSocket_are_tried_where_a_URL_has_one()
     {
-        string[] statements = ["--clause", "MQTT-6.0.0-1", "--clause", "MQTT-6.0.0-2", "--clause", "MQTT-6.0.0-4"];
+        string[] statements = ["--clause", "MQTT-6.0.0-1", "--clause", "MQTT-6.0.0-2", "--clause", "MQTT-6.0.0-4", "--patience", "30"];
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0).ListenWebSocket(0), Token);
         var tcp = await CommandRun.InProcessAsync(null, ["verify", Url("mqtt"), .. statements]);
         Assert.Contains("no URL with ws:// was given", tcp.Output, StringComparison.Ordinal);
@@ -94,7 +94,7 @@ public sealed partial class VerifyTests
         var one = await CommandRun.InProcessAsync(null, "verify", $"{broker.Addresses[0]}", "--clause", "MQTT-3.2.2-13");
         Assert.Contains("the server supports retained messages", one.Output, StringComparison.Ordinal);
         Assert.Equal(0, one.ExitCode);
-        var both = await CommandRun.InProcessAsync(null, "verify", $"{broker.Addresses[0]}", $"{limited.Addresses[0]}", "--clause", "MQTT-3.2.2-13");
+        var both = await CommandRun.InProcessAsync(null, "verify", $"{broker.Addresses[0]}", $"{limited.Addresses[0]}", "--clause", "MQTT-3.2.2-13", "--patience", "30");
         Assert.Contains("✓ MQTT-3.2.2-13", both.Output, StringComparison.Ordinal);
         Assert.Equal(0, both.ExitCode);
     }
@@ -112,7 +112,7 @@ public sealed partial class VerifyTests
             },
             Token);
         await using var right = new WrongServer(broker.Addresses[0], packet => packet);
-        var passed = await VerifyAsync(right, statement, "-u", "verify", "-P", "secret");
+        var passed = await VerifyAsync(right, statement, "-u", "verify", "-P", "secret", "--patience", "30");
         Assert.Equal([], Failed(passed));
         Assert.Contains($"✓ {statement}", passed.Output, StringComparison.Ordinal);
 
@@ -151,7 +151,10 @@ public sealed partial class VerifyTests
         await isRetained.Task.WaitAsync(TimeSpan.FromSeconds(60), Token);
 
         while (!broker.Sessions.Any(one => one.ClientId != "watcher" && !one.IsConnected))
+        {
+            Assert.False(process.HasExited, "it ended before a session of its own waited");
             await Task.Delay(20, Token);
+        }
 
         using var interrupt = Process.Start("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)]);
         await process.WaitForExitAsync(Token).WaitAsync(TimeSpan.FromSeconds(60), Token);
@@ -213,7 +216,7 @@ public sealed partial class VerifyTests
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
         await using var right = new WrongServer(broker.Addresses[0], packet => packet);
-        var passed = await VerifyAsync(right, statement);
+        var passed = await VerifyAsync(right, statement, "--patience", "30");
         Assert.Equal([], Failed(passed));
         Assert.Equal(0, passed.ExitCode);
 

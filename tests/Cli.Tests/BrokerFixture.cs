@@ -32,6 +32,22 @@ public sealed class BrokerFixture : IAsyncLifetime
             configure(options);
         });
 
+    // Another broker at the port of one that has ended. For a moment a connection of somebody else may have it.
+    public static async Task<MqttBroker> StartAtAsync(int port)
+    {
+        for (var left = 300; ; left--)
+        {
+            try
+            {
+                return await StartAsync(options => options.Listen(port));
+            }
+            catch (IOException) when (left > 0)
+            {
+                await Task.Delay(100);
+            }
+        }
+    }
+
     public async ValueTask InitializeAsync()
     {
         await File.WriteAllTextAsync(AuthorityFile, certificates.Authority.ExportCertificatePem());

@@ -8,7 +8,7 @@ namespace Mqtt5.CliTests;
 // The command as a process of its own, whose output is bytes.
 internal sealed class CommandProcess : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly Task<string> error;
 

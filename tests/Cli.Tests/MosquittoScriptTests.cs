@@ -57,8 +57,8 @@ public sealed class MosquittoScriptTests : IDisposable
         start.Environment["LC_ALL"] = "C.UTF-8";
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
-        var output = await process.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(85));
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(5));
+        var output = await process.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(400));
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
         return [.. output.Replace("== ", "\u0001== ", StringComparison.Ordinal).Split('\u0001').Select(step => step.Replace(start.Environment["PORT"]!, "PORT", StringComparison.Ordinal))];
     }
 }

@@ -101,11 +101,17 @@ public sealed class PublishTests(BrokerFixture fixture) : IClassFixture<BrokerFi
         var broker = await BrokerFixture.StartAsync(options => options.Listen(0));
         var port = broker.Addresses[0].Port;
         using var process = CommandProcess.Start("pub", "-t", "again", "-l", "-q", "1", "-p", $"{port}", "-d");
-        await process.Process.StandardInput.WriteLineAsync("before");
-        await process.Process.StandardInput.FlushAsync();
-        await Task.Delay(1500);
+
+        // Its acknowledgement goes out before the broker ends.
+        await using (var first = await Receiver.OpenAsync(broker.Addresses[0], "again"))
+        {
+            await process.Process.StandardInput.WriteLineAsync("before");
+            await process.Process.StandardInput.FlushAsync();
+            Assert.Equal("before", (await NextAsync(first)).Text);
+        }
+
         await broker.DisposeAsync();
-        await using var second = await BrokerFixture.StartAsync(options => options.Listen(port));
+        await using var second = await BrokerFixture.StartAtAsync(port);
         var options = MqttClientOptions.For(second.Addresses[0]);
         await using var client = await MqttClient.ConnectAsync(options);
         await using var received = await client.SubscribeAsync("again");
@@ -159,12 +165,13 @@ public sealed class PublishTests(BrokerFixture fixture) : IClassFixture<BrokerFi
     [Fact]
     public async Task An_interrupted_publisher_disconnects()
     {
+        await using var received = await SubscribeAsync("endless");
         using var process = CommandProcess.Start("pub", "-t", "endless", "-l", "-d", "-p", fixture.Port);
         await process.Process.StandardInput.WriteLineAsync("one");
         await process.Process.StandardInput.FlushAsync();
-        await Task.Delay(1500);
+        Assert.Equal("one", (await NextAsync(received)).Text);
         await process.SignalAsync("INT");
-        await process.Process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        await process.Process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal(130, process.Process.ExitCode);
         Assert.EndsWith("[c>s] DISCONNECT\n", await process.ErrorAsync(), StringComparison.Ordinal);
     }

@@ -11,7 +11,7 @@ internal sealed class Receiver(MqttClient client, MqttSubscription subscription)
 
     public static async Task<MqttReceivedMessage> NextAsync(MqttSubscription subscription)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
 
         await foreach (var message in subscription.WithCancellation(patience.Token))
         {

@@ -51,7 +51,7 @@ public sealed class SubscribeTests(BrokerFixture fixture) : IClassFixture<Broker
         Assert.Equal("first", await process.ReadLineAsync());
         process.Process.StandardOutput.Close();
         await PublishAsync("pipe/1", "second"u8.ToArray());
-        await process.Process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        await process.Process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal("", await process.ErrorAsync());
         Assert.Equal(0, process.Process.ExitCode);
     }
@@ -65,7 +65,7 @@ public sealed class SubscribeTests(BrokerFixture fixture) : IClassFixture<Broker
         using var process = CommandProcess.Start("sub", "-t", "again/#", "-C", "2", "-p", $"{server.Port}");
         Assert.Equal("before", await process.ReadLineAsync());
         await broker.DisposeAsync();
-        await using var second = await BrokerFixture.StartAsync(options => options.Listen(server.Port));
+        await using var second = await BrokerFixture.StartAtAsync(server.Port);
         await PublishAsync("again/2", "after"u8.ToArray(), server);
         var run = await process.FinishAsync();
         Assert.Equal("after\n", run.Output);
@@ -110,8 +110,8 @@ public sealed class SubscribeTests(BrokerFixture fixture) : IClassFixture<Broker
     {
         await using var responder = await MqttClient.ConnectAsync(MqttClientOptions.For(fixture.Broker.Addresses[0]));
         await using var answering = await responder.RespondAsync("ask", (request, _) => Task.FromResult($"{request.Text}!"));
-        Assert.Equal("hello!\n", (await fixture.RunAsync("rr", "-t", "ask", "-m", "hello", "-W", "20")).Output);
-        Assert.Equal("answers hi!\n", (await fixture.RunAsync("rr", "-t", "ask", "-e", "answers", "-m", "hi", "-q", "1", "-v", "-W", "20")).Output);
+        Assert.Equal("hello!\n", (await fixture.RunAsync("rr", "-t", "ask", "-m", "hello", "-W", "60")).Output);
+        Assert.Equal("answers hi!\n", (await fixture.RunAsync("rr", "-t", "ask", "-e", "answers", "-m", "hi", "-q", "1", "-v", "-W", "60")).Output);
         Assert.Equal(27, (await fixture.RunAsync("rr", "-t", "nobody", "-m", "hi", "-W", "1")).ExitCode);
     }
 

@@ -43,7 +43,7 @@ if [ "$PART" = messages ]; then
     step sub -t s/1 -C 1 -F ''
     step sub -t s/1 -C 1 -v -F '%t'
     step sub -t 's/#' -R -W 1
-    step sub -t s/1 --retained-only -W 1 -v
+    step sub -t s/1 --retained-only -W 6 -v
     step sub -t nothing -W 1
     step sub -c -i keeper -q 2 -t 'q/#' -E
     step pub -t q/1 -m one -q 1
@@ -61,17 +61,17 @@ if [ "$PART" = messages ]; then
     step sub -x 60 -i expirer -q 1 -t x/1 -E
     step pub -t x/1 -m kept -q 1
     step sub -c -x 0 -i expirer -q 1 -t x/1 -C 1
-    step sub -t w/none -W 1 --will-topic w/1 --will-payload bye --will-retain --will-qos 1
+    step sub -t w/none -W 6 --will-topic w/1 --will-payload bye --will-retain --will-qos 1
     step sub -t w/1 -C 1 -v
     step pub -t r/1 -m a -r
     step pub -t r/2 -m b -r
-    step sub -t 'r/#' -T r/2 --remove-retained -W 1 -v
+    step sub -t 'r/#' -T r/2 --remove-retained -W 6 -v
     step sub -t 'r/#' -C 1 -v
     step pub -t r/2 -r -n
     step sub -t r/2 -W 1
     step pub -t ans -m 42 -r
-    step rr -t ask -e ans -m '?' -W 5
-    step rr -t ask -e ans -m '?' -W 5 -v -q 1
+    step rr -t ask -e ans -m '?' -W 30
+    step rr -t ask -e ans -m '?' -W 30 -v -q 1
     step rr -t ask -e no/answer -m '?' -W 1
 else
     step pub -t ans -m 42 -r

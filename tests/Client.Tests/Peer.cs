@@ -3,10 +3,10 @@ using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Client.Tests;
 
-// The server's end of a connection, driven packet by packet with the codec of the core. Every wait ends after ten seconds.
+// The server's end of a connection, driven packet by packet with the codec of the core. Every wait ends after thirty seconds.
 internal sealed class Peer(Stream stream)
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly PipeReader reader = PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true));
     private long offset;

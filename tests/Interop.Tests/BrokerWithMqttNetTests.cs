@@ -87,10 +87,10 @@ public sealed class BrokerWithMqttNetTests
         var polite = await Peer.ConnectAsync(broker, options => options.WithWillTopic("will").WithWillPayload("polite"));
         await polite.Client.DisconnectAsync();
         polite.Dispose();
-        dying.Dispose();
         var since = Environment.TickCount64;
+        dying.Dispose();
         Assert.Equal("gone", Assert.Single(await watcher.TakeAsync(1)).ConvertPayloadToString());
-        Assert.InRange(Environment.TickCount64 - since, 500, 10_000);
+        Assert.InRange(Environment.TickCount64 - since, 500, 30_000);
         await watcher.ExpectNothingAsync();
     }
 
@@ -154,6 +154,13 @@ public sealed class BrokerWithMqttNetTests
 
         using (var first = await Peer.ConnectAsync(broker, Away))
             await first.SubscribeAsync("e");
+
+        // The broker knows that it is away, or it would count what comes now as sent.
+        for (var left = 3_000; broker.ConnectionCount > 0; left--)
+        {
+            Assert.True(left > 0, "the first one is still connected");
+            await Task.Delay(10);
+        }
 
         using var publisher = await Peer.ConnectAsync(broker);
         await publisher.PublishAsync("e", "short", 1, message => message.WithMessageExpiryInterval(1));

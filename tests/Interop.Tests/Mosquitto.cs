@@ -38,18 +38,17 @@ internal sealed class Mosquitto : IAsyncDisposable
             Assert.Skip("mosquitto is not installed");
         }
 
-        var port = FreePort();
-        var folder = Directory.CreateTempSubdirectory("mqtt5-mosquitto-").FullName;
-        var configuration = Path.Combine(folder, "mosquitto.conf");
-        var text = lines
-            .Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
-            .Replace("{other}", FreePort().ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
-            .Replace("{folder}", folder, StringComparison.Ordinal);
-        // Otherwise a broker that is started as root becomes a user who may not write here.
-        await File.WriteAllTextAsync(configuration, $"user root\n{text}\n");
-        var broker = new Mosquitto(port, folder, configuration);
-        await broker.StartAgainAsync();
-        return broker;
+        // Somebody else may take the port before mosquitto does.
+        for (var left = 9; ; left--)
+        {
+            var broker = await ConfigureAsync(lines);
+
+            if (await broker.ListensAsync())
+                return broker;
+
+            await broker.DisposeAsync();
+            Assert.True(left > 0, "mosquitto does not listen");
+        }
     }
 
     // A place for a file that the configuration names.
@@ -61,46 +60,20 @@ internal sealed class Mosquitto : IAsyncDisposable
         return path;
     }
 
-    public async Task StartAgainAsync()
-    {
-        process = Process.Start(new ProcessStartInfo(Program!, ["-c", configuration])
-        {
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        })!;
-        process.BeginErrorReadLine();
-        process.BeginOutputReadLine();
-
-        for (var left = 200; left > 0; left--)
-        {
-            try
-            {
-                using var probe = new TcpClient();
-                await probe.ConnectAsync(IPAddress.Loopback, Port);
-                return;
-            }
-            catch (SocketException)
-            {
-                Assert.False(process.HasExited, "mosquitto ended at once");
-                await Task.Delay(25);
-            }
-        }
-
-        Assert.Fail("mosquitto does not listen");
-    }
+    public async Task StartAgainAsync() => Assert.True(await ListensAsync(), "mosquitto does not listen");
 
     // Ends it without a chance to save.
     public async Task KillAsync()
     {
         process!.Kill();
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     // Ends it as an administrator would; it saves what it keeps.
     public async Task StopAsync()
     {
         using var kill = Process.Start("kill", ["-TERM", process!.Id.ToString(CultureInfo.InvariantCulture)]);
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(10));
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
     }
 
     public async ValueTask DisposeAsync()
@@ -110,6 +83,49 @@ internal sealed class Mosquitto : IAsyncDisposable
 
         process?.Dispose();
         Directory.Delete(Folder, recursive: true);
+    }
+
+    private static async Task<Mosquitto> ConfigureAsync(string lines)
+    {
+        var port = FreePort();
+        var folder = Directory.CreateTempSubdirectory("mqtt5-mosquitto-").FullName;
+        var configuration = Path.Combine(folder, "mosquitto.conf");
+        var text = lines
+            .Replace("{port}", port.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            .Replace("{other}", FreePort().ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            .Replace("{folder}", folder, StringComparison.Ordinal);
+        // Otherwise a broker that is started as root becomes a user who may not write here.
+        await File.WriteAllTextAsync(configuration, $"user root\n{text}\n");
+        return new Mosquitto(port, folder, configuration);
+    }
+
+    // Starts it; false: it ended at once, or does not listen.
+    private async Task<bool> ListensAsync()
+    {
+        process?.Dispose();
+        process = Process.Start(new ProcessStartInfo(Program!, ["-c", configuration])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        })!;
+        process.BeginErrorReadLine();
+        process.BeginOutputReadLine();
+
+        for (var left = 1_000; left > 0 && !process.HasExited; left--)
+        {
+            try
+            {
+                using var probe = new TcpClient();
+                await probe.ConnectAsync(IPAddress.Loopback, Port);
+                return !process.HasExited;
+            }
+            catch (SocketException)
+            {
+                await Task.Delay(25);
+            }
+        }
+
+        return false;
     }
 
     private static int FreePort()

@@ -52,7 +52,7 @@ internal sealed class SavingRelay : IAsyncDisposable
             server.Dispose();
         }
 
-        await accepting.WaitAsync(TimeSpan.FromSeconds(10));
+        await accepting.WaitAsync(TimeSpan.FromSeconds(30));
         stop.Dispose();
     }
 

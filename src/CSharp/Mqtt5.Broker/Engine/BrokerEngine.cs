@@ -65,6 +65,9 @@ internal sealed partial class BrokerEngine
 
     public int Pending => Volatile.Read(ref pending);
 
+    // Connections of which anything still runs: those of clients, those that have not connected, and those that end.
+    public long Served => Volatile.Read(ref served);
+
     public bool IsStopping => Volatile.Read(ref stopping);
 
     // How many more bytes may wait or be under way in all sessions together. What each connection may have under way in

@@ -8,6 +8,8 @@ namespace Mqtt5.Cli;
 /// </summary>
 internal sealed class Load : IAsyncDisposable
 {
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(5);
+
     private readonly LoadRequest request;
     private readonly LoadPublisher[] publishers;
     private readonly LoadSubscriber[] subscribers;
@@ -79,13 +81,11 @@ internal sealed class Load : IAsyncDisposable
 
     private long Expected() => publishers.Select((publisher, number) => publisher.Counted * request.CopiesOf(number)).Sum();
 
-    // Until all have arrived, or none arrives any more.
+    // Until all have arrived, or had their time. Time in which this process does not run is not taken from them.
     private async Task DrainAsync()
     {
-        var began = Stopwatch.GetTimestamp();
-
-        while (Counted < Expected() && Stopwatch.GetElapsedTime(began) < request.Drain)
-            await Task.Delay(5, CancellationToken.None);
+        for (var left = request.Drain / LookInterval; left > 0 && Counted < Expected(); left--)
+            await Task.Delay(LookInterval, CancellationToken.None);
     }
 
     private LoadReport Report(TimeSpan duration)

@@ -170,6 +170,7 @@ internal static class DeliveryChecks
         for (var number = 0; number < 3; number++)
             await publisher.PublishAsync(topic, "probe", QoS.AtLeastOnce, cancellationToken: cancellationToken);
 
+        await Inbox.ComeAsync(1, cancellationToken, inbox);
         var first = await inbox.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken);
 
         if (first.Count != 1)

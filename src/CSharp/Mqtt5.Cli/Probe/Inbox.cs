@@ -5,6 +5,10 @@ namespace Mqtt5.Cli;
 /// <summary>The messages of a subscription, as they come.</summary>
 internal sealed class Inbox
 {
+    // How long a message may take that has to come.
+    private static readonly TimeSpan Due = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(5);
+
     private readonly Channel<MqttReceivedMessage> messages = Channel.CreateUnbounded<MqttReceivedMessage>();
 
     private Inbox()
@@ -34,6 +38,13 @@ internal sealed class Inbox
 
     /// <summary>Waits for the next message.</summary>
     public ValueTask<MqttReceivedMessage> NextAsync(CancellationToken cancellationToken) => messages.Reader.ReadAsync(cancellationToken);
+
+    /// <summary>Waits until so many messages have come to some inboxes together, or do not come.</summary>
+    public static async Task ComeAsync(int count, CancellationToken cancellationToken, params Inbox[] inboxes)
+    {
+        for (var left = Due / LookInterval; left > 0 && inboxes.Sum(inbox => inbox.messages.Reader.Count) < count; left--)
+            await Task.Delay(LookInterval, cancellationToken);
+    }
 
     /// <summary>The messages that come until nothing has come for a while.</summary>
     public async Task<IReadOnlyList<MqttReceivedMessage>> UntilQuietAsync(TimeSpan quiet, CancellationToken cancellationToken)

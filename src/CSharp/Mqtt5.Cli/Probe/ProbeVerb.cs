@@ -9,7 +9,7 @@ internal static class ProbeVerb
     private const int DetailColumn = 31;
 
     // What a server does not answer within this time does not work.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private static readonly System.Text.Json.JsonSerializerOptions Indented = new()
     {

@@ -8,7 +8,7 @@ namespace Mqtt5.Cli;
 /// </summary>
 internal sealed class ProbeWorld(Target target, string prefix) : IAsyncDisposable
 {
-    private static readonly TimeSpan CleaningTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CleaningTime = TimeSpan.FromSeconds(20);
 
     private readonly string run = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(5));
     private readonly ConcurrentBag<MqttClient> clients = [];
@@ -64,6 +64,17 @@ internal sealed class ProbeWorld(Target target, string prefix) : IAsyncDisposabl
         clients.Add(client);
         await client.OpenAsync(cancellationToken);
         return client;
+    }
+
+    /// <summary>
+    /// Sends a message to a client by way of the server and back, so that what the server had sent to it before is there.
+    /// </summary>
+    public async Task PassAsync(MqttClient client, CancellationToken cancellationToken)
+    {
+        var topic = Topic();
+        var inbox = await Inbox.OpenAsync(client, new MqttTopicFilter(topic, Acknowledged), cancellationToken);
+        await client.PublishAsync(topic, "probe", Acknowledged, cancellationToken: cancellationToken);
+        await inbox.NextAsync(cancellationToken);
     }
 
     /// <summary>Publishes a message that the server keeps until the probe ends.</summary>

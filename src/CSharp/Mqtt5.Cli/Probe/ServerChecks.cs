@@ -15,6 +15,7 @@ internal static class ServerChecks
         {
             var client = await world.ConnectAsync(null, cancellationToken);
             var inbox = await Inbox.OpenAsync(client, new MqttTopicFilter("$SYS/broker/version", world.Acknowledged), cancellationToken);
+            await world.PassAsync(client, cancellationToken);
             var told = await inbox.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken);
             return told is [var first, ..] ? ProbeFinding.Figure(first.Text) : ProbeFinding.Absent("$SYS/broker/version tells nothing");
         }

@@ -59,6 +59,7 @@ internal static class SessionChecks
         if (!after.Server!.SessionPresent)
             return ProbeFinding.Fails("the server has forgotten the session");
 
+        await world.PassAsync(after, cancellationToken);
         await Task.Delay(ProbeWorld.Quiet, cancellationToken);
         await after.DisposeAsync();
         var came = trace.ToString().Split('\n').Count(line => line.StartsWith("[s>c] PUBLISH", StringComparison.Ordinal) && line.Contains(topic, StringComparison.Ordinal));
@@ -119,8 +120,8 @@ internal static class SessionChecks
         if (client.Server!.SessionExpiry == TimeSpan.Zero)
             return ProbeFinding.Absent("not tried: sessions end with their connection, and the delay with them");
 
-        await client.DisconnectAsync(ReasonCode.DisconnectWithWillMessage, cancellationToken: cancellationToken);
         var began = Stopwatch.GetTimestamp();
+        await client.DisconnectAsync(ReasonCode.DisconnectWithWillMessage, cancellationToken: cancellationToken);
         await inbox.NextAsync(cancellationToken);
         var took = Stopwatch.GetElapsedTime(began);
         // Servers count in whole seconds, and may begin in the middle of one.

@@ -33,6 +33,7 @@ internal static class SubscriptionChecks
         await publisher.PublishAsync($"{topic}/b/d", "probe", world.Acknowledged, cancellationToken: cancellationToken);
         await publisher.PublishAsync($"{topic}/x", "probe", world.Acknowledged, cancellationToken: cancellationToken);
         await publisher.PublishAsync($"{topic}/x/y/z", "probe", world.Acknowledged, cancellationToken: cancellationToken);
+        await Inbox.ComeAsync(3, cancellationToken, plus, hash);
         var ofPlus = (await plus.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken)).Select(message => message.Topic[topic.Length..]).ToArray();
         var ofHash = (await hash.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken)).Select(message => message.Topic[topic.Length..]).ToArray();
         return ProbeFinding.Of(
@@ -55,6 +56,7 @@ internal static class SubscriptionChecks
         for (var number = 0; number < SharedMessages; number++)
             await publisher.PublishAsync(topic, $"{number}", world.Acknowledged, cancellationToken: cancellationToken);
 
+        await Inbox.ComeAsync(SharedMessages, cancellationToken, one, other);
         var ofOne = await one.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken);
         var ofOther = await other.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken);
         var each = ofOne.Concat(ofOther).Select(message => message.Text).Distinct().Count();
@@ -83,6 +85,7 @@ internal static class SubscriptionChecks
         var inbox = await Inbox.OpenAsync(client, new MqttTopicFilter(topic, world.Acknowledged) { NoLocal = true }, cancellationToken);
         await client.PublishAsync(topic, "own", world.Acknowledged, cancellationToken: cancellationToken);
         await (await world.PublisherAsync(cancellationToken)).PublishAsync(topic, "other", world.Acknowledged, cancellationToken: cancellationToken);
+        await Inbox.ComeAsync(1, cancellationToken, inbox);
         var all = await inbox.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken);
         return ProbeFinding.Of(
             all is [{ Text: "other" }],
@@ -102,6 +105,7 @@ internal static class SubscriptionChecks
         await Inbox.OpenAsync(client, new MqttTopicFilter($"{topic}/+", world.Acknowledged), cancellationToken);
         var last = await Inbox.OpenAsync(client, new MqttTopicFilter($"{topic}/#", world.Acknowledged), cancellationToken);
         await (await world.PublisherAsync(cancellationToken)).PublishAsync($"{topic}/a", "probe", world.Acknowledged, cancellationToken: cancellationToken);
+        await Inbox.ComeAsync(1, cancellationToken, last);
         await last.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken);
         await client.DisposeAsync();
         var copies = trace.ToString().Split('\n').Count(line => line.StartsWith("[s>c] PUBLISH", StringComparison.Ordinal));
@@ -160,20 +164,21 @@ internal static class SubscriptionChecks
         var topic = world.Topic();
         await world.RetainAsync(Retained(world, topic), cancellationToken);
         var client = await world.ConnectAsync(null, cancellationToken);
-        var never = await CountAsync(RetainHandling.DoNotSend);
+        var never = await CountAsync(RetainHandling.DoNotSend, due: 0);
         await client.UnsubscribeAsync(topic, cancellationToken: cancellationToken);
-        var first = await CountAsync(RetainHandling.SendIfNew);
-        var again = await CountAsync(RetainHandling.SendIfNew);
-        var always = await CountAsync(RetainHandling.SendAtSubscribe);
+        var first = await CountAsync(RetainHandling.SendIfNew, due: 1);
+        var again = await CountAsync(RetainHandling.SendIfNew, due: 0);
+        var always = await CountAsync(RetainHandling.SendAtSubscribe, due: 1);
         return ProbeFinding.Of(
             (never, first, again, always) == (0, 1, 0, 1),
             "always, for new subscriptions only, and never",
             $"never: {never}, new: {first}, not new: {again}, always: {always} messages");
 
-        async Task<int> CountAsync(RetainHandling handling)
+        async Task<int> CountAsync(RetainHandling handling, int due)
         {
             var filter = new MqttTopicFilter(topic, world.Acknowledged) { RetainHandling = handling };
             var inbox = await Inbox.OpenAsync(client, filter, cancellationToken);
+            await Inbox.ComeAsync(due, cancellationToken, inbox);
             return (await inbox.UntilQuietAsync(ProbeWorld.Quiet, cancellationToken)).Count;
         }
     }
