@@ -22,10 +22,10 @@ public sealed class TransportTests
     [Fact]
     public async Task TCP_to_nobody_fails_with_the_exception_of_the_socket()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        listener.Stop();
+        // Nobody else can have the port, and nobody listens there.
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var port = ((IPEndPoint)socket.LocalEndPoint!).Port;
         var failed = await Assert.ThrowsAsync<MqttConnectException>(() => MqttClient.ConnectAsync($"mqtt://127.0.0.1:{port}").Bounded());
         Assert.IsType<SocketException>(failed.InnerException);
     }

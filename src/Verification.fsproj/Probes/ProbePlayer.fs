@@ -118,7 +118,7 @@ type private PlayedConnection(inner: IProbeConnection, client: string, inputs: C
 type private Play
     (openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>, probe: Probe, settings: ProbeSettings) =
 
-    static let CleanUpTime = TimeSpan.FromSeconds 2.0
+    static let CleanUpTime = TimeSpan.FromSeconds 8.0
 
     let inputs = Channel.CreateUnbounded<ProbeInput>()
     let connections = Dictionary<string, PlayedConnection>()
