@@ -32,6 +32,7 @@ module ClientRun =
             Rules = Set.empty
             KeptBelow = Set.empty
             Sent = []
+            Published = Set.empty
             Result = ValueNone
             Due = now
         }
@@ -45,7 +46,7 @@ module ClientRun =
             |> Array.fold
                 (fun run violation ->
                     let connection = connectionOf violation.Connection run
-                    report [| violation |] "" (packetOf violation.Connection Packet.Pingreq connection) run)
+                    report [| violation |] "" (packetOf violation.Connection Packet.Pingreq connection run) run)
                 { run with Monitor = monitor }
 
         run.Connections
@@ -186,7 +187,7 @@ module ClientRun =
             match connection.Inbox |> List.tryFind (fun one -> one.Type = pattern.Type) with
             | Some one when (PacketPattern.matches run.Names pattern one.Notation).IsNone ->
                 fail step (show pattern run) run
-            | _ -> expect pattern (fail step (show pattern run)) run
+            | _ -> expect pattern (absent $"sent no {show pattern run}") run
         | Lacks(time, pattern) ->
             let isThere (one: ClientArrived) = (PacketPattern.matches run.Names pattern one.Notation).IsSome
 

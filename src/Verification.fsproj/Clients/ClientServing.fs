@@ -49,6 +49,7 @@ type ClientRun =
             Rules: Set<int>
             KeptBelow: Set<string>
             Sent: string list
+            Published: Set<uint16>
             Result: ProbeOutcome voption
             Due: int64<ms>
         }
@@ -129,22 +130,26 @@ module internal ClientServing =
         |> Array.filter (fun violation -> violation.Direction = ClientToServer)
         |> Array.fold
             (fun run violation ->
-                find
-                    {
-                        Clauses = ClientRules.related violation.Clause one
-                        Detail = violation.Detail
-                        Seen = if violation.Packet = PacketType.Reserved then "" else shown
-                    }
-                    run)
+                match ClientRules.related violation.Clause one with
+                | [] -> run
+                | clauses ->
+                    find
+                        {
+                            Clauses = clauses
+                            Detail = violation.Detail
+                            Seen = if violation.Packet = PacketType.Reserved then "" else shown
+                        }
+                        run)
             run
 
-    let packetOf number (packet: Packet) (connection: ClientConnection) : ClientPacket =
+    let packetOf number (packet: Packet) (connection: ClientConnection) (run: ClientRun) : ClientPacket =
         {
             Packet = packet
             Connection = number
             Connect = connection.Connect
             Limits = connection.Limits
             IsResumed = connection.IsResumed
+            Published = run.Published
         }
 
     let transmit number (packet: Packet) (run: ClientRun) : struct (ClientRun * ClientDemand list) =
@@ -170,7 +175,7 @@ module internal ClientServing =
                 { run with Monitor = monitor }
                 |> log number ExchangeKind.Receiving (Notation.printRedacted packet)
                 |> withConnection number connection
-                |> report violations "" (packetOf number packet connection)
+                |> report violations "" (packetOf number packet connection run)
 
             struct (run,
                     (if connection.HasEnded then
@@ -290,7 +295,7 @@ module internal ClientServing =
                         connection.LeavesSince
             }
 
-        let one = packetOf number packet next
+        let one = packetOf number packet next run
 
         let about =
             ClientRules.all
@@ -300,6 +305,11 @@ module internal ClientServing =
         { run with
             Monitor = monitor
             Sent = notation :: run.Sent
+            Published =
+                match packet with
+                | Packet.Publish publish when publish.Delivery.PacketId.IsSome ->
+                    run.Published.Add publish.Delivery.PacketId.Value.Value
+                | _ -> run.Published
             Rules = Set.union run.Rules (Set.ofList about)
         }
         |> log number ExchangeKind.Sending shown

@@ -19,7 +19,7 @@ module ClientSessionScenarios =
                 < PINGREQ
                 """
             scenario
-                "3.1.2-20 3.1.2-21 3.2.2-21"
+                "3.1.2-21 3.2.2-21"
                 "subscribe"
                 "The Server Keep Alive takes the place of the Keep Alive"
                 """
@@ -35,20 +35,20 @@ module ClientSessionScenarios =
         [
             for qos, clauses in [ 1, "4.3.2-3"; 2, "4.3.3-3" ] do
                 scenario
-                    $"{clauses} 4.4.0-1 3.3.1-1 3.1.2-23"
+                    $"{clauses} 4.4.0-1 3.1.2-23"
                     $"publish-session qos={qos}"
                     $"A message of QoS {qos} without an answer is sent again when the session goes on"
                     $"""
                     usual PUBLISH qos={qos}
                     hold PUBLISH
                     wants CONNECT SessionExpiryInterval=1..4294967295
-                    < PUBLISH qos={qos} dup=0 id=$m
+                    wants PUBLISH qos={qos} id=$m
                     connack sp=1
                     drops
                     again
                     wants CONNECT clean=0
                     < PUBLISH qos={qos} id=$m
-                    lacks 600 PUBLISH id=$m
+                    lacks 600 PUBLISH id=$m [MQTT-4.4.0-1]
                     """
             scenario
                 "4.3.3-5 4.3.3-6 4.4.0-1"
@@ -59,14 +59,14 @@ module ClientSessionScenarios =
                 hold PUBLISH
                 hold PUBREL
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < PUBLISH qos=2 id=$m
+                wants PUBLISH qos=2 id=$m
                 > PUBREC id=$m
                 < PUBREL id=$m [MQTT-4.3.3-4]
                 connack sp=1
                 drops
                 again
                 wants CONNECT clean=0
-                < PUBREL id=$m
+                < PUBREL id=$m [MQTT-4.3.3-5 MQTT-4.4.0-1]
                 lacks 600 PUBLISH id=$m [MQTT-4.3.3-6]
                 """
             for qos in 1..2 do
@@ -97,7 +97,7 @@ module ClientSessionScenarios =
                 usual PUBLISH qos=1
                 hold PUBLISH
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < PUBLISH qos=1 id=$m
+                wants PUBLISH qos=1 id=$m
                 > PUBACK id=$m rc=QuotaExceeded
                 wait 300
                 connack sp=1
@@ -106,22 +106,28 @@ module ClientSessionScenarios =
                 wants CONNECT clean=0
                 lacks 800 PUBLISH dup=1
                 """
+            // A program that sends nothing again in any case says nothing about expiry.
             scenario
                 "4.3.3-7"
-                "expiring qos=2 expiry=1"
+                "expiring qos=2 expiry=5"
                 "A message of QoS 2 that was sent is sent again after it has expired"
                 """
                 usual PUBLISH qos=2 MessageExpiryInterval=any
                 hold PUBLISH
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < PUBLISH qos=2 id=$m
+                wants PUBLISH qos=2 id=$m
+                connack sp=1
+                drops
+                again
+                wants CONNECT clean=0
+                wants PUBLISH id=$m
                 hold CONNECT
                 drops
                 again
                 wants CONNECT clean=0
-                wait 1600
+                wait 5200
                 > CONNACK sp=1
-                < PUBLISH dup=1 id=$m
+                < PUBLISH id=$m
                 """
             scenario
                 "3.3.2-7"
@@ -179,7 +185,7 @@ module ClientSessionScenarios =
                         $"""
                         usual PUBLISH qos={qos}
                         hold PUBLISH
-                        < PUBLISH qos={qos} id=$m
+                        wants PUBLISH qos={qos} id=$m
                         drops
                         again
                         wants CONNECT clean={clean}
@@ -194,7 +200,7 @@ module ClientSessionScenarios =
                     usual PUBLISH qos=2
                     hold PUBLISH
                     hold PUBREL
-                    < PUBLISH qos=2 id=$m
+                    wants PUBLISH qos=2 id=$m
                     > PUBREC id=$m
                     < PUBREL id=$m [MQTT-4.3.3-4]
                     drops
