@@ -18,7 +18,7 @@ module ClientPublishScenarios =
                 """
                 usual PUBLISH qos=1
                 hold PUBLISH
-                < PUBLISH qos=1 dup=0 id=$m
+                wants PUBLISH qos=1 id=$m
                 lacks 2500 PUBLISH id=$m
                 > PUBACK id=$m
                 """
@@ -30,11 +30,11 @@ module ClientPublishScenarios =
                 usual PUBLISH qos=2
                 hold PUBLISH
                 hold PUBREL
-                < PUBLISH qos=2 dup=0 id=$m
-                lacks 400 PUBREL
+                wants PUBLISH qos=2 id=$m
+                lacks 400 PUBREL [MQTT-4.3.3-4]
                 > PUBREC id=$m
                 < PUBREL id=$m rc=Success [MQTT-4.3.3-4]
-                lacks 1500 PUBLISH id=$m
+                lacks 1500 PUBLISH id=$m [MQTT-4.3.3-6 MQTT-4.4.0-1]
                 > PUBCOMP id=$m
                 """
             scenario
@@ -44,7 +44,7 @@ module ClientPublishScenarios =
                 """
                 usual PUBLISH qos=1
                 hold PUBLISH
-                < PUBLISH qos=1 id=$m
+                wants PUBLISH qos=1 id=$m
                 > PUBACK id=$m rc=QuotaExceeded
                 lacks 1000 PUBLISH dup=1
                 """
@@ -55,7 +55,7 @@ module ClientPublishScenarios =
                 """
                 usual PUBLISH qos=2
                 hold PUBLISH
-                < PUBLISH qos=2 id=$m
+                wants PUBLISH qos=2 id=$m
                 > PUBREC id=$m rc=QuotaExceeded
                 lacks 1000 PUBLISH dup=1
                 """
@@ -109,7 +109,7 @@ module ClientPublishScenarios =
                 usual PUBLISH qos=1
                 connack props{ReceiveMaximum=1}
                 hold PUBLISH
-                < PUBLISH qos=1 id=$a
+                wants PUBLISH qos=1 id=$a
                 lacks 700 PUBLISH [MQTT-3.3.4-7 MQTT-4.9.0-2]
                 > PUBACK id=$a
                 wants PUBLISH qos=1 id=$b
@@ -126,7 +126,7 @@ module ClientPublishScenarios =
                 connack props{ReceiveMaximum=1}
                 hold PUBLISH
                 hold PUBREL
-                < PUBLISH qos=2 id=$a
+                wants PUBLISH qos=2 id=$a
                 lacks 300 PUBLISH [MQTT-3.3.4-7 MQTT-4.9.0-2]
                 > PUBREC id=$a
                 < PUBREL id=$a [MQTT-4.3.3-4]
@@ -143,7 +143,7 @@ module ClientPublishScenarios =
                 usual PUBLISH qos=2
                 connack props{ReceiveMaximum=1}
                 hold PUBLISH
-                < PUBLISH qos=2 id=$a
+                wants PUBLISH qos=2 id=$a
                 > PUBREC id=$a rc=QuotaExceeded
                 wants PUBLISH qos=2 id=$b
                 lacks 300 PUBLISH
@@ -157,7 +157,7 @@ module ClientPublishScenarios =
                 connack props{ReceiveMaximum=1}
                 hold PUBLISH
                 wants CONNECT keepalive=1..6
-                < PUBLISH qos=1 id=$a
+                wants PUBLISH qos=1 id=$a
                 wait 6000
                 < PINGREQ
                 """

@@ -22,6 +22,7 @@ module ClientRun =
             Since = now
             Now = now
             ChangedAt = now
+            OpenedAt = now
             Log = []
             Lines = []
             Exit = ValueNone
@@ -33,6 +34,7 @@ module ClientRun =
             KeptBelow = Set.empty
             Sent = []
             Published = Set.empty
+            HasSentRaw = false
             Result = ValueNone
             Due = now
         }
@@ -120,7 +122,7 @@ module ClientRun =
 
     let private deadline (run: ClientRun) =
         if run.HasConnected then
-            run.Since + run.Settings.Patience
+            max run.Since run.OpenedAt + run.Settings.Patience
         else
             run.Since + run.Settings.StartPatience
 
@@ -175,7 +177,7 @@ module ClientRun =
             let bytes = RawBytes.parse (expand run.Names template)
 
             Done(
-                log run.Stage ExchangeKind.Receiving (Convert.ToHexString bytes) run,
+                log run.Stage ExchangeKind.Receiving (Convert.ToHexString bytes) { run with HasSentRaw = true },
                 [ ClientDemand.Write(run.Stage, Bytes.OfArray bytes) ]
             )
         | Accept fields -> Done({ run with Connack = fields }, [])

@@ -69,7 +69,8 @@ module ClientSessionScenarios =
                 < PUBREL id=$m [MQTT-4.3.3-5 MQTT-4.4.0-1]
                 lacks 600 PUBLISH id=$m [MQTT-4.3.3-6]
                 """
-            for qos in 1..2 do
+            // Some send the next one when the last one is acknowledged.
+            for qos, acknowledgement in [ 1, "PUBACK"; 2, "PUBREC" ] do
                 scenario
                     "4.6.0-1"
                     $"publish-session qos={qos} count=3"
@@ -86,7 +87,9 @@ module ClientSessionScenarios =
                     again
                     wants CONNECT clean=0
                     next PUBLISH id=$a
+                    > {acknowledgement} id=$a
                     next PUBLISH id=$b
+                    > {acknowledgement} id=$b
                     next PUBLISH id=$c
                     """
             scenario
@@ -156,7 +159,7 @@ module ClientSessionScenarios =
                 usual SUBSCRIBE
                 hold PUBREC
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=12 payload="twice"
                 < PUBREC id=12 rc=Success [MQTT-4.3.3-8]
                 connack sp=1
@@ -216,7 +219,7 @@ module ClientSessionScenarios =
                     $"""
                     usual SUBSCRIBE
                     hold PUBREC
-                    < SUBSCRIBE
+                    wants SUBSCRIBE
                     > PUBLISH topic="verify/topic" payload="ready"
                     > PUBLISH qos=2 topic="verify/topic" id=12 payload="early"
                     < PUBREC id=12 rc=Success [MQTT-4.3.3-8]
@@ -253,7 +256,7 @@ module ClientSessionScenarios =
                 "A DISCONNECT with wrong flags ends the connection"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 >> E1 00
                 ends
                 """
@@ -263,7 +266,7 @@ module ClientSessionScenarios =
                 "An AUTH with wrong flags ends the connection"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 >> F1 { 18 { 15 "VERIFY" } }
                 ends
                 """
@@ -274,7 +277,7 @@ module ClientSessionScenarios =
                 """
                 usual SUBSCRIBE
                 wants CONNECT !AuthenticationMethod
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > AUTH rc=ContinueAuthentication props{AuthenticationMethod="VERIFY"}
                 lacks 600 AUTH
                 """
@@ -291,7 +294,7 @@ module ClientSessionScenarios =
                     $"A client that refuses {title} with DISCONNECT closes"
                     $"""
                     usual SUBSCRIBE
-                    < SUBSCRIBE
+                    wants SUBSCRIBE
                     >> {bytes}
                     wants DISCONNECT rc=error
                     ends
