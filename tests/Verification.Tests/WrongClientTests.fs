@@ -99,7 +99,8 @@ let private playScenario (title: string) (deeds: Deed list) : ClientRun =
     for deed in deeds do
         match deed with
         | Opens number -> feed 10L<ms> (ClientInput.Connected number)
-        | Writes(number, frame) -> feed 10L<ms> (ClientInput.Received(number, Bytes.OfArray(RawBytes.parse frame)))
+        | Writes(number, frame) ->
+            feed 10L<ms> (ClientInput.Received(number, Bytes.OfArray(RawBytes.parse frame)))
         | Waits time -> feed time ClientInput.Tick
 
     while run.Outcome.IsNone && now < 60_000L<ms> do
@@ -127,14 +128,20 @@ let private sentInOrder = "Messages of QoS 1 are sent again in their order"
 let private ends verdict clauses (run: ClientRun) =
     let outcome = run.Outcome.Value
     Expect.equal outcome.Verdict verdict $"verdict: {outcome.Expected}; seen: {outcome.Seen}"
-    Expect.equal (Set.ofList outcome.Clauses) (clauses |> List.map (fun one -> $"MQTT-{one}") |> Set.ofList) "clauses"
+
+    Expect.equal
+        (Set.ofList outcome.Clauses)
+        (clauses |> List.map (fun one -> $"MQTT-{one}") |> Set.ofList)
+        "clauses"
 
 let private sessions =
     [
-        testCase "a client that forgets its session breaks what binds it to send again, and nothing else" (fun () ->
-            let run = playScenario sentAgain (loses [ "32 { \"a\" 0001 {} 'x' }" ])
-            ends Verdict.Fail [ "4.3.2-3"; "4.4.0-1"; "3.1.2-23" ] run
-            Expect.isEmpty run.Findings "findings")
+        testCase
+            "a client that forgets its session breaks what binds it to send again, and nothing else"
+            (fun () ->
+                let run = playScenario sentAgain (loses [ "32 { \"a\" 0001 {} 'x' }" ])
+                ends Verdict.Fail [ "4.3.2-3"; "4.4.0-1"; "3.1.2-23" ] run
+                Expect.isEmpty run.Findings "findings")
         testCase "a client that sends again with DUP 0 breaks MQTT-3.3.1-1 alone" (fun () ->
             let message = "32 { \"a\" 0001 {} 'x' }"
             let run = playScenario sentAgain (loses [ message ] @ [ Writes(2, message) ])
@@ -169,7 +176,10 @@ let private sessions =
                     ]
 
             ends Verdict.Fail [ "3.2.2-5" ] run
-            Expect.isTrue (run.Findings |> Array.forall (fun one -> one.Clauses = [ "MQTT-3.2.2-5" ])) "findings")
+
+            Expect.isTrue
+                (run.Findings |> Array.forall (fun one -> one.Clauses = [ "MQTT-3.2.2-5" ]))
+                "findings")
         testCase "a PUBREL of no message breaks MQTT-2.2.1-5" (fun () ->
             breaks "2.2.1-5" (play "publish qos=1" [ connect; "62 { 0009 }" ]))
         testCase "a client that starts slowly has the usual time from then on" (fun () ->

@@ -48,7 +48,12 @@ module ClientRun =
             |> Array.fold
                 (fun run violation ->
                     let connection = connectionOf violation.Connection run
-                    report [| violation |] "" (packetOf violation.Connection Packet.Pingreq connection run) run)
+
+                    report
+                        [| violation |]
+                        ""
+                        (packetOf violation.Connection Packet.Pingreq connection run)
+                        run)
                 { run with Monitor = monitor }
 
         run.Connections
@@ -177,7 +182,11 @@ module ClientRun =
             let bytes = RawBytes.parse (expand run.Names template)
 
             Done(
-                log run.Stage ExchangeKind.Receiving (Convert.ToHexString bytes) { run with HasSentRaw = true },
+                log
+                    run.Stage
+                    ExchangeKind.Receiving
+                    (Convert.ToHexString bytes)
+                    { run with HasSentRaw = true },
                 [ ClientDemand.Write(run.Stage, Bytes.OfArray bytes) ]
             )
         | Accept fields -> Done({ run with Connack = fields }, [])
