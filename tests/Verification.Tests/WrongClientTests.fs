@@ -77,6 +77,127 @@ let private breaks (statement: string) (run: ClientRun) =
         let findings = run.Findings |> Array.map (fun one -> $"%A{one.Clauses}: {one.Detail}")
         failtest $"{statement} was not found, but: {String.concat System.Environment.NewLine findings}"
 
+// What a program does in a scenario, one after another.
+type private Deed =
+    | Opens of connection: int
+    | Writes of connection: int * frame: string
+    | Waits of int64<ms>
+
+// The scenario of this title, with a program that does these deeds and then nothing more.
+let private playScenario (title: string) (deeds: Deed list) : ClientRun =
+    let scenario = ClientCatalogue.scenarios.Value |> Array.find (fun one -> one.Title = title)
+    let mutable run = ClientRun.start settings scenario 0L<ms>
+    let mutable now = 0L<ms>
+
+    let feed time input =
+        now <- now + time
+        let struct (next, _) = ClientRun.step run now input
+        run <- next
+
+    feed 10L<ms> ClientInput.Tick
+
+    for deed in deeds do
+        match deed with
+        | Opens number -> feed 10L<ms> (ClientInput.Connected number)
+        | Writes(number, frame) ->
+            feed 10L<ms> (ClientInput.Received(number, Bytes.OfArray(RawBytes.parse frame)))
+        | Waits time -> feed time ClientInput.Tick
+
+    while run.Outcome.IsNone && now < 60_000L<ms> do
+        feed 500L<ms> ClientInput.Tick
+
+    run
+
+// Clean Start 0, a Session Expiry Interval of 100 s, and a Keep Alive that is off.
+let private connectToSession = "10 { \"MQTT\" 05 00 0000 { 11 00000064 } \"c\" }"
+
+// Publishes at QoS 1 until the server closes, and connects again.
+let private loses (messages: string list) =
+    [
+        Opens 1
+        Writes(1, connectToSession)
+        for message in messages do
+            Writes(1, message)
+        Opens 2
+        Writes(2, connectToSession)
+    ]
+
+let private sentAgain = "A message of QoS 1 without an answer is sent again when the session goes on"
+let private sentInOrder = "Messages of QoS 1 are sent again in their order"
+
+let private ends verdict clauses (run: ClientRun) =
+    let outcome = run.Outcome.Value
+    Expect.equal outcome.Verdict verdict $"verdict: {outcome.Expected}; seen: {outcome.Seen}"
+
+    Expect.equal
+        (Set.ofList outcome.Clauses)
+        (clauses |> List.map (fun one -> $"MQTT-{one}") |> Set.ofList)
+        "clauses"
+
+let private sessions =
+    [
+        testCase
+            "a client that forgets its session breaks what binds it to send again, and nothing else"
+            (fun () ->
+                let run = playScenario sentAgain (loses [ "32 { \"a\" 0001 {} 'x' }" ])
+                ends Verdict.Fail [ "4.3.2-3"; "4.4.0-1"; "3.1.2-23" ] run
+                Expect.isEmpty run.Findings "findings")
+        testCase "a client that sends again with DUP 0 breaks MQTT-3.3.1-1 alone" (fun () ->
+            let message = "32 { \"a\" 0001 {} 'x' }"
+            let run = playScenario sentAgain (loses [ message ] @ [ Writes(2, message) ])
+            ends Verdict.Pass [] run
+            Expect.equal (run.Findings |> Array.map _.Clauses) [| [ "MQTT-3.3.1-1" ] |] "findings")
+        testCase "a client that sends again as it should breaks nothing" (fun () ->
+            let run =
+                playScenario
+                    sentAgain
+                    (loses [ "32 { \"a\" 0001 {} 'x' }" ] @ [ Writes(2, "3A { \"a\" 0001 {} 'x' }") ])
+
+            ends Verdict.Pass [] run
+            Expect.isEmpty run.Findings "findings")
+        testCase "an order can be broken by messages alone that are sent again [MQTT-4.6.0-1]" (fun () ->
+            let messages = [ for id in 1..3 -> $"32 {{ \"a\" 000{id} {{}} 'x' }}" ]
+            playScenario sentInOrder (loses messages) |> ends Verdict.NotApplicable []
+
+            playScenario sentInOrder (loses messages @ [ Writes(2, "3A { \"a\" 0002 {} 'x' }") ])
+            |> ends Verdict.Fail [ "4.6.0-1" ])
+        testCase "a PUBREL of a session that is lost breaks MQTT-3.2.2-5, not MQTT-2.2.1-5" (fun () ->
+            let run =
+                playScenario
+                    "After Session Present 0 no PUBREL of the earlier session is sent"
+                    [
+                        Opens 1
+                        Writes(1, connectToSession)
+                        Writes(1, "34 { \"a\" 0001 {} 'x' }")
+                        Writes(1, "62 { 0001 }")
+                        Opens 2
+                        Writes(2, connectToSession)
+                        Writes(2, "62 { 0001 }")
+                    ]
+
+            ends Verdict.Fail [ "3.2.2-5" ] run
+
+            Expect.isTrue
+                (run.Findings |> Array.forall (fun one -> one.Clauses = [ "MQTT-3.2.2-5" ]))
+                "findings")
+        testCase "a PUBREL of no message breaks MQTT-2.2.1-5" (fun () ->
+            breaks "2.2.1-5" (play "publish qos=1" [ connect; "62 { 0009 }" ]))
+        testCase "a client that starts slowly has the usual time from then on" (fun () ->
+            let run =
+                playScenario
+                    "A message of QoS 1 is answered with PUBACK"
+                    [
+                        Waits 1_900L<ms>
+                        Opens 1
+                        Writes(1, connect)
+                        Waits 700L<ms>
+                        Writes(1, "82 { 0001 {} \"verify/topic\" 02 }")
+                        Writes(1, "40 { 000A }")
+                    ]
+
+            ends Verdict.Pass [] run)
+    ]
+
 let tests =
     testList
         "Wrong clients"
@@ -100,4 +221,5 @@ let tests =
                     ]
 
                 Expect.isEmpty (play "publish qos=1" right).Findings "findings")
+            yield! sessions
         ]

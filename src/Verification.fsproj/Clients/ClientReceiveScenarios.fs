@@ -23,7 +23,7 @@ module ClientReceiveScenarios =
                 "A message of QoS 0 is not answered"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH topic="verify/topic" payload="zero"
                 lacks 400 PUBACK
                 lacks 100 PUBREC
@@ -35,7 +35,7 @@ module ClientReceiveScenarios =
                 "A message of QoS 1 is answered with PUBACK"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=1 topic="verify/topic" id=10 payload="one"
                 < PUBACK id=10
                 lacks 200 PUBREC
@@ -47,7 +47,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=11 payload="two"
                 < PUBREC id=11 rc=Success [MQTT-3.3.4-1 MQTT-4.3.3-8]
                 lacks 200 PUBCOMP [MQTT-4.3.3-11]
@@ -61,7 +61,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=12 payload="twice"
                 < PUBREC id=12 rc=Success [MQTT-4.3.3-8]
                 > PUBLISH dup=1 qos=2 topic="verify/topic" id=12 payload="twice"
@@ -76,7 +76,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=12 payload="twice"
                 wants PUBREC id=12 rc=Success
                 > PUBLISH dup=1 qos=2 topic="verify/topic" id=12 payload="twice"
@@ -92,7 +92,7 @@ module ClientReceiveScenarios =
                 $"""
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 {complete 13 "" "first"}
                 {complete 13 "" "second"}
                 """
@@ -103,7 +103,7 @@ module ClientReceiveScenarios =
                 $"""
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 {complete 13 "" "first"}
                 shows first
                 {complete 13 "" "second"}
@@ -115,7 +115,7 @@ module ClientReceiveScenarios =
                 "After PUBACK the Packet Identifier stands for a new message, whatever DUP says"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=1 topic="verify/topic" id=14 payload="first"
                 < PUBACK id=14
                 > PUBLISH dup=1 qos=1 topic="verify/topic" id=14 payload="second"
@@ -127,7 +127,7 @@ module ClientReceiveScenarios =
                 "After PUBACK a message with the same Packet Identifier is passed on"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=1 topic="verify/topic" id=14 payload="first"
                 < PUBACK id=14
                 shows first
@@ -142,7 +142,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=15 props{MessageExpiryInterval=1} payload="old"
                 < PUBREC id=15 rc=Success
                 wait 1600
@@ -156,7 +156,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=16 props{PayloadFormatIndicator=1} payload=x'FF'
                 wants PUBREC id=16 rc=error
                 > PUBLISH qos=2 topic="verify/topic" id=16 payload="new"
@@ -169,7 +169,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=1 topic="verify-unasked/topic" id=17 payload="unasked"
                 < PUBACK id=17
                 > PUBLISH qos=2 topic="verify-unasked/topic" id=18 payload="unasked"
@@ -181,7 +181,7 @@ module ClientReceiveScenarios =
                 "PUBACKs go out in the order of the messages"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=1 topic="verify/topic" id=30 payload="a"
                 > PUBLISH qos=1 topic="verify/topic" id=20 payload="b"
                 > PUBLISH qos=1 topic="verify/topic" id=25 payload="c"
@@ -196,7 +196,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=30 payload="a"
                 > PUBLISH qos=2 topic="verify/topic" id=20 payload="b"
                 > PUBLISH qos=2 topic="verify/topic" id=25 payload="c"
@@ -212,7 +212,7 @@ module ClientReceiveScenarios =
                 usual SUBSCRIBE
                 connack props{{MaximumPacketSize=100}}
                 hold PUBREC
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=1 topic="verify/topic" id=19 payload="one"
                 < PUBACK id=19
                 {complete 20 "" "two"}
@@ -239,7 +239,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 wants CONNECT TopicAliasMaximum=1..65535 TopicAliasMaximum=$max
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=1 topic="verify/topic" id=21 props{TopicAlias=$max} payload="named"
                 < PUBACK id=21
                 > PUBLISH qos=1 id=22 props{TopicAlias=$max} payload="short"
@@ -255,7 +255,7 @@ module ClientReceiveScenarios =
                 """
                 usual SUBSCRIBE
                 wants CONNECT TopicAliasMaximum=1..65535
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH topic="verify/topic" props{TopicAlias=1} payload="named"
                 shows named
                 drops

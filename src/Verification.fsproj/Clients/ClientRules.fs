@@ -16,6 +16,8 @@ type ClientPacket =
         Limits: ConnackProperties voption
         /// Whether the server said that a session goes on.
         IsResumed: bool
+        /// The Packet Identifiers of the messages that the client sent so far, on all connections.
+        Published: Set<uint16>
     }
 
 /// A rule that holds for packets of a client in every scenario.
@@ -275,7 +277,7 @@ module ClientRules =
         ]
 
     /// All statements that a violation is about: the one that the monitor names, and those that say the same of a packet
-    /// like this.
+    /// like this. Empty where the monitor warns of what no statement forbids.
     [<CompiledName("Related")>]
     let related (clause: string) (one: ClientPacket) : string list =
         let qos =
@@ -296,19 +298,27 @@ module ClientRules =
             | _ when isFreshAgain -> [ "MQTT-3.2.2-5" ]
             | _ -> []
 
-        let more =
-            match clause, qos with
-            | "MQTT-2.2.1-3", QoS.AtLeastOnce -> [ "MQTT-4.3.2-1" ]
-            | "MQTT-2.2.1-3", QoS.ExactlyOnce -> [ "MQTT-4.3.3-1" ]
-            | "MQTT-3.3.1-2", _ -> [ "MQTT-4.3.1-1" ]
-            | "MQTT-3.3.2-9", _ when aliasMaximum one = 0us -> [ "MQTT-3.2.2-18" ]
-            | "MQTT-3.3.2-9", _ -> [ "MQTT-3.2.2-17" ]
-            | "3.3.2.3.4", _ when one.Connection > 1 -> [ "MQTT-3.3.2-7" ]
-            | "MQTT-3.3.4-7", _ -> [ "MQTT-4.9.0-1"; "MQTT-4.9.0-2" ]
-            | "MQTT-3.1.2-20", _ when hasServerKeepAlive -> [ "MQTT-3.1.2-21"; "MQTT-3.2.2-21" ]
-            | "MQTT-3.2.2-15", _ -> PacketWatch.sizeClauses one.Packet
-            | ("MQTT-4.3.2-2" | "MQTT-4.3.3-2"), _ -> discarded
-            | "MQTT-2.2.1-5", _ when one.Packet.Type = PacketType.Pubrel -> discarded
-            | _ -> []
+        let isOfMessage =
+            match one.Packet with
+            | Packet.Pubrel pubrel -> one.Published.Contains pubrel.PacketId.Value
+            | _ -> false
 
-        clause :: List.filter (fun other -> other <> clause) more
+        let also more = clause :: List.filter (fun other -> other <> clause) more
+
+        match clause, qos with
+        | "MQTT-2.2.1-3", QoS.AtLeastOnce -> also [ "MQTT-4.3.2-1" ]
+        | "MQTT-2.2.1-3", QoS.ExactlyOnce -> also [ "MQTT-4.3.3-1" ]
+        | "MQTT-3.3.1-2", _ -> also [ "MQTT-4.3.1-1" ]
+        // Where a server takes none, its maximum is 0, and each is beyond it.
+        | "MQTT-3.3.2-9", _ when aliasMaximum one = 0us -> also [ "MQTT-3.2.2-18" ]
+        | "MQTT-3.3.2-9", _ -> also [ "MQTT-3.2.2-17" ]
+        | "3.3.2.3.4", _ when one.Connection > 1 -> also [ "MQTT-3.3.2-7" ]
+        | "MQTT-3.3.4-7", _ -> also [ "MQTT-4.9.0-2" ]
+        // Its own Keep Alive a client may have kept.
+        | "MQTT-3.1.2-20", _ when hasServerKeepAlive -> [ "MQTT-3.1.2-21"; "MQTT-3.2.2-21" ]
+        | "MQTT-3.2.2-15", _ -> also (PacketWatch.sizeClauses one.Packet)
+        | ("MQTT-4.3.2-2" | "MQTT-4.3.3-2"), _ -> also discarded
+        // The identifier is that of a message. No statement forbids a PUBREL after a PUBREC of failure; after the loss of
+        // the session the loss is what was not noticed.
+        | "MQTT-2.2.1-5", _ when isOfMessage -> discarded
+        | _ -> [ clause ]

@@ -22,6 +22,7 @@ module ClientRun =
             Since = now
             Now = now
             ChangedAt = now
+            OpenedAt = now
             Log = []
             Lines = []
             Exit = ValueNone
@@ -32,6 +33,8 @@ module ClientRun =
             Rules = Set.empty
             KeptBelow = Set.empty
             Sent = []
+            Published = Set.empty
+            HasSentRaw = false
             Result = ValueNone
             Due = now
         }
@@ -45,7 +48,12 @@ module ClientRun =
             |> Array.fold
                 (fun run violation ->
                     let connection = connectionOf violation.Connection run
-                    report [| violation |] "" (packetOf violation.Connection Packet.Pingreq connection) run)
+
+                    report
+                        [| violation |]
+                        ""
+                        (packetOf violation.Connection Packet.Pingreq connection run)
+                        run)
                 { run with Monitor = monitor }
 
         run.Connections
@@ -119,7 +127,7 @@ module ClientRun =
 
     let private deadline (run: ClientRun) =
         if run.HasConnected then
-            run.Since + run.Settings.Patience
+            max run.Since run.OpenedAt + run.Settings.Patience
         else
             run.Since + run.Settings.StartPatience
 
@@ -174,7 +182,11 @@ module ClientRun =
             let bytes = RawBytes.parse (expand run.Names template)
 
             Done(
-                log run.Stage ExchangeKind.Receiving (Convert.ToHexString bytes) run,
+                log
+                    run.Stage
+                    ExchangeKind.Receiving
+                    (Convert.ToHexString bytes)
+                    { run with HasSentRaw = true },
                 [ ClientDemand.Write(run.Stage, Bytes.OfArray bytes) ]
             )
         | Accept fields -> Done({ run with Connack = fields }, [])
@@ -186,7 +198,7 @@ module ClientRun =
             match connection.Inbox |> List.tryFind (fun one -> one.Type = pattern.Type) with
             | Some one when (PacketPattern.matches run.Names pattern one.Notation).IsNone ->
                 fail step (show pattern run) run
-            | _ -> expect pattern (fail step (show pattern run)) run
+            | _ -> expect pattern (absent $"sent no {show pattern run}") run
         | Lacks(time, pattern) ->
             let isThere (one: ClientArrived) = (PacketPattern.matches run.Names pattern one.Notation).IsSome
 

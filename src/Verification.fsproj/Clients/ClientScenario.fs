@@ -57,7 +57,7 @@ type ClientAction =
     | Wants of Pattern: PacketPattern
     /// A packet like this has to come.
     | Gets of Pattern: PacketPattern
-    /// The next packet of this type has to be like this.
+    /// The next packet of this type has to be like this; if none comes, the program does not have what the scenario is about.
     | GetsNext of Pattern: PacketPattern
     /// No packet like this comes within this time, in milliseconds.
     | Lacks of Milliseconds: int64<ms> * Pattern: PacketPattern
@@ -224,7 +224,8 @@ module ClientTask =
 ///
 /// <c>&gt; PACKET</c>, <c>&gt;&gt; BYTES</c>: the server sends; <c>connack FIELDS</c>: what CONNACKs to come say;
 /// <c>hold TYPE</c>, <c>serve TYPE</c>: packets of this type are not answered, or as usual again;
-/// <c>wants PATTERN</c>: it comes, or the scenario is not applicable; <c>&lt; PATTERN</c>, <c>next PATTERN</c>: it has to come;
+/// <c>wants PATTERN</c>: it comes, or the scenario is not applicable; <c>&lt; PATTERN</c>: it has to come;
+/// <c>next PATTERN</c>: the next of this type has to be it, if any comes;
 /// <c>lacks MILLISECONDS PATTERN</c>: it must not come; <c>ends</c>: the client closes; <c>open</c>: it has not;
 /// <c>drops</c>: the server closes; <c>again</c>: the client connects again; <c>shows TEXT</c>, <c>prints TIMES TEXT</c>: what the
 /// program prints; <c>wait MILLISECONDS</c>; <c>idle</c>: until nothing more happens.

@@ -39,6 +39,8 @@ type ClientRun =
             Since: int64<ms>
             Now: int64<ms>
             ChangedAt: int64<ms>
+            // When the latest connection was opened.
+            OpenedAt: int64<ms>
             Log: ProbeExchange list
             Lines: string list
             Exit: (struct (int * string)) voption
@@ -49,6 +51,8 @@ type ClientRun =
             Rules: Set<int>
             KeptBelow: Set<string>
             Sent: string list
+            Published: Set<uint16>
+            HasSentRaw: bool
             Result: ProbeOutcome voption
             Due: int64<ms>
         }
@@ -129,22 +133,28 @@ module internal ClientServing =
         |> Array.filter (fun violation -> violation.Direction = ClientToServer)
         |> Array.fold
             (fun run violation ->
-                find
-                    {
-                        Clauses = ClientRules.related violation.Clause one
-                        Detail = violation.Detail
-                        Seen = if violation.Packet = PacketType.Reserved then "" else shown
-                    }
-                    run)
+                match ClientRules.related violation.Clause one with
+                | [] -> run
+                // The monitor does not know what raw bytes ask for.
+                | clause :: _ when clause = "MQTT-2.2.1-5" && run.HasSentRaw -> run
+                | clauses ->
+                    find
+                        {
+                            Clauses = clauses
+                            Detail = violation.Detail
+                            Seen = if violation.Packet = PacketType.Reserved then "" else shown
+                        }
+                        run)
             run
 
-    let packetOf number (packet: Packet) (connection: ClientConnection) : ClientPacket =
+    let packetOf number (packet: Packet) (connection: ClientConnection) (run: ClientRun) : ClientPacket =
         {
             Packet = packet
             Connection = number
             Connect = connection.Connect
             Limits = connection.Limits
             IsResumed = connection.IsResumed
+            Published = run.Published
         }
 
     let transmit number (packet: Packet) (run: ClientRun) : struct (ClientRun * ClientDemand list) =
@@ -170,7 +180,7 @@ module internal ClientServing =
                 { run with Monitor = monitor }
                 |> log number ExchangeKind.Receiving (Notation.printRedacted packet)
                 |> withConnection number connection
-                |> report violations "" (packetOf number packet connection)
+                |> report violations "" (packetOf number packet connection run)
 
             struct (run,
                     (if connection.HasEnded then
@@ -290,7 +300,7 @@ module internal ClientServing =
                         connection.LeavesSince
             }
 
-        let one = packetOf number packet next
+        let one = packetOf number packet next run
 
         let about =
             ClientRules.all
@@ -300,6 +310,11 @@ module internal ClientServing =
         { run with
             Monitor = monitor
             Sent = notation :: run.Sent
+            Published =
+                match packet with
+                | Packet.Publish publish when publish.Delivery.PacketId.IsSome ->
+                    run.Published.Add publish.Delivery.PacketId.Value.Value
+                | _ -> run.Published
             Rules = Set.union run.Rules (Set.ofList about)
         }
         |> log number ExchangeKind.Sending shown
@@ -370,7 +385,7 @@ module internal ClientServing =
         | ClientInput.Tick -> struct (run, [])
         | ClientInput.Connected number ->
             let next =
-                log number ExchangeKind.Opening "" changed
+                log number ExchangeKind.Opening "" { changed with OpenedAt = run.Now }
                 |> withConnection number newConnection
 
             struct (next, [])

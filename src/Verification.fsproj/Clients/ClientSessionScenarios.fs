@@ -19,7 +19,7 @@ module ClientSessionScenarios =
                 < PINGREQ
                 """
             scenario
-                "3.1.2-20 3.1.2-21 3.2.2-21"
+                "3.1.2-21 3.2.2-21"
                 "subscribe"
                 "The Server Keep Alive takes the place of the Keep Alive"
                 """
@@ -35,20 +35,20 @@ module ClientSessionScenarios =
         [
             for qos, clauses in [ 1, "4.3.2-3"; 2, "4.3.3-3" ] do
                 scenario
-                    $"{clauses} 4.4.0-1 3.3.1-1 3.1.2-23"
+                    $"{clauses} 4.4.0-1 3.1.2-23"
                     $"publish-session qos={qos}"
                     $"A message of QoS {qos} without an answer is sent again when the session goes on"
                     $"""
                     usual PUBLISH qos={qos}
                     hold PUBLISH
                     wants CONNECT SessionExpiryInterval=1..4294967295
-                    < PUBLISH qos={qos} dup=0 id=$m
+                    wants PUBLISH qos={qos} id=$m
                     connack sp=1
                     drops
                     again
                     wants CONNECT clean=0
                     < PUBLISH qos={qos} id=$m
-                    lacks 600 PUBLISH id=$m
+                    lacks 600 PUBLISH id=$m [MQTT-4.4.0-1]
                     """
             scenario
                 "4.3.3-5 4.3.3-6 4.4.0-1"
@@ -59,17 +59,18 @@ module ClientSessionScenarios =
                 hold PUBLISH
                 hold PUBREL
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < PUBLISH qos=2 id=$m
+                wants PUBLISH qos=2 id=$m
                 > PUBREC id=$m
                 < PUBREL id=$m [MQTT-4.3.3-4]
                 connack sp=1
                 drops
                 again
                 wants CONNECT clean=0
-                < PUBREL id=$m
+                < PUBREL id=$m [MQTT-4.3.3-5 MQTT-4.4.0-1]
                 lacks 600 PUBLISH id=$m [MQTT-4.3.3-6]
                 """
-            for qos in 1..2 do
+            // Some send the next one when the last one is acknowledged.
+            for qos, acknowledgement in [ 1, "PUBACK"; 2, "PUBREC" ] do
                 scenario
                     "4.6.0-1"
                     $"publish-session qos={qos} count=3"
@@ -86,7 +87,9 @@ module ClientSessionScenarios =
                     again
                     wants CONNECT clean=0
                     next PUBLISH id=$a
+                    > {acknowledgement} id=$a
                     next PUBLISH id=$b
+                    > {acknowledgement} id=$b
                     next PUBLISH id=$c
                     """
             scenario
@@ -97,7 +100,7 @@ module ClientSessionScenarios =
                 usual PUBLISH qos=1
                 hold PUBLISH
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < PUBLISH qos=1 id=$m
+                wants PUBLISH qos=1 id=$m
                 > PUBACK id=$m rc=QuotaExceeded
                 wait 300
                 connack sp=1
@@ -106,22 +109,28 @@ module ClientSessionScenarios =
                 wants CONNECT clean=0
                 lacks 800 PUBLISH dup=1
                 """
+            // A program that sends nothing again in any case says nothing about expiry.
             scenario
                 "4.3.3-7"
-                "expiring qos=2 expiry=1"
+                "expiring qos=2 expiry=5"
                 "A message of QoS 2 that was sent is sent again after it has expired"
                 """
                 usual PUBLISH qos=2 MessageExpiryInterval=any
                 hold PUBLISH
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < PUBLISH qos=2 id=$m
+                wants PUBLISH qos=2 id=$m
+                connack sp=1
+                drops
+                again
+                wants CONNECT clean=0
+                wants PUBLISH id=$m
                 hold CONNECT
                 drops
                 again
                 wants CONNECT clean=0
-                wait 1600
+                wait 5200
                 > CONNACK sp=1
-                < PUBLISH dup=1 id=$m
+                < PUBLISH id=$m
                 """
             scenario
                 "3.3.2-7"
@@ -150,7 +159,7 @@ module ClientSessionScenarios =
                 usual SUBSCRIBE
                 hold PUBREC
                 wants CONNECT SessionExpiryInterval=1..4294967295
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > PUBLISH qos=2 topic="verify/topic" id=12 payload="twice"
                 < PUBREC id=12 rc=Success [MQTT-4.3.3-8]
                 connack sp=1
@@ -179,7 +188,7 @@ module ClientSessionScenarios =
                         $"""
                         usual PUBLISH qos={qos}
                         hold PUBLISH
-                        < PUBLISH qos={qos} id=$m
+                        wants PUBLISH qos={qos} id=$m
                         drops
                         again
                         wants CONNECT clean={clean}
@@ -194,7 +203,7 @@ module ClientSessionScenarios =
                     usual PUBLISH qos=2
                     hold PUBLISH
                     hold PUBREL
-                    < PUBLISH qos=2 id=$m
+                    wants PUBLISH qos=2 id=$m
                     > PUBREC id=$m
                     < PUBREL id=$m [MQTT-4.3.3-4]
                     drops
@@ -210,7 +219,7 @@ module ClientSessionScenarios =
                     $"""
                     usual SUBSCRIBE
                     hold PUBREC
-                    < SUBSCRIBE
+                    wants SUBSCRIBE
                     > PUBLISH topic="verify/topic" payload="ready"
                     > PUBLISH qos=2 topic="verify/topic" id=12 payload="early"
                     < PUBREC id=12 rc=Success [MQTT-4.3.3-8]
@@ -247,7 +256,7 @@ module ClientSessionScenarios =
                 "A DISCONNECT with wrong flags ends the connection"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 >> E1 00
                 ends
                 """
@@ -257,7 +266,7 @@ module ClientSessionScenarios =
                 "An AUTH with wrong flags ends the connection"
                 """
                 usual SUBSCRIBE
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 >> F1 { 18 { 15 "VERIFY" } }
                 ends
                 """
@@ -268,7 +277,7 @@ module ClientSessionScenarios =
                 """
                 usual SUBSCRIBE
                 wants CONNECT !AuthenticationMethod
-                < SUBSCRIBE
+                wants SUBSCRIBE
                 > AUTH rc=ContinueAuthentication props{AuthenticationMethod="VERIFY"}
                 lacks 600 AUTH
                 """
@@ -285,7 +294,7 @@ module ClientSessionScenarios =
                     $"A client that refuses {title} with DISCONNECT closes"
                     $"""
                     usual SUBSCRIBE
-                    < SUBSCRIBE
+                    wants SUBSCRIBE
                     >> {bytes}
                     wants DISCONNECT rc=error
                     ends

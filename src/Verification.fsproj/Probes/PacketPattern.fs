@@ -93,7 +93,17 @@ module PacketPattern =
             { Type = packet; Conditions = List.filter (fun word -> word <> "props") conditions }
         | _ -> invalidArg (nameof text) $"'{text}' begins with no packet type"
 
-    let private defaults = Map [ "dup", "0"; "qos", "0"; "retain", "0"; "sp", "0"; "rc", "Success" ]
+    let private defaults =
+        Map
+            [
+                "dup", "0"
+                "qos", "0"
+                "retain", "0"
+                "sp", "0"
+                "rc", "Success"
+                "clean", "0"
+                "keepalive", "0"
+            ]
 
     let private alternatives (value: string) =
         if value.StartsWith '"' || value.StartsWith '(' || value.StartsWith "x'" then
