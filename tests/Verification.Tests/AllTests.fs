@@ -16,6 +16,7 @@ type Verification() =
                     BrokenPacketTests.tests
                     SimulationTests.tests
                     WrongServers.WrongServerTests.tests
+                    WrongServers.RandomisedTests.tests
                     WrongClientTests.tests
                 ]
         )

@@ -101,3 +101,15 @@ type ProbeOutcome =
         /// What was seen instead; empty unless the verdict is a failure.
         Seen: string
     }
+
+/// What can be played on connections to a server: a run of a probe, or of a randomised session. It tells what it wants
+/// done, and is told what happens. It does no input or output and has no clock. Not thread-safe.
+type IPlay =
+    /// Takes in what happened at this time, and tells what is to be done, in order. Nothing is, once it is over.
+    abstract Step: now: int64<ms> * input: ProbeInput -> ProbeDemand list
+    /// Whether it has come to an end.
+    abstract IsOver: bool
+    /// When it wants to be told that time has passed, on the clock of the steps.
+    abstract Deadline: int64<ms>
+    /// What is to be sent, on a connection for each, to remove the sessions and retained messages that were left.
+    abstract CleanUp: unit -> Bytes[]

@@ -115,15 +115,13 @@ type private PlayedConnection(inner: IProbeConnection, client: string, inputs: C
 
 // A run that is being played. To be disposed of also where it was cancelled: then what it left on the server is removed.
 [<Sealed>]
-type private Play
-    (openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>, probe: Probe, settings: ProbeSettings) =
+type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>, play: IPlay) =
 
     static let CleanUpTime = TimeSpan.FromSeconds 8.0
 
     let inputs = Channel.CreateUnbounded<ProbeInput>()
     let connections = Dictionary<string, PlayedConnection>()
     let clock = Stopwatch.StartNew()
-    let mutable run = ProbeRun.start settings probe 0L<ms>
 
     let now () = clock.ElapsedMilliseconds * 1L<ms>
 
@@ -158,7 +156,7 @@ type private Play
     let next (cancellationToken: CancellationToken) =
         task {
             use time = CancellationTokenSource.CreateLinkedTokenSource cancellationToken
-            time.CancelAfter(TimeSpan.FromMilliseconds(max 1.0 (float (run.Deadline - now ()))))
+            time.CancelAfter(TimeSpan.FromMilliseconds(max 1.0 (float (play.Deadline - now ()))))
 
             try
                 return! inputs.Reader.ReadAsync time.Token
@@ -184,22 +182,17 @@ type private Play
                 ()
         }
 
-    member _.RunAsync(cancellationToken: CancellationToken) : Task<ProbeResult> =
+    member _.RunAsync(cancellationToken: CancellationToken) : Task<unit> =
         task {
             let mutable input = ProbeInput.Tick
 
-            while run.Outcome.IsNone do
-                let struct (after, demands) = ProbeRun.step run (now ()) input
-                run <- after
-
-                for demand in demands do
+            while not play.IsOver do
+                for demand in play.Step(now (), input) do
                     do! perform demand cancellationToken
 
-                if run.Outcome.IsNone then
+                if not play.IsOver then
                     let! arrived = next cancellationToken
                     input <- arrived
-
-            return { Probe = probe; Outcome = run.Outcome.Value; Exchanges = run.Exchanges }
         }
 
     interface IAsyncDisposable with
@@ -209,7 +202,7 @@ type private Play
                     for connection in connections.Values do
                         do! (connection :> IAsyncDisposable).DisposeAsync()
 
-                    do! Task.WhenAll(ProbeRun.cleanUp run |> Array.map sendAlone)
+                    do! Task.WhenAll(play.CleanUp() |> Array.map sendAlone)
                 }
             )
 
@@ -219,6 +212,12 @@ type private Play
 /// <param name="isWebSocket">Whether the connections are WebSockets, whose messages probes can choose and see.</param>
 [<Sealed>]
 type ProbePlayer(openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>, isWebSocket: bool) =
+
+    let playAsync (play: IPlay) (cancellationToken: CancellationToken) : Task<unit> =
+        task {
+            use playing = new Playing(openAsync, play)
+            return! playing.RunAsync cancellationToken
+        }
 
     /// Whether WebSocket messages can be seen and chosen.
     member _.IsWebSocket = isWebSocket
@@ -232,9 +231,14 @@ type ProbePlayer(openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>
         (probe: Probe, settings: ProbeSettings, cancellationToken: CancellationToken)
         : Task<ProbeResult> =
         task {
-            use play = new Play(openAsync, probe, settings)
-            return! play.RunAsync cancellationToken
+            let play = ProbePlay(settings, probe)
+            do! playAsync play cancellationToken
+            return { Probe = probe; Outcome = play.Run.Outcome.Value; Exchanges = play.Run.Exchanges }
         }
+
+    /// Plays a run to its end, and removes what it left on the server, also when it is cancelled.
+    member _.PlayAsync(play: IPlay, cancellationToken: CancellationToken) : Task =
+        playAsync play cancellationToken
 
 /// An address of the server that is verified, and what the server has there.
 [<Sealed>]

@@ -529,31 +529,24 @@ module ProbeRun =
         else
             { run with Now = now } |> accept input |> advance []
 
-    let private bytesOf (settings: ProbeSettings) (notation: string) =
-        match Notation.parse notation with
-        | Error fault -> invalidOp $"{notation}: {fault}"
-        | Ok packet ->
-            match Encode.toBytes Direction.ClientToServer (ProbeText.withCredentials settings packet) with
-            | Ok bytes -> bytes
-            | Error fault -> invalidOp $"{notation}: {fault}"
-
     /// What is to be sent, on a connection for each, to remove the sessions and retained messages that a run left.
     [<CompiledName("CleanUp")>]
-    let cleanUp (run: ProbeRun) : Bytes[] =
-        let quoted (text: string) = text.Replace("\\", "\\\\").Replace("\"", "\\\"")
+    let cleanUp (run: ProbeRun) : Bytes[] = Removal.packets run.Settings run.ClientIds run.RetainedTopics
 
-        let all lines = lines |> List.map (bytesOf run.Settings) |> Array.concat |> Bytes.OfArray
+/// A run of a probe that can be played.
+[<Sealed; AllowNullLiteral(false)>]
+type ProbePlay(settings: ProbeSettings, probe: Probe) =
+    let mutable run = ProbeRun.start settings probe 0L<ms>
 
-        [|
-            for id in run.ClientIds do
-                all [ $"CONNECT clean=1 clientid=\"{quoted id}\""; "DISCONNECT" ]
+    /// How far it has come.
+    member _.Run = run
 
-            if not run.RetainedTopics.IsEmpty then
-                all
-                    [
-                        $"CONNECT clean=1 clientid=\"{run.Settings.ClientIdPrefix}z\""
-                        for topic in run.RetainedTopics do
-                            $"PUBLISH retain=1 topic=\"{quoted topic}\""
-                        "DISCONNECT"
-                    ]
-        |]
+    interface IPlay with
+        member _.Step(now, input) =
+            let struct (next, demands) = ProbeRun.step run now input
+            run <- next
+            demands
+
+        member _.IsOver = run.Outcome.IsSome
+        member _.Deadline = run.Deadline
+        member _.CleanUp() = ProbeRun.cleanUp run

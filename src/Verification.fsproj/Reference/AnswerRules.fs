@@ -8,9 +8,12 @@ open Mqtt5
 module internal AnswerRules =
 
     let expiryOf (connection: NaiveConnection) =
-        match connection.Connect with
-        | ValueSome connect -> connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
-        | ValueNone -> 0u<s>
+        match connection.Connect, connection.ServerExpiry with
+        // Section 3.2.2.3.2: the broker uses another.
+        | _, ValueSome expiry -> expiry
+        | ValueSome connect, ValueNone ->
+            connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
+        | ValueNone, ValueNone -> 0u<s>
 
     let presence
         (freedom: BrokerFreedom)
@@ -102,3 +105,36 @@ module internal AnswerRules =
                         clause
                         $"the message on {message.Topic} of {message.Publisher}, QoS {byte message.QoS}, number {message.Order}"
                         "it never came"
+
+            for KeyValue(id, held) in connection.Session.Receiving do
+                let isSame = held.Connection = connection.Number
+
+                if
+                    not (isSame || isNull held.Message || held.PubrelReceived)
+                    && held.Message.Properties.MessageExpiryInterval.IsNone
+                then
+                    let what = if held.PubrecSent then "PUBLISH or PUBREL" else "PUBLISH"
+                    violate client "MQTT-4.4.0-1" $"{what} {id} again after the reconnect" "neither"
+                elif isSame && held.PubrecSent && not held.PubrelReceived then
+                    violate client "MQTT-4.3.3-4" $"PUBREL {id} as the answer to PUBREC" "none"
+
+            for struct (message, ticket) in connection.RetainedDue do
+                RetainedRules.missing violate client connection.Session message ticket
+
+    // Whether all has come that the broker owes on a connection, and all is finished.
+    let isSettled (connection: NaiveConnection) : bool =
+        let session = connection.Session
+
+        not (isNull session)
+        && connection.Pubacks.Count
+           + connection.Pubrecs.Count
+           + connection.Pubrels.Count
+           + connection.Requests.Count
+           + connection.Pings
+           + session.Receiving.Count
+            =
+            0
+        && session.Expected.Values
+           |> Seq.forall (fun (struct (message, count)) -> session.CountOf message >= count)
+        && connection.RetainedDue
+           |> Seq.forall (fun (struct (message, ticket)) -> RetainedRules.hasCome session message ticket)

@@ -64,6 +64,20 @@ type internal Publication
     // As a Will: when it may be sent, once for each.
     member val Dues = List<Instant>()
 
+// A subscription to a filter, as far as it may bring retained messages.
+and [<AllowNullLiteral>] internal RetainedTicket
+    (subscription: NaiveSubscription, maySend: bool, mustSend: bool) =
+    member _.Subscription = subscription
+    // Whether Retain Handling lets retained messages come, and whether it makes them come.
+    member _.MaySend = maySend
+    member _.MustSend = mustSend
+    // When SUBACK came.
+    member val Acknowledged: Instant = Int64.MaxValue * 1L<ms> with get, set
+    // Numbers of messages that were no longer retained when SUBSCRIBE was sent.
+    member val Past = HashSet<int>()
+    // How often each message had come with RETAIN 1 when SUBSCRIBE was sent.
+    member val SeenBefore = Dictionary<int, int>()
+
 // A message of the broker that the client has not finished.
 and [<NoComparison; NoEquality; Struct>] internal Receiving =
     {
@@ -93,6 +107,10 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val Expected = Dictionary<int, struct (Publication * int)>()
     member val Released = HashSet<int>()
     member val Order = Dictionary<struct (string * string * QoS * QoS), int>()
+    member val RetainedTickets = List<RetainedTicket>()
+    // Arrivals with RETAIN 1, and those of them that only a subscription explains.
+    member val RetainedSeen = Dictionary<int, int>()
+    member val RetainedCopies = Dictionary<int, int>()
 
     member this.CopiesOf(message: Publication) =
         match this.Copies.TryGetValue message.Number with
@@ -118,6 +136,17 @@ type internal Request =
     | Subscribe of NaiveSubscription[]
     | Unsubscribe of filters: string[] * had: NaiveSubscription[]
 
+// A PUBLISH with RETAIN 1 that was sent. Without a message it removes what is retained.
+[<AllowNullLiteral>]
+type internal RetainChange(topic: string, message: Publication, publisher: string, qos: QoS, isRepeat: bool) =
+    member _.Topic = topic
+    member _.Message = message
+    member _.Publisher = publisher
+    member _.QoS = qos
+    member _.IsRepeat = isRepeat
+    // The broker has it.
+    member val IsSure = false with get, set
+
 [<AllowNullLiteral>]
 type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instant) =
     member _.Number = number
@@ -126,9 +155,13 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member val Connect: Connect voption = ValueNone with get, set
     member val ConnectSent: Instant = 0L<ms> with get, set
     member val HasConnack = false with get, set
+    // CONNACK said that there is a session.
+    member val IsResumed = false with get, set
     member val IsRefused = false with get, set
     // The client said goodbye with 0x00, and so its Will is dropped.
     member val DropsWill = false with get, set
+    // The client said goodbye: the broker may have ended the session, if it has no expiry.
+    member val IsLeaving = false with get, set
     member val IsOver = false with get, set
     member val IsClosed = false with get, set
     member val IsLostByBroker = false with get, set
@@ -142,6 +175,13 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member val LastPing: Instant = 0L<ms> with get, set
     // What the broker has under way on this connection.
     member val Open = HashSet<uint16>()
+    // The Session Expiry Interval that the broker chose instead of the client's.
+    member val ServerExpiry: uint32<s> voption = ValueNone with get, set
+    // PUBLISH packets with RETAIN 1 that were not answered: by identifier, and those of QoS 0, until PINGRESP.
+    member val RetainChanges = Dictionary<uint16, RetainChange>()
+    member val UnansweredRetainChanges = List<RetainChange>()
+    // Retained messages that have to come, each with the subscription that asked for it.
+    member val RetainedDue = List<struct (Publication * RetainedTicket)>()
     member val AliasesOfClient = Dictionary<uint16, string>()
     member val AliasesOfBroker = Dictionary<uint16, string>()
 
@@ -149,6 +189,8 @@ and [<AllowNullLiteral>] internal NaiveClient(name: string) =
     member _.Name = name
     member val Published = 0 with get, set
     member val Session: NaiveSession = null with get, set
+    // Messages of QoS 2 of the session that were answered with PUBREC and not yet with PUBCOMP.
+    member val Unreleased = Dictionary<uint16, Publication>()
     // Whether something may have ended the session without being seen.
     member val Doubt = false with get, set
     // Between which times the session ends if the client does not come back.

@@ -13,6 +13,7 @@ type BrokerModel(freedom: BrokerFreedom) =
     let publications = Dictionary<Bytes, Publication>()
     let violations = List<Violation>()
     let wills = List<NaiveWill>()
+    let retained = RetainedMessages()
     let never: Instant = Int64.MaxValue * 1L<ms>
     let mutable now: Instant = 0L<ms>
     let mutable packets = 0L
@@ -31,10 +32,16 @@ type BrokerModel(freedom: BrokerFreedom) =
             clients[name] <- client
             client
 
+    // Whether the broker may have ended a session that nobody has seen end.
+    let mayHaveEnded (session: NaiveSession) =
+        let latest = (clientOf session.Client).Latest
+        latest.IsLeaving && AnswerRules.expiryOf latest = 0u<s>
+
     // Whether a subscription makes sure that a message arrives at least once.
     let obliges (message: Publication) (session: NaiveSession) (subscription: NaiveSubscription) =
         session.IsAlive
         && session.EndsAt > now
+        && not (mayHaveEnded session)
         && message.Bytes <= session.MaximumPacketBytes
         && subscription.Stage = SubscriptionStage.Certain
         && not subscription.IsShared
@@ -147,10 +154,14 @@ type BrokerModel(freedom: BrokerFreedom) =
             message.FirstSent <- now
             publications[will.Payload] <- message
 
+            if will.Retain then
+                retained.Announced(connection, message)
+
     let discard (client: NaiveClient) =
         if not (isNull client.Session) then
             client.Session.IsAlive <- false
             client.Session <- null
+            client.Unreleased.Clear()
 
     let after (start: Instant) (seconds: uint32<s>) =
         if seconds = UInt32.MaxValue * 1u<s> then
@@ -184,6 +195,14 @@ type BrokerModel(freedom: BrokerFreedom) =
                     will.Message.Dues.Add now
                     will.IsRequired <- false
 
+        // A Will that was due a moment ago: the broker may have noticed the end of the connection only by this CONNECT.
+        if freedom.MayDropWillAtReturn then
+            for other in clients.Values do
+                if not (isNull other.Session) then
+                    for struct (message, _) in Seq.toArray other.Session.Expected.Values do
+                        if message.IsWill && message.Publisher = client.Name then
+                            other.Session.Expected.Remove message.Number |> ignore
+
         connect.Will |> ValueOption.iter (registerWill connection)
 
     let sentPublish (connection: NaiveConnection) (publish: Publish) =
@@ -208,45 +227,13 @@ type BrokerModel(freedom: BrokerFreedom) =
                 if not publish.Delivery.IsDup then
                     message.NewSends <- message.NewSends + 1
 
+            if publish.Retain then
+                retained.Sent(connection, topic, message, publish.Delivery)
+
             match publish.Delivery with
             | Delivery.AtMostOnce -> ()
             | Delivery.AtLeastOnce(id, _) -> connection.Pubacks.Enqueue(struct (id.Value, message))
             | Delivery.ExactlyOnce(id, _) -> connection.Pubrecs.Enqueue(struct (id.Value, message))
-
-    let subscriptionsOf (session: NaiveSession) (filter: string) =
-        session.Subscriptions.FindAll(fun known ->
-            known.Filter = filter && known.Stage <> SubscriptionStage.Gone)
-
-    let sentSubscribe (connection: NaiveConnection) (packet: Subscribe) =
-        let session = connection.Session
-
-        if not (isNull session) then
-            let asked =
-                packet.Subscriptions
-                |> Seq.map (fun one ->
-                    for known in subscriptionsOf session one.Filter.Text do
-                        known.Stage <- SubscriptionStage.Leaving
-
-                    NaiveSubscription(one.Filter.Text, one.Options, packet.Properties.SubscriptionIdentifier))
-                |> Seq.toArray
-
-            session.Subscriptions.AddRange asked
-            connection.Requests[packet.PacketId.Value] <- Request.Subscribe asked
-
-    let sentUnsubscribe (connection: NaiveConnection) (packet: Unsubscribe) =
-        let session = connection.Session
-
-        if not (isNull session) then
-            let filters = packet.Filters |> Seq.map _.Text |> Seq.toArray
-
-            let had =
-                filters
-                |> Array.collect (fun filter -> (subscriptionsOf session filter).ToArray())
-
-            for known in had do
-                known.Stage <- SubscriptionStage.Leaving
-
-            connection.Requests[packet.PacketId.Value] <- Request.Unsubscribe(filters, had)
 
     let finished (connection: NaiveConnection) (id: uint16) =
         connection.Open.Remove id |> ignore
@@ -269,8 +256,8 @@ type BrokerModel(freedom: BrokerFreedom) =
         match packet with
         | Packet.Connect connect -> sentConnect connection connect
         | Packet.Publish publish -> sentPublish connection publish
-        | Packet.Subscribe packet -> sentSubscribe connection packet
-        | Packet.Unsubscribe packet -> sentUnsubscribe connection packet
+        | Packet.Subscribe packet -> SubscriptionRules.sentSubscribe retained connection packet
+        | Packet.Unsubscribe packet -> SubscriptionRules.sentUnsubscribe freedom connection packet
         | Packet.Puback packet -> finished connection packet.PacketId.Value
         | Packet.Pubrec packet -> sentPubrec connection packet
         | Packet.Pubcomp packet -> finished connection packet.PacketId.Value
@@ -278,7 +265,9 @@ type BrokerModel(freedom: BrokerFreedom) =
         | Packet.Pingreq ->
             connection.Pings <- connection.Pings + 1
             connection.LastPing <- now
-        | Packet.Disconnect outcome -> connection.DropsWill <- outcome.Reason = ReasonCode.Success
+        | Packet.Disconnect outcome ->
+            connection.IsLeaving <- true
+            connection.DropsWill <- outcome.Reason = ReasonCode.Success
         | _ -> ()
 
     // What the client receives.
@@ -306,6 +295,8 @@ type BrokerModel(freedom: BrokerFreedom) =
             connection.IsRefused <- true
         else
             connection.HasConnack <- true
+            connection.IsResumed <- connack.SessionPresent
+            connection.ServerExpiry <- connack.Properties.SessionExpiryInterval
             AnswerRules.presence freedom violate now connection connack
             settleWills connection connack.SessionPresent
 
@@ -328,20 +319,34 @@ type BrokerModel(freedom: BrokerFreedom) =
     let checkReason client (message: Publication) (reason: ReasonCode) =
         if reason = ReasonCode.NoMatchingSubscribers && not (isNull message) then
             for struct (session, subscription) in message.Candidates do
-                if obliges message session subscription && not freedom.MayDrop then
+                if
+                    obliges message session subscription
+                    && not freedom.MayDrop
+                    // A CONNECT with Clean Start may have ended the session.
+                    && not (clientOf session.Client).Doubt
+                then
                     violate
                         client
                         "3.4.2.1"
                         "another reason code: there is a subscriber"
                         "No matching subscribers"
 
+    // The broker has a message for good.
+    let taken (connection: NaiveConnection) (id: PacketId) (message: Publication) =
+        retained.Accepted(connection, id.Value)
+        accepted message
+
     let receivedAnswer (connection: NaiveConnection) queue clause (packet: Acknowledgement) =
         let message = AnswerRules.answer violate queue clause connection.Client packet.PacketId.Value
         let reason = packet.Outcome.Reason
 
-        if byte reason < 0x80uy && not (isNull message) then
+        if byte reason < 0x80uy then
             checkReason connection.Client message reason
-            accepted message
+
+            if obj.ReferenceEquals(queue, connection.Pubrecs) && freedom.MayWaitForPubrel then
+                connection.Client.Unreleased[packet.PacketId.Value] <- message
+            else
+                taken connection packet.PacketId message
 
     let receivedPubrel (connection: NaiveConnection) (packet: Acknowledgement) =
         let session = connection.Session
@@ -370,75 +375,11 @@ type BrokerModel(freedom: BrokerFreedom) =
                 "PUBCOMP as the answer to a PUBREL"
                 $"PUBCOMP {packet.PacketId}"
 
-    let take (connection: NaiveConnection) (id: uint16) : Request voption =
-        match connection.Requests.TryGetValue id with
-        | true, request ->
-            connection.Requests.Remove id |> ignore
-            ValueSome request
-        | _ -> ValueNone
-
-    let receivedSuback (connection: NaiveConnection) (packet: SubscriptionAcknowledgement) =
-        match take connection packet.PacketId.Value with
-        | ValueSome(Request.Subscribe asked) ->
-            if packet.Reasons.Count <> asked.Length then
-                violate
-                    connection.Client
-                    "MQTT-3.8.4-6"
-                    $"{asked.Length} reason codes"
-                    $"{packet.Reasons.Count}"
-            else
-                for one, code in Seq.zip asked packet.Reasons do
-                    if byte code >= 0x80uy then
-                        one.Stage <- SubscriptionStage.Gone
-                        one.EndedAt <- 0L<ms>
-                    else
-                        if byte code > byte one.Options.MaximumQoS then
-                            violate
-                                connection.Client
-                                "MQTT-3.8.4-8"
-                                $"at most QoS {byte one.Options.MaximumQoS}"
-                                $"{code}"
-
-                        one.Granted <- LanguagePrimitives.EnumOfValue(byte code)
-
-                        for known in subscriptionsOf connection.Session one.Filter do
-                            // Also an earlier one of the same packet.
-                            if
-                                not (obj.ReferenceEquals(known, one))
-                                && known.Stage <> SubscriptionStage.Asked
-                            then
-                                known.Stage <- SubscriptionStage.Gone
-                                known.EndedAt <- now
-
-                        if one.Stage = SubscriptionStage.Asked then
-                            one.Stage <- SubscriptionStage.Certain
-        | _ ->
-            violate
-                connection.Client
-                "MQTT-3.8.4-2"
-                "SUBACK as the answer to a SUBSCRIBE"
-                $"{packet.PacketId}"
-
-    let receivedUnsuback (connection: NaiveConnection) (packet: SubscriptionAcknowledgement) =
-        match take connection packet.PacketId.Value with
-        | ValueSome(Request.Unsubscribe(filters, had)) ->
-            if packet.Reasons.Count <> filters.Length then
-                violate
-                    connection.Client
-                    "MQTT-3.11.3-1"
-                    $"{filters.Length} reason codes"
-                    $"{packet.Reasons.Count}"
-
-            for known in had do
-                if known.Stage = SubscriptionStage.Leaving then
-                    known.Stage <- SubscriptionStage.Gone
-                    known.EndedAt <- now
-        | _ ->
-            violate
-                connection.Client
-                "MQTT-3.10.4-4"
-                "UNSUBACK as the answer to an UNSUBSCRIBE"
-                $"{packet.PacketId}"
+        match connection.Client.Unreleased.TryGetValue packet.PacketId.Value with
+        | true, message ->
+            connection.Client.Unreleased.Remove packet.PacketId.Value |> ignore
+            taken connection packet.PacketId message
+        | _ -> ()
 
     let received (connection: NaiveConnection) (packet: Packet) =
         let client = connection.Client
@@ -452,14 +393,19 @@ type BrokerModel(freedom: BrokerFreedom) =
         | Packet.Auth _ -> ()
         | _ when isNull connection.Session ->
             violate client "MQTT-3.2.0-1" "CONNACK before anything else" $"{packet.Type}"
-        | Packet.Publish publish -> DeliveryRules.check freedom violate publications connection publish
+        | Packet.Publish publish ->
+            DeliveryRules.check freedom violate retained publications connection publish
         | Packet.Puback packet -> receivedAnswer connection connection.Pubacks "MQTT-4.6.0-2" packet
         | Packet.Pubrec packet -> receivedAnswer connection connection.Pubrecs "MQTT-4.6.0-3" packet
         | Packet.Pubrel packet -> receivedPubrel connection packet
         | Packet.Pubcomp packet -> receivedPubcomp connection packet
-        | Packet.Suback packet -> receivedSuback connection packet
-        | Packet.Unsuback packet -> receivedUnsuback connection packet
-        | Packet.Pingresp when connection.Pings > 0 -> connection.Pings <- connection.Pings - 1
+        | Packet.Suback packet -> SubscriptionRules.receivedSuback retained violate now connection packet
+        | Packet.Unsuback packet -> SubscriptionRules.receivedUnsuback violate now connection packet
+        | Packet.Pingresp when connection.Pings > 0 ->
+            connection.Pings <- connection.Pings - 1
+
+            if connection.Pings = 0 then
+                retained.Read connection
         | other -> violate client "MQTT-3.12.4-1" "a packet that a broker sends with a cause" $"{other.Type}"
 
         // [MQTT-3.1.2-24]
@@ -501,15 +447,18 @@ type BrokerModel(freedom: BrokerFreedom) =
 
 
                 // A later connection with Clean Start may have ended the session.
-                let isOvertaken =
-                    not (obj.ReferenceEquals(client.Latest, connection))
-                    && client.Latest.Connect.Value.CleanStart
+                let isBack = not (obj.ReferenceEquals(client.Latest, connection))
+                let isOvertaken = isBack && client.Latest.Connect.Value.CleanStart
 
                 wills.Add
                     {
                         Message = publications[will.Payload]
                         Due = if isOvertaken then now else min (after now delay) endsAt
-                        IsRequired = connection.HasConnack && not connection.DropsWill && not isOvertaken
+                        IsRequired =
+                            connection.HasConnack
+                            && not connection.DropsWill
+                            && not isOvertaken
+                            && not (isBack && freedom.MayDropWillAtReturn)
                     }
             | _ -> ()
 
@@ -566,6 +515,20 @@ type BrokerModel(freedom: BrokerFreedom) =
     /// Takes one observation.
     member this.Observe(observation: Observation) : unit =
         this.Observe(observation.At, observation.Client, observation.Connection, observation.What)
+
+    /// Whether everything has come that the broker owes on the connections that are open, and nothing is under way.
+    member _.IsSettled: bool =
+        clients.Values
+        |> Seq.forall (fun client ->
+            isNull client.Latest
+            || client.Latest.IsClosed
+            || client.Latest.IsLostByBroker
+            || client.Latest.IsOver
+            || AnswerRules.isSettled client.Latest)
+
+    /// Nothing is under way: what was acknowledged, or read before a PINGRESP, has become what is retained. To be called
+    /// while <see cref="P:Mqtt5.Verification.BrokerModel.IsSettled"/> is true.
+    member _.Settle() : unit = retained.Settle()
 
     /// The clients have waited long enough for everything that was due: what did not come on the connections that are
     /// still open is missing. Gives all violations.

@@ -77,7 +77,15 @@ module internal DeliveryRules =
                             violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" $"{id}"
 
                         false
-                | _ -> true
+                | _ ->
+                    if delivery.IsDup && not connection.IsResumed then
+                        violate
+                            client
+                            "MQTT-3.3.1-3"
+                            "DUP 0: nothing can have been sent before"
+                            $"DUP 1 with {id}"
+
+                    true
 
             session.Receiving[id] <-
                 {
@@ -142,7 +150,11 @@ module internal DeliveryRules =
             // It waited in the broker at least from its acknowledgement until the client connected.
             match message.AcceptedAt with
             | ValueSome accepted when
-                connection.ConnectSent > accepted && not message.IsWill && not publish.Retain
+                // One of QoS 1 that was sent again may count as new.
+                connection.ConnectSent > accepted
+                && message.Sends <= 1
+                && not message.IsWill
+                && not publish.Retain
                 ->
                 let waited = int64 (connection.ConnectSent - accepted) / 1_000L
 
@@ -152,7 +164,10 @@ module internal DeliveryRules =
                 if waited > int64 original && not publish.Delivery.IsDup then
                     violate client "MQTT-3.3.2-5" "nothing that has expired" $"a message {waited} seconds old"
             | _ -> ()
-        | ValueSome _, ValueNone -> violate client "MQTT-3.3.2-6" "a Message Expiry Interval" "none"
+        // Who counts in whole seconds may have nothing left of a short one.
+        | ValueSome original, ValueNone when original > 5u<s> ->
+            violate client "MQTT-3.3.2-6" "a Message Expiry Interval" "none"
+        | ValueSome _, ValueNone -> ()
         | ValueNone, ValueSome left -> violate client "MQTT-3.3.2-6" "no Message Expiry Interval" $"{left}"
         | ValueNone, ValueNone -> ()
 
@@ -181,7 +196,9 @@ module internal DeliveryRules =
     let private allowance (freedom: BrokerFreedom) (message: Publication) (session: NaiveSession) possible =
         let own, shared =
             (possible: List<NaiveSubscription>)
-            |> Seq.filter (fun one -> one.Stage <> SubscriptionStage.Gone)
+            // What was routed before a subscription ended may come after.
+            |> Seq.filter (fun one -> one.Stage <> SubscriptionStage.Gone || one.EndedAt >= message.FirstSent)
+            |> Seq.distinctBy _.Filter
             |> Seq.toList
             |> List.partition (fun one -> not one.IsShared)
 
@@ -244,6 +261,7 @@ module internal DeliveryRules =
     let private received
         freedom
         violate
+        (retained: RetainedMessages)
         (connection: NaiveConnection)
         topic
         (publish: Publish)
@@ -265,17 +283,27 @@ module internal DeliveryRules =
         else
             let most = possible |> Seq.map (fun one -> min message.QoS one.Granted) |> Seq.max
 
+            // A copy for one of the subscriptions, or one for all.
+            let least = possible |> Seq.map (fun one -> min message.QoS one.Granted) |> Seq.min
+
+            if
+                publish.Delivery.QoS < least
+                && not (possible.Exists(fun one -> one.Stage = SubscriptionStage.Asked))
+            then
+                violate client "MQTT-3.8.4-8" $"QoS {byte least}" $"QoS {byte publish.Delivery.QoS}"
+
             if publish.Delivery.QoS > most then
                 violate client "MQTT-3.8.4-8" $"at most QoS {byte most}" $"QoS {byte publish.Delivery.QoS}"
 
+            // Whether No Local is about retained messages is open.
             if
                 message.Publisher = client.Name
+                && not (publish.Retain && message.Retain)
                 && possible.TrueForAll(fun one -> one.Options.NoLocal)
             then
                 violate client "MQTT-3.8.3-3" "nothing of its own with No Local" message.Topic
 
             checkIdentifiers violate client publish possible
-            checkRetain violate client publish message possible
             checkExpiry violate connection publish message
             checkProperties violate client publish message
 
@@ -286,6 +314,8 @@ module internal DeliveryRules =
                     "no Will before the connection ended and its delay passed"
                     message.Topic
 
+            let mutable isExplained = true
+
             if arrive violate connection message publish.Delivery then
                 let known = session.CountOf message
                 let most = allowance freedom message session possible
@@ -293,6 +323,8 @@ module internal DeliveryRules =
 
                 // With DUP it may be another copy, the first sending of which was lost.
                 if not publish.Delivery.IsDup || known = 0 then
+                    isExplained <- RetainedRules.take violate client retained session publish message possible
+
                     let copies = session.CopiesOf message + 1
                     session.Copies[message.Number] <- copies
 
@@ -319,9 +351,13 @@ module internal DeliveryRules =
                 then
                     violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" message.Topic
 
+            if isExplained then
+                checkRetain violate client publish message possible
+
     let check
         (freedom: BrokerFreedom)
         violate
+        (retained: RetainedMessages)
         (publications: Dictionary<Bytes, Publication>)
         (connection: NaiveConnection)
         (publish: Publish)
@@ -345,7 +381,7 @@ module internal DeliveryRules =
                     }
         else
             match publications.TryGetValue publish.Payload with
-            | true, message -> received freedom violate connection topic publish message
+            | true, message -> received freedom violate retained connection topic publish message
             | _ ->
                 violate
                     connection.Client

@@ -63,7 +63,23 @@ type BrokerFreedom =
         MayDrop: bool
         /// How much later than told a Will or the end of a session may come, in milliseconds.
         Lateness: int64<ms>
+        /// Whether messages that wait in a session may be dropped when the client unsubscribes (section 3.10.4).
+        MayDropAtUnsubscribe: bool
+        /// Whether a Will without delay may be left out where its client comes back at once. Who sees only the client's
+        /// end cannot tell whether the broker noticed the end of the connection before.
+        MayDropWillAtReturn: bool
+        /// Whether a message of QoS 2 may wait for PUBREL before it goes on to subscribers (section 4.3.3), so that it is
+        /// lost with the publisher's session before that.
+        MayWaitForPubrel: bool
     }
 
     /// Everything that the standard allows, and two seconds of lateness.
-    static member Default = { CopyForEachSubscription = true; MayDrop = false; Lateness = 2_000L<ms> }
+    static member Default =
+        {
+            CopyForEachSubscription = true
+            MayDrop = false
+            Lateness = 2_000L<ms>
+            MayDropAtUnsubscribe = true
+            MayDropWillAtReturn = true
+            MayWaitForPubrel = true
+        }

@@ -117,9 +117,9 @@ type private FrameCutter(direction: Direction, frame: byte[] -> unit) =
                 frame first
             | ValueNone -> going <- false
 
-// A broker, a network, and a run of a probe that drives the clients.
+// A broker, a network, and a run that drives the clients.
 [<Sealed; AllowNullLiteral(false)>]
-type private ProbeWorld(server: SimulatedServer, settings: ProbeSettings, probe: Probe) =
+type private PlayWorld(server: SimulatedServer, play: IPlay) =
     let agenda = Agenda()
     let dice = Dice 1UL
     let wire = server.Wire()
@@ -127,7 +127,6 @@ type private ProbeWorld(server: SimulatedServer, settings: ProbeSettings, probe:
     // What the broker hears of each connection.
     let heard = List<(byte[] | null) -> unit>()
     let current = Dictionary<string, Link>()
-    let mutable run = ProbeRun.start settings probe agenda.Now
 
     let broker =
         SimulatedBroker(
@@ -142,22 +141,19 @@ type private ProbeWorld(server: SimulatedServer, settings: ProbeSettings, probe:
             ignore
         )
 
-    // No probe takes longer.
+    // No run takes longer.
     let longest = 300_000L<ms>
 
     member private this.Feed(input: ProbeInput) : unit =
-        if run.Outcome.IsNone then
-            let struct (next, demands) = ProbeRun.step run agenda.Now input
-            run <- next
-
-            for demand in demands do
+        if not play.IsOver then
+            for demand in play.Step(agenda.Now, input) do
                 this.Meet demand
 
-            if run.Outcome.IsNone then
+            if not play.IsOver then
                 agenda.At(
-                    run.Deadline,
+                    play.Deadline,
                     fun () ->
-                        if run.Outcome.IsNone && run.Deadline <= agenda.Now then
+                        if not play.IsOver && play.Deadline <= agenda.Now then
                             this.Feed ProbeInput.Tick
                 )
 
@@ -220,13 +216,11 @@ type private ProbeWorld(server: SimulatedServer, settings: ProbeSettings, probe:
             link.ClientIsDone <- true
             link.ToBroker.Close()
 
-    member this.Run() : ProbeRun =
+    member this.Run() : unit =
         this.Feed ProbeInput.Tick
 
-        while run.Outcome.IsNone && agenda.Now < longest do
+        while not play.IsOver && agenda.Now < longest do
             agenda.Run(agenda.Now + 20L<ms>)
-
-        run
 
 /// Runs probes in virtual time against servers made of the machines of the core: a second of waiting takes no time, and
 /// the same run comes out the same way each time. Each run has a server of its own. Runs can go on at the same time.
@@ -246,7 +240,10 @@ module SimulatedProbes =
 
     /// Runs a probe, whatever it needs. The result has an outcome.
     [<CompiledName("Play")>]
-    let play (server: SimulatedServer) (probe: Probe) : ProbeRun = ProbeWorld(server, settings, probe).Run()
+    let play (server: SimulatedServer) (probe: Probe) : ProbeRun =
+        let play = ProbePlay(settings, probe)
+        PlayWorld(server, play).Run()
+        play.Run
 
     /// What a server says of itself, without its wire. Its clients may send text, as if they came by WebSocket. Throws
     /// <see cref="T:System.InvalidOperationException"/> where it takes no usual CONNECT.
@@ -284,3 +281,40 @@ module SimulatedProbes =
         | Some reason ->
             { Verdict = Verdict.NotApplicable; Clauses = []; Line = ""; Expected = reason; Seen = "" }
         | None -> (play server probe).Outcome.Value
+
+/// Runs randomised sessions in virtual time against servers made of the machines of the core. Each run has a server of its
+/// own. Runs can go on at the same time.
+[<RequireQualifiedAccess>]
+module SimulatedSessions =
+
+    /// Runs a script. The result has an outcome.
+    [<CompiledName("Play")>]
+    let play (server: SimulatedServer) (script: RandomisedScript) : RandomisedRun =
+        let run = RandomisedRun(SimulatedProbes.settings, script)
+        PlayWorld(server, run).Run()
+        run
+
+    /// A script as small as it can be made in some hundred runs that fails with the same statement as this one; the script
+    /// itself, if it does not fail.
+    [<CompiledName("Minimise")>]
+    let minimise (server: SimulatedServer) (script: RandomisedScript) : RandomisedScript =
+        let failure one =
+            match (play server one).Outcome with
+            | ValueSome outcome when outcome.Verdict = Verdict.Fail -> outcome.Clauses
+            | _ -> []
+
+        let clauses = failure script
+        let shrinking = Shrinking script
+        let mutable going = not clauses.IsEmpty
+        let mutable runs = 0
+
+        while going do
+            match shrinking.Candidates 1 with
+            | [| one |] when runs < 1_000 ->
+                runs <- runs + 1
+
+                if failure one = clauses then
+                    shrinking.Take 0
+            | _ -> going <- false
+
+        shrinking.Least

@@ -36,7 +36,18 @@ type SimulationResult =
 type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap | null) =
     let agenda = Agenda()
     let dice = Dice scenario.Seed
-    let brokerModel = BrokerModel { CopyForEachSubscription = false; MayDrop = false; Lateness = 100L<ms> }
+
+    let brokerModel =
+        BrokerModel
+            {
+                CopyForEachSubscription = false
+                MayDrop = false
+                Lateness = 100L<ms>
+                MayDropAtUnsubscribe = false
+                MayDropWillAtReturn = false
+                MayWaitForPubrel = false
+            }
+
     let inner = List<Violation>()
     let clients = Dictionary<string, SimulatedClient>()
     let models = Dictionary<string, ClientModel>()

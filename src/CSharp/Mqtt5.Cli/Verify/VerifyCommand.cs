@@ -15,25 +15,27 @@ internal static class VerifyCommand
             Description = "The broker, as for --url. More URLs name the same broker set up in other ways, as with a WebSocket or without QoS 2; each probe runs at the first where it applies.",
         };
         var clauses = new Option<string[]>("--clause") { Description = "Only the probes for this statement, such as MQTT-3.3.1-5. Can be repeated.", HelpName = "ID" };
-        var only = new Option<string?>("--only") { Description = "Only the probes whose title contains this.", HelpName = "TEXT" };
+        var only = new Option<string?>("--only") { Description = "Only the probes and random sessions whose title contains this.", HelpName = "TEXT" };
         var seed = BoundedOption.Of("Where all that is random comes from. Default: another each time.", 0, 0xFFFFFF, "--seed");
         var parallel = BoundedOption.Of("How many probes run at the same time. Default: 8.", 1, 64, "--parallel");
         var hostile = BoundedOption.Of("The number of hostile frames. Default: 200.", 0, 10_000, "--hostile");
+        var sessions = BoundedOption.Of("The number of random sessions; what fails is made as small as it can be. Default: 100.", 0, 100_000, "--random-sessions");
         var patience = BoundedOption.Of("Seconds that an answer may take. Default: 4.", 1, 60, "--patience");
         var json = new Option<string?>("--json") { Description = "Write the results to this file as JSON.", HelpName = "FILE" };
         var junit = new Option<string?>("--junit") { Description = "Write them as JUnit XML.", HelpName = "FILE" };
         var html = new Option<string?>("--html") { Description = "Write them as a page.", HelpName = "FILE" };
         var command = new Command("verify", """
-            Tries each statement of the MQTT 5 standard that can be seen from outside, on a running broker, with raw packets. Topics are under mqtt5-verify/; sessions and retained messages are removed. The exit code is 1 when a statement fails.
+            Tries each statement of the MQTT 5 standard that can be seen from outside, on a running broker, with raw packets; then come hostile bytes, and random sessions of several clients. Topics are under mqtt5-verify/; sessions and retained messages are removed. The exit code is 1 when a statement fails.
 
             Examples:
               mqtt5 verify mqtt://localhost
               mqtt5 verify mqtt://localhost ws://localhost:8080/mqtt
               mqtt5 verify mqtt://broker.example -u name --pw-file password.txt --html report.html
               mqtt5 verify --embedded --clause MQTT-3.3.1-5
+              mqtt5 verify --embedded --seed 5 --only "random session 17"
             """)
         {
-            servers, clauses, only, seed, parallel, hostile, patience, json, junit, html,
+            servers, clauses, only, seed, parallel, hostile, sessions, patience, json, junit, html,
         };
         target.AddTo(command, hasJson: false);
         command.SetAction((result, cancellationToken) =>
@@ -48,6 +50,7 @@ internal static class VerifyCommand
                 Seed = (int)(result.GetValue(seed) ?? Random.Shared.Next(0x1000000)),
                 Parallel = (int)(result.GetValue(parallel) ?? 8),
                 HostileFrames = (int)(result.GetValue(hostile) ?? (result.GetValue(clauses) is { Length: > 0 } || result.GetValue(only) is not null ? 0 : 200)),
+                RandomSessions = (int)(result.GetValue(sessions) ?? (result.GetValue(clauses) is { Length: > 0 } ? 0 : 100)),
                 Patience = TimeSpan.FromSeconds(result.GetValue(patience) ?? 4),
                 JsonFile = result.GetValue(json),
                 JUnitFile = result.GetValue(junit),

@@ -34,6 +34,10 @@ internal static class VerifyFiles
         ["summary"] = report.Summary,
         ["hostileFrames"] = report.HostileFrames,
         ["hostileFailure"] = report.Hostile,
+        ["randomSessions"] = report.Random.Sessions,
+        ["randomSessionsFailed"] = report.Random.Failed,
+        ["randomSessionsNotRun"] = report.Random.NotRun,
+        ["whyNotRun"] = report.Random.WhyNotRun,
         ["statements"] = new JsonArray([.. report.Clauses.Select(clause => new JsonObject
         {
             ["id"] = clause.Statement.Id,
@@ -43,12 +47,13 @@ internal static class VerifyFiles
             ["reason"] = clause.Reason,
             ["probes"] = clause.Probes.Count,
         })]),
-        ["probes"] = new JsonArray([.. report.Probes.Select(one => new JsonObject
+        ["probes"] = new JsonArray([.. report.AllProbes.Select(one => new JsonObject
         {
             ["title"] = one.Probe.Title,
             ["clauses"] = new JsonArray([.. one.Probe.Clauses.Distinct().Select(id => JsonValue.Create(id))]),
             ["verdict"] = VerifyReport.Name(one.Outcome.Verdict),
             ["failedClauses"] = new JsonArray([.. one.Outcome.Clauses.Select(id => JsonValue.Create(id))]),
+            ["script"] = report.Random.ScriptOf(one) is { } script ? new JsonArray([.. script.Steps.Select(step => JsonValue.Create(step.ToString()))]) : null,
             ["step"] = one.Outcome.Line,
             ["expected"] = one.Outcome.Expected,
             ["seen"] = one.Outcome.Seen,
@@ -60,8 +65,8 @@ internal static class VerifyFiles
         new XElement(
             "testsuite",
             new XAttribute("name", report.Verb),
-            new XAttribute("tests", report.Clauses.Count + (report.HostileFrames > 0 ? 1 : 0)),
-            new XAttribute("failures", report.Count(Verdict.Fail) + (report.Hostile is null ? 0 : 1)),
+            new XAttribute("tests", report.Clauses.Count + (report.HostileFrames > 0 ? 1 : 0) + (report.Random.Sessions > 0 ? 1 : 0)),
+            new XAttribute("failures", report.Count(Verdict.Fail) + (report.Hostile is null ? 0 : 1) + (report.Random.Failed > 0 ? 1 : 0)),
             new XAttribute("skipped", report.Count(Verdict.NotApplicable) + report.Count(Verdict.NotRun)),
             new XAttribute("time", report.Took.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture)),
             report.Clauses.Select(clause => new XElement(
@@ -78,7 +83,15 @@ internal static class VerifyFiles
                 "testcase",
                 new XAttribute("classname", "hostile frames"),
                 new XAttribute("name", "a client beside them is served"),
-                report.Hostile is null ? null : new XElement("failure", new XAttribute("message", Clean(report.Hostile))))));
+                report.Hostile is null ? null : new XElement("failure", new XAttribute("message", Clean(report.Hostile)))),
+            report.Random.Sessions == 0 ? null : new XElement(
+                "testcase",
+                new XAttribute("classname", "random sessions"),
+                new XAttribute("name", "no rule is broken"),
+                report.Random.Failed == 0 ? null : new XElement("failure", new XAttribute("message", Clean(report.Random.Summary)), Clean(Scripts(report.Random))))));
+
+    private static string Scripts(RandomReport random) =>
+        string.Join("\n\n", random.Failures.Select(one => $"{one.Result.Probe.Title}: {string.Join(", ", one.Result.Outcome.Clauses)}: expected {one.Result.Outcome.Expected}; seen: {one.Result.Outcome.Seen}\n{one.Script}"));
 
     private static string Script(ClauseResult clause) => string.Join('\n', clause.Probes[0].Exchanges);
 

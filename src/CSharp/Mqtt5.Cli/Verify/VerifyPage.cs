@@ -53,7 +53,15 @@ internal static class VerifyPage
         if (report.HostileFrames > 0)
             page.Append($" {report.HostileFrames} hostile frames: {(report.Hostile is null ? "a client beside them was served." : $"<span class=fail>{Text(report.Hostile)}</span>")}");
 
-        page.Append("</p><div class=share aria-hidden=true>");
+        if (report.Random.Sessions > 0)
+            page.Append($" <span{(report.Random.Failed > 0 ? " class=fail" : "")}>{Text(report.Random.Summary)}</span>");
+
+        page.Append("</p>");
+
+        foreach (var failure in report.Random.Failures)
+            WriteProbe(page, failure.Result, failure.Script);
+
+        page.Append("<div class=share aria-hidden=true>");
 
         foreach (var verdict in Enum.GetValues<Verdict>())
             page.Append($"<i class={Class(verdict)} style='flex:{report.Count(verdict)}'></i>");
@@ -82,15 +90,22 @@ internal static class VerifyPage
         page.Append($"</summary><div class=inside><p>{Text(clause.Statement.Section)}</p>");
 
         foreach (var probe in clause.Probes)
-        {
-            var isOpen = probe.Outcome.Verdict == Verdict.Fail ? " open" : "";
-            page.Append($"<details class=probe{isOpen}><summary><span class='{Class(probe.Outcome.Verdict)}'>{VerifyReport.Name(probe.Outcome.Verdict)}</span> {Text(probe.Probe.Title)}</summary>");
-            WriteChart(page, probe);
-            WriteOutcome(page, probe.Outcome);
-            page.Append("</details>");
-        }
+            WriteProbe(page, probe, null);
 
         page.Append("</div></details>\n");
+    }
+
+    private static void WriteProbe(StringBuilder page, ProbeResult probe, RandomisedScript? script)
+    {
+        var isOpen = probe.Outcome.Verdict == Verdict.Fail ? " open" : "";
+        page.Append($"<details class=probe{isOpen}><summary><span class='{Class(probe.Outcome.Verdict)}'>{VerifyReport.Name(probe.Outcome.Verdict)}</span> {Text(probe.Probe.Title)}</summary>");
+
+        if (script is not null)
+            page.Append($"<pre>{Text(script.ToString())}</pre>");
+
+        WriteChart(page, probe);
+        WriteOutcome(page, probe.Outcome);
+        page.Append("</details>");
     }
 
     // A lifeline for each client and, on the right, one for the server. What happens goes from the line of a client to that

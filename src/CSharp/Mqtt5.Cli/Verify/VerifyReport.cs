@@ -14,7 +14,13 @@ internal sealed record VerifyReport(
 {
     /// <summary>The statements.</summary>
     public IReadOnlyList<ClauseResult> Clauses =>
-        field ??= ClauseResult.Of(IsOfClient ? Statements.Client.Value : Statements.Server.Value, Probes);
+        field ??= ClauseResult.Of(IsOfClient ? Statements.Client.Value : Statements.Server.Value, AllProbes);
+
+    /// <summary>What random sessions found.</summary>
+    public RandomReport Random { get; init; } = RandomReport.None;
+
+    /// <summary>The probes, and the random sessions that failed.</summary>
+    public IReadOnlyList<ProbeResult> AllProbes => field ??= [.. Probes, .. Random.Failures.Select(one => one.Result)];
 
     /// <summary>Whether a client was verified, so that <see cref="Server"/> is its name.</summary>
     public bool IsOfClient { get; init; }
@@ -23,7 +29,7 @@ internal sealed record VerifyReport(
     public string Verb => IsOfClient ? "mqtt5 verify-client" : "mqtt5 verify";
 
     /// <summary>Whether anything failed.</summary>
-    public bool HasFailures => Hostile is not null || Probes.Any(one => one.Outcome.Verdict == Verdict.Fail);
+    public bool HasFailures => Hostile is not null || AllProbes.Any(one => one.Outcome.Verdict == Verdict.Fail);
 
     /// <summary>All in one sentence.</summary>
     public string Summary =>

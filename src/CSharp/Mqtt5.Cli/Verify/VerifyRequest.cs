@@ -21,6 +21,9 @@ internal sealed record VerifyRequest
     /// <summary>The number of hostile frames; 0: none.</summary>
     public required int HostileFrames { get; init; }
 
+    /// <summary>The number of random sessions; 0: none.</summary>
+    public required int RandomSessions { get; init; }
+
     /// <summary>How long an answer of the server may take.</summary>
     public required TimeSpan Patience { get; init; }
 

@@ -32,20 +32,27 @@ internal static class VerifyVerb
         };
         var count = verification.Probes.Count;
 
-        if (count == 0)
+        var sessions = Enumerable.Range(1, request.RandomSessions)
+            .Where(number => request.Only is null || RandomRun.TitleOf(number).Contains(request.Only, StringComparison.OrdinalIgnoreCase))
+            .ToArray();
+
+        if (count == 0 && sessions.Length == 0)
             throw new UsageException("there is no such probe");
 
         ProbePlayer[] players = [.. Servers(target, limited, request).Select(server => ProbeTransport.PlayerFor(server, options.CreateTransport()))];
         screen.Write(new Line().Add("mqtt5 verify", Look.Strong).Add($"  {target.Name}, seed {request.Seed}"));
         IReadOnlyList<ProbeResult> results = [];
         var progress = new ProbeProgress();
+        var sessionsDone = 0;
         string? hostile = null;
+        var random = RandomReport.None;
 
         await screen.DuringAsync(
-            () => [new Line().At(ClauseColumn).Add($"{progress.Done} of {count} probes, {Figures.Duration(watch.Elapsed)}", Look.Quiet)],
+            () => [new Line().At(ClauseColumn).Add($"{Progress()}, {Figures.Duration(watch.Elapsed)}", Look.Quiet)],
             async () =>
             {
-                results = (await BrokerVerification.RunAsync(players, verification, progress, cancellationToken)).Probes;
+                if (count > 0)
+                    results = (await BrokerVerification.RunAsync(players, verification, progress, cancellationToken)).Probes;
 
                 if (request.HostileFrames > 0)
                 {
@@ -54,13 +61,22 @@ internal static class VerifyVerb
                         players[0], settings, HostileFrames.Create(settings, request.Seed, request.HostileFrames), cancellationToken);
                 }
 
+                if (sessions.Length > 0)
+                {
+                    // A number that no probe has.
+                    var site = await ProbeSite.OpenAsync(players[0], verification.SettingsOf(Catalogue.Probes.Value.Length * 2), cancellationToken);
+                    random = await new RandomRun(site, verification).RunAsync(sessions, () => Interlocked.Increment(ref sessionsDone), cancellationToken);
+                }
+
                 return 0;
             });
 
-        var report = new VerifyReport(target.Name, request.Seed, watch.Elapsed, results, request.HostileFrames, hostile);
+        var report = new VerifyReport(target.Name, request.Seed, watch.Elapsed, results, request.HostileFrames, hostile) { Random = random };
         Tell(report, screen);
         await VerifyFiles.WriteAsync(report, request.JsonFile, request.JUnitFile, request.HtmlFile, cancellationToken);
         return report.HasFailures ? ExitCode.Fault : ExitCode.WellFormed;
+
+        string Progress() => sessionsDone > 0 ? $"{sessionsDone} of {sessions.Length} random sessions" : $"{progress.Done} of {count} probes";
     }
 
     private static IEnumerable<Uri> Servers(Target target, MqttBroker? limited, VerifyRequest request) =>
@@ -86,10 +102,18 @@ internal static class VerifyVerb
                 .At(TextColumn).Add(clause.Verdict == Verdict.Pass ? clause.Statement.Section : clause.Reason, clause.Verdict == Verdict.Fail ? Look.Bad : Look.Quiet));
         }
 
-        foreach (var failed in report.Probes.Where(one => one.Outcome.Verdict == Verdict.Fail))
+        foreach (var failed in report.AllProbes.Where(one => one.Outcome.Verdict == Verdict.Fail))
         {
             screen.Write();
             screen.Write(new Line().Add(failed.Probe.Title, Look.Bad).Add($"  [{string.Join(", ", failed.Outcome.Clauses)}]"));
+
+            if (report.Random.ScriptOf(failed) is { } script)
+            {
+                foreach (var step in script.Steps)
+                    screen.Write(new Line().At(2).Add(step.ToString()));
+
+                screen.Write(new Line().At(2).Add($"again: mqtt5 verify {report.Server} --seed {report.Seed} --random-sessions {report.Random.Sessions} --only \"{failed.Probe.Title}\"", Look.Quiet));
+            }
 
             foreach (var exchange in failed.Exchanges)
                 screen.Write(new Line().At(2).Add($"{exchange}"));
@@ -103,6 +127,9 @@ internal static class VerifyVerb
 
         if (report.HostileFrames > 0)
             screen.Write(new Line().Add(report.Hostile is null ? $"{report.HostileFrames} hostile frames: a client beside them was served." : $"Hostile frames: {report.Hostile}", report.Hostile is null ? Look.Plain : Look.Bad));
+
+        if (report.Random.Sessions > 0)
+            screen.Write(new Line().Add(report.Random.Summary, report.Random.Failed > 0 ? Look.Bad : Look.Plain));
 
         screen.Write(new Line().Add(report.Summary, report.HasFailures ? Look.Bad : Look.Strong));
     }

@@ -1,0 +1,34 @@
+namespace Mqtt5.Verification
+
+open Mqtt5
+
+// Removes what runs leave on a server.
+module internal Removal =
+
+    let private bytesOf (settings: ProbeSettings) (notation: string) =
+        match Notation.parse notation with
+        | Error fault -> invalidOp $"{notation}: {fault}"
+        | Ok packet ->
+            match Encode.toBytes Direction.ClientToServer (ProbeText.withCredentials settings packet) with
+            | Ok bytes -> bytes
+            | Error fault -> invalidOp $"{notation}: {fault}"
+
+    // What is to be sent, on a connection for each, to end sessions and remove retained messages.
+    let packets (settings: ProbeSettings) (clientIds: Set<string>) (retainedTopics: Set<string>) : Bytes[] =
+        let quoted (text: string) = text.Replace("\\", "\\\\").Replace("\"", "\\\"")
+
+        let all lines = lines |> List.map (bytesOf settings) |> Array.concat |> Bytes.OfArray
+
+        [|
+            for id in clientIds do
+                all [ $"CONNECT clean=1 clientid=\"{quoted id}\""; "DISCONNECT" ]
+
+            if not retainedTopics.IsEmpty then
+                all
+                    [
+                        $"CONNECT clean=1 clientid=\"{settings.ClientIdPrefix}z\""
+                        for topic in retainedTopics do
+                            $"PUBLISH retain=1 topic=\"{quoted topic}\""
+                        "DISCONNECT"
+                    ]
+        |]

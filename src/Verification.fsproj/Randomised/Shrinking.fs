@@ -1,0 +1,188 @@
+namespace Mqtt5.Verification
+
+open System
+open Mqtt5
+
+// What a step can be replaced by.
+module private Simpler =
+
+    let private connect (packet: Connect) : Connect list =
+        let properties = packet.Properties
+
+        [
+            if packet.Will.IsSome then
+                { packet with Will = ValueNone }
+            if properties.ReceiveMaximum.IsSome then
+                { packet with Properties = { properties with ReceiveMaximum = ValueNone } }
+            if properties.TopicAliasMaximum.IsSome then
+                { packet with Properties = { properties with TopicAliasMaximum = ValueNone } }
+            if properties.SessionExpiryInterval.IsSome then
+                { packet with Properties = { properties with SessionExpiryInterval = ValueNone } }
+            if not packet.CleanStart then
+                { packet with CleanStart = true }
+            match packet.Will with
+            | ValueSome will when will.QoS > QoS.AtLeastOnce ->
+                { packet with Will = ValueSome { will with QoS = QoS.AtLeastOnce } }
+            | ValueSome will when will.Properties.WillDelayInterval.IsSome ->
+                { packet with
+                    Will =
+                        ValueSome
+                            { will with Properties = { will.Properties with WillDelayInterval = ValueNone } }
+                }
+            | _ -> ()
+        ]
+
+    let private subscribe (packet: Subscribe) : Subscribe list =
+        let all = Seq.toList packet.Subscriptions
+
+        let withOptions change =
+            { packet with
+                Subscriptions =
+                    SubscriptionList.Of(
+                        all |> List.map (fun one -> { one with Options = change one.Options })
+                    )
+            }
+
+        [
+            if all.Length > 1 then
+                for one in all do
+                    { packet with Subscriptions = SubscriptionList.Of [ one ] }
+            if packet.Properties.SubscriptionIdentifier.IsSome then
+                { packet with Properties = { packet.Properties with SubscriptionIdentifier = ValueNone } }
+            if all |> List.exists _.Options.NoLocal then
+                withOptions (fun options -> { options with NoLocal = false })
+            if all |> List.exists _.Options.RetainAsPublished then
+                withOptions (fun options -> { options with RetainAsPublished = false })
+            if
+                all
+                |> List.exists (fun one -> one.Options.RetainHandling <> RetainHandling.SendAtSubscribe)
+            then
+                withOptions (fun options -> { options with RetainHandling = RetainHandling.SendAtSubscribe })
+        ]
+
+    let private publish (packet: Publish) : Publish list =
+        let properties = packet.Properties
+
+        [
+            if properties <> PublishProperties.Empty then
+                { packet with Properties = PublishProperties.Empty }
+
+                { packet with
+                    Properties =
+                        { PublishProperties.Empty with
+                            MessageExpiryInterval = properties.MessageExpiryInterval
+                        }
+                }
+            if packet.Retain then
+                { packet with Retain = false }
+            match packet.Delivery with
+            | Delivery.ExactlyOnce(id, _) ->
+                { packet with Delivery = Delivery.AtMostOnce }
+                { packet with Delivery = Delivery.AtLeastOnce(id, false) }
+            | Delivery.AtLeastOnce _ -> { packet with Delivery = Delivery.AtMostOnce }
+            | Delivery.AtMostOnce -> ()
+        ]
+
+    let actions (action: RandomisedAction) : RandomisedAction list =
+        match action with
+        | RandomisedAction.Connect packet -> connect packet |> List.map RandomisedAction.Connect
+        | RandomisedAction.Subscribe packet -> subscribe packet |> List.map RandomisedAction.Subscribe
+        | RandomisedAction.Publish packet ->
+            publish packet
+            |> List.filter (fun one -> one <> packet)
+            |> List.map RandomisedAction.Publish
+        | RandomisedAction.Disconnect _ -> [ RandomisedAction.Leave ]
+        | _ -> []
+
+// What is tried next.
+[<NoComparison>]
+type private Attempt =
+    // All steps of a client left out.
+    | WithoutClient of Index: int
+    // Some steps left out, from one on.
+    | Without of Size: int * At: int
+    // A step made simpler, in one of the possible ways.
+    | WithSimpler of At: int * Variant: int
+    | Nothing
+
+/// Makes a failing script smaller: leaves steps out and makes them simpler as long as it still fails. It runs nothing
+/// itself: whoever does, takes some candidates, runs them in any order or at the same time, and tells which is the first
+/// of them that fails in the same way. Not thread-safe.
+[<Sealed; AllowNullLiteral(false)>]
+type Shrinking(script: RandomisedScript) =
+    let mutable least = script
+    let mutable attempt = WithoutClient 0
+    // Whether anything was taken since the attempts began anew.
+    let mutable hasTaken = false
+    let mutable offered: struct (RandomisedScript * Attempt)[] = [||]
+
+    let clients () =
+        least.Steps
+        |> Array.map _.Client
+        |> Array.distinct
+        |> Array.filter (fun one -> one <> "")
+
+    let replaced at action =
+        { least with
+            Steps =
+                least.Steps
+                |> Array.mapi (fun index step -> if index = at then { step with Action = action } else step)
+        }
+
+    // The script of an attempt, what to try if it still fails, and what if it does not.
+    let rec candidate (attempt: Attempt) : struct (RandomisedScript * Attempt * Attempt) voption =
+        let count = least.Steps.Length
+
+        match attempt with
+        | WithoutClient index ->
+            let all = clients ()
+
+            if index >= all.Length then
+                candidate (Without(max 1 (count / 2), 0))
+            else
+                let without = least.Steps |> Array.filter (fun step -> step.Client <> all[index])
+                ValueSome(struct ({ Steps = without }, WithoutClient index, WithoutClient(index + 1)))
+        | Without(size, at) when at >= count ->
+            if size > 1 then
+                candidate (Without(size / 2, 0))
+            else
+                candidate (WithSimpler(0, 0))
+        | Without(size, at) ->
+            let steps = Array.append least.Steps[.. at - 1] least.Steps[min count (at + size) ..]
+            ValueSome(struct ({ Steps = steps }, Without(size, at), Without(size, at + size)))
+        | WithSimpler(at, _) when at >= count -> candidate Nothing
+        | WithSimpler(at, variant) ->
+            match List.tryItem variant (Simpler.actions least.Steps[at].Action) with
+            | Some action ->
+                ValueSome(struct (replaced at action, WithSimpler(at, 0), WithSimpler(at, variant + 1)))
+            | None -> candidate (WithSimpler(at + 1, 0))
+        | Nothing when hasTaken ->
+            hasTaken <- false
+            candidate (Without(1, 0))
+        | Nothing -> ValueNone
+
+    /// The smallest script so far.
+    member _.Least = least
+
+    /// Scripts to run, at most this many; none: there is no smaller one.
+    member _.Candidates(most: int) : RandomisedScript[] =
+        let all = Collections.Generic.List<struct (RandomisedScript * Attempt)>()
+        let mutable going = true
+
+        while going && all.Count < most do
+            match candidate attempt with
+            | ValueSome(struct (script, taken, refused)) ->
+                all.Add(struct (script, taken))
+                attempt <- refused
+            | ValueNone -> going <- false
+
+        offered <- all.ToArray()
+        offered |> Array.map (fun (struct (script, _)) -> script)
+
+    /// The one with this index fails in the same way, and those before it do not.
+    member _.Take(index: int) : unit =
+        let struct (script, next) = offered[index]
+        least <- script
+        attempt <- next
+        hasTaken <- true
+        offered <- [||]
