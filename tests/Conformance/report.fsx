@@ -9,6 +9,7 @@ open System.Collections.Generic
 open System.IO
 open System.Text
 open System.Text.Json
+open System.Text.RegularExpressions
 
 type Failure = { Title: string; Exchange: string list; Step: string; Expected: string; Seen: string }
 
@@ -150,6 +151,9 @@ let withoutTime (exchange: string) =
     | -1 -> exchange
     | at -> exchange.Substring(at + 5)
 
+// A scenario has a port of its own.
+let withoutPort (reason: string) = Regex.Replace(reason, @"127\.0\.0\.1:\d+", "127.0.0.1")
+
 let failures (subject: Subject) =
     let failed =
         [
@@ -206,7 +210,7 @@ let reasons (subject: Subject) =
             [
                 for pair in subject.Results do
                     if pair.Value.Verdict = verdict then
-                        pair.Value.Reason, pair.Key
+                        withoutPort pair.Value.Reason, pair.Key
             ]
             |> List.groupBy fst
 
