@@ -14,6 +14,9 @@ if (args is ["broker", .. var brokers])
 if (args is ["mqttnet-broker", .. var mqttNet])
     return await MqttNetBroker.RunAsync(mqttNet).ConfigureAwait(false);
 
+if (args is ["mqtt5-client", var task])
+    return await Mqtt5Tasks.RunAsync(task).ConfigureAwait(false);
+
 if (args is ["mqttnet-client", var role])
     return await MqttNetTasks.RunAsync(role).ConfigureAwait(false);
 
