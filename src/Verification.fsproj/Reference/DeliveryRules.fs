@@ -344,9 +344,11 @@ module internal DeliveryRules =
                     if known = 0 then
                         checkOrder violate client publish message session possible
 
+                // Copies of a Will that was due more than once are alike: which of them was released is not known.
                 elif
                     publish.Delivery.QoS = QoS.ExactlyOnce
                     && known >= most
+                    && message.Dues.Count < 2
                     && session.Released.Contains message.Number
                 then
                     violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" message.Topic
