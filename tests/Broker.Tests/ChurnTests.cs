@@ -19,7 +19,7 @@ public sealed class ChurnTests
             Assert.True(ServerStateModule.Sound(session.State).IsNone);
 
         // What was sent last may still be on its way, CONNECT as well.
-        await Waits.UntilAsync(() => broker.Engine.Totals.Read(0).SocketsOpened == Clients * Lives && broker.Engine.Served == 0);
+        await Waits.UntilAsync(() => broker.Engine.Totals.Read(0).ConnectionsOpened == Clients * Lives && broker.Engine.Served == 0);
         Assert.Equal(0, broker.ConnectionCount);
 
         foreach (var session in broker.Sessions)

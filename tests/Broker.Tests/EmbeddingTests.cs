@@ -90,7 +90,7 @@ public sealed class EmbeddingTests
         await using var broker = await Brokers.StartAsync(options => options.ServerReference = "other:1883");
         await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
         await using var silent = await RawClient.OpenAsync(broker);
-        await Waits.UntilAsync(() => broker.Engine.Totals.Read(0).SocketsOpened == 2);
+        await Waits.UntilAsync(() => broker.Engine.Totals.Read(0).ConnectionsOpened == 2);
         var stopping = broker.StopAsync();
         await client.ExpectAsync("DISCONNECT rc=ServerShuttingDown props{ServerReference=\"other:1883\"}");
         await client.ExpectEndAsync();

@@ -1,32 +1,13 @@
 namespace Mqtt5.Cli;
 
 /// <summary>The bytes that a stream of hexadecimal text spells. It reads ahead no more than one buffer.</summary>
-internal sealed class HexStream(Stream text, string source) : Stream
+internal sealed class HexStream(Stream text, string source) : ReadingStream
 {
     private static readonly byte[] Mark = [0xEF, 0xBB, 0xBF];
 
     private readonly HexReader reader = new((line, column, _) => $"{source}, line {line}, column {column}");
     private readonly byte[] buffer = new byte[32 * 1024];
     private bool started;
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
@@ -85,24 +66,6 @@ internal sealed class HexStream(Stream text, string source) : Stream
             }
         }
     }
-
-    /// <inheritdoc/>
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

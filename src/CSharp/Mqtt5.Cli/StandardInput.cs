@@ -4,7 +4,7 @@ namespace Mqtt5.Cli;
 /// Standard input that stops waiting when it is told to. The console's own stream waits for a line whatever its token says,
 /// and Ctrl+C would then do nothing before the next Enter.
 /// </summary>
-internal sealed class StandardInput : Stream
+internal sealed class StandardInput : ReadingStream
 {
     private readonly Stream console = Console.OpenStandardInput();
 
@@ -12,30 +12,7 @@ internal sealed class StandardInput : Stream
     private byte[] buffer = [];
 
     /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
-    /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count) => console.Read(buffer, offset, count);
-
-    /// <inheritdoc/>
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -48,19 +25,4 @@ internal sealed class StandardInput : Stream
         own.AsMemory(0, read).CopyTo(buffer);
         return read;
     }
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-        // Nothing is written.
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

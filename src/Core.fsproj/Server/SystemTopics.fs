@@ -26,8 +26,8 @@ type BrokerCounters =
         PayloadBytesReceived: int64
         /// Bytes of payloads that were sent.
         PayloadBytesSent: int64
-        /// Connections that sockets made, whether they became clients or not.
-        SocketsOpened: int64
+        /// Connections that were opened, whether they became clients or not.
+        ConnectionsOpened: int64
         /// Most clients that were connected at a time.
         MostClients: int
         /// Messages that wait now, in all sessions.
@@ -76,7 +76,7 @@ module SystemTopics =
             "publish/bytes/sent", (fun _ counters -> counters.PayloadBytesSent)
             "bytes/received", (fun _ counters -> counters.BytesReceived)
             "bytes/sent", (fun _ counters -> counters.BytesSent)
-            "connections/socket/count", (fun _ counters -> counters.SocketsOpened)
+            "connections/socket/count", (fun _ counters -> counters.ConnectionsOpened)
         |]
         |> Array.map (fun (name, value) -> struct (TopicName.Of("$SYS/broker/" + name), value))
 

@@ -241,7 +241,7 @@ type Effect =
     /// Tell the application.
     | Notify of Notice: Notice
     /// Do what only the shell of a server does.
-    | Serve of Task: ServerTask
+    | Serve of Work: ServerTask
 
 // Which effect it is.
 type internal EffectKind =

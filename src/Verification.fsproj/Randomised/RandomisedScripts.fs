@@ -148,27 +148,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                                 for filter in some do
                                     {
                                         Filter = filter
-                                        Options =
-                                            {
-                                                MaximumQoS =
-                                                    dice.Of
-                                                        [|
-                                                            QoS.AtMostOnce
-                                                            QoS.AtLeastOnce
-                                                            QoS.ExactlyOnce
-                                                            QoS.ExactlyOnce
-                                                        |]
-                                                // [MQTT-3.8.3-4]
-                                                NoLocal = not filter.IsShared && dice.Once 4
-                                                RetainAsPublished = dice.Once 4
-                                                RetainHandling =
-                                                    dice.Of
-                                                        [|
-                                                            RetainHandling.SendAtSubscribe
-                                                            RetainHandling.SendIfNew
-                                                            RetainHandling.DoNotSend
-                                                        |]
-                                            }
+                                        Options = dice.SubscriptionOptions(filter, retainAsPublished = 4)
                                     }
                             ]
                 })

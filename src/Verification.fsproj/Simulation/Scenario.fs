@@ -101,3 +101,15 @@ type internal Dice(seed: uint64) =
     // True once in this many times.
     member this.Once(times: int) : bool = this.Below times = 0
     member this.Of(items: 'T[]) : 'T = items[this.Below items.Length]
+
+    // Retain As Published is 1 once in this many times.
+    member this.SubscriptionOptions(filter: TopicFilter, retainAsPublished: int) : SubscriptionOptions =
+        {
+            MaximumQoS = this.Of [| QoS.AtMostOnce; QoS.AtLeastOnce; QoS.ExactlyOnce; QoS.ExactlyOnce |]
+            // [MQTT-3.8.3-4]
+            NoLocal = not filter.IsShared && this.Once 4
+            RetainAsPublished = this.Once retainAsPublished
+            RetainHandling =
+                this.Of
+                    [| RetainHandling.SendAtSubscribe; RetainHandling.SendIfNew; RetainHandling.DoNotSend |]
+        }

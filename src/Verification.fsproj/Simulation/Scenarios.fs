@@ -108,26 +108,7 @@ module Scenarios =
 
                             {
                                 Filter = filter
-                                Options =
-                                    {
-                                        MaximumQoS =
-                                            dice.Of
-                                                [|
-                                                    QoS.AtMostOnce
-                                                    QoS.AtLeastOnce
-                                                    QoS.ExactlyOnce
-                                                    QoS.ExactlyOnce
-                                                |]
-                                        NoLocal = not filter.IsShared && dice.Once 4
-                                        RetainAsPublished = dice.Once 3
-                                        RetainHandling =
-                                            dice.Of
-                                                [|
-                                                    RetainHandling.SendAtSubscribe
-                                                    RetainHandling.SendIfNew
-                                                    RetainHandling.DoNotSend
-                                                |]
-                                    }
+                                Options = dice.SubscriptionOptions(filter, retainAsPublished = 3)
                             }
                     ]
         }

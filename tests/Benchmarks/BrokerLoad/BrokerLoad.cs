@@ -26,7 +26,7 @@ internal static class BrokerLoad
     public static async Task<int> RunAsync(string[] arguments)
     {
         var options = new BrokerLoadOptions(arguments);
-        using var tools = Tools();
+        using var tools = LoadTools.TryBuild();
 
         if (tools is null)
             return 1;
@@ -70,19 +70,6 @@ internal static class BrokerLoad
 
         await Console.Out.WriteAsync(table.ToString()).ConfigureAwait(false);
         return 0;
-    }
-
-    private static LoadTools? Tools()
-    {
-        try
-        {
-            return new LoadTools();
-        }
-        catch (InvalidOperationException exception)
-        {
-            Console.Error.WriteLine(exception.Message);
-            return null;
-        }
     }
 
     private static void AddRates(

@@ -22,6 +22,20 @@ internal sealed class LoadTools : IDisposable
 
     public string Relay { get; }
 
+    /// <summary>Builds them. Null: that is not possible here, and standard error tells why.</summary>
+    public static LoadTools? TryBuild()
+    {
+        try
+        {
+            return new LoadTools();
+        }
+        catch (InvalidOperationException exception)
+        {
+            Console.Error.WriteLine(exception.Message);
+            return null;
+        }
+    }
+
     public void Dispose() => folder.Delete(recursive: true);
 
     /// <summary>Puts a load on a broker. Null: messages were lost, or the broker refused the load.</summary>

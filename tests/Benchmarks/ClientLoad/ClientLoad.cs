@@ -17,7 +17,7 @@ internal static class ClientLoad
     public static async Task<int> RunAsync(string[] arguments)
     {
         var options = new ClientLoadOptions(arguments);
-        using var tools = options.OursAlone || options.QoS.All(qos => qos == 0) ? null : Tools();
+        using var tools = options.OursAlone || options.QoS.All(qos => qos == 0) ? null : LoadTools.TryBuild();
         var notes = new List<string>();
         Console.WriteLine("| load | client | messages a second | bytes allocated a message | client's processor, us a message | server's processor, us a message | server's processor, % of one |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
@@ -43,19 +43,6 @@ internal static class ClientLoad
             Console.WriteLine($"{Environment.NewLine}{note}");
 
         return 0;
-    }
-
-    private static LoadTools? Tools()
-    {
-        try
-        {
-            return new LoadTools();
-        }
-        catch (InvalidOperationException exception)
-        {
-            Console.Error.WriteLine(exception.Message);
-            return null;
-        }
     }
 
     // Sending for each acknowledgement as it comes, and in runs of half the window.

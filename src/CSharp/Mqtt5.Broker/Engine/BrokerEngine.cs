@@ -101,9 +101,9 @@ internal sealed partial class BrokerEngine
     // Serves a connection until it is closed.
     public Task ServeAsync(PipeReader input, PipeWriter output, Origin from)
     {
-        Totals.SocketOpened();
+        Totals.ConnectionOpened();
 
-        // Those that are refused or end are neither clients nor pending, but they cost memory until they are gone.
+        // A connection that was refused, or that is being closed, is in neither of the two counts and still has its memory.
         if (Interlocked.Increment(ref served) > (long)Settings.Limits.MaximumConnections + Settings.Limits.PendingConnections)
         {
             Interlocked.Decrement(ref served);

@@ -156,7 +156,7 @@ internal sealed partial class Connection
                         Close();
                         break;
                     case Effect.Tags.Serve:
-                        task = effect.Task;
+                        task = effect.Work;
                         break;
                 }
             }

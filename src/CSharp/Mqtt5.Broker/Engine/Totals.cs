@@ -4,7 +4,7 @@ namespace Mqtt5.Serving;
 internal sealed class Totals
 {
     private Counts sum;
-    private long socketsOpened;
+    private long connectionsOpened;
     private long sessionsExpired;
     private long messagesQueued;
     private long bytesQueued;
@@ -25,7 +25,7 @@ internal sealed class Totals
         Add(ref sum.PayloadBytesSent, counts.PayloadBytesSent);
     }
 
-    public void SocketOpened() => Interlocked.Increment(ref socketsOpened);
+    public void ConnectionOpened() => Interlocked.Increment(ref connectionsOpened);
 
     public void SessionsExpired(int count) => Interlocked.Add(ref sessionsExpired, count);
 
@@ -50,7 +50,7 @@ internal sealed class Totals
             Volatile.Read(ref sum.PublishDropped),
             Volatile.Read(ref sum.PayloadBytesReceived),
             Volatile.Read(ref sum.PayloadBytesSent),
-            Volatile.Read(ref socketsOpened),
+            Volatile.Read(ref connectionsOpened),
             Volatile.Read(ref mostClients),
             Volatile.Read(ref messagesQueued),
             Volatile.Read(ref bytesQueued),

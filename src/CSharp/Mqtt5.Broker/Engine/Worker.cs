@@ -214,7 +214,7 @@ internal sealed partial class Worker(BrokerEngine engine)
                 works.Enqueue(new Work(session, connection, null, null, 0, delivery));
                 break;
             case Effect.Tags.Serve:
-                works.Enqueue(new Work(session, connection, effect.Task, null, 0));
+                works.Enqueue(new Work(session, connection, effect.Work, null, 0));
                 break;
         }
     }
