@@ -21,6 +21,7 @@ internal sealed partial class Connection
     private long lastReceived;
     private long abortAt = long.MaxValue;
     private bool flushing;
+    private bool isSealed;
     private bool closing;
 
     public Connection(BrokerEngine engine, PipeReader input, PipeWriter output, Origin origin)
@@ -102,7 +103,7 @@ internal sealed partial class Connection
         if (IsCongested || Outlet.Unsent <= engine.SendBufferBytes)
             return false;
 
-        if (flushing)
+        if (flushing || isSealed)
             return true;
 
         FlushWithin();
@@ -197,6 +198,8 @@ internal sealed partial class Connection
             Log.TransportFailed(engine.Logger, Number, failure);
         }
 
+        Seal();
+
         lock (ownGate)
             ended.Reach();
 
@@ -204,19 +207,33 @@ internal sealed partial class Connection
         Origin.Leave(engine);
     }
 
-    // Called under the gate.
+    // Never throws, since whoever delivers to the session calls it. Called under the gate.
     private void FlushWithin()
     {
         if (flushing)
             return;
 
-        if (Outlet.Unsent == 0)
+        if (isSealed || Outlet.Unsent == 0)
         {
             flushed?.TrySetResult();
             return;
         }
 
-        var flush = Outlet.FlushAsync();
+        ValueTask<FlushResult> flush;
+
+        try
+        {
+            flush = Outlet.FlushAsync();
+        }
+        catch (Exception failure)
+        {
+            // The end of the pipe that is read from says by it why it takes nothing any more.
+            Log.TransportFailed(engine.Logger, Number, failure);
+            isSealed = true;
+            flushed?.TrySetResult();
+            Close();
+            return;
+        }
 
         if (flush.IsCompletedSuccessfully)
         {
@@ -227,6 +244,14 @@ internal sealed partial class Connection
 
         flushing = true;
         _ = WaitForFlushAsync(flush);
+    }
+
+    // Whoever marked the connection as written to may come to flush it after it has ended, when its pipe belongs to the
+    // transport again, or to the next connection.
+    private void Seal()
+    {
+        lock (Gate)
+            isSealed = true;
     }
 
     private async Task WaitForFlushAsync(ValueTask<FlushResult> flush)

@@ -53,8 +53,6 @@ internal sealed class Outlet(PipeWriter writer)
         return writer.FlushAsync();
     }
 
-    public ValueTask CompleteAsync() => writer.CompleteAsync();
-
     private void Commit()
     {
         if (used > 0)
