@@ -13,15 +13,17 @@ internal static class SecretPrompt
         if (terminal.IsInputRedirected)
             throw new UsageException($"there is no terminal to ask for a password at; {PasswordSource.Variable} in the environment or --pw-file can give it");
 
-        terminal.Error.Write(prompt);
-        terminal.Error.Flush();
         var typed = new StringBuilder();
 
-        // A key that is waited for keeps a signal waiting as well.
+        // A key that is waited for keeps a signal waiting as well. From here on the terminal shows nothing by itself, so it
+        // comes before the prompt: whoever sees that, or pastes at once, may type.
         Console.TreatControlCAsInput = true;
 
         try
         {
+            terminal.Error.Write(prompt);
+            terminal.Error.Flush();
+
             while (true)
             {
                 var key = Console.ReadKey(intercept: true);
