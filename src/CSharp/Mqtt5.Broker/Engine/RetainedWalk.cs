@@ -11,11 +11,18 @@ internal sealed class RetainedWalk(RetainedDelivery delivery)
     private ServerMessage? next;
     private FSharpValueOption<TopicName> last = FSharpValueOption<TopicName>.None;
     private int busy;
+    private bool ended;
 
     public RetainedDelivery Delivery => delivery;
 
     // The walk of the next subscription. Set under the gate of the session.
     public RetainedWalk? Next { get; set; }
+
+    // Whether its subscription is gone.
+    public bool IsEnded => Volatile.Read(ref ended);
+
+    // Called under the gate of the session.
+    public void End() => Volatile.Write(ref ended, true);
 
     // One walks at a time; whoever comes meanwhile is told no.
     public bool TryEnter() => Interlocked.Exchange(ref busy, 1) == 0;

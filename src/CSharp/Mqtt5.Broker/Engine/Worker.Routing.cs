@@ -95,7 +95,7 @@ internal sealed partial class Worker
     {
         inFront = null;
 
-        while (TakesData(session.State))
+        while (!walk.IsEnded && TakesData(session.State))
         {
             if (walk.Peek(Now, session.State.ClientId, engine.Registry.Current) is not { } message)
                 return true;
@@ -111,12 +111,22 @@ internal sealed partial class Worker
                     break;
                 }
 
-                Watch(session, copy);
-                Step(session, ServerEvent.NewForward(copy, Unshared, engine.SpareBytes));
+                lock (session.Gate)
+                {
+                    // Nothing may follow the UNSUBACK [MQTT-3.10.4-2].
+                    if (walk.IsEnded)
+                        return true;
+
+                    Watch(session, copy);
+                    StepWithin(session, session.Connection, ServerEvent.NewForward(copy, Unshared, engine.SpareBytes));
+                }
             }
 
             walk.Take();
         }
+
+        if (walk.IsEnded)
+            return true;
 
         walk.Pause();
         return false;
@@ -158,6 +168,34 @@ internal sealed partial class Worker
         }
 
         Walk(session);
+    }
+
+    // Ends the walks whose subscriptions are gone, so that no more of them wait than there are subscriptions.
+    private static void EndWalks(Session session, Broker broker)
+    {
+        lock (session.Gate)
+        {
+            if (session.Walk is not { } first)
+                return;
+
+            var entry = BrokerModule.TryFind(session.Number, broker);
+            var last = first;
+
+            for (var walk = first; walk is not null; walk = walk.Next)
+            {
+                if (entry.IsSome && entry.Value.Filters.ContainsKey(walk.Delivery.Filter.Text))
+                {
+                    last = walk;
+                    continue;
+                }
+
+                // The first one may be under way; it is left out by whoever walks it.
+                walk.End();
+
+                if (walk != first)
+                    last.Next = walk.Next;
+            }
+        }
     }
 
     private void Publish(Session session, Connection? connection, Publish publish, long token)

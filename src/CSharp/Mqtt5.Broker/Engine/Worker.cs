@@ -330,9 +330,13 @@ internal sealed partial class Worker(BrokerEngine engine)
         else
         {
             outcome = engine.Registry.Unsubscribe(session.Number, ((Packet.Unsubscribe)request).Unsubscribe, out snapshot);
+            EndWalks(session, snapshot);
         }
 
         Step(session, ServerEvent.NewAnswered(connection.Number, outcome.Answer));
+
+        if (session.Walk is not null)
+            Walk(session);
 
         foreach (var delivery in outcome.Retained)
             Walk(session, delivery, snapshot);
@@ -340,13 +344,18 @@ internal sealed partial class Worker(BrokerEngine engine)
 
     private void CountRefusals(Subscribe subscribe, Packet answer, ReasonCode[] judgements)
     {
+        var reasons = ((Packet.Suback)answer).SubscriptionAcknowledgement.Reasons;
+
+        if (!reasons.Any(reason => reason >= ReasonCode.UnspecifiedError))
+            return;
+
         var index = 0;
 
-        foreach (var reason in ((Packet.Suback)answer).SubscriptionAcknowledgement.Reasons)
+        // Side by side: a list in wire form is walked from its beginning for each item that is asked for by its place.
+        foreach (var (subscription, reason) in subscribe.Subscriptions.Zip(reasons))
         {
-            // Filters are counted in their order; a list in wire form is walked, not indexed.
             if (reason >= ReasonCode.UnspecifiedError && judgements[index] == ReasonCode.Success)
-                engine.Exceeded(LimitTable.OfSubscription(engine.Settings.Limits, subscribe.Subscriptions.ElementAt(index).Filter, reason));
+                engine.Exceeded(LimitTable.OfSubscription(engine.Settings.Limits, subscription.Filter, reason));
 
             index++;
         }
