@@ -12,7 +12,7 @@ public interface IMqttBrokerAuthenticator
     /// when it authenticates again is cut off with 0x87, Not authorized.
     /// </summary>
     /// <param name="context">What the client sent.</param>
-    /// <param name="cancellationToken">Set when the connection or the time for it is over.</param>
+    /// <param name="cancellationToken">Set when the connection or the time for it is over; then nobody waits any more.</param>
     /// <returns>The judgement.</returns>
     ValueTask<MqttAuthenticationResult> AuthenticateAsync(MqttAuthenticationContext context, CancellationToken cancellationToken);
 }

@@ -2,7 +2,7 @@ namespace Mqtt5;
 
 /// <summary>
 /// What one client may do, for as long as it is connected. Called from many threads; must not block. Answers are
-/// remembered for the connection: to change them, disconnect the client.
+/// remembered for the connection: to change them, disconnect the client. An exception is logged and counts as false.
 /// </summary>
 public interface IMqttPermissions
 {

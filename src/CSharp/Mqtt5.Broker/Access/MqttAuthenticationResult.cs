@@ -5,6 +5,9 @@ public sealed class MqttAuthenticationResult
 {
     private MqttAuthenticationResult(ReasonCode reason, string? userName, ReadOnlyMemory<byte>? data)
     {
+        if (data is { Length: > ushort.MaxValue })
+            throw new ArgumentException("Authentication Data is longer than 65,535 bytes", nameof(data));
+
         Reason = reason;
         UserName = userName;
         Data = data;
@@ -23,6 +26,7 @@ public sealed class MqttAuthenticationResult
     /// <param name="userName">The name.</param>
     /// <param name="data">The last data of enhanced authentication; null: none.</param>
     /// <returns>The judgement.</returns>
+    /// <exception cref="ArgumentException">The data is longer than 65,535 bytes.</exception>
     public static MqttAuthenticationResult AcceptedAs(string userName, ReadOnlyMemory<byte>? data = null)
     {
         ArgumentNullException.ThrowIfNull(userName);
@@ -32,6 +36,7 @@ public sealed class MqttAuthenticationResult
     /// <summary>The client has to answer this with AUTH; only with enhanced authentication.</summary>
     /// <param name="data">The data for the client.</param>
     /// <returns>The judgement.</returns>
+    /// <exception cref="ArgumentException">The data is longer than 65,535 bytes.</exception>
     public static MqttAuthenticationResult Continue(ReadOnlyMemory<byte> data) =>
         new(ReasonCode.ContinueAuthentication, null, data);
 

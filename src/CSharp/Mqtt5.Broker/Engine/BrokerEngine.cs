@@ -23,7 +23,7 @@ internal sealed partial class BrokerEngine
     public BrokerEngine(MqttBrokerOptions options)
     {
         Settings = options.ToSettings();
-        Logger = options.LoggerFactory?.CreateLogger<MqttBroker>() ?? (ILogger)NullLogger.Instance;
+        Logger = options.LoggerFactory is { } loggers ? new UnfailingLogger(loggers.CreateLogger<MqttBroker>()) : NullLogger.Instance;
         Time = options.TimeProvider;
         origin = Time.GetTimestamp();
         Authenticator = options.Authenticator;
@@ -134,7 +134,7 @@ internal sealed partial class BrokerEngine
     // Somebody went beyond a limit.
     public void Exceeded(LimitName limit)
     {
-        Telemetry.Exceeded(limit);
+        Telemetry.Exceeded(Logger, limit);
         Log.LimitExceeded(Logger, LimitTable.Of(limit).Key);
     }
 
@@ -166,7 +166,9 @@ internal sealed partial class BrokerEngine
 
         var spare = ClientId.Of($"auto-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12))}");
         var clientId = connect.ClientId.IsSome ? connect.ClientId.Value : spare;
-        var permissions = PermissionsOf(clientId, userName, connection);
+
+        if (!TryAuthorize(clientId, userName, connection, out var permissions))
+            return ReasonCode.ServerUnavailable;
 
         if (permissions is not null && connect.Will.IsSome && !permissions.MayPublish(connect.Will.Value.Topic))
             return ReasonCode.NotAuthorized;
@@ -183,16 +185,25 @@ internal sealed partial class BrokerEngine
             }
 
             // Somebody has the identifier that was drawn; the registry found another one.
-            if (!admission!.ClientId.Equals(clientId))
-                permissions = PermissionsOf(admission.ClientId, userName, connection);
+            if (!admission!.ClientId.Equals(clientId) && !TryAuthorize(admission.ClientId, userName, connection, out permissions))
+            {
+                var end = new ConnectionEnd(admission.Connection, keepsWill: false, sessionExpiry: 0, Cause.ByApplication);
+                worker.Follow(Registry.Detach(worker.Now, session.Number, end));
+                return ReasonCode.ServerUnavailable;
+            }
 
+            // The application hears of the end of the connection before first.
             worker.Follow(admission.Outcome);
-            earlier = worker.Attach(
-                session,
-                connection,
-                new Attachment(admission.Connection, connect, admission.Assigned, admission.SessionPresent, authentication),
-                permissions);
-            Hooks.Connected(session, connection, admission.SessionPresent);
+            worker.Drain();
+            var attachment = new Attachment(
+                admission.Connection, connect, admission.Assigned, admission.SessionPresent, authentication);
+
+            // A later connection, or whoever ended the session, may have been faster.
+            if (worker.TryAttach(session, connection, attachment, permissions, out earlier))
+            {
+                earlier?.TellDisconnected(Cause.ByApplication);
+                connection.TellConnected(admission.SessionPresent);
+            }
 
             if (LimitTable.CutsSessionExpiry(Settings.Limits, connect))
                 Exceeded(LimitName.SessionExpiry);
@@ -276,7 +287,24 @@ internal sealed partial class BrokerEngine
 
     private static ulong RandomNumber() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
 
-    private IMqttPermissions? PermissionsOf(ClientId clientId, string? userName, Connection connection) =>
-        authorizer?.Authorize(
-            new MqttClientIdentity(clientId.Text, userName, connection.Origin.EndPoint, connection.Origin.IsInProcess));
+    private bool TryAuthorize(ClientId clientId, string? userName, Connection connection, out IMqttPermissions? permissions)
+    {
+        permissions = null;
+
+        try
+        {
+            var identity = new MqttClientIdentity(
+                clientId.Text, userName, connection.Origin.EndPoint, connection.Origin.IsInProcess);
+
+            if (authorizer?.Authorize(identity) is { } given)
+                permissions = new UnfailingPermissions(given, Logger);
+
+            return true;
+        }
+        catch (Exception failure)
+        {
+            Log.HookFailed(Logger, nameof(IMqttBrokerAuthorizer.Authorize), failure);
+            return false;
+        }
+    }
 }

@@ -183,7 +183,9 @@ internal sealed partial class Connection
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken());
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
-            var result = await authenticator.AuthenticateAsync(authentication, limit.Token).ConfigureAwait(false);
+            // One that does not look at the token must not hold the connection, which others wait for.
+            var result = await authenticator.AuthenticateAsync(authentication, limit.Token).AsTask()
+                .WaitAsync(limit.Token).ConfigureAwait(false);
             return IsSameUser(result) ? JudgementOf(result) : Judgement.NewRefused(ReasonCode.NotAuthorized);
         }
         catch (OperationCanceledException)

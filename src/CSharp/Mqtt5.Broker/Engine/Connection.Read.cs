@@ -11,7 +11,10 @@ internal sealed partial class Connection
 
     private async Task RejudgeAsync(Packet packet)
     {
+        // Nothing is read meanwhile, so the client is not silent.
+        Volatile.Write(ref lastReceived, engine.Now() + engine.Settings.Limits.ConnectTimeout);
         var judgement = await JudgeAsync(packet).ConfigureAwait(false);
+        Volatile.Write(ref lastReceived, engine.Now());
         var worker = engine.Rent();
         worker.Step(Session!, ServerEvent.NewJudged(Number, judgement));
         engine.Return(worker);

@@ -23,6 +23,8 @@ internal sealed partial class Connection
     private bool flushing;
     private bool isSealed;
     private bool closing;
+    // Null: the application was not told of the client; a cause: nor that it has gone since; itself: it was told.
+    private object? presence;
 
     public Connection(BrokerEngine engine, PipeReader input, PipeWriter output, Origin origin)
     {
@@ -82,6 +84,22 @@ internal sealed partial class Connection
     {
         Number = number;
         Volatile.Write(ref session, owner);
+    }
+
+    // Tells the application that the client is here, and after that that it has gone if it has by then.
+    public void TellConnected(bool sessionPresent)
+    {
+        engine.Hooks.Connected(Session!, this, sessionPresent);
+
+        if (Interlocked.Exchange(ref presence, this) is Cause cause)
+            engine.Hooks.Disconnected(Session!, cause);
+    }
+
+    // Tells the application that the client has gone. Where it was not told yet that it is here, whoever tells it does.
+    public void TellDisconnected(Cause cause)
+    {
+        if (Interlocked.CompareExchange(ref presence, cause, null) is not null)
+            engine.Hooks.Disconnected(Session!, cause);
     }
 
     // What was written goes to the transport; what is written while it takes it follows by itself.
@@ -227,8 +245,10 @@ internal sealed partial class Connection
         }
         catch (Exception failure)
         {
-            // The end of the pipe that is read from says by it why it takes nothing any more.
-            Log.TransportFailed(engine.Logger, Number, failure);
+            // The end of the pipe that is read from says by it why it takes nothing any more. Whoever is told may come back
+            // to the broker, so not under the gate.
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static it => Log.TransportFailed(it.Logger, it.Number, it.failure), (engine.Logger, Number, failure), preferLocal: false);
             isSealed = true;
             flushed?.TrySetResult();
             Close();

@@ -88,7 +88,7 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
     {
         var clientId = session.State.ClientId.Text;
         Log.Connected(logger, clientId, connection.Origin.EndPoint, connection.Number, sessionPresent);
-        Telemetry.Connected();
+        Telemetry.Connected(logger);
 
         if (options.ClientConnected is { } connected)
             Call(nameof(options.ClientConnected), () => connected(clientId));
@@ -98,7 +98,7 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
     {
         var clientId = session.State.ClientId.Text;
         Log.Disconnected(logger, clientId, Causes.Describe(cause));
-        Telemetry.Disconnected();
+        Telemetry.Disconnected(logger);
 
         if (options.ClientDisconnected is { } disconnected)
             Call(nameof(options.ClientDisconnected), () => disconnected(clientId, Causes.Describe(cause)));

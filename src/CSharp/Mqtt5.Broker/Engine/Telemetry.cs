@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Serving;
 
@@ -50,12 +51,25 @@ internal static class Telemetry
             Brokers.RemoveAll(one => !one.TryGetTarget(out var known) || known == engine);
     }
 
-    public static void Connected() => ConnectedCount.Add(1);
+    public static void Connected(ILogger logger) => Count(logger, ConnectedCount);
 
-    public static void Exceeded(LimitName limit) =>
-        ExceededCount.Add(1, new KeyValuePair<string, object?>("mqtt5.limit", LimitTable.Of(limit).Key));
+    public static void Exceeded(ILogger logger, LimitName limit) =>
+        Count(logger, ExceededCount, new KeyValuePair<string, object?>("mqtt5.limit", LimitTable.Of(limit).Key));
 
-    public static void Disconnected() => DisconnectedCount.Add(1);
+    public static void Disconnected(ILogger logger) => Count(logger, DisconnectedCount);
+
+    // Whoever listens to the meter is called at once, and may throw.
+    private static void Count(ILogger logger, Counter<long> counter, params ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        try
+        {
+            counter.Add(1, tags);
+        }
+        catch (Exception failure)
+        {
+            Log.HookFailed(logger, counter.Name, failure);
+        }
+    }
 
     // The sum over the brokers of the process.
     private static void Observe(string name, string unit, string description, Func<BrokerEngine, BrokerCounters, long> value) =>

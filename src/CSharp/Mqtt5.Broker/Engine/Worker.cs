@@ -19,6 +19,7 @@ internal sealed partial class Worker(BrokerEngine engine)
     private readonly Queue<Work> works = new();
     private readonly List<Connection> dirty = [];
     private int mostWorks;
+    private int congestions;
     private long queuedMessages;
     private long queuedBytes;
     private Counts counts;
@@ -42,6 +43,10 @@ internal sealed partial class Worker(BrokerEngine engine)
             connection.Flush();
 
         dirty.Clear();
+
+        // Whoever is told may come back to the broker, so no gate may be held.
+        for (; congestions > 0; congestions--)
+            engine.Exceeded(LimitName.SendBufferBytes);
 
         if (mostWorks <= KeptWorks && works.Capacity > KeptWorks)
             works.TrimExcess(KeptWorks);
@@ -67,25 +72,26 @@ internal sealed partial class Worker(BrokerEngine engine)
             StepWithin(session, session.Connection, ServerEvent.NewTick(session.Connection?.LastReceived ?? 0));
     }
 
-    // Attaches a connection to its session, and gives the one before, which it takes it over from.
-    public Connection? Attach(Session session, Connection connection, Attachment attachment, IMqttPermissions? permissions)
+    // Attaches a connection to its session, and gives the one before, which it takes it over from. False: the session
+    // does not take it, and it is closed.
+    public bool TryAttach(
+        Session session, Connection connection, Attachment attachment, IMqttPermissions? permissions, out Connection? earlier)
     {
         lock (session.Gate)
         {
-            var earlier = session.Connection;
+            earlier = session.Connection;
             StepWithin(session, session.Connection, ServerEvent.NewTakeOver(attachment.Connection));
             connection.Join(session, attachment.Connection);
             StepWithin(session, connection, ServerEvent.NewAttach(attachment));
 
             var attached = session.State.Connection;
 
-            if (attached.IsSome && attached.Value.Number == attachment.Connection)
-            {
-                session.Connection = connection;
-                session.Permissions = permissions;
-            }
+            if (attached.IsNone || attached.Value.Number != attachment.Connection)
+                return false;
 
-            return earlier;
+            session.Connection = connection;
+            session.Permissions = permissions;
+            return true;
         }
     }
 
@@ -162,7 +168,7 @@ internal sealed partial class Worker(BrokerEngine engine)
     private void Congest(Session session, Connection connection)
     {
         connection.IsCongested = true;
-        engine.Exceeded(LimitName.SendBufferBytes);
+        congestions++;
         StepWithin(session, connection, ServerEvent.NewCongested(connection.Number, true));
     }
 
@@ -291,7 +297,7 @@ internal sealed partial class Worker(BrokerEngine engine)
                     engine.Exceeded(LimitTable.OfFault(true, broken.Fault));
 
                 Follow(engine.Registry.Detach(Now, session.Number, detached.End));
-                engine.Hooks.Disconnected(session, detached.End.Cause);
+                connection!.TellDisconnected(detached.End.Cause);
                 break;
             case ServerTask.HandOn handOn:
                 HandOn(handOn.Message, handOn.Shared);

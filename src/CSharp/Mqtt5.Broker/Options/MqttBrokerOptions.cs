@@ -92,7 +92,10 @@ public sealed class MqttBrokerOptions
     /// <summary>Called with the Client Identifier when a client is connected. Must not block.</summary>
     public Action<string>? ClientConnected { get; set; }
 
-    /// <summary>Called with the Client Identifier, and why, when a client is not connected any more. Must not block.</summary>
+    /// <summary>
+    /// Called with the Client Identifier, and why, when the connection of a client has ended; if another one took it over,
+    /// before <see cref="ClientConnected"/> is called for that one. Must not block.
+    /// </summary>
     public Action<string, string>? ClientDisconnected { get; set; }
 
     /// <summary>
