@@ -15,10 +15,9 @@ namespace Mqtt5;
 public sealed class MqttBroker : IAsyncDisposable
 {
     private readonly InMemoryTransport inProcess = new();
-    private readonly CancellationTokenSource stop = new();
+    private readonly Lock stopping = new();
     private readonly ConcurrentDictionary<Task, bool> served = new();
     private readonly MqttBrokerOptions options;
-    private readonly Task accepting;
     private NetworkHost? host;
     private Task? stopped;
 
@@ -28,7 +27,7 @@ public sealed class MqttBroker : IAsyncDisposable
         options.CheckSafety();
         options.CheckRanges();
         Engine = new BrokerEngine(options);
-        accepting = AcceptAsync();
+        _ = AcceptAsync();
     }
 
     /// <summary>The addresses that it listens at, with the ports that were given; valid once it is started.</summary>
@@ -168,17 +167,13 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <returns>When it is done.</returns>
     public Task StopAsync()
     {
-        lock (stop)
+        lock (stopping)
             return stopped ??= ShutDownAsync();
     }
 
     /// <summary>Shuts down.</summary>
     /// <returns>When it is done.</returns>
-    public async ValueTask DisposeAsync()
-    {
-        await StopAsync().ConfigureAwait(false);
-        stop.Dispose();
-    }
+    public ValueTask DisposeAsync() => new(StopAsync());
 
     internal async Task ListenAsync(CancellationToken cancellationToken)
     {
@@ -202,20 +197,20 @@ public sealed class MqttBroker : IAsyncDisposable
     {
         var closing = host?.CloseListenersAsync() ?? Task.CompletedTask;
         await Engine.StopAsync(options.CloseTimeout).ConfigureAwait(false);
-        await stop.CancelAsync().ConfigureAwait(false);
         await closing.ConfigureAwait(false);
-        await accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await Task.WhenAll(served.Keys).ConfigureAwait(false);
 
         if (host is not null)
             await host.DisposeAsync().ConfigureAwait(false);
     }
 
+    // For as long as anybody can reach the broker: once it is shut down, the engine closes who comes, and nobody waits in
+    // vain.
     private async Task AcceptAsync()
     {
         while (true)
         {
-            var connection = await inProcess.AcceptAsync(stop.Token).ConfigureAwait(false);
+            var connection = await inProcess.AcceptAsync().ConfigureAwait(false);
             var serving = ServeAsync(connection);
             served.TryAdd(serving, true);
             _ = serving.ContinueWith(done => served.TryRemove(done, out _), TaskScheduler.Default);
@@ -225,7 +220,8 @@ public sealed class MqttBroker : IAsyncDisposable
     private async Task ServeAsync(InMemoryConnection connection)
     {
         await Task.Yield();
-        await Engine.ServeAsync(connection.Input, connection.Output, new InProcessOrigin(connection)).ConfigureAwait(false);
-        await connection.DisposeAsync().ConfigureAwait(false);
+        var origin = new InProcessOrigin(connection);
+        await Engine.ServeAsync(connection.Input, connection.Output, origin).ConfigureAwait(false);
+        await origin.EndAsync().ConfigureAwait(false);
     }
 }

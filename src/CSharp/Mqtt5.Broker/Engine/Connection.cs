@@ -218,11 +218,12 @@ internal sealed partial class Connection
 
         Seal();
 
-        lock (ownGate)
-            ended.Reach();
-
         engine.Leave(this);
         Origin.Leave(engine);
+
+        // Whoever waits for it finds it gone, and does not cut it.
+        lock (ownGate)
+            ended.Reach();
     }
 
     // Never throws, since whoever delivers to the session calls it. Called under the gate.
@@ -266,8 +267,8 @@ internal sealed partial class Connection
         _ = WaitForFlushAsync(flush);
     }
 
-    // Whoever marked the connection as written to may come to flush it after it has ended, when its pipe belongs to the
-    // transport again, or to the next connection.
+    // Whoever marked the connection as written to may come to flush it after it has ended or was cut, when its pipe
+    // belongs to the transport again, or to the next connection.
     private void Seal()
     {
         lock (Gate)
@@ -364,13 +365,16 @@ internal sealed partial class Connection
 
     private void Cut()
     {
+        Seal();
+
         try
         {
             Origin.Abort();
         }
-        catch (ObjectDisposedException)
+        catch (Exception failure)
         {
-            // The transport is gone already.
+            // It is gone already, or fails; others wait for whoever cuts it.
+            Log.TransportFailed(engine.Logger, Number, failure);
         }
     }
 

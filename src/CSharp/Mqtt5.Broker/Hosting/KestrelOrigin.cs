@@ -35,11 +35,12 @@ internal sealed class KestrelOrigin(ConnectionContext connection) : Origin
     {
         try
         {
-            var patience = TimeSpan.FromMilliseconds(engine.CloseTimeout);
-            await Task.Delay(patience, engine.Time, connection.ConnectionClosed).ConfigureAwait(false);
+            // Not until the connection is said to be closed: it is as soon as the client has closed its half, whether it
+            // takes what it is sent or not. To abort what is over does nothing.
+            await Task.Delay(TimeSpan.FromMilliseconds(engine.CloseTimeout), engine.Time).ConfigureAwait(false);
             connection.Abort();
         }
-        catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException)
+        catch (ObjectDisposedException)
         {
             // It is closed.
         }

@@ -108,6 +108,8 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
             kestrel.Limits.MaxConcurrentConnections = (long)options.Limits.MaximumConnections + options.Limits.PendingConnections;
 
         kestrel.Limits.RequestHeadersTimeout = options.Limits.ConnectTimeout;
+        // Of a connection that asks for nothing.
+        kestrel.Limits.KeepAliveTimeout = options.Limits.ConnectTimeout;
 
         foreach (var listener in options.Listeners)
         {
