@@ -42,11 +42,14 @@ internal sealed partial class BrokerEngine
     private void Sweep(Worker worker)
     {
         var now = worker.Now;
+        var subscriptions = Registry.Current.Subscriptions;
 
         foreach (var (connection, _) in connections)
         {
             connection.TickHandshake();
             connection.AbortIfDue(now);
+            // A route holds the sessions that it leads to, and a client that is silent must not keep those that have ended.
+            connection.ForgetRoute(subscriptions);
         }
 
         foreach (var session in Registry.Sessions)

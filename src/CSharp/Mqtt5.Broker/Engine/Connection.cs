@@ -57,6 +57,13 @@ internal sealed partial class Connection
 
     public RouteCache Cache => cache ??= new RouteCache();
 
+    // Called by the sweep. Whoever has the route in hand goes on with it.
+    public void ForgetRoute(Subscriptions<long> current)
+    {
+        if (cache is { } known && !known.IsOf(current))
+            cache = null;
+    }
+
     // Completes when no packet of the connection is processed any more.
     public Task ReadingEnded
     {

@@ -27,6 +27,9 @@ internal sealed class RouteCache
 
     public Span<Hop> Hops => hops.AsSpan(0, count);
 
+    // Whether nothing was subscribed or unsubscribed to since. Anybody may ask.
+    public bool IsOf(Subscriptions<long> current) => current.Version == Volatile.Read(ref version);
+
     public bool Knows(ReadOnlySpan<byte> utf8, Subscriptions<long> current, IMqttPermissions? publisher) =>
         current.Version == version
         && ReferenceEquals(publisher, permissions)
