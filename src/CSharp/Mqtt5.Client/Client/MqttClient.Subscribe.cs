@@ -162,7 +162,7 @@ public sealed partial class MqttClient
             subscription.Results = Answers.ToSubscribeResults(filters, answer);
             subscription.RemoveRefused();
 
-            if (subscription.Filters().Length == 0)
+            if (subscription.Results.All(result => !result.IsGranted))
                 throw Failures.Refused(subscription.Results[0].Reason, PacketType.Suback, answer.Properties);
 
             return subscription;
@@ -172,6 +172,8 @@ public sealed partial class MqttClient
             engine.Forget(subscription);
             subscription.Complete(null);
             await subscription.StopWorkersAsync().ConfigureAwait(false);
+            // Messages may have come before the answer of the server.
+            subscription.DiscardQueue();
             throw;
         }
     }

@@ -15,7 +15,6 @@ public sealed partial class MqttClient : IAsyncDisposable
     private readonly MqttClientOptions options;
     private readonly NoticeBoard notices;
     private readonly TopicCache topics = new();
-    private int disposed;
 
     /// <summary>Makes a client that does nothing yet; <see cref="OpenAsync"/> connects it.</summary>
     /// <param name="options">How it connects and behaves; they must not change afterwards.</param>
@@ -24,11 +23,16 @@ public sealed partial class MqttClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         this.options = options;
-        var logger = options.LoggerFactory?.CreateLogger<MqttClient>() ?? (ILogger)NullLogger.Instance;
+        var gate = new Lock();
+        var logger = options.LoggerFactory is { } loggers
+            ? new UngatedLogger(loggers.CreateLogger<MqttClient>(), gate)
+            : (ILogger)NullLogger.Instance;
         notices = new NoticeBoard(logger) { Sender = this };
-        engine = new ClientEngine(options, notices, logger);
+        engine = new ClientEngine(options, notices, logger, gate);
         responses = new ResponseRouter(this);
     }
+
+    internal ClientEngine Engine => engine;
 
     /// <summary>What the server answered when the connection was opened last; null: it never was.</summary>
     public MqttConnectResult? Server => notices.Result;
@@ -79,7 +83,6 @@ public sealed partial class MqttClient : IAsyncDisposable
     /// <exception cref="MqttRejectedException">The client is connected or connecting.</exception>
     public async Task<MqttConnectResult> OpenAsync(CancellationToken cancellationToken = default)
     {
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref disposed) != 0, this);
         cancellationToken.ThrowIfCancellationRequested();
         var settlement = await engine.WaitAsync(engine.Start(), cancellationToken).ConfigureAwait(false);
 
@@ -113,20 +116,20 @@ public sealed partial class MqttClient : IAsyncDisposable
         if (Encode.Check(Direction.ClientToServer, Packet.NewDisconnect(outcome)) is { IsSome: true } fault)
             throw Failures.Of(fault.Value);
 
-        Link? link;
+        Task flushed;
         Request request;
 
         lock (engine.Gate)
         {
-            link = engine.Current;
             request = engine.Ask(ticket => ClientEvent.NewDisconnect(outcome, ticket));
+            // Also of a connection that another call has ended.
+            flushed = engine.Flushed;
         }
 
         if (await request.Task.ConfigureAwait(false) is Settlement.Rejected rejected)
             throw Failures.Of(rejected.Fault);
 
-        if (link is not null)
-            await link.Flushed.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await flushed.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Authenticates again on the open connection, with the authenticator of the options (section 4.12.1).</summary>
@@ -141,16 +144,11 @@ public sealed partial class MqttClient : IAsyncDisposable
     /// <returns>When it is done.</returns>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref disposed, 1) != 0)
+        if (!engine.Retire())
             return;
 
-        var subscriptions = engine.Subscriptions();
         await DisconnectAsync().ConfigureAwait(false);
-
-        foreach (var subscription in subscriptions)
-            subscription.Complete(null);
-
-        await Task.WhenAll(subscriptions.Select(subscription => subscription.StopWorkersAsync())).ConfigureAwait(false);
+        await Task.WhenAll(engine.Handling().Select(subscription => subscription.StopWorkersAsync())).ConfigureAwait(false);
         engine.Stop();
 
         try

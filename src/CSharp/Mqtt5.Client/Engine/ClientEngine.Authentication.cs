@@ -12,7 +12,7 @@ internal sealed partial class ClientEngine
         try
         {
             var shown = options.CredentialsProvider is { } provider
-                ? await provider(link.Stopping).ConfigureAwait(false)
+                ? await provider(link.Stopping).AsTask().OrCancelledAsync(link.Stopping).ConfigureAwait(false)
                 : options.Credentials;
             var authentication = FSharpValueOption<Authentication>.None;
 
@@ -20,7 +20,7 @@ internal sealed partial class ClientEngine
             {
                 var exchange = authenticator.Begin();
                 link.Exchange = exchange;
-                var data = await exchange.StartAsync(link.Stopping).ConfigureAwait(false);
+                var data = await exchange.StartAsync(link.Stopping).AsTask().OrCancelledAsync(link.Stopping).ConfigureAwait(false);
                 authentication = FSharpValueOption<Authentication>.Some(AuthenticationOf(authenticator.Method, data));
             }
 
@@ -29,7 +29,7 @@ internal sealed partial class ClientEngine
                 SecretOf(shown?.Password, "Password"),
                 authentication);
         }
-        catch (Exception failure) when (failure is not OperationCanceledException)
+        catch (Exception failure) when (!link.Stopping.IsCancellationRequested)
         {
             throw new CredentialsException(failure);
         }
@@ -46,7 +46,8 @@ internal sealed partial class ClientEngine
         try
         {
             var data = DataOf(connack.Properties.Authentication);
-            await Task.Run(() => exchange.CompleteAsync(data, link.Stopping).AsTask(), link.Stopping).ConfigureAwait(false);
+            var verifying = Task.Run(() => exchange.CompleteAsync(data, link.Stopping).AsTask(), link.Stopping);
+            await verifying.OrCancelledAsync(link.Stopping).ConfigureAwait(false);
             return true;
         }
         catch (Exception failure)
@@ -71,8 +72,8 @@ internal sealed partial class ClientEngine
         {
             link = current;
 
-            // While another one is under way the machine rejects this one, and that one keeps its exchange.
-            if (link is not null && state.Connection.Reauthentication == 0)
+            // While the client connects, or another one is under way, the machine rejects this one, and that keeps its exchange.
+            if (link is not null && state.IsConnected && state.Connection.Reauthentication == 0)
                 link.Exchange = exchange;
 
             Ask(request, ticket => ClientEvent.NewReauthenticate(authentication, ticket));

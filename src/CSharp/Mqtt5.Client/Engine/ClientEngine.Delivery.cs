@@ -10,6 +10,9 @@ internal sealed partial class ClientEngine : IReceipt
     private const int FrameBytesInGate = 16 * 1024;
 
     private readonly Dictionary<long, MqttSubscription> subscriptions = [];
+
+    // Those whose handler may run, also when they have ended.
+    private readonly HashSet<MqttSubscription> handling = [];
     private readonly List<MqttSubscription> targets = [];
     private readonly SubscriptionMatches<long> matches = new();
     private readonly RouteCache routes = new();
@@ -56,6 +59,26 @@ internal sealed partial class ClientEngine : IReceipt
             return [.. subscriptions.Values];
     }
 
+    // A subscription has begun to call its handler.
+    public void BeginHandling(MqttSubscription subscription)
+    {
+        lock (Gate)
+            handling.Add(subscription);
+    }
+
+    // Its handler has been called for the last time and has ended.
+    public void EndHandling(MqttSubscription subscription)
+    {
+        lock (Gate)
+            handling.Remove(subscription);
+    }
+
+    public MqttSubscription[] Handling()
+    {
+        lock (Gate)
+            return [.. handling];
+    }
+
     // Starts the client. Subscriptions that ended with an earlier connection are given back first.
     public Request Start()
     {
@@ -63,6 +86,7 @@ internal sealed partial class ClientEngine : IReceipt
 
         lock (Gate)
         {
+            ObjectDisposedException.ThrowIf(isRetired, typeof(MqttClient));
             Ask(request, ClientEvent.NewStart);
 
             foreach (var given in ended)

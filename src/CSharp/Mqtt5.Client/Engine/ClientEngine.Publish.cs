@@ -150,27 +150,51 @@ internal sealed partial class ClientEngine
 
     private void Congest(Outgoing outgoing, Publication publication)
     {
-        if (congested.Count < options.Queue.MaximumMessages && congestedBytes + outgoing.Cost <= options.Queue.MaximumBytes)
+        if (options.Queue.WhenFull.IsDropOldest && outgoing.Cost <= options.Queue.MaximumBytes)
+        {
+            while (congested.Count > 0 && !HasRoom(outgoing))
+                Settle(Uncongest().Ticket, Settlement.QueueFull);
+        }
+
+        if (HasRoom(outgoing))
         {
             congested.Enqueue(outgoing);
             congestedBytes += outgoing.Cost;
         }
         else
         {
-            pending.Remove(publication.Ticket);
-            publication.Settle(Settlement.QueueFull);
+            Settle(publication.Ticket, Settlement.QueueFull);
         }
+    }
+
+    private bool HasRoom(Outgoing outgoing) =>
+        congested.Count < options.Queue.MaximumMessages && congestedBytes + outgoing.Cost <= options.Queue.MaximumBytes;
+
+    private Outgoing Uncongest()
+    {
+        var first = congested.Dequeue();
+        congestedBytes -= first.Cost;
+        return first;
+    }
+
+    private void Settle(long ticket, Settlement settlement)
+    {
+        if (pending.Remove(ticket, out var settled))
+            settled.Settle(settlement);
+    }
+
+    // The client has ended, and with it the wait for the transport.
+    private void EndCongested(Cause cause)
+    {
+        while (congested.Count > 0)
+            Settle(Uncongest().Ticket, Settlement.NewEnded(cause));
     }
 
     // Hands the next one on if the transport can take it now or there is none; its step ends with the one after it.
     private void PumpCongested()
     {
         if (congested.Count > 0 && (current is null || current.Waiting < options.SendBufferBytes))
-        {
-            var next = congested.Dequeue();
-            congestedBytes -= next.Cost;
-            Run(ClientEvent.NewPublish(next));
-        }
+            Run(ClientEvent.NewPublish(Uncongest()));
     }
 
     private bool CancelCongested(long ticket)
@@ -192,8 +216,8 @@ internal sealed partial class ClientEngine
             }
         }
 
-        if (found && pending.Remove(ticket, out var cancelled))
-            cancelled.Settle(Settlement.Cancelled);
+        if (found)
+            Settle(ticket, Settlement.Cancelled);
 
         return found;
     }

@@ -8,6 +8,9 @@ namespace Mqtt5.Engine;
 // application in between. What is allowed and what is due is decided by the machine, never here.
 internal sealed partial class ClientEngine
 {
+    // The longest time that a timer takes. What is due later is looked at again then.
+    private const long LongestTimerMilliseconds = uint.MaxValue - 1L;
+
     private readonly MqttClientOptions options;
     private readonly Dictionary<long, Pending> pending = [];
     private readonly Queue<ClientEvent> deferred = new();
@@ -15,16 +18,19 @@ internal sealed partial class ClientEngine
     private readonly long origin;
     private ClientState state;
     private Link? current;
+    private Task flushed = Task.CompletedTask;
     private Exception? transportFailure;
     private long nextTicket;
     private long armedFor = long.MaxValue;
     private int linkCount;
     private bool running;
+    private bool isRetired;
 
-    public ClientEngine(MqttClientOptions options, NoticeBoard notices, ILogger logger)
+    public ClientEngine(MqttClientOptions options, NoticeBoard notices, ILogger logger, Lock gate)
     {
         var settings = options.ToSettings();
         this.options = options;
+        Gate = gate;
         Notices = notices;
         Logger = logger;
         Time = options.TimeProvider;
@@ -40,7 +46,7 @@ internal sealed partial class ClientEngine
         timer = Time.CreateTimer(static engine => ((ClientEngine)engine!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    public Lock Gate { get; } = new();
+    public Lock Gate { get; }
 
     public NoticeBoard Notices { get; }
 
@@ -61,6 +67,9 @@ internal sealed partial class ClientEngine
 
     // The link that events are taken from. Used under the gate.
     public Link? Current => current;
+
+    // Completes when all that was sent on the last link has been written, or cannot be any more. Used under the gate.
+    public Task Flushed => flushed;
 
     public bool IsConnected
     {
@@ -157,6 +166,19 @@ internal sealed partial class ClientEngine
         }
     }
 
+    // From now on the client cannot be started; false when that was so before.
+    public bool Retire()
+    {
+        lock (Gate)
+        {
+            if (isRetired)
+                return false;
+
+            isRetired = true;
+            return true;
+        }
+    }
+
     public void Stop() => timer.Dispose();
 
     // One step and all of its effects, and then whatever these made due. Called under the gate.
@@ -177,10 +199,7 @@ internal sealed partial class ClientEngine
                 state = after;
                 // Before anybody learns of the step, who might then look at the clock.
                 Arm();
-
-                for (var index = 0; index < effects.Count; index++)
-                    Apply(effects[index]);
-
+                ApplyAll(effects);
                 PumpCongested();
             }
         }
@@ -195,6 +214,29 @@ internal sealed partial class ClientEngine
         Span<byte> bytes = stackalloc byte[8];
         RandomNumberGenerator.Fill(bytes);
         return BitConverter.ToUInt64(bytes);
+    }
+
+    // An effect that fails, such as for want of memory, ends the connection and keeps no other from its turn; else calls
+    // would wait for ever, and the peer would miss what the state says that it got.
+    private void ApplyAll(Effects effects)
+    {
+        var index = 0;
+
+        while (index < effects.Count)
+        {
+            try
+            {
+                for (; index < effects.Count; index++)
+                    Apply(effects[index]);
+            }
+            catch (Exception failure)
+            {
+                index++;
+
+                if (current is { } link)
+                    LinkEnded(link, failure);
+            }
+        }
     }
 
     private void Apply(in Effect effect)
@@ -274,6 +316,7 @@ internal sealed partial class ClientEngine
         var server = reference is null ? origin : ServerReference.Resolve(reference, origin);
         current?.Abort();
         current = new Link(this, server, ++linkCount);
+        flushed = current.Flushed;
         current.Start();
     }
 
@@ -292,6 +335,7 @@ internal sealed partial class ClientEngine
                 Log.Undeliverable(Logger, undeliverable.Fault.Reason);
                 break;
             case Notice.Closed closed:
+                EndCongested(closed.Cause);
                 EndSubscriptions(Failures.Of(closed.Cause, transportFailure));
                 break;
         }
@@ -308,7 +352,8 @@ internal sealed partial class ClientEngine
             return;
 
         armedFor = due.Value;
-        timer.Change(TimeSpan.FromMilliseconds(Math.Max(1, due.Value - Now())), Timeout.InfiniteTimeSpan);
+        var delay = Math.Clamp(due.Value - Now(), 1, LongestTimerMilliseconds);
+        timer.Change(TimeSpan.FromMilliseconds(delay), Timeout.InfiniteTimeSpan);
     }
 
     private void OnTimer()

@@ -19,12 +19,14 @@ internal sealed partial class Link
     {
         var options = new StreamPipeReaderOptions(
             bufferSize: ReadBufferBytes, minimumReadSize: MinimumReadBytes, leaveOpen: true);
-        var reader = PipeReader.Create(open.Stream, options);
+        PipeReader? reader = null;
         // Whether the thread came for a read, so that nothing above the loop waits for it.
         var isFree = false;
 
         try
         {
+            reader = PipeReader.Create(open.Stream, options);
+
             while (true)
             {
                 var reading = reader.ReadAsync(stop.Token);
@@ -49,7 +51,9 @@ internal sealed partial class Link
         finally
         {
             engine.RequestTurn();
-            await reader.CompleteAsync().ConfigureAwait(false);
+
+            if (reader is not null)
+                await reader.CompleteAsync().ConfigureAwait(false);
         }
     }
 

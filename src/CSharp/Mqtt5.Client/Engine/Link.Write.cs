@@ -12,6 +12,9 @@ internal sealed partial class Link : IThreadPoolWorkItem
     private long lastSent = engine.Now();
     private bool writing;
 
+    // What the transport was asked for last and did not complete at once.
+    private Task? underWay;
+
     // When the last packet was written to the transport.
     public long LastSent => Volatile.Read(ref lastSent);
 
@@ -48,7 +51,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
     }
 
     // Writes what waits; what a transport cannot take at once is written when it can. Called after BeginWriting.
-    public void Write() => _ = WriteAsync(connection!.Stream);
+    public void Write() => _ = WriteAsync(connection!);
 
     void IThreadPoolWorkItem.Execute() => Write();
 
@@ -61,12 +64,14 @@ internal sealed partial class Link : IThreadPoolWorkItem
             drained.TrySetResult();
     }
 
-    private async Task WriteAsync(Stream stream)
+    private async Task WriteAsync(IMqttConnection open)
     {
         byte[]? written = null;
 
         try
         {
+            var stream = open.Stream;
+
             while (true)
             {
                 ArraySegment<byte> batch;
@@ -94,13 +99,14 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
                 var started = engine.Now();
                 await BoundedAsync(stream.WriteAsync(batch, stop.Token)).ConfigureAwait(false);
-                await stream.FlushAsync(stop.Token).WaitAsync(stop.Token).ConfigureAwait(false);
+                await BoundedAsync(stream.FlushAsync(stop.Token)).ConfigureAwait(false);
                 Volatile.Write(ref lastSent, started);
                 written = batch.Array!;
             }
         }
         catch (Exception failure)
         {
+            underWay?.Forget();
             engine.LinkEnded(this, failure);
             drained.TrySetResult();
         }
@@ -108,5 +114,11 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
     // Ends the wait with the link, whether or not the stream listens to the token. Most writes need no wait.
     private ValueTask BoundedAsync(ValueTask write) =>
-        write.IsCompletedSuccessfully ? write : new ValueTask(write.AsTask().WaitAsync(stop.Token));
+        write.IsCompletedSuccessfully ? write : new ValueTask(BoundedAsync(write.AsTask()));
+
+    private Task BoundedAsync(Task write)
+    {
+        underWay = write;
+        return write.WaitAsync(stop.Token);
+    }
 }

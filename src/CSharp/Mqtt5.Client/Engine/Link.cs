@@ -4,13 +4,13 @@ namespace Mqtt5.Engine;
 
 // One attempt at a connection and, if it succeeds, the connection. The engine drops all that a link reports once
 // another one, or none, is the current one.
-[SuppressMessage("Reliability", "CA1001", Justification = "The source is always cancelled in the end, which frees its timer.")]
+[SuppressMessage("Reliability", "CA1001", Justification = "The source has no timer and no handle.")]
 internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
 {
     // How long the peer has to close its side once all was told to it.
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(1);
 
-    private readonly CancellationTokenSource stop = new(Timeout.InfiniteTimeSpan, engine.Time);
+    private readonly CancellationTokenSource stop = new();
     private readonly TaskCompletionSource flushed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IMqttConnection? connection;
     private bool closing;
@@ -45,11 +45,11 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         {
             // Nothing was sent, and a transport that is still opening need not listen to the token.
             flushed.TrySetResult();
-            _ = stop.CancelAsync();
+            Stop();
         }
         else
         {
-            stop.CancelAfter(engine.CloseTimeout);
+            _ = StopLaterAsync();
         }
     }
 
@@ -59,7 +59,16 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         closing = true;
         EndWriting();
         flushed.TrySetResult();
-        _ = stop.CancelAsync();
+        Stop();
+    }
+
+    // Code of the application that listens to the token runs elsewhere, and may fail.
+    private void Stop() => stop.CancelAsync().Forget();
+
+    private async Task StopLaterAsync()
+    {
+        await Task.Delay(engine.CloseTimeout, engine.Time, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Stop();
     }
 
     private async Task RunAsync()
@@ -120,14 +129,14 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
     private async Task TransferAsync(IMqttConnection open)
     {
         // Not every stream can be cancelled; closing it ends what is under way on any.
-        using var cut = stop.Token.UnsafeRegister(static state => _ = CutAsync((IMqttConnection)state!), open);
+        using var cut = stop.Token.UnsafeRegister(static state => ((Link)state!).Cut(), this);
         var reading = ReadAsync(open);
         await drained.Task.ConfigureAwait(false);
 
         try
         {
             // All was written. The peer may close now that it has read what was sent.
-            await open.CompleteAsync(stop.Token).AsTask().WaitAsync(stop.Token).ConfigureAwait(false);
+            await open.CompleteAsync(stop.Token).AsTask().OrCancelledAsync(stop.Token).ConfigureAwait(false);
             flushed.TrySetResult();
             await reading.WaitAsync(DrainTime, engine.Time, stop.Token).ConfigureAwait(false);
         }
@@ -136,20 +145,17 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
             engine.LinkEnded(this, failure);
         }
 
-        await stop.CancelAsync().ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await reading.ConfigureAwait(false);
         await open.DisposeAsync().ConfigureAwait(false);
     }
 
-    private static async Task CutAsync(IMqttConnection open)
+    private void Cut()
     {
-        try
-        {
-            await open.DisposeAsync().ConfigureAwait(false);
-        }
-        catch (Exception failure) when (failure is IOException or ObjectDisposedException or InvalidOperationException)
-        {
-            // It is closed already.
-        }
+        // Whatever the transport does now, nothing more is written.
+        flushed.TrySetResult();
+        CutAsync(connection!).Forget();
     }
+
+    private static async Task CutAsync(IMqttConnection open) => await open.DisposeAsync().ConfigureAwait(false);
 }

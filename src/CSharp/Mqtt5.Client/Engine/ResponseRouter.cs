@@ -8,7 +8,7 @@ namespace Mqtt5.Engine;
 [SuppressMessage("Reliability", "CA1001", Justification = "The semaphore has no handle.")]
 internal sealed class ResponseRouter(MqttClient client)
 {
-    private readonly ConcurrentDictionary<Bytes, TaskCompletionSource<MqttReceivedMessage>> waiting = new();
+    private readonly ConcurrentDictionary<Bytes, Answer> waiting = new();
     private readonly SemaphoreSlim subscribing = new(1, 1);
     private readonly string name = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
     private MqttSubscription? subscription;
@@ -20,15 +20,14 @@ internal sealed class ResponseRouter(MqttClient client)
         using var deadline = new CancellationTokenSource(timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var key = Bytes.OfArray(Guid.NewGuid().ToByteArray());
-        var answer = new TaskCompletionSource<MqttReceivedMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
 
         try
         {
-            await SubscribeAsync(either.Token).ConfigureAwait(false);
+            var answer = new Answer(await SubscribeAsync(either.Token).ConfigureAwait(false));
             waiting[key] = answer;
 
             // Otherwise nobody would tell a request that came after the end.
-            if (client.State.Status == MqttConnectionStatus.Closed)
+            if (answer.Subscription.HasEnded)
                 throw Failures.Closed();
 
             var publishing = client.PublishAsync(request.AsRequest(topic, key.Memory, timeout), either.Token).AsTask();
@@ -41,9 +40,12 @@ internal sealed class ResponseRouter(MqttClient client)
 
             return await answer.Task.WaitAsync(either.Token).ConfigureAwait(false);
         }
+        catch (OperationCanceledException failure) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException("the request was cancelled; it may still be answered", failure, cancellationToken);
+        }
         catch (Exception failure) when (
-            failure is OperationCanceledException or MqttMessageExpiredException && !cancellationToken.IsCancellationRequested
-            && (deadline.IsCancellationRequested || failure is MqttMessageExpiredException))
+            failure is MqttMessageExpiredException || (failure is OperationCanceledException && deadline.IsCancellationRequested))
         {
             throw new TimeoutException($"no answer came within {timeout}", failure);
         }
@@ -53,17 +55,17 @@ internal sealed class ResponseRouter(MqttClient client)
         }
     }
 
-    private async Task SubscribeAsync(CancellationToken cancellationToken)
+    private async Task<MqttSubscription> SubscribeAsync(CancellationToken cancellationToken)
     {
-        if (Volatile.Read(ref subscription) is not null)
-            return;
+        if (Volatile.Read(ref subscription) is { HasEnded: false } ready)
+            return ready;
 
         await subscribing.WaitAsync(cancellationToken).ConfigureAwait(false);
 
         try
         {
-            if (subscription is not null)
-                return;
+            if (subscription is { HasEnded: false } other)
+                return other;
 
             // The Response Information of the server says where answers may go (section 4.10.2).
             var prefix = client.Server?.ResponseInformation is { Length: > 0 } information ? information.TrimEnd('/') : "mqtt5/responses";
@@ -71,6 +73,7 @@ internal sealed class ResponseRouter(MqttClient client)
             var subscribed = await client.SubscribeAsync(topic, cancellationToken: cancellationToken).ConfigureAwait(false);
             Volatile.Write(ref subscription, subscribed);
             _ = Task.Run(() => ReceiveAsync(subscribed), CancellationToken.None);
+            return subscribed;
         }
         finally
         {
@@ -95,13 +98,25 @@ internal sealed class ResponseRouter(MqttClient client)
             cause = failure;
         }
 
-        // The client has ended; a later request of one that is opened again subscribes anew.
-        Volatile.Write(ref subscription, null);
-
-        foreach (var key in waiting.Keys)
+        // The client has ended. Later requests of one that was opened again have subscribed anew.
+        foreach (var (key, answer) in waiting)
         {
-            if (waiting.TryRemove(key, out var answer))
+            if (answer.Subscription == subscribed && waiting.TryRemove(key, out _))
                 answer.TrySetException(cause);
         }
+    }
+
+    // An answer that is due, by way of the subscription that stood when its request was sent.
+    private sealed class Answer : TaskCompletionSource<MqttReceivedMessage>
+    {
+        public Answer(MqttSubscription subscription)
+            : base(TaskCreationOptions.RunContinuationsAsynchronously)
+        {
+            Subscription = subscription;
+            // The request may fail in another way first.
+            Task.Forget();
+        }
+
+        public MqttSubscription Subscription { get; }
     }
 }

@@ -8,14 +8,22 @@ namespace Mqtt5.Hosting;
 internal sealed partial class MqttClientService(MqttClient client, ILoggerFactory? loggers) : IHostedService
 {
     private readonly ILogger logger = loggers?.CreateLogger<MqttClient>() ?? (ILogger)NullLogger.Instance;
+    private bool isStopping;
+
+    // The first connection; it never fails.
+    public Task Opening { get; private set; } = Task.CompletedTask;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        _ = OpenAsync();
+        Opening = OpenAsync();
         return Task.CompletedTask;
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => client.DisconnectAsync(cancellationToken: cancellationToken);
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        Volatile.Write(ref isStopping, true);
+        return client.DisconnectAsync(cancellationToken: cancellationToken);
+    }
 
     [LoggerMessage(20, LogLevel.Error, "The client of the host could not connect and does not try again")]
     private static partial void Failed(ILogger logger, Exception failure);
@@ -28,7 +36,9 @@ internal sealed partial class MqttClientService(MqttClient client, ILoggerFactor
         }
         catch (Exception failure)
         {
-            Failed(logger, failure);
+            // A host that stops meanwhile asks for nothing else.
+            if (!Volatile.Read(ref isStopping))
+                Failed(logger, failure);
         }
     }
 }

@@ -25,7 +25,12 @@ public sealed partial class MqttClientOptions
         InRange(TopicAliasMaximum, 0, ushort.MaxValue, nameof(TopicAliasMaximum));
         InRange(OutgoingTopicAliases, 0, ushort.MaxValue, nameof(OutgoingTopicAliases));
         InRange(Queue.MaximumMessages, 0, int.MaxValue, nameof(Queue.MaximumMessages));
+        ArgumentOutOfRangeException.ThrowIfNegative(Queue.MaximumBytes, nameof(Queue.MaximumBytes));
         InRange(SendBufferBytes, 1, int.MaxValue, nameof(SendBufferBytes));
+
+        // It may be 0, too.
+        if (CloseTimeout != TimeSpan.Zero)
+            Durations.Milliseconds(CloseTimeout, nameof(CloseTimeout));
 
         var properties = new ConnectProperties(
             SessionExpiry.ToSeconds(nameof(SessionExpiry)),
@@ -84,6 +89,7 @@ public sealed partial class MqttClientOptions
 
         ArgumentOutOfRangeException.ThrowIfNegative(reconnect.Jitter, nameof(reconnect.Jitter));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(reconnect.Jitter, 1, nameof(reconnect.Jitter));
+        ArgumentOutOfRangeException.ThrowIfEqual(reconnect.Jitter, double.NaN, nameof(reconnect.Jitter));
 
         return FSharpValueOption<Backoff>.Some(new Backoff(
             Durations.Milliseconds(reconnect.InitialDelay, nameof(reconnect.InitialDelay)),

@@ -82,7 +82,7 @@ public sealed partial class MqttClientOptions
 
     /// <summary>
     /// How long closing may take: writing what was sent before, and waiting for handlers at disposal. After that
-    /// the connection is cut. The default is 5 seconds.
+    /// the connection is cut. From 0 to 24 days, or <see cref="Timeout.InfiniteTimeSpan"/>. The default is 5 seconds.
     /// </summary>
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 

@@ -12,15 +12,26 @@ public sealed partial class MqttSubscription
     // Messages that a loop was left with.
     private readonly ConcurrentQueue<MqttReceivedMessage> returned = new();
     private Task[] workers = [];
+    private bool isDiscarded;
 
     // Starts the tasks that call the handler.
-    internal void StartWorkers(Func<MqttReceivedMessage, CancellationToken, Task> handler) =>
+    internal void StartWorkers(Func<MqttReceivedMessage, CancellationToken, Task> handler)
+    {
+        engine.BeginHandling(this);
         workers = options.Ordering switch
         {
             MqttOrdering.Unordered => [.. Enumerable.Range(0, options.MaximumConcurrency).Select(_ => Worker(queue.Reader, handler))],
             MqttOrdering.ByKey => StartPartitions(handler),
             _ => [Worker(queue.Reader, handler)],
         };
+        _ = EndHandlingAsync();
+    }
+
+    private async Task EndHandlingAsync()
+    {
+        await Task.WhenAll(workers).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        engine.EndHandling(this);
+    }
 
     private Task[] StartPartitions(Func<MqttReceivedMessage, CancellationToken, Task> handler)
     {
@@ -42,8 +53,8 @@ public sealed partial class MqttSubscription
         {
             await foreach (var message in queue.Reader.ReadAllAsync(stop.Token).ConfigureAwait(false))
             {
-                var key = string.GetHashCode(options.KeySelector(message), StringComparison.Ordinal);
-                partitions[(int)((uint)key % (uint)partitions.Length)].Writer.TryWrite(message);
+                if (PartitionOf(message, partitions.Length) is { } index)
+                    partitions[index].Writer.TryWrite(message);
             }
         }
         catch (Exception failure)
@@ -54,6 +65,23 @@ public sealed partial class MqttSubscription
         {
             foreach (var partition in partitions)
                 partition.Writer.TryComplete();
+        }
+    }
+
+    // Null for a message whose key cannot be had. It is rejected, as if its handler had thrown, for nobody else will see it.
+    private int? PartitionOf(MqttReceivedMessage message, int partitions)
+    {
+        try
+        {
+            var key = string.GetHashCode(options.KeySelector(message), StringComparison.Ordinal);
+            return (int)((uint)key % (uint)partitions);
+        }
+        catch (Exception failure)
+        {
+            Log.HandlerFailed(engine.Logger, "a subscription", failure);
+            message.Reject();
+            Interlocked.Decrement(ref waiting);
+            return null;
         }
     }
 
@@ -69,7 +97,12 @@ public sealed partial class MqttSubscription
         {
             await foreach (var message in reader.ReadAllAsync(stop.Token).ConfigureAwait(false))
             {
-                await HandleAsync(message, handler).ConfigureAwait(false);
+                // The reader looks at the token only where it waits.
+                if (stop.IsCancellationRequested)
+                    message.Discard();
+                else
+                    await HandleAsync(message, handler).ConfigureAwait(false);
+
                 Interlocked.Decrement(ref waiting);
             }
         }
@@ -80,7 +113,10 @@ public sealed partial class MqttSubscription
 
         // What a worker was handed and did not begin with.
         while (stop.IsCancellationRequested && reader.TryRead(out var unseen))
+        {
+            Interlocked.Decrement(ref waiting);
             unseen.Discard();
+        }
     }
 
     // Acknowledges when the handler completes, and rejects when it throws.
@@ -109,44 +145,56 @@ public sealed partial class MqttSubscription
         }
     }
 
+    private void AcknowledgeReturned()
+    {
+        while (returned.TryDequeue(out var seen))
+            seen.Acknowledge();
+    }
+
     private void LogUnlessEnded(Exception failure)
     {
         if (failure is not (OperationCanceledException or MqttException))
             Log.HandlerFailed(engine.Logger, "a subscription", failure);
     }
 
-    // Handlers are told to stop, and waited for as long as the close timeout.
+    // Handlers are told to stop, and waited for as long as the close timeout, but for the one that calls this. Their code
+    // that listens to the token may fail.
     internal async Task StopWorkersAsync()
     {
-        if (workers.Length > 0 && Handling.Value != this)
+        var telling = stop.CancelAsync();
+        var ending = Handling.Value == this ? telling : Task.WhenAll([telling, .. workers]);
+        ending.Forget();
+
+        try
         {
-            try
-            {
-                await stop.CancelAsync().ConfigureAwait(false);
-                await Task.WhenAll(workers).WaitAsync(engine.CloseTimeout, engine.Time).ConfigureAwait(false);
-            }
-            catch (TimeoutException)
-            {
-                Log.HandlerFailed(engine.Logger, "a subscription", new TimeoutException("a handler did not end in time"));
-            }
+            await ending.WaitAsync(engine.CloseTimeout, engine.Time).ConfigureAwait(false);
         }
-        else
+        catch (Exception failure)
         {
-            await stop.CancelAsync().ConfigureAwait(false);
+            var told = failure is TimeoutException ? new TimeoutException("a handler did not end in time") : failure;
+            Log.HandlerFailed(engine.Logger, "a subscription", told);
         }
     }
 
     private void TakeBack(MqttReceivedMessage message)
     {
-        if (!message.IsSettled && !options.ManualAcknowledgement)
-            returned.Enqueue(message);
+        if (message.IsSettled || options.ManualAcknowledgement)
+            return;
+
+        returned.Enqueue(message);
+        // Either this sees that the subscription is disposed of, or that sees the message.
+        Interlocked.MemoryBarrier();
+
+        if (Volatile.Read(ref isDiscarded))
+            AcknowledgeReturned();
     }
 
     // The one that the application saw counts as handled, those that it did not see do not.
-    private void DiscardQueue()
+    internal void DiscardQueue()
     {
-        while (returned.TryDequeue(out var seen))
-            seen.Acknowledge();
+        Volatile.Write(ref isDiscarded, true);
+        Interlocked.MemoryBarrier();
+        AcknowledgeReturned();
 
         while (queue.Reader.TryRead(out var unseen))
         {

@@ -20,6 +20,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     private int waiting;
     private long dropped;
     private int disposed;
+    private bool hasEnded;
 
     internal MqttSubscription(
         ClientEngine engine, IEnumerable<TopicFilter> filters, MqttSubscribeOptions options, bool propagatesTraceContext)
@@ -38,6 +39,9 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
 
     /// <summary>How many messages wait for the application.</summary>
     public int Waiting => Volatile.Read(ref waiting);
+
+    // Whether no more messages come.
+    internal bool HasEnded => Volatile.Read(ref hasEnded);
 
     // Names the subscriber in the machine.
     internal long Ticket { get; set; }
@@ -174,7 +178,11 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     }
 
     // No more messages come. Those that wait can still be read.
-    internal void Complete(Exception? cause) => queue.Writer.TryComplete(cause);
+    internal void Complete(Exception? cause)
+    {
+        Volatile.Write(ref hasEnded, true);
+        queue.Writer.TryComplete(cause);
+    }
 
     internal void RemoveRefused()
     {

@@ -1,5 +1,6 @@
 using System.Net.Security;
 using System.Net.Sockets;
+using Mqtt5.Engine;
 
 namespace Mqtt5.Transports;
 
@@ -11,7 +12,7 @@ internal sealed class SocketConnection(Socket socket, Stream stream) : IMqttConn
     public async ValueTask CompleteAsync(CancellationToken cancellationToken)
     {
         if (Stream is SslStream tls)
-            await tls.ShutdownAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            await tls.ShutdownAsync().OrCancelledAsync(cancellationToken).ConfigureAwait(false);
 
         socket.Shutdown(SocketShutdown.Send);
     }
