@@ -174,6 +174,85 @@ public sealed class EndedSubscriptionTests
     }
 
     [Fact]
+    public async Task A_message_that_one_loop_is_left_with_goes_to_another_that_waits()
+    {
+        await using var world = new World(options => options.ReceiveMaximum = 1);
+        var peer = await world.OpenAsync();
+        var subscription = await SubscribeTests.SubscribeAsync(world, peer, "a");
+        await peer.PublishAsync("a", "x", 1, QoS.AtLeastOnce);
+        var first = subscription.GetAsyncEnumerator();
+        Assert.True(await first.MoveNextAsync().Bounded());
+        var second = subscription.GetAsyncEnumerator();
+        var waiting = second.MoveNextAsync().AsTask();
+        await Waits.StaysAsync(waiting);
+        await first.DisposeAsync();
+        Assert.True(await waiting.Bounded());
+        Assert.Equal("x", second.Current.Text);
+        var next = second.MoveNextAsync().AsTask();
+        Assert.Equal((ushort)1, (await peer.ExpectAsync<Packet.Puback>()).Acknowledgement.PacketId.Value);
+        await peer.PublishAsync("a", "y", 1, QoS.AtLeastOnce);
+        Assert.True(await next.Bounded());
+        Assert.Equal("y", second.Current.Text);
+        Assert.Equal(0, subscription.Waiting);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_message_whose_handler_is_cut_off_is_not_acknowledged_as_handled(bool endsClient)
+    {
+        await using var world = new World();
+        var peer = await world.OpenAsync();
+        var entered = new TaskCompletionSource();
+        var subscribing = world.Client.SubscribeAsync("a", async (_, stopping) =>
+        {
+            entered.SetResult();
+            await Task.Delay(-1, stopping);
+        });
+        await peer.GrantAsync();
+        var subscription = await subscribing.Bounded();
+        await peer.PublishAsync("a", "x", 1, QoS.AtLeastOnce);
+        await entered.Task.Bounded();
+
+        if (endsClient)
+        {
+            var disposing = world.Client.DisposeAsync();
+            await peer.ExpectAsync<Packet.Disconnect>();
+            await disposing.Bounded();
+            // The server keeps it for the session.
+            await peer.ExpectEndAsync();
+        }
+        else
+        {
+            var disposing = subscription.DisposeAsync();
+            await peer.ReleaseAsync();
+            await disposing.Bounded();
+            var rejected = (await peer.ExpectAsync<Packet.Puback>()).Acknowledgement;
+            Assert.Equal(ReasonCode.ImplementationSpecificError, rejected.Outcome.Reason);
+        }
+    }
+
+    [Fact]
+    public async Task A_handler_can_dispose_of_its_client()
+    {
+        await using var world = new World();
+        var peer = await world.OpenAsync();
+        var done = new TaskCompletionSource();
+        var subscribing = world.Client.SubscribeAsync("a", async (_, stopping) =>
+        {
+            await world.Client.DisposeAsync();
+            Assert.True(stopping.IsCancellationRequested);
+            done.SetResult();
+        });
+        await peer.GrantAsync();
+        await subscribing.Bounded();
+        await peer.PublishAsync("a", "x", 1, QoS.AtLeastOnce);
+        await peer.ExpectAsync<Packet.Disconnect>();
+        await done.Task.Bounded();
+        await peer.ExpectEndAsync();
+    }
+
+    [Fact]
     public async Task A_key_that_cannot_be_had_rejects_its_message_and_no_other()
     {
         await using var world = new World();

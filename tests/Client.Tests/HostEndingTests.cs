@@ -32,6 +32,41 @@ public sealed class HostEndingTests
     }
 
     [Fact]
+    public async Task A_client_that_is_added_again_replaces_the_first_and_is_started_once()
+    {
+        var transport = new InMemoryTransport();
+        var errors = new Errors();
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.Logging.AddProvider(errors);
+        builder.Services.AddMqttClient(options => options.Servers.Add(new Uri("mqtt://elsewhere")));
+        builder.Services.AddKeyedMqttClient("one", (_, options) => options.Servers.Add(new Uri("mqtt://elsewhere")));
+        builder.Services.AddMqttClient(Configure);
+        builder.Services.AddKeyedMqttClient("one", (_, options) => Configure(options));
+        using var host = builder.Build();
+        await host.StartAsync().Bounded();
+
+        foreach (var service in host.Services.GetServices<IHostedService>().OfType<Hosting.MqttClientService>())
+        {
+            var peer = new Peer((await transport.AcceptAsync().Bounded()).Stream);
+            await peer.AcceptAsync();
+        }
+
+        foreach (var service in host.Services.GetServices<IHostedService>().OfType<Hosting.MqttClientService>())
+            await service.Opening.Bounded();
+
+        Assert.Equal(2, transport.Attempts);
+        Assert.Empty(errors.Lines);
+        await host.StopAsync().Bounded();
+
+        void Configure(MqttClientOptions options)
+        {
+            options.Servers.Add(new Uri("mqtt://server"));
+            options.Transport = transport;
+        }
+    }
+
+    [Fact]
     public void Times_and_sizes_that_mean_nothing_are_refused()
     {
         Refused("CloseTimeout", options => options.CloseTimeout = TimeSpan.FromSeconds(-5));

@@ -129,6 +129,31 @@ public sealed class RequestEndingTests
         await opening.Bounded();
     }
 
+    [Fact]
+    public async Task A_server_that_asks_twice_meets_one_call_of_the_exchange_at_a_time()
+    {
+        var exchange = new Slow();
+        await using var world = new World(options => options.Authenticator = exchange);
+        var opening = world.Client.OpenAsync();
+        var peer = await world.NextPeerAsync();
+        await peer.ExpectAsync<Packet.Connect>();
+
+        for (var i = 0; i < 2; i++)
+        {
+            await peer.SendAsync(Packet.NewAuth(new Auth(
+                ReasonCode.ContinueAuthentication, ConnackBuilder.AuthenticationOf("slow", null), default, UserProperties.Empty)));
+        }
+
+        await peer.SendAsync(Packet.NewConnack(new Connack(
+            false, ReasonCode.Success, new ConnackBuilder { Authentication = ("slow", null) }.Build())));
+        await exchange.Entered.Task.Bounded();
+        await Waits.StaysAsync(opening);
+        Assert.Equal(1, exchange.Most);
+        exchange.Release.SetResult();
+        await opening.Bounded();
+        Assert.Equal(1, exchange.Most);
+    }
+
     private static async Task AnswerAsync(Peer peer, Publish request)
     {
         await peer.PubackAsync(request.Delivery.PacketId.Value);
@@ -137,6 +162,38 @@ public sealed class RequestEndingTests
             "answer",
             properties: new PublishProperties(
                 default, default, default, request.Properties.CorrelationData, UserProperties.Empty, SubscriptionIdentifiers.Empty, default));
+    }
+
+    // Counts how many of its methods run at a time.
+    private sealed class Slow : IMqttAuthenticator, IMqttAuthenticationExchange
+    {
+        private int running;
+
+        public TaskCompletionSource Entered { get; } = new();
+
+        public TaskCompletionSource Release { get; } = new();
+
+        public int Most { get; private set; }
+
+        public string Method => "slow";
+
+        public IMqttAuthenticationExchange Begin() => this;
+
+        public ValueTask<ReadOnlyMemory<byte>?> StartAsync(CancellationToken cancellationToken) => new((ReadOnlyMemory<byte>?)null);
+
+        public async ValueTask<ReadOnlyMemory<byte>?> ContinueAsync(ReadOnlyMemory<byte>? data, CancellationToken cancellationToken)
+        {
+            await CompleteAsync(data, cancellationToken);
+            return null;
+        }
+
+        public async ValueTask CompleteAsync(ReadOnlyMemory<byte>? data, CancellationToken cancellationToken)
+        {
+            Most = Math.Max(Most, Interlocked.Increment(ref running));
+            Entered.TrySetResult();
+            await Release.Task;
+            Interlocked.Decrement(ref running);
+        }
     }
 
     // Each of its exchanges says its number.

@@ -37,7 +37,7 @@ public sealed partial class MqttClient
 
     /// <summary>Subscribes to a filter with a handler. A message is acknowledged when the handler completes.</summary>
     /// <param name="filter">The Topic Filter; <c>$share/{ShareName}/</c> before it makes the subscription shared.</param>
-    /// <param name="handler">Called for each message; its token is set when the subscription ends. A message whose handler throws is rejected.</param>
+    /// <param name="handler">Called for each message; its token is set when the subscription or the client is disposed of. A message whose handler throws is rejected.</param>
     /// <param name="qos">The greatest QoS that the server may use.</param>
     /// <param name="options">How messages are handed over; null: the defaults.</param>
     /// <param name="cancellationToken">Gives up; what the server grants later is given back to it.</param>
@@ -56,7 +56,7 @@ public sealed partial class MqttClient
 
     /// <summary>Subscribes to several filters at once with a handler; each filter has a result of its own.</summary>
     /// <param name="filters">The Topic Filters, at least one.</param>
-    /// <param name="handler">Called for each message; its token is set when the subscription ends. A message whose handler throws is rejected.</param>
+    /// <param name="handler">Called for each message; its token is set when the subscription or the client is disposed of. A message whose handler throws is rejected.</param>
     /// <param name="options">How messages are handed over; null: the defaults.</param>
     /// <param name="cancellationToken">Gives up; what the server grants later is given back to it.</param>
     /// <returns>The subscription, once the server has granted a filter at least.</returns>

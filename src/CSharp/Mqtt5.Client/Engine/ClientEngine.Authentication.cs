@@ -46,6 +46,7 @@ internal sealed partial class ClientEngine
         try
         {
             var data = DataOf(connack.Properties.Authentication);
+            await AnsweringOf(link).ConfigureAwait(false);
             var verifying = Task.Run(() => exchange.CompleteAsync(data, link.Stopping).AsTask(), link.Stopping);
             await verifying.OrCancelledAsync(link.Stopping).ConfigureAwait(false);
             return true;
@@ -87,6 +88,7 @@ internal sealed partial class ClientEngine
         try
         {
             var data = DataOf(FSharpValueOption<Authentication>.Some(authenticated.Auth.Authentication));
+            await AnsweringOf(link!).WaitAsync(cancellationToken).ConfigureAwait(false);
             await exchange.CompleteAsync(data, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception failure)
@@ -112,15 +114,24 @@ internal sealed partial class ClientEngine
     private void Challenge(Authentication challenge)
     {
         if (current is { Exchange: { } exchange } link)
-            _ = Task.Run(() => AnswerAsync(link, exchange, challenge));
+            link.Answering = AnswerAsync(link, exchange, challenge, link.Answering);
     }
 
-    private async Task AnswerAsync(Link link, IMqttAuthenticationExchange exchange, Authentication challenge)
+    // An exchange is asked one thing after another, however fast the server asks.
+    private Task AnsweringOf(Link link)
     {
+        lock (Gate)
+            return link.Answering;
+    }
+
+    private async Task AnswerAsync(Link link, IMqttAuthenticationExchange exchange, Authentication challenge, Task before)
+    {
+        await before.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+
         try
         {
             var asked = DataOf(FSharpValueOption<Authentication>.Some(challenge));
-            var data = await exchange.ContinueAsync(asked, link.Stopping).ConfigureAwait(false);
+            var data = await exchange.ContinueAsync(asked, link.Stopping).AsTask().OrCancelledAsync(link.Stopping).ConfigureAwait(false);
             Post(link, ClientEvent.NewAnswer(AuthenticationOf(challenge.Method.Text, data)));
         }
         catch (Exception failure)

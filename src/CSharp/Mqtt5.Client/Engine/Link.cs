@@ -24,6 +24,9 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
     // The exchange of enhanced authentication under way. Set under the gate or before the link is the current one.
     public IMqttAuthenticationExchange? Exchange { get; set; }
 
+    // Completes when the authenticator has answered all that the server asked. Used under the gate.
+    public Task Answering { get; set; } = Task.CompletedTask;
+
     // Set when the link is given up.
     public CancellationToken Stopping => stop.Token;
 
@@ -98,7 +101,10 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
             if (server is null)
                 throw new UriFormatException("the Server Reference names no server that can be reached");
 
-            opened = await engine.Transport.ConnectAsync(server, stop.Token).ConfigureAwait(false);
+            opened = await engine.Transport.ConnectAsync(server, stop.Token).ConfigureAwait(false)
+                ?? throw new InvalidOperationException("the transport gave no connection");
+            // It need not have listened to the token.
+            stop.Token.ThrowIfCancellationRequested();
             var credentials = await engine.GetCredentialsAsync(this).ConfigureAwait(false);
 
             lock (engine.Gate)

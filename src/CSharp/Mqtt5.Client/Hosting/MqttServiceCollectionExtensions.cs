@@ -10,7 +10,7 @@ public static class MqttServiceCollectionExtensions
     /// <summary>
     /// Adds a client as a singleton <see cref="MqttClient"/>. The host connects it when it starts, without waiting for
     /// the server, and disconnects it when it stops. The first connection is retried like all others. Logger and clock
-    /// come from the services unless the options have them.
+    /// come from the services unless the options have them. A client that is added again replaces the one before.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="configure">Fills the options.</param>
@@ -30,9 +30,15 @@ public static class MqttServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(configure);
+        var isNew = IsNew(services, null);
         services.AddSingleton(provider => Create(provider, configure));
-        services.AddSingleton<IHostedService>(provider => new Hosting.MqttClientService(
-            provider.GetRequiredService<MqttClient>(), provider.GetService<ILoggerFactory>()));
+
+        if (isNew)
+        {
+            services.AddSingleton<IHostedService>(provider => new Hosting.MqttClientService(
+                provider.GetRequiredService<MqttClient>(), provider.GetService<ILoggerFactory>()));
+        }
+
         return services;
     }
 
@@ -46,11 +52,21 @@ public static class MqttServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(configure);
+        var isNew = IsNew(services, key);
         services.AddKeyedSingleton(key, (provider, _) => Create(provider, configure));
-        services.AddSingleton<IHostedService>(provider => new Hosting.MqttClientService(
-            provider.GetRequiredKeyedService<MqttClient>(key), provider.GetService<ILoggerFactory>()));
+
+        if (isNew)
+        {
+            services.AddSingleton<IHostedService>(provider => new Hosting.MqttClientService(
+                provider.GetRequiredKeyedService<MqttClient>(key), provider.GetService<ILoggerFactory>()));
+        }
+
         return services;
     }
+
+    // Else the host would start the same client twice.
+    private static bool IsNew(IServiceCollection services, object? key) =>
+        !services.Any(service => service.ServiceType == typeof(MqttClient) && Equals(service.ServiceKey, key));
 
     private static MqttClient Create(IServiceProvider provider, Action<IServiceProvider, MqttClientOptions> configure)
     {

@@ -18,11 +18,13 @@ public sealed partial class MqttSubscription
     internal void StartWorkers(Func<MqttReceivedMessage, CancellationToken, Task> handler)
     {
         engine.BeginHandling(this);
+        // No loop can be left here, so there is no null.
+        ChannelReader<MqttReceivedMessage> messages = queue.Reader!;
         workers = options.Ordering switch
         {
-            MqttOrdering.Unordered => [.. Enumerable.Range(0, options.MaximumConcurrency).Select(_ => Worker(queue.Reader, handler))],
-            MqttOrdering.ByKey => StartPartitions(handler),
-            _ => [Worker(queue.Reader, handler)],
+            MqttOrdering.Unordered => [.. Enumerable.Range(0, options.MaximumConcurrency).Select(_ => Worker(messages, handler))],
+            MqttOrdering.ByKey => StartPartitions(messages, handler),
+            _ => [Worker(messages, handler)],
         };
         _ = EndHandlingAsync();
     }
@@ -33,7 +35,7 @@ public sealed partial class MqttSubscription
         engine.EndHandling(this);
     }
 
-    private Task[] StartPartitions(Func<MqttReceivedMessage, CancellationToken, Task> handler)
+    private Task[] StartPartitions(ChannelReader<MqttReceivedMessage> messages, Func<MqttReceivedMessage, CancellationToken, Task> handler)
     {
         var partitions = new Channel<MqttReceivedMessage>[options.MaximumConcurrency];
 
@@ -42,16 +44,16 @@ public sealed partial class MqttSubscription
 
         return
         [
-            Task.Run(() => DistributeAsync(partitions)),
+            Task.Run(() => DistributeAsync(messages, partitions)),
             .. partitions.Select(partition => Worker(partition.Reader, handler)),
         ];
     }
 
-    private async Task DistributeAsync(Channel<MqttReceivedMessage>[] partitions)
+    private async Task DistributeAsync(ChannelReader<MqttReceivedMessage> messages, Channel<MqttReceivedMessage>[] partitions)
     {
         try
         {
-            await foreach (var message in queue.Reader.ReadAllAsync(stop.Token).ConfigureAwait(false))
+            await foreach (var message in messages.ReadAllAsync(stop.Token).ConfigureAwait(false))
             {
                 if (PartitionOf(message, partitions.Length) is { } index)
                     partitions[index].Writer.TryWrite(message);
@@ -182,6 +184,7 @@ public sealed partial class MqttSubscription
             return;
 
         returned.Enqueue(message);
+        queue.Writer.TryWrite(null);
         // Either this sees that the subscription is disposed of, or that sees the message.
         Interlocked.MemoryBarrier();
 
@@ -198,6 +201,9 @@ public sealed partial class MqttSubscription
 
         while (queue.Reader.TryRead(out var unseen))
         {
+            if (unseen is null)
+                continue;
+
             Interlocked.Decrement(ref waiting);
             unseen.Discard();
         }

@@ -11,7 +11,8 @@ namespace Mqtt5;
 /// </summary>
 public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMessage>, IAsyncDisposable
 {
-    private readonly Channel<MqttReceivedMessage> queue = Channel.CreateUnbounded<MqttReceivedMessage>();
+    // A null wakes loops that wait, for there is a message that another was left with.
+    private readonly Channel<MqttReceivedMessage?> queue = Channel.CreateUnbounded<MqttReceivedMessage?>();
     private readonly ClientEngine engine;
     private readonly MqttSubscribeOptions options;
     private readonly bool propagatesTraceContext;
@@ -86,7 +87,8 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
 
     /// <summary>
     /// Unsubscribes, and waits for the answer and for the handler for as long as the client's close timeout, but not for
-    /// the handler that calls this. Messages that were not seen are rejected with reason code 0x83.
+    /// the handler that calls this. Messages that were not seen, or whose handler is cut off by its token, are rejected
+    /// with reason code 0x83.
     /// </summary>
     /// <returns>When it is done.</returns>
     public async ValueTask DisposeAsync()
@@ -202,6 +204,9 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
 
             if (queue.Reader.TryRead(out var message))
             {
+                if (message is null)
+                    continue;
+
                 Interlocked.Decrement(ref waiting);
                 return message;
             }
