@@ -143,6 +143,19 @@ public sealed class EngineEndingTests
     }
 
     [Fact]
+    public async Task The_last_line_is_written_when_the_client_is_disposed_of()
+    {
+        var calls = 0;
+        await using var world = new World(options => options.LoggerFactory = new Loggers(() => Interlocked.Increment(ref calls)));
+        await world.OpenAsync();
+        await world.DisposeAsync();
+        var before = Volatile.Read(ref calls);
+        await Task.Delay(50);
+        Assert.True(before > 3);
+        Assert.Equal(before, Volatile.Read(ref calls));
+    }
+
+    [Fact]
     public async Task A_log_that_blocks_holds_up_nothing()
     {
         using var release = new ManualResetEventSlim();
@@ -155,6 +168,11 @@ public sealed class EngineEndingTests
             await peer.PubackAsync((await peer.ExpectAsync<Packet.Publish>()).Publish.Delivery.PacketId.Value);
             await publishing.Bounded();
             Assert.Equal(MqttConnectionStatus.Connected, world.Client.State.Status);
+            var disposing = world.Client.DisposeAsync().AsTask();
+            await peer.ExpectAsync<Packet.Disconnect>();
+            await Waits.StaysAsync(disposing);
+            world.Time.Advance(world.Options.CloseTimeout);
+            await disposing.Bounded();
         }
         finally
         {

@@ -14,6 +14,7 @@ public sealed partial class MqttClient : IAsyncDisposable
     private readonly ClientEngine engine;
     private readonly MqttClientOptions options;
     private readonly NoticeBoard notices;
+    private readonly UngatedLogger? log;
     private readonly TopicCache topics = new();
 
     /// <summary>Makes a client that does nothing yet; <see cref="OpenAsync"/> connects it.</summary>
@@ -23,12 +24,10 @@ public sealed partial class MqttClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         this.options = options;
-        var gate = new Lock();
-        var logger = options.LoggerFactory is { } loggers
-            ? new UngatedLogger(loggers.CreateLogger<MqttClient>(), gate)
-            : (ILogger)NullLogger.Instance;
+        log = options.LoggerFactory is { } loggers ? new UngatedLogger(loggers.CreateLogger<MqttClient>()) : null;
+        var logger = (ILogger?)log ?? NullLogger.Instance;
         notices = new NoticeBoard(logger) { Sender = this };
-        engine = new ClientEngine(options, notices, logger, gate);
+        engine = new ClientEngine(options, notices, logger);
         responses = new ResponseRouter(this);
     }
 
@@ -153,7 +152,8 @@ public sealed partial class MqttClient : IAsyncDisposable
 
         try
         {
-            await notices.CompleteAsync().WaitAsync(options.CloseTimeout, options.TimeProvider).ConfigureAwait(false);
+            var ending = Task.WhenAll(notices.CompleteAsync(), log?.WrittenAsync() ?? Task.CompletedTask);
+            await ending.WaitAsync(options.CloseTimeout, options.TimeProvider).ConfigureAwait(false);
         }
         catch (TimeoutException late)
         {

@@ -26,11 +26,10 @@ internal sealed partial class ClientEngine
     private bool running;
     private bool isRetired;
 
-    public ClientEngine(MqttClientOptions options, NoticeBoard notices, ILogger logger, Lock gate)
+    public ClientEngine(MqttClientOptions options, NoticeBoard notices, ILogger logger)
     {
         var settings = options.ToSettings();
         this.options = options;
-        Gate = gate;
         Notices = notices;
         Logger = logger;
         Time = options.TimeProvider;
@@ -46,7 +45,7 @@ internal sealed partial class ClientEngine
         timer = Time.CreateTimer(static engine => ((ClientEngine)engine!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    public Lock Gate { get; }
+    public Lock Gate { get; } = new();
 
     public NoticeBoard Notices { get; }
 

@@ -30,10 +30,9 @@ public static class MqttServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(configure);
-        var isNew = IsNew(services, null);
         services.AddSingleton(provider => Create(provider, configure));
 
-        if (isNew)
+        if (IsFirst(services, null))
         {
             services.AddSingleton<IHostedService>(provider => new Hosting.MqttClientService(
                 provider.GetRequiredService<MqttClient>(), provider.GetService<ILoggerFactory>()));
@@ -52,10 +51,9 @@ public static class MqttServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(configure);
-        var isNew = IsNew(services, key);
         services.AddKeyedSingleton(key, (provider, _) => Create(provider, configure));
 
-        if (isNew)
+        if (IsFirst(services, key))
         {
             services.AddSingleton<IHostedService>(provider => new Hosting.MqttClientService(
                 provider.GetRequiredKeyedService<MqttClient>(key), provider.GetService<ILoggerFactory>()));
@@ -64,9 +62,17 @@ public static class MqttServiceCollectionExtensions
         return services;
     }
 
-    // Else the host would start the same client twice.
-    private static bool IsNew(IServiceCollection services, object? key) =>
-        !services.Any(service => service.ServiceType == typeof(MqttClient) && Equals(service.ServiceKey, key));
+    // Whether the client of this key is not started by the host yet, which would else start the last one twice.
+    private static bool IsFirst(IServiceCollection services, object? key)
+    {
+        var started = new Started(key);
+
+        if (services.Any(service => !service.IsKeyedService && started.Equals(service.ImplementationInstance)))
+            return false;
+
+        services.AddSingleton(started);
+        return true;
+    }
 
     private static MqttClient Create(IServiceProvider provider, Action<IServiceProvider, MqttClientOptions> configure)
     {
@@ -79,4 +85,7 @@ public static class MqttServiceCollectionExtensions
         configure(provider, options);
         return new MqttClient(options);
     }
+
+    // Notes that the host starts the client of this key; null: the one without.
+    private sealed record Started(object? Key);
 }
