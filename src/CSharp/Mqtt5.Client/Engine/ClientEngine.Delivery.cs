@@ -49,7 +49,7 @@ internal sealed partial class ClientEngine : IReceipt
         lock (Gate)
         {
             subscriptions.Remove(subscription.Ticket);
-            generation = new object();
+            ForgetTargets();
         }
     }
 
@@ -303,6 +303,13 @@ internal sealed partial class ClientEngine : IReceipt
         }
 
         subscriptions.Clear();
+        ForgetTargets();
+    }
+
+    private void ForgetTargets()
+    {
         generation = new object();
+        routes.ForgetTargets();
+        targets.Clear();
     }
 }

@@ -10,6 +10,7 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
     private Settlement? failure;
     private CancellationTokenRegistration registration;
     private CancellationToken cancellation;
+    private bool isSettled;
 
     // Whether its first step is under way, so that nobody can await it yet. Used under the gate.
     public bool IsStarting { get; set; }
@@ -19,8 +20,16 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
     // Called after the gate was left, because a token that is cancelled already calls back at once.
     public void CancelWith(CancellationToken cancellationToken)
     {
+        if (Volatile.Read(ref isSettled))
+            return;
+
         cancellation = cancellationToken;
         registration = cancellationToken.UnsafeRegister(static state => ((Publication)state!).Cancel(), this);
+        // Either this sees that it has settled meanwhile, or that sees the registration.
+        Interlocked.MemoryBarrier();
+
+        if (Volatile.Read(ref isSettled))
+            registration.Unregister();
     }
 
     public override void Settle(ReasonCode reason)
@@ -42,6 +51,10 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
     // What awaits the outcome goes on within. Called once after it has settled, outside of the gate.
     public void Complete()
     {
+        // Not only when the result is taken, which a caller may leave, for its token may last.
+        if (registration.Unregister())
+            registration = default;
+
         if (failure is null)
             source.SetResult(result);
         else
@@ -62,6 +75,7 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
         {
             source.Reset();
             cancellation = default;
+            isSettled = false;
             result = default;
             failure = null;
             engine.Recycle(this);
@@ -75,6 +89,9 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
 
     private void Settle()
     {
+        // Between this and the look at the registration is the queue of the turn, which is a full fence.
+        Volatile.Write(ref isSettled, true);
+
         if (IsStarting)
             Complete();
         else

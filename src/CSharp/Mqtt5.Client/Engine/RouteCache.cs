@@ -30,6 +30,19 @@ internal sealed class RouteCache
             last = routes[SlotOf(route.Topic.Utf8.Span, route.PropertyBytes)] = route;
     }
 
+    // The routes keep their topics, but hold no subscription that has ended.
+    public void ForgetTargets()
+    {
+        foreach (var route in routes)
+        {
+            if (route is not null)
+            {
+                route.Targets = [];
+                route.Generation = null;
+            }
+        }
+    }
+
     private static int SlotOf(ReadOnlySpan<byte> topic, ReadOnlySpan<byte> properties)
     {
         var hash = default(HashCode);
