@@ -17,6 +17,7 @@ type Verification() =
                     SimulationTests.tests
                     WrongServers.WrongServerTests.tests
                     WrongServers.RandomisedTests.tests
+                    WrongServers.RandomisedReachTests.tests
                     WrongClientTests.tests
                 ]
         )

@@ -25,9 +25,17 @@ type internal RandomisedConnection(client: string, number: int) =
     member val Connect: Connect voption = ValueNone with get, set
     member val IsOpen = false with get, set
     member val HasConnack = false with get, set
+    // What the server said of itself.
+    member val Connack = ConnackProperties.Empty with get, set
     // The reason of the DISCONNECT that came.
     member val Goodbye: ReasonCode voption = ValueNone with get, set
     member val HasEnded = false with get, set
+    // The Keep Alive that holds, in seconds; 0: none.
+    member val KeepAlive = 0us<s> with get, set
+    // When the client last sent a packet.
+    member val LastSent = 0L<ms> with get, set
+    // What the client's Topic Aliases stand for.
+    member val Aliases = Dictionary<uint16, string>()
     member val Offset = 0L with get, set
     member val Buffer: byte[] = [||] with get, set
 
@@ -42,21 +50,22 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
     let mutable connection: RandomisedConnection = null
     let mutable connections = 0
     let mutable isHolding = false
-    let mutable lastId = 0us
+    // How many messages are to be refused.
+    let mutable refusals = 0
+    let mutable pings = 0
     let mutable quota = 0
 
     // More are not sent at a time, whatever the server takes.
     let mostUnderWay = 10
 
+    // The least that is free: a server that takes what it has seen for what it sees has the most to confuse.
     let nextId () =
-        lastId <- lastId + 1us
+        let mutable id = 1us
 
-        while lastId = 0us
-              || requests.Contains lastId
-              || outgoing.Exists(fun one -> one.Id = lastId) do
-            lastId <- lastId + 1us
+        while requests.Contains id || outgoing.Exists(fun one -> one.Id = id) do
+            id <- id + 1us
 
-        lastId
+        id
 
     let withId isDup (id: uint16) (publish: Publish) =
         { publish with
@@ -68,6 +77,34 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
         }
 
     let acknowledgement (id: PacketId) : Acknowledgement = { PacketId = id; Outcome = Outcome.Omitted }
+
+    // The answer to a PUBLISH of QoS 1 or 2.
+    let answer (id: PacketId) isDup : Acknowledgement =
+        if refusals > 0 && not isDup then
+            refusals <- refusals - 1
+            { PacketId = id; Outcome = Outcome.Code ReasonCode.ImplementationSpecificError }
+        else
+            acknowledgement id
+
+    // With the Topic Name where its alias does not stand for it on this connection.
+    let abbreviated (publish: Publish) =
+        match publish.Topic with
+        | TopicReference.NameAndAlias(name, alias) ->
+            if alias.Value > ValueOption.defaultValue 0us connection.Connack.TopicAliasMaximum then
+                { publish with Topic = TopicReference.Name name }
+            else
+                match connection.Aliases.TryGetValue alias.Value with
+                | true, known when known = name.Text -> { publish with Topic = TopicReference.Alias alias }
+                | _ ->
+                    connection.Aliases[alias.Value] <- name.Text
+                    publish
+        | _ -> publish
+
+    // What is sent again has its Topic Name: an alias is forgotten with the connection [MQTT-3.3.2-7].
+    let named (publish: Publish) =
+        match publish.Topic with
+        | TopicReference.NameAndAlias(name, _) -> { publish with Topic = TopicReference.Name name }
+        | _ -> publish
 
     let acknowledge packet = if isHolding then held.Enqueue packet else send connection packet
 
@@ -109,11 +146,26 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
         isHolding <- false
         held.Clear()
         requests.Clear()
+        refusals <- 0
+        pings <- 0
         connection
 
+    // The Client Identifier that the server assigned to it.
+    member val AssignedId: ClientId voption = ValueNone with get, set
+
     // CONNACK of success came.
-    member _.Accepted(connack: Connack) : unit =
+    member this.Accepted(connack: Connack) : unit =
         connection.HasConnack <- true
+        connection.Connack <- connack.Properties
+
+        connection.KeepAlive <-
+            connack.Properties.ServerKeepAlive
+            |> ValueOption.defaultValue connection.Connect.Value.KeepAlive
+
+        connack.Properties.AssignedClientIdentifier
+        |> ValueOption.iter (fun id ->
+            if connection.Connect.Value.ClientId.IsNone then
+                this.AssignedId <- ValueSome(ClientId.Of id.Text))
 
         quota <-
             connack.Properties.ReceiveMaximum
@@ -129,11 +181,15 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
 
     member _.Publish(publish: Publish) : unit =
         if publish.Delivery.QoS = QoS.AtMostOnce then
-            send connection (Packet.Publish publish)
+            send connection (Packet.Publish(abbreviated publish))
         else
             let id = nextId ()
-            outgoing.Add { Id = id; Publish = publish; IsReceived = false }
-            send connection (Packet.Publish(withId false id publish))
+            outgoing.Add { Id = id; Publish = named publish; IsReceived = false }
+            send connection (Packet.Publish(withId false id (abbreviated publish)))
+
+    // It takes a message for sent that never was.
+    member _.Lose(publish: Publish) : unit =
+        outgoing.Add { Id = nextId (); Publish = named publish; IsReceived = false }
 
     member _.Subscribe(packet: Subscribe) : unit =
         let id = nextId ()
@@ -145,7 +201,16 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
         requests.Add id |> ignore
         send connection (Packet.Unsubscribe { packet with PacketId = PacketId.Of id })
 
+    member _.Ping() : unit =
+        pings <- pings + 1
+        send connection Packet.Pingreq
+
+    // PINGREQ packets that are not answered.
+    member _.Pings = pings
+
     member _.Hold() : unit = isHolding <- true
+
+    member _.Refuse() : unit = refusals <- refusals + 1
 
     member _.GoOn() : unit =
         isHolding <- false
@@ -159,12 +224,13 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
         | Packet.Publish publish when mayAnswer ->
             match publish.Delivery with
             | Delivery.AtMostOnce -> ()
-            | Delivery.AtLeastOnce(id, _) -> acknowledge (Packet.Puback(acknowledgement id))
-            | Delivery.ExactlyOnce(id, _) -> acknowledge (Packet.Pubrec(acknowledgement id))
+            | Delivery.AtLeastOnce(id, isDup) -> acknowledge (Packet.Puback(answer id isDup))
+            | Delivery.ExactlyOnce(id, isDup) -> acknowledge (Packet.Pubrec(answer id isDup))
         | Packet.Pubrel packet when mayAnswer -> acknowledge (Packet.Pubcomp(acknowledgement packet.PacketId))
         | Packet.Puback packet
         | Packet.Pubcomp packet -> finished packet.PacketId
         | Packet.Pubrec packet -> receivedPubrec packet mayAnswer
+        | Packet.Pingresp -> pings <- pings - 1
         | Packet.Suback packet
         | Packet.Unsuback packet -> requests.Remove packet.PacketId.Value |> ignore
         | _ -> ()

@@ -46,6 +46,9 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
 
     // How long the server may take to close after DISCONNECT; it need not at all.
     let farewell = 300L<ms>
+    // How much earlier and later than the Keep Alive says a server may close.
+    let keepAliveSlack = 700L<ms>
+    let keepAliveLateness = 2_000L<ms>
     // How long what must not come is waited for.
     let linger = 250L<ms>
 
@@ -84,6 +87,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
         | Error fault -> finish Verdict.NotRun [] $"{line ()} cannot be sent: {fault}" ""
         | Ok bytes ->
             note ExchangeKind.Sending (Notation.printRedacted packet) connection
+            connection.LastSent <- now
             observe connection (Observed.Sent packet)
             demands.Add(ProbeDemand.Write(connection.Name, Bytes.OfArray bytes))
 
@@ -122,10 +126,13 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
 
         match expand (Packet.Connect connect) |> ProbeText.withCredentials settings with
         | Packet.Connect packet ->
-            connection.Connect <- ValueSome packet
+            let packet =
+                { packet with
+                    ClientId = if packet.ClientId.IsSome then packet.ClientId else client.AssignedId
+                }
 
-            if packet.Properties.SessionExpiryInterval.IsSome then
-                clientIds <- Set.add packet.ClientId.Value.Text clientIds
+            connection.Connect <- ValueSome packet
+            packet.ClientId |> ValueOption.iter (fun id -> clientIds <- Set.add id.Text clientIds)
 
             match packet.Will with
             | ValueSome will when will.Retain -> retained <- Set.add will.Topic.Text retained
@@ -150,13 +157,46 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             if old.Client = connection.Client then
                 observe old (Observed.LostByBroker false)
 
+    let topicOf (publish: Publish) =
+        match publish.Topic with
+        | TopicReference.Name name
+        | TopicReference.NameAndAlias(name, _) -> name.Text
+        | TopicReference.Alias _ -> ""
+
     let publish (client: RandomisedClient) (publish: Publish) =
         if publish.Retain then
-            match publish.Topic with
-            | TopicReference.Name name -> retained <- Set.add name.Text retained
-            | _ -> ()
+            retained <- Set.add (topicOf publish) retained
 
         client.Publish publish
+
+    let goodbye (client: RandomisedClient) (outcome: Outcome<DisconnectProperties>) =
+        send client.Connection (Packet.Disconnect outcome)
+
+        // A Will may come from now on.
+        if outcome.Reason <> ReasonCode.Success then
+            observe client.Connection (Observed.LostByBroker true)
+
+        wait <- RandomisedWait.Close(client, now + farewell)
+
+    // Subscribes, gives up filters, publishes.
+    let request (client: RandomisedClient) (packet: Packet) =
+        match expand packet with
+        | Packet.Subscribe packet -> client.Subscribe packet
+        | Packet.Unsubscribe packet -> client.Unsubscribe packet
+        | Packet.Publish packet -> wait <- RandomisedWait.Quota(client, packet)
+        | _ -> ()
+
+    // What is lost beyond the quota could not be sent again at once.
+    let lose (client: RandomisedClient) (packet: Publish) =
+        match expand (Packet.Publish packet) with
+        | Packet.Publish packet when client.MayPublish packet ->
+            if packet.Retain then
+                retained <- Set.add (topicOf packet) retained
+
+            client.Lose packet
+        | _ -> ()
+
+        leave client.Connection false
 
     let perform (step: RandomisedStep) =
         let online action =
@@ -167,42 +207,64 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
 
         match step.Action with
         | RandomisedAction.Connect packet -> connect (clientOf step.Client) packet
-        | RandomisedAction.Subscribe _
-        | RandomisedAction.Unsubscribe _
-        | RandomisedAction.Publish _ ->
-            online (fun client ->
-                match step.Action with
-                | RandomisedAction.Subscribe packet ->
-                    match expand (Packet.Subscribe packet) with
-                    | Packet.Subscribe packet -> client.Subscribe packet
-                    | _ -> ()
-                | RandomisedAction.Unsubscribe packet ->
-                    match expand (Packet.Unsubscribe packet) with
-                    | Packet.Unsubscribe packet -> client.Unsubscribe packet
-                    | _ -> ()
-                | RandomisedAction.Publish packet ->
-                    match expand (Packet.Publish packet) with
-                    | Packet.Publish packet -> wait <- RandomisedWait.Quota(client, packet)
-                    | _ -> ()
-                | _ -> ())
-        | RandomisedAction.Disconnect reason ->
-            online (fun client ->
-                send client.Connection (Packet.Disconnect(Outcome.Code reason))
-
-                // A Will may come from now on.
-                if reason <> ReasonCode.Success then
-                    observe client.Connection (Observed.LostByBroker true)
-
-                wait <- RandomisedWait.Close(client, now + farewell))
+        | RandomisedAction.Subscribe packet -> online (fun client -> request client (Packet.Subscribe packet))
+        | RandomisedAction.Unsubscribe packet ->
+            online (fun client -> request client (Packet.Unsubscribe packet))
+        | RandomisedAction.Publish packet -> online (fun client -> request client (Packet.Publish packet))
+        | RandomisedAction.Lose packet -> online (fun client -> lose client packet)
+        | RandomisedAction.Disconnect outcome -> online (fun client -> goodbye client outcome)
         | RandomisedAction.Leave -> online (fun client -> leave client.Connection false)
         | RandomisedAction.Hold -> online (fun client -> client.Hold())
         | RandomisedAction.GoOn -> online (fun client -> client.GoOn())
+        | RandomisedAction.Refuse -> online (fun client -> client.Refuse())
         | RandomisedAction.Wait duration -> wait <- RandomisedWait.Time(now + duration)
         | RandomisedAction.Quiet -> wait <- RandomisedWait.Quiet false
+
+    let answered (client: RandomisedClient) (connack: Connack) =
+        let connection = client.Connection
+
+        if byte connack.Reason < 0x80uy then
+            client.Accepted connack
+            client.AssignedId |> ValueOption.iter (fun id -> clientIds <- Set.add id.Text clientIds)
+        elif connack.Reason = ReasonCode.ClientIdentifierNotValid && connection.Connect.Value.ClientId.IsNone then
+            // The server assigns none, as it may [MQTT-3.1.3-8]: this client stays away.
+            connection.HasEnded <- true
+            observe connection Observed.Closed
+            forget connection
+            wait <- RandomisedWait.Nothing
+        else
+            match ServerReasons.ofConnack connection.Connect.Value connack.Reason with
+            | ValueSome(struct (clause, expected)) ->
+                fail clause $"{client.Name}: {expected}" $"CONNACK {connack.Reason}"
+            | ValueNone ->
+                finish Verdict.NotRun [] $"the server refused a usual CONNECT: {connack.Reason}" ""
+
+    // When the server may end a connection on which nothing came.
+    let silentEnd (connection: RandomisedConnection) =
+        connection.LastSent + int64 connection.KeepAlive * 1_500L<ms>
+
+    let hasKeepAlive (connection: RandomisedConnection) = connection.HasConnack && connection.KeepAlive > 0us<s>
+
+    // Clocks differ, and what the client sent was under way.
+    let isSilent (connection: RandomisedConnection) =
+        hasKeepAlive connection && now >= silentEnd connection - keepAliveSlack
+
+    // Of a client that says nothing the Will may come before the end of its connection does.
+    let noteSilence (publish: Publish) =
+        for client in clients.Values do
+            if client.IsConnected && isSilent client.Connection then
+                match client.Connection.Connect.Value.Will with
+                | ValueSome will when will.Payload = publish.Payload ->
+                    observe client.Connection (Observed.LostByBroker true)
+                | _ -> ()
 
     let received (connection: RandomisedConnection) (packet: Packet) =
         let client = clientOf connection.Client
         note ExchangeKind.Receiving (Notation.printRedacted packet) connection
+
+        match packet with
+        | Packet.Publish publish -> noteSilence publish
+        | _ -> ()
 
         // What comes on a connection that was taken over comes again on the next.
         if obj.ReferenceEquals(client.Connection, connection) then
@@ -213,10 +275,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             | Packet.Connack connack, RandomisedWait.Connack waiting when
                 obj.ReferenceEquals(waiting, client) && not connection.HasConnack
                 ->
-                if byte connack.Reason >= 0x80uy then
-                    finish Verdict.NotRun [] $"the server refused a usual CONNECT: {connack.Reason}" ""
-                else
-                    client.Accepted connack
+                answered client connack
             | Packet.Disconnect goodbye, _ -> connection.Goodbye <- ValueSome goodbye.Reason
             | _ ->
                 let isLeaving =
@@ -225,6 +284,12 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
                     | _ -> false
 
                 client.Received(packet, not isLeaving)
+        else
+            match packet with
+            | _ when connection.Goodbye.IsSome ->
+                fail "MQTT-3.14.4-1" $"{connection.Name}: nothing after DISCONNECT" $"{packet.Type}"
+            | Packet.Disconnect goodbye -> connection.Goodbye <- ValueSome goodbye.Reason
+            | _ -> ()
 
     let broken (connection: RandomisedConnection) (fault: Fault) (bytes: ReadOnlySpan<byte>) =
         let seen = Convert.ToHexString bytes
@@ -251,23 +316,40 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
                     received connection packet
                     takeFrames connection
 
-    // The server has closed a connection, and it was not asked to.
+    // The server has closed a connection, and it was not asked to. Without a reason nothing can be said: it may lack what
+    // it needs, and need not say so (section 4.13.2).
     let lost (connection: RandomisedConnection) =
-        match connection.Goodbye with
-        | ValueSome reason when
-            reason = ReasonCode.MalformedPacket
-            || reason = ReasonCode.ProtocolError
-            || reason = ReasonCode.ReceiveMaximumExceeded
-            ->
-            fail "4.13.1" $"{connection.Client}: the connection open: the client broke no rule" $"{reason}"
-        | ValueSome reason ->
-            finish Verdict.NotRun [] $"the server ended the connection of {connection.Name}: {reason}" ""
-        | ValueNone ->
-            finish
-                Verdict.NotRun
-                []
-                $"the server closed the connection of {connection.Name} without a word"
-                ""
+        if isSilent connection then
+            leave connection true
+        else
+            let broken =
+                connection.Goodbye
+                |> ValueOption.bind (ServerReasons.ofDisconnect connection.Connack)
+
+            match broken, connection.Goodbye with
+            | ValueSome(struct (clause, expected)), ValueSome reason ->
+                fail clause $"{connection.Client}: {expected}" $"DISCONNECT {reason}"
+            | _, ValueSome reason ->
+                finish Verdict.NotRun [] $"the server ended the connection of {connection.Name}: {reason}" ""
+            | _ ->
+                finish
+                    Verdict.NotRun
+                    []
+                    $"the server closed the connection of {connection.Name} without a word"
+                    ""
+
+    // [MQTT-3.1.2-22] Nobody sends anything while time passes.
+    let judgeSilence () =
+        for client in clients.Values do
+            if
+                client.IsConnected
+                && hasKeepAlive client.Connection
+                && now > silentEnd client.Connection + keepAliveLateness
+            then
+                fail
+                    "MQTT-3.1.2-22"
+                    $"{client.Name}: the connection closed after one and a half times its Keep Alive"
+                    "it is open"
 
     let closed (connection: RandomisedConnection) =
         if not connection.HasEnded then
@@ -354,6 +436,9 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             begin' RandomisedWait.Nothing
             ValueNone
         | RandomisedWait.Close(_, until) -> ValueSome until
+        | RandomisedWait.Quota(client, _) when not client.IsConnected ->
+            begin' RandomisedWait.Nothing
+            ValueNone
         | RandomisedWait.Quota(client, packet) when client.MayPublish packet ->
             publish client packet
             begin' RandomisedWait.Nothing
@@ -363,6 +448,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             ValueNone
         | RandomisedWait.Quota _ -> ValueSome(patienceEnd ())
         | RandomisedWait.Time until when now >= until ->
+            judgeSilence ()
             begin' RandomisedWait.Nothing
             ValueNone
         | RandomisedWait.Time until -> ValueSome until
@@ -373,7 +459,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             else
                 for client in clients.Values do
                     if client.IsConnected then
-                        send client.Connection Packet.Pingreq
+                        client.Ping()
 
                 begin' (RandomisedWait.Quiet true)
 
@@ -385,7 +471,9 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
                     $"{overtaken[0].Name}: the connection closed, as {overtaken[0].Client} has another"
                     "it is open"
             else
-                missing "not all was finished"
+                match clients.Values |> Seq.tryFind (fun one -> one.IsConnected && one.Pings > 0) with
+                | Some client -> fail "MQTT-3.12.4-1" $"{client.Name}: PINGRESP" "nothing"
+                | None -> missing "not all was finished"
 
             ValueNone
         | RandomisedWait.Quiet _ -> ValueSome(patienceEnd ())

@@ -4,6 +4,26 @@ open System
 open System.Collections.Generic
 open Mqtt5
 
+// What the scripts publish to and subscribe to.
+module private RandomisedNames =
+
+    let usual = [| "~/a"; "~/a/b"; "~/a/c"; "~/b"; "~/b/c"; "~/a/b/c" |]
+
+    // So that much of what comes is about the same.
+    let few = [| "~/a"; "~/a/b"; "~/b" |]
+
+    // Names that are not the same [MQTT-4.7.3-4].
+    let alike =
+        [|
+            [| "~/a/b"; "~/A/b"; "~/a"; "~/A" |]
+            [| "~/a/b"; "~/a//b"; "~//b"; "~/b" |]
+            [| "~/é"; "~/E\u0301"; "~/e"; "~/É" |]
+            [| "~/a%20b"; "~/a b"; "~/a-b"; "~/ab" |]
+            [| "~/a"; "~/\uFEFFa"; "~/a/"; "~/a/b" |]
+        |]
+
+    let wide = [| "~/#"; "~/a/+"; "~/a/#"; "~/+"; "~/+/b"; "~/+/+" |]
+
 // Makes the steps of one script. Which clients are connected is remembered so that most steps do something.
 [<Sealed; AllowNullLiteral(false)>]
 type private ScriptWriter(server: ConnackProperties, dice: Dice) =
@@ -13,18 +33,27 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
 
     let isThere (value: bool voption) = ValueOption.defaultValue true value
     let maximumQoS = server.MaximumQoS |> ValueOption.defaultValue QoS.ExactlyOnce
-    let topics = [| "~/a"; "~/a/b"; "~/a/c"; "~/b"; "~/b/c"; "~/a/b/c" |]
+    let retains = isThere server.RetainAvailable
+
+    // What some scripts are about besides: names that differ by little, packets of some size.
+    let hasOddNames = dice.Once 4
+    let hasSizes = dice.Once 3
+
+    let topics =
+        if hasOddNames then
+            dice.Of RandomisedNames.alike
+        else
+            dice.Of [| RandomisedNames.usual; RandomisedNames.few |]
+
+    // What is the same in all connections of a client.
+    let isAnonymous = HashSet<string>()
+    let mostBytes = Dictionary<string, uint32 voption>()
 
     let filters =
         [|
             yield! topics
             if isThere server.WildcardSubscriptionAvailable then
-                "~/#"
-                "~/a/+"
-                "~/a/#"
-                "~/+"
-                "~/+/b"
-                "~/+/+"
+                yield! RandomisedNames.wide
             if isThere server.SharedSubscriptionAvailable then
                 "$share/~g/~/a/b"
 
@@ -37,98 +66,148 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
     let qos () =
         min maximumQoS (dice.Of [| QoS.AtMostOnce; QoS.AtLeastOnce; QoS.ExactlyOnce; QoS.ExactlyOnce |])
 
-    let payload () =
+    let number () =
         messages <- messages + 1
-        Bytes.OfText $"{messages}"
+        messages
 
-    let will () =
-        ValueSome
-            {
-                QoS = qos ()
-                Retain = false
-                Properties =
-                    { WillProperties.Empty with
-                        // The long one never passes in a run.
-                        WillDelayInterval = dice.Of [| ValueNone; ValueSome 600u<s> |]
-                    }
-                Topic = TopicName.Of(dice.Of topics)
-                Payload = payload ()
-            }
+    let payload () =
+        let text = $"{number ()}"
 
-    let connect client =
+        Bytes.OfText(
+            if hasSizes && dice.Once 3 then
+                text.PadRight(dice.Of [| 20; 90; 140 |], '.')
+            else
+                text
+        )
+
+    let some (times: int) (make: unit -> 'T) : 'T voption =
+        if dice.Once times then ValueSome(make ()) else ValueNone
+
+    // In an order, and with one that comes twice.
+    let userProperties () =
+        if dice.Once 6 then
+            UserProperties.Of
+                [
+                    UserProperty.Of("z", "1")
+                    UserProperty.Of("a", "2")
+                    UserProperty.Of("z", "1")
+                ]
+        else
+            UserProperties.Empty
+
+    let responseTopic () = TopicName.Of "~/answers"
+    let contentType () = Utf8String.Of "text/é"
+    let correlation () = Bytes.OfText $"{dice.Below 100}"
+
+    let will delay retain =
+        {
+            QoS = qos ()
+            Retain = retain
+            Properties =
+                { WillProperties.Empty with
+                    WillDelayInterval = delay
+                    PayloadFormatIndicator = some 8 (fun () -> true)
+                    ContentType = some 4 contentType
+                    ResponseTopic = some 8 responseTopic
+                    CorrelationData = some 8 correlation
+                    UserProperties = userProperties ()
+                }
+            Topic = TopicName.Of(dice.Of topics)
+            Payload = payload ()
+        }
+
+    let usualWill () =
+        if dice.Once 4 then
+            // The long delay never passes in a run.
+            ValueSome(will (dice.Of [| ValueNone; ValueSome 600u<s> |]) (retains && dice.Once 4))
+        else
+            ValueNone
+
+    let connectWith client cleanStart (keepAlive: uint16<s>) expiry will =
         connected.Add client |> ignore
 
         add
             client
             (RandomisedAction.Connect
                 {
-                    CleanStart = dice.Once 4
-                    KeepAlive = 120us<s>
+                    CleanStart = cleanStart
+                    KeepAlive = keepAlive
                     Properties =
                         { ConnectProperties.Empty with
-                            SessionExpiryInterval =
-                                dice.Of [| ValueNone; ValueSome 300u<s>; ValueSome 300u<s> |]
+                            SessionExpiryInterval = expiry
                             ReceiveMaximum =
                                 dice.Of [| ValueNone; ValueSome 1us; ValueSome 2us; ValueSome 5us |]
+                            MaximumPacketSize = mostBytes[client]
                             TopicAliasMaximum = dice.Of [| ValueNone; ValueNone; ValueSome 2us |]
+                            RequestProblemInformation = some 4 (fun () -> dice.Once 4)
+                            RequestResponseInformation = some 4 (fun () -> dice.Once 2)
                         }
-                    ClientId = ValueSome(ClientId.Of $"~{client}")
-                    Will = if dice.Once 4 then will () else ValueNone
+                    ClientId =
+                        if isAnonymous.Contains client then
+                            ValueNone
+                        else
+                            ValueSome(ClientId.Of $"~{client}")
+                    Will = will
                     UserName = ValueNone
                     Password = ValueNone
                 })
 
+    let connect client =
+        let expiry = dice.Of [| ValueNone; ValueSome 300u<s>; ValueSome 300u<s> |]
+        connectWith client (dice.Once 4) 120us<s> expiry (usualWill ())
+
     let properties () =
         { PublishProperties.Empty with
-            MessageExpiryInterval =
-                if dice.Once 10 then
-                    ValueSome(dice.Of [| 1u<s>; 600u<s> |])
-                else
-                    ValueNone
-            PayloadFormatIndicator = if dice.Once 12 then ValueSome true else ValueNone
-            ContentType = if dice.Once 12 then ValueSome(Utf8String.Of "text") else ValueNone
-            ResponseTopic =
-                if dice.Once 12 then
-                    ValueSome(TopicName.Of "~/answers")
-                else
-                    ValueNone
-            CorrelationData =
-                if dice.Once 12 then
-                    ValueSome(Bytes.OfText $"{dice.Below 100}")
-                else
-                    ValueNone
-            UserProperties =
-                if dice.Once 12 then
-                    UserProperties.Of [ UserProperty.Of("k", "2"); UserProperty.Of("k", "1") ]
-                else
-                    UserProperties.Empty
+            MessageExpiryInterval = some 10 (fun () -> dice.Of [| 1u<s>; 600u<s> |])
+            PayloadFormatIndicator = some 8 (fun () -> true)
+            ContentType = some 12 contentType
+            ResponseTopic = some 12 responseTopic
+            CorrelationData = some 12 correlation
+            UserProperties = userProperties ()
         }
 
-    let publish client =
+    let message () =
         let id = PacketId.Of 1us
-        let retain = dice.Once 4 && isThere server.RetainAvailable
+        let retain = retains && dice.Once 4
+        // Also one that removes nothing.
+        let isEmpty = dice.Once(if retain then 4 else 25)
+        let topic = TopicName.Of(dice.Of topics)
+        let properties = properties ()
 
-        add
-            client
-            (RandomisedAction.Publish
-                {
-                    Delivery =
-                        match qos () with
-                        | QoS.AtMostOnce -> Delivery.AtMostOnce
-                        | QoS.AtLeastOnce -> Delivery.AtLeastOnce(id, false)
-                        | _ -> Delivery.ExactlyOnce(id, false)
-                    Retain = retain
-                    Topic = TopicReference.Name(TopicName.Of(dice.Of topics))
-                    Properties = properties ()
-                    Payload = if retain && dice.Once 4 then Bytes.Empty else payload ()
-                })
+        {
+            Delivery =
+                match qos () with
+                | QoS.AtMostOnce -> Delivery.AtMostOnce
+                | QoS.AtLeastOnce -> Delivery.AtLeastOnce(id, false)
+                | _ -> Delivery.ExactlyOnce(id, false)
+            Retain = retain
+            Topic =
+                match server.TopicAliasMaximum with
+                | ValueSome most when most > 0us && dice.Once 4 ->
+                    let alias = TopicAlias.Of(uint16 (dice.Between(1, int (min 2us most))))
+                    TopicReference.NameAndAlias(topic, alias)
+                | _ -> TopicReference.Name topic
+            Properties =
+                if isEmpty then
+                    { properties with
+                        PayloadFormatIndicator = ValueNone
+                        CorrelationData = ValueSome(Bytes.OfText $"{number ()}")
+                    }
+                else
+                    properties
+            Payload = if isEmpty then Bytes.Empty else payload ()
+        }
 
-    let subscribe client =
-        let some =
-            [| for _ in 0 .. dice.Below 2 -> dice.Of filters |]
-            |> Array.distinct
-            |> Array.map TopicFilter.Of
+    let publish client = add client (RandomisedAction.Publish(message ()))
 
+    let lose client =
+        let message = message ()
+
+        if message.Delivery.QoS > QoS.AtMostOnce then
+            connected.Remove client |> ignore
+            add client (RandomisedAction.Lose message)
+
+    let subscribeTo client (filters: string[]) =
         add
             client
             (RandomisedAction.Subscribe
@@ -137,7 +216,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                     Properties =
                         { SubscribeProperties.Empty with
                             SubscriptionIdentifier =
-                                if isThere server.SubscriptionIdentifierAvailable && dice.Once 3 then
+                                if isThere server.SubscriptionIdentifierAvailable && dice.Once 2 then
                                     ValueSome(uint32 (dice.Between(1, 300)))
                                 else
                                     ValueNone
@@ -145,7 +224,9 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                     Subscriptions =
                         SubscriptionList.Of
                             [
-                                for filter in some do
+                                for filter in filters do
+                                    let filter = TopicFilter.Of filter
+
                                     {
                                         Filter = filter
                                         Options = dice.SubscriptionOptions(filter, retainAsPublished = 4)
@@ -153,6 +234,12 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                             ]
                 })
 
+    let subscribe client =
+        subscribeTo
+            client
+            ([| for _ in 0 .. dice.Of [| 0; 1; 1; 2 |] -> dice.Of filters |] |> Array.distinct)
+
+    // Mostly what it has subscribed to, sometimes what it has not.
     let unsubscribe client =
         let known =
             [|
@@ -160,7 +247,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                     match step.Action with
                     | RandomisedAction.Subscribe packet when step.Client = client ->
                         for one in packet.Subscriptions do
-                            one.Filter
+                            one.Filter.Text
                     | _ -> ()
             |]
 
@@ -171,56 +258,222 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                     {
                         PacketId = PacketId.Of 1us
                         UserProperties = UserProperties.Empty
-                        Filters = TopicFilterList.Of [ dice.Of known ]
+                        Filters =
+                            TopicFilterList.Of(
+                                [|
+                                    dice.Of known
+
+                                    for _ in 1 .. dice.Of [| 0; 0; 1; 2 |] do
+                                        dice.Of(if dice.Once 2 then known else filters)
+                                |]
+                                |> Array.distinct
+                                |> Array.map TopicFilter.Of
+                            )
                     })
 
+    let disconnectWith client reason expiry =
+        connected.Remove client |> ignore
+
+        add
+            client
+            (RandomisedAction.Disconnect(
+                match expiry with
+                | ValueNone -> Outcome.Code reason
+                | expiry ->
+                    Outcome.Full(reason, { DisconnectProperties.Empty with SessionExpiryInterval = expiry })
+            ))
+
+    let disconnect client =
+        disconnectWith
+            client
+            (dice.Of [| ReasonCode.Success; ReasonCode.DisconnectWithWillMessage |])
+            ValueNone
+
+    let leave client =
+        connected.Remove client |> ignore
+        add client RandomisedAction.Leave
+
+    let wait (duration: int64<ms>) = add "" (RandomisedAction.Wait duration)
+    let quiet () = add "" RandomisedAction.Quiet
+
     let online client =
-        match dice.Below 24 with
+        match dice.Below 28 with
         | 0
         | 1
         | 2 -> subscribe client
         | 3
         | 4 -> unsubscribe client
         | 5
-        | 6 ->
-            connected.Remove client |> ignore
-            add client RandomisedAction.Leave
-        | 7 ->
-            connected.Remove client |> ignore
-
-            add
-                client
-                (RandomisedAction.Disconnect(
-                    dice.Of [| ReasonCode.Success; ReasonCode.DisconnectWithWillMessage |]
-                ))
+        | 6 -> leave client
+        | 7 -> disconnect client
         | 8 -> connect client
         | 9
         | 10
         | 11 -> add client RandomisedAction.Hold
         | 12 -> add client RandomisedAction.GoOn
+        | 13 -> add client RandomisedAction.Refuse
+        | 14 -> lose client
         | _ ->
             for _ in 1 .. dice.Of [| 1; 1; 2; 4 |] do
                 publish client
+
+    // Some time passes in few scripts, and then all of it has a reason. Each story begins with a connection of its client,
+    // and ends with one. Other clients listen to all, so that what must not come would be seen.
+
+    // A session ends, or does not, because the client comes back in time or has changed its mind.
+    let sessionEnds client others =
+        let expiry = dice.Of [| 1u<s>; 2u<s> |]
+
+        match dice.Below 4 with
+        | 0 ->
+            connectWith client true 120us<s> (ValueSome 300u<s>) ValueNone
+            subscribe client
+            disconnectWith client ReasonCode.Success (ValueSome(dice.Of [| 0u<s>; expiry |]))
+        | 1 ->
+            connectWith client true 120us<s> (ValueSome expiry) ValueNone
+            subscribe client
+            disconnectWith client ReasonCode.Success (ValueSome 300u<s>)
+        | _ ->
+            connectWith client (dice.Once 2) 120us<s> (ValueSome expiry) (usualWill ())
+            subscribe client
+            if dice.Once 2 then leave client else disconnect client
+
+        publish (dice.Of others)
+        wait (if dice.Once 5 then 100L<ms> else int64 expiry * 1_000L<ms> + 2_500L<ms>)
+        publish (dice.Of others)
+        connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
+
+    // A Will waits for its delay or for the end of the session, or is cancelled.
+    let willWaits client =
+        let delay, expiry =
+            dice.Of
+                [|
+                    1u<s>, 300u<s>
+                    2u<s>, 300u<s>
+                    2u<s>, 300u<s>
+                    600u<s>, 1u<s>
+                    600u<s>, 1u<s>
+                |]
+
+        let will = will (ValueSome delay) (retains && dice.Once 3)
+        connectWith client (dice.Once 2) 120us<s> (ValueSome expiry) (ValueSome will)
+
+        if dice.Once 4 then
+            disconnectWith client ReasonCode.DisconnectWithWillMessage ValueNone
+        else
+            leave client
+
+        if delay = 2u<s> && dice.Once 2 then
+            wait 100L<ms>
+            connectWith client false 120us<s> (ValueSome expiry) ValueNone
+            wait 3_200L<ms>
+        else
+            wait (int64 (min delay expiry) * 1_000L<ms> + 100L<ms>)
+            quiet ()
+            connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
+
+    // Messages that wait for a client expire, and so do retained ones.
+    let messagesExpire client others =
+        connectWith client true 120us<s> (ValueSome 300u<s>) ValueNone
+        subscribe client
+
+        if dice.Once 2 then
+            add client RandomisedAction.Hold
+            publish (dice.Of others)
+            wait 30L<ms>
+
+        leave client
+
+        for _ in 1..3 do
+            let message = message ()
+
+            let properties =
+                { message.Properties with
+                    MessageExpiryInterval = dice.Of [| ValueNone; ValueSome 1u<s>; ValueSome 60u<s> |]
+                }
+
+            add (dice.Of others) (RandomisedAction.Publish { message with Properties = properties })
+
+        quiet ()
+        wait 3_200L<ms>
+        subscribe (dice.Of others)
+        connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
+
+    // A client says nothing for longer than its Keep Alive, or needs to say nothing.
+    let clientIsSilent client =
+        let keepAlive = dice.Of [| 0us<s>; 1us<s> |]
+        connectWith client true keepAlive (ValueSome 300u<s>) (usualWill ())
+        subscribe client
+        quiet ()
+        wait (if keepAlive = 0us<s> then 5_200L<ms> else 3_800L<ms>)
+        connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
+
+    // A client acknowledges nothing for a time.
+    let clientIsSlow client others =
+        connectWith client (dice.Once 2) 120us<s> (ValueSome 300u<s>) ValueNone
+        subscribeTo client [| (if Array.contains "~/#" filters then "~/#" else topics[0]) |]
+        add client RandomisedAction.Hold
+
+        for _ in 1..3 do
+            publish (dice.Of others)
+
+        wait 1_800L<ms>
+        add client RandomisedAction.GoOn
+
+    let story (clients: string[]) =
+        let client = dice.Of clients
+        let others = clients |> Array.filter (fun other -> other <> client)
+
+        for other in others do
+            if not (connected.Contains other) then
+                connect other
+
+        match dice.Below 12 with
+        | 0
+        | 1
+        | 2 -> sessionEnds client others
+        | 3
+        | 4
+        | 5 ->
+            let listener = dice.Of others
+            subscribeTo listener [| (if Array.contains "~/#" filters then "~/#" else dice.Of topics) |]
+            willWaits client
+        | 6
+        | 7 -> messagesExpire client others
+        | 8
+        | 9
+        | 10 -> clientIsSilent client
+        | _ -> clientIsSlow client others
 
     member _.Write() : RandomisedScript =
         let clients = [| "a"; "b"; "c"; "d" |][.. dice.Between(1, 3)]
 
         for client in clients do
+            if dice.Once 12 then
+                isAnonymous.Add client |> ignore
+
+            mostBytes[client] <-
+                if hasSizes then
+                    dice.Of [| ValueNone; ValueSome 100u; ValueSome 160u |]
+                else
+                    ValueNone
+
+        for client in clients do
             connect client
             subscribe client
 
-        let waitsAt = if dice.Once 25 then dice.Below 12 else -1
+        let storyAt = if dice.Once 4 then dice.Below 10 else -1
 
         for number in 0 .. dice.Between(8, 18) do
             let client = dice.Of clients
 
-            if number = waitsAt then
-                add "" (RandomisedAction.Wait 2_500L<ms>)
+            if number = storyAt then
+                story clients
             elif dice.Once 6 then
-                add "" RandomisedAction.Quiet
+                quiet ()
             elif dice.Once 5 then
                 // Time for what was sent to arrive, while some hold back their acknowledgements.
-                add "" (RandomisedAction.Wait 30L<ms>)
+                wait 30L<ms>
             elif connected.Contains client then
                 online client
             elif dice.Once 2 then

@@ -6,6 +6,26 @@ open Mqtt5
 // What a step can be replaced by.
 module private Simpler =
 
+    // Time for what was sent to arrive.
+    let shortWait = 30L<ms>
+    let private usualKeepAlive = 120us<s>
+
+    let private will (will: Will) : Will list =
+        let delay = will.Properties.WillDelayInterval
+
+        [
+            if { will.Properties with WillDelayInterval = ValueNone } <> WillProperties.Empty then
+                { will with
+                    Properties = { WillProperties.Empty with WillDelayInterval = delay }
+                }
+            if will.Retain then
+                { will with Retain = false }
+            if will.QoS > QoS.AtLeastOnce then
+                { will with QoS = QoS.AtLeastOnce }
+            if delay.IsSome then
+                { will with Properties = { will.Properties with WillDelayInterval = ValueNone } }
+        ]
+
     let private connect (packet: Connect) : Connect list =
         let properties = packet.Properties
 
@@ -16,20 +36,23 @@ module private Simpler =
                 { packet with Properties = { properties with ReceiveMaximum = ValueNone } }
             if properties.TopicAliasMaximum.IsSome then
                 { packet with Properties = { properties with TopicAliasMaximum = ValueNone } }
+            if properties.MaximumPacketSize.IsSome then
+                { packet with Properties = { properties with MaximumPacketSize = ValueNone } }
+            if properties.RequestProblemInformation.IsSome then
+                { packet with Properties = { properties with RequestProblemInformation = ValueNone } }
+            if properties.RequestResponseInformation.IsSome then
+                { packet with Properties = { properties with RequestResponseInformation = ValueNone } }
             if properties.SessionExpiryInterval.IsSome then
                 { packet with Properties = { properties with SessionExpiryInterval = ValueNone } }
+            if packet.KeepAlive <> usualKeepAlive then
+                { packet with KeepAlive = usualKeepAlive }
             if not packet.CleanStart then
                 { packet with CleanStart = true }
             match packet.Will with
-            | ValueSome will when will.QoS > QoS.AtLeastOnce ->
-                { packet with Will = ValueSome { will with QoS = QoS.AtLeastOnce } }
-            | ValueSome will when will.Properties.WillDelayInterval.IsSome ->
-                { packet with
-                    Will =
-                        ValueSome
-                            { will with Properties = { will.Properties with WillDelayInterval = ValueNone } }
-                }
-            | _ -> ()
+            | ValueSome one ->
+                for simpler in will one do
+                    { packet with Will = ValueSome simpler }
+            | ValueNone -> ()
         ]
 
     let private subscribe (packet: Subscribe) : Subscribe list =
@@ -60,19 +83,37 @@ module private Simpler =
                 withOptions (fun options -> { options with RetainHandling = RetainHandling.SendAtSubscribe })
         ]
 
+    let private unsubscribe (packet: Unsubscribe) : Unsubscribe list =
+        [
+            if packet.Filters.Count > 1 then
+                for one in packet.Filters do
+                    { packet with Filters = TopicFilterList.Of [ one ] }
+        ]
+
     let private publish (packet: Publish) : Publish list =
         let properties = packet.Properties
 
+        // A message without content is known by its Correlation Data.
+        let least =
+            { PublishProperties.Empty with
+                CorrelationData =
+                    if packet.Payload.IsEmpty then properties.CorrelationData else ValueNone
+            }
+
+        let text = System.Text.Encoding.UTF8.GetString packet.Payload.Span
+
         [
-            if properties <> PublishProperties.Empty then
-                { packet with Properties = PublishProperties.Empty }
+            if properties <> least then
+                { packet with Properties = least }
 
                 { packet with
-                    Properties =
-                        { PublishProperties.Empty with
-                            MessageExpiryInterval = properties.MessageExpiryInterval
-                        }
+                    Properties = { least with MessageExpiryInterval = properties.MessageExpiryInterval }
                 }
+            if text.EndsWith '.' then
+                { packet with Payload = Bytes.OfText(text.TrimEnd '.') }
+            match packet.Topic with
+            | TopicReference.NameAndAlias(name, _) -> { packet with Topic = TopicReference.Name name }
+            | _ -> ()
             if packet.Retain then
                 { packet with Retain = false }
             match packet.Delivery with
@@ -91,16 +132,28 @@ module private Simpler =
             publish packet
             |> List.filter (fun one -> one <> packet)
             |> List.map RandomisedAction.Publish
-        | RandomisedAction.Disconnect _ -> [ RandomisedAction.Leave ]
+        | RandomisedAction.Unsubscribe packet -> unsubscribe packet |> List.map RandomisedAction.Unsubscribe
+        | RandomisedAction.Lose packet -> [ RandomisedAction.Leave; RandomisedAction.Publish packet ]
+        | RandomisedAction.Disconnect outcome ->
+            [
+                RandomisedAction.Leave
+                if outcome.Properties.IsSome then
+                    RandomisedAction.Disconnect(Outcome.Code outcome.Reason)
+            ]
+        | RandomisedAction.Wait duration when duration > shortWait -> [ RandomisedAction.Wait shortWait ]
         | _ -> []
 
 // What is tried next.
 [<NoComparison>]
 type private Attempt =
+    // All long waits left out: then the others are tried in less time.
+    | WithoutWaits
     // All steps of a client left out.
     | WithoutClient of Index: int
     // Some steps left out, from one on.
     | Without of Size: int * At: int
+    // Two steps left out that are not next to each other: one is there for the other.
+    | WithoutTwo of First: int * Second: int
     // A step made simpler, in one of the possible ways.
     | WithSimpler of At: int * Variant: int
     | Nothing
@@ -111,9 +164,11 @@ type private Attempt =
 [<Sealed; AllowNullLiteral(false)>]
 type Shrinking(script: RandomisedScript) =
     let mutable least = script
-    let mutable attempt = WithoutClient 0
+    let mutable attempt = WithoutWaits
     // Whether anything was taken since the attempts began anew.
     let mutable hasTaken = false
+    // There are too many pairs in longer scripts.
+    let mostForPairs = 9
     let mutable offered: struct (RandomisedScript * Attempt)[] = [||]
 
     let clients () =
@@ -134,6 +189,18 @@ type Shrinking(script: RandomisedScript) =
         let count = least.Steps.Length
 
         match attempt with
+        | WithoutWaits ->
+            let isShort (step: RandomisedStep) =
+                match step.Action with
+                | RandomisedAction.Wait duration -> duration <= Simpler.shortWait
+                | _ -> true
+
+            let short = least.Steps |> Array.filter isShort
+
+            if short.Length = count then
+                candidate (WithoutClient 0)
+            else
+                ValueSome(struct ({ Steps = short }, WithoutClient 0, WithoutClient 0))
         | WithoutClient index ->
             let all = clients ()
 
@@ -150,7 +217,13 @@ type Shrinking(script: RandomisedScript) =
         | Without(size, at) ->
             let steps = Array.append least.Steps[.. at - 1] least.Steps[min count (at + size) ..]
             ValueSome(struct ({ Steps = steps }, Without(size, at), Without(size, at + size)))
-        | WithSimpler(at, _) when at >= count -> candidate Nothing
+        | WithSimpler(at, _) when at >= count ->
+            candidate (if count > mostForPairs then Nothing else WithoutTwo(0, 1))
+        | WithoutTwo(first, _) when first >= count -> candidate Nothing
+        | WithoutTwo(first, second) when second >= count -> candidate (WithoutTwo(first + 1, first + 2))
+        | WithoutTwo(first, second) ->
+            let steps = least.Steps |> Array.removeAt second |> Array.removeAt first
+            ValueSome(struct ({ Steps = steps }, WithoutTwo(0, 1), WithoutTwo(first, second + 1)))
         | WithSimpler(at, variant) ->
             match List.tryItem variant (Simpler.actions least.Steps[at].Action) with
             | Some action ->

@@ -7,13 +7,18 @@ open Mqtt5
 // What a broker owes for what a client sent: the right session, answers in order, and in the end all of them.
 module internal AnswerRules =
 
-    let expiryOf (connection: NaiveConnection) =
+    // What holds while the connection is open.
+    let expiryBefore (connection: NaiveConnection) =
         match connection.Connect, connection.ServerExpiry with
         // Section 3.2.2.3.2: the broker uses another.
         | _, ValueSome expiry -> expiry
         | ValueSome connect, ValueNone ->
             connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
         | ValueNone, ValueNone -> 0u<s>
+
+    // What holds when the broker has read everything; what the client said in DISCONNECT comes first (section 3.14.2.2.2).
+    let expiryOf (connection: NaiveConnection) =
+        connection.LastExpiry |> ValueOption.defaultWith (fun () -> expiryBefore connection)
 
     let presence
         (freedom: BrokerFreedom)
@@ -41,7 +46,11 @@ module internal AnswerRules =
                     "MQTT-4.1.0-2"
                     "the session ended after its Session Expiry Interval"
                     "Session Present 1"
-        elif not client.Doubt && now < client.EndsAtEarliest && expiryOf connection > 0u<s> then
+        elif
+            not client.Doubt
+            && now < client.EndsAtEarliest - freedom.Earliness
+            && expiryOf connection > 0u<s>
+        then
             violate client "MQTT-3.1.2-5" "the session that has not expired" "Session Present 0"
 
     let answer
@@ -71,6 +80,12 @@ module internal AnswerRules =
         else
             violate client "MQTT-2.2.1-5" "no answer without a PUBLISH" $"identifier {id}"
             null
+
+    // Whether what was under way need not be sent again: message expiry is kept from QoS 2 only [MQTT-4.3.3-7].
+    let private mayBeDropped (held: Receiving) =
+        held.QoS < QoS.ExactlyOnce
+        && not (isNull held.Message)
+        && held.Message.Properties.MessageExpiryInterval.IsSome
 
     let finish
         (violate: NaiveClient -> string -> string -> string -> unit)
@@ -111,15 +126,25 @@ module internal AnswerRules =
 
                 if
                     not (isSame || isNull held.Message || held.PubrelReceived)
-                    && held.Message.Properties.MessageExpiryInterval.IsNone
+                    && not (mayBeDropped held)
                 then
                     let what = if held.PubrecSent then "PUBLISH or PUBREL" else "PUBLISH"
-                    violate client "MQTT-4.4.0-1" $"{what} {id} again after the reconnect" "neither"
+
+                    let clause =
+                        if held.Message.Properties.MessageExpiryInterval.IsSome then
+                            "MQTT-4.3.3-7"
+                        else
+                            "MQTT-4.4.0-1"
+
+                    violate client clause $"{what} {id} again after the reconnect" "neither"
                 elif isSame && held.PubrecSent && not held.PubrelReceived then
                     violate client "MQTT-4.3.3-4" $"PUBREL {id} as the answer to PUBREC" "none"
 
             for struct (message, ticket) in connection.RetainedDue do
                 RetainedRules.missing violate client connection.Session message ticket
+
+            for struct (message, subscriptions) in connection.Session.IdentifiersDue.Values do
+                IdentifierRules.missing violate client connection.Session message subscriptions
 
     // Whether all has come that the broker owes on a connection, and all is finished.
     let isSettled (connection: NaiveConnection) : bool =
@@ -131,10 +156,14 @@ module internal AnswerRules =
            + connection.Pubrels.Count
            + connection.Requests.Count
            + connection.Pings
-           + session.Receiving.Count
             =
             0
+        && session.Receiving.Values
+           |> Seq.forall (fun held -> held.Connection <> connection.Number && mayBeDropped held)
         && session.Expected.Values
            |> Seq.forall (fun (struct (message, count)) -> session.CountOf message >= count)
+        && session.IdentifiersDue.Values
+           |> Seq.forall (fun (struct (message, subscriptions)) ->
+               IdentifierRules.haveCome session message subscriptions)
         && connection.RetainedDue
            |> Seq.forall (fun (struct (message, ticket)) -> RetainedRules.hasCome session message ticket)

@@ -57,11 +57,11 @@ type internal Publication
     member val LastSent: Instant = 0L<ms> with get, set
     // When the broker said that it has the message.
     member val AcceptedAt: Instant voption = ValueNone with get, set
-    // About the bytes of its PUBLISH, rather too many.
+    // The bytes of its PUBLISH without anything that the broker may add.
     member val Bytes = 0 with get, set
     // Subscriptions that were certain when it was first sent.
     member val Candidates = List<struct (NaiveSession * NaiveSubscription)>()
-    // As a Will: when it may be sent, once for each.
+    // As a Will: from when it may be sent, once for each.
     member val Dues = List<Instant>()
 
 // A subscription to a filter, as far as it may bring retained messages.
@@ -71,6 +71,8 @@ and [<AllowNullLiteral>] internal RetainedTicket
     // Whether Retain Handling lets retained messages come, and whether it makes them come.
     member _.MaySend = maySend
     member _.MustSend = mustSend
+    // When SUBSCRIBE was sent.
+    member val Asked: Instant = 0L<ms> with get, set
     // When SUBACK came.
     member val Acknowledged: Instant = Int64.MaxValue * 1L<ms> with get, set
     // Numbers of messages that were no longer retained when SUBSCRIBE was sent.
@@ -100,6 +102,12 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val Subscriptions = List<NaiveSubscription>()
     member val Receiving = Dictionary<uint16, Receiving>()
     member val Finished = HashSet<uint16>()
+    // The last message of each identifier whose end the broker has read, with the statement that keeps it from being sent
+    // again.
+    member val Done = Dictionary<uint16, struct (Publication * string)>()
+    // Subscription Identifiers that have to come with a message, and those that came.
+    member val IdentifiersDue = Dictionary<int, struct (Publication * NaiveSubscription[])>()
+    member val IdentifiersSeen = Dictionary<int, HashSet<uint32>>()
     member val Arrivals = Dictionary<int, int>()
     // Those of them that repeat no earlier one.
     member val Copies = Dictionary<int, int>()
@@ -122,11 +130,33 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
         | true, count -> count
         | _ -> 0
 
-// A CONNECT whose Will may be due.
+    // What does not fit into the packets that the client takes now need not come any more [MQTT-3.1.2-25].
+    member this.Forgo() =
+        if this.MaximumPacketBytes < Int32.MaxValue then
+            for struct (message, _) in Seq.toArray this.Expected.Values do
+                if not (this.Takes message) then
+                    this.Expected.Remove message.Number |> ignore
+
+            for KeyValue(id, held) in Seq.toArray this.Receiving do
+                if not (isNull held.Message || this.Takes held.Message || held.PubrecSent) then
+                    this.Receiving.Remove id |> ignore
+                    this.Finished.Add id |> ignore
+
+    // Whether a message fits into the largest packet of the client, with all that the broker may add: a Topic Alias, a
+    // longer length of the properties, Subscription Identifiers.
+    member this.Takes(message: Publication) =
+        let identifiers = this.Subscriptions.FindAll(_.Identifier.IsSome).Count
+        message.Bytes + 5 + 5 * identifiers <= this.MaximumPacketBytes
+
+// A Will that may be due.
 type internal NaiveWill =
     {
         Message: Publication
         mutable Due: Instant
+        // Whether it may be sent already, because clocks differ; and from then on, whom it has to reach, with how often it
+        // had come before.
+        mutable IsFree: bool
+        Targets: List<struct (NaiveSession * NaiveSubscription * int)>
         // Whether it has to be sent, not only may.
         mutable IsRequired: bool
     }
@@ -134,7 +164,8 @@ type internal NaiveWill =
 [<RequireQualifiedAccess>]
 type internal Request =
     | Subscribe of NaiveSubscription[]
-    | Unsubscribe of filters: string[] * had: NaiveSubscription[]
+    // With whether there is a subscription to each filter, where that is certain.
+    | Unsubscribe of known: bool voption[] * had: NaiveSubscription[]
 
 // A PUBLISH with RETAIN 1 that was sent. Without a message it removes what is retained.
 [<AllowNullLiteral>]
@@ -170,6 +201,8 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member val Pubacks = Queue<struct (uint16 * Publication)>()
     member val Pubrecs = Queue<struct (uint16 * Publication)>()
     member val Pubrels = List<uint16>()
+    // Those that were answered on this connection, until PUBCOMP.
+    member val Received = HashSet<uint16>()
     member val Requests = Dictionary<uint16, Request>()
     member val Pings = 0 with get, set
     member val LastPing: Instant = 0L<ms> with get, set
@@ -177,6 +210,12 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member val Open = HashSet<uint16>()
     // The Session Expiry Interval that the broker chose instead of the client's.
     member val ServerExpiry: uint32<s> voption = ValueNone with get, set
+    // The one that the client said goodbye with.
+    member val LastExpiry: uint32<s> voption = ValueNone with get, set
+    // Ends of messages that the client sent: by the identifier, the message and the statement against sending it again.
+    member val Ends = List<struct (uint16 * Publication * string)>()
+    // How many of them stand before the latest PINGREQ.
+    member val EndsAtPing = 0 with get, set
     // PUBLISH packets with RETAIN 1 that were not answered: by identifier, and those of QoS 0, until PINGRESP.
     member val RetainChanges = Dictionary<uint16, RetainChange>()
     member val UnansweredRetainChanges = List<RetainChange>()
@@ -187,6 +226,8 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
 
 and [<AllowNullLiteral>] internal NaiveClient(name: string) =
     member _.Name = name
+    // The Client Identifier of its session.
+    member val Id = "" with get, set
     member val Published = 0 with get, set
     member val Session: NaiveSession = null with get, set
     // Messages of QoS 2 of the session that were answered with PUBREC and not yet with PUBCOMP.

@@ -10,7 +10,7 @@ open Mqtt5
 [<Sealed; AllowNullLiteral(false)>]
 type BrokerModel(freedom: BrokerFreedom) =
     let clients = Dictionary<string, NaiveClient>()
-    let publications = Dictionary<Bytes, Publication>()
+    let publications = Publications()
     let violations = List<Violation>()
     let wills = List<NaiveWill>()
     let retained = RetainedMessages()
@@ -20,9 +20,6 @@ type BrokerModel(freedom: BrokerFreedom) =
 
     let violate (client: NaiveClient) clause expected seen =
         violations.Add { At = now; Client = client.Name; Clause = clause; Expected = expected; Seen = seen }
-
-    // Topic Alias, Subscription Identifiers and longer lengths may be added to a PUBLISH.
-    let publication = 50
 
     let clientOf name =
         match clients.TryGetValue name with
@@ -40,9 +37,9 @@ type BrokerModel(freedom: BrokerFreedom) =
     // Whether a subscription makes sure that a message arrives at least once.
     let obliges (message: Publication) (session: NaiveSession) (subscription: NaiveSubscription) =
         session.IsAlive
-        && session.EndsAt > now
+        && session.EndsAt - freedom.Earliness > now
         && not (mayHaveEnded session)
-        && message.Bytes <= session.MaximumPacketBytes
+        && session.Takes message
         && subscription.Stage = SubscriptionStage.Certain
         && not subscription.IsShared
         && not (subscription.Options.NoLocal && message.Publisher = session.Client)
@@ -61,19 +58,20 @@ type BrokerModel(freedom: BrokerFreedom) =
                     then
                         message.Candidates.Add(struct (session, subscription))
 
-    let expectArrival (message: Publication) (more: int) =
-        for struct (session, subscription) in message.Candidates do
-            if obliges message session subscription then
-                session.Expected[message.Number] <- struct (message, session.CountOf message + more)
-
     let accepted (message: Publication) =
         if not (isNull message) && message.AcceptedAt.IsNone then
             message.AcceptedAt <- ValueSome now
 
             if not freedom.MayDrop then
-                for struct (session, subscription) in message.Candidates do
-                    if obliges message session subscription && session.CountOf message = 0 then
-                        session.Expected[message.Number] <- struct (message, 1)
+                for (session, all) in Seq.groupBy (fun (struct (one, _)) -> one) message.Candidates do
+                    let subscriptions = all |> Seq.map (fun (struct (_, one)) -> one) |> Seq.toArray
+
+                    if subscriptions |> Array.exists (obliges message session) then
+                        if session.CountOf message = 0 then
+                            session.Expected[message.Number] <- struct (message, 1)
+
+                        if subscriptions |> Array.forall (obliges message session) then
+                            IdentifierRules.expect session message subscriptions
 
     // Whether the client has asked to go on with its session before the Will is due, and was not answered yet: whether
     // the broker took the CONNECT before that time, only its CONNACK tells, which may have been under way then.
@@ -85,75 +83,45 @@ type BrokerModel(freedom: BrokerFreedom) =
             && client.Latest.ConnectSent < will.Due
         | _ -> false
 
-    // Wills whose time has come: those who subscribe now have to get them.
+    // Wills whose time has come: those who had subscribed when they might be sent have to get them.
     let fireWills () =
         let mutable index = 0
 
         while index < wills.Count do
             let will = wills[index]
+            let message = will.Message
+
+            if not will.IsFree && will.Due - freedom.Earliness <= now then
+                will.IsFree <- true
+                message.Dues.Add now
+                message.Candidates.Clear()
+                candidates message
+
+                for struct (session, subscription) in message.Candidates do
+                    will.Targets.Add(struct (session, subscription, session.CountOf message))
 
             if will.Due <= now then
-                will.Message.Dues.Add will.Due
                 wills.RemoveAt index
 
                 if will.IsRequired && not freedom.MayDrop && not (mayBeCancelled will) then
-                    will.Message.Candidates.Clear()
-                    candidates will.Message
-                    expectArrival will.Message 1
+                    for struct (session, subscription, before) in will.Targets do
+                        if obliges message session subscription then
+                            session.Expected[message.Number] <- struct (message, before + 1)
             else
                 index <- index + 1
 
     let publicationOf (client: NaiveClient) (topic: string) (publish: Publish) =
-        if publish.Payload.IsEmpty then
-            null
-        else
-            match publications.TryGetValue publish.Payload with
-            | true, message -> message
-            | _ ->
-                client.Published <- client.Published + 1
-
-                let message =
-                    Publication(
-                        publications.Count,
-                        topic,
-                        publish.Delivery.QoS,
-                        publish.Retain,
-                        publish.Properties,
-                        client.Name,
-                        client.Published
-                    )
-
-                message.FirstSent <- now
-                message.Bytes <- Encode.size (Packet.Publish publish) + publication + topic.Length
-                publications[publish.Payload] <- message
-                candidates message
-                message
+        match publications.Find publish with
+        | null when publications.IsKnowable publish ->
+            let message = publications.Add(client, topic, publish, now)
+            candidates message
+            message
+        | known -> known
 
     let registerWill (connection: NaiveConnection) (will: Will) =
-        match publications.TryGetValue will.Payload with
-        | true, _ -> ()
-        | _ ->
-            let properties =
-                { PublishProperties.Empty with
-                    MessageExpiryInterval = will.Properties.MessageExpiryInterval
-                }
-
-            let message =
-                Publication(
-                    publications.Count,
-                    will.Topic.Text,
-                    will.QoS,
-                    will.Retain,
-                    properties,
-                    connection.Client.Name,
-                    0
-                )
-
-            message.IsWill <- true
-            message.Bytes <- will.Payload.Length + will.Topic.Utf8.Length + publication
-            message.FirstSent <- now
-            publications[will.Payload] <- message
-
+        match publications.Announce(connection.Client, will, now) with
+        | null -> ()
+        | message ->
             if will.Retain then
                 retained.Announced(connection, message)
 
@@ -228,25 +196,45 @@ type BrokerModel(freedom: BrokerFreedom) =
                     message.NewSends <- message.NewSends + 1
 
             if publish.Retain then
-                retained.Sent(connection, topic, message, publish.Delivery)
+                // [MQTT-3.3.1-6]
+                let kept = if publish.Payload.IsEmpty then null else message
+                retained.Sent(connection, topic, kept, publish.Delivery)
 
             match publish.Delivery with
             | Delivery.AtMostOnce -> ()
             | Delivery.AtLeastOnce(id, _) -> connection.Pubacks.Enqueue(struct (id.Value, message))
             | Delivery.ExactlyOnce(id, _) -> connection.Pubrecs.Enqueue(struct (id.Value, message))
 
-    let finished (connection: NaiveConnection) (id: uint16) =
+    let finished (connection: NaiveConnection) (packet: Acknowledgement) clause =
+        let id = packet.PacketId.Value
         connection.Open.Remove id |> ignore
 
         if not (isNull connection.Session) then
+            match connection.Session.Receiving.TryGetValue id with
+            | true, known when not (isNull known.Message) ->
+                let clause =
+                    if byte packet.Outcome.Reason >= 0x80uy then "MQTT-4.4.0-2" else clause
+
+                connection.Ends.Add(struct (id, known.Message, clause))
+            | _ -> ()
+
             connection.Session.Receiving.Remove id |> ignore
             connection.Session.Finished.Add id |> ignore
+
+    // The broker has read what was sent before PINGREQ, and so knows which messages have ended.
+    let haveEnded (connection: NaiveConnection) =
+        for struct (id, message, clause) in connection.Ends.GetRange(0, connection.EndsAtPing) do
+            if not (isNull message) then
+                connection.Session.Done[id] <- struct (message, clause)
+
+        connection.Ends.RemoveRange(0, connection.EndsAtPing)
+        connection.EndsAtPing <- 0
 
     let sentPubrec (connection: NaiveConnection) (packet: Acknowledgement) =
         let id = packet.PacketId.Value
 
         if byte packet.Outcome.Reason >= 0x80uy then
-            finished connection id
+            finished connection packet "MQTT-4.4.0-2"
         elif not (isNull connection.Session) then
             match connection.Session.Receiving.TryGetValue id with
             | true, receiving -> connection.Session.Receiving[id] <- { receiving with PubrecSent = true }
@@ -256,17 +244,19 @@ type BrokerModel(freedom: BrokerFreedom) =
         match packet with
         | Packet.Connect connect -> sentConnect connection connect
         | Packet.Publish publish -> sentPublish connection publish
-        | Packet.Subscribe packet -> SubscriptionRules.sentSubscribe retained connection packet
+        | Packet.Subscribe packet -> SubscriptionRules.sentSubscribe retained now connection packet
         | Packet.Unsubscribe packet -> SubscriptionRules.sentUnsubscribe freedom connection packet
-        | Packet.Puback packet -> finished connection packet.PacketId.Value
+        | Packet.Puback packet -> finished connection packet "MQTT-4.3.2-3"
         | Packet.Pubrec packet -> sentPubrec connection packet
-        | Packet.Pubcomp packet -> finished connection packet.PacketId.Value
+        | Packet.Pubcomp packet -> finished connection packet "MQTT-4.3.3-5"
         | Packet.Pubrel packet -> connection.Pubrels.Add packet.PacketId.Value
         | Packet.Pingreq ->
             connection.Pings <- connection.Pings + 1
             connection.LastPing <- now
+            connection.EndsAtPing <- connection.Ends.Count
         | Packet.Disconnect outcome ->
             connection.IsLeaving <- true
+            connection.LastExpiry <- outcome.Properties |> ValueOption.bind _.SessionExpiryInterval
             connection.DropsWill <- outcome.Reason = ReasonCode.Success
         | _ -> ()
 
@@ -297,6 +287,7 @@ type BrokerModel(freedom: BrokerFreedom) =
             connection.HasConnack <- true
             connection.IsResumed <- connack.SessionPresent
             connection.ServerExpiry <- connack.Properties.SessionExpiryInterval
+            ConnectRules.checkConnack violate clients.Values connection connack
             AnswerRules.presence freedom violate now connection connack
             settleWills connection connack.SessionPresent
 
@@ -312,6 +303,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                 | ValueSome most -> int (min most (uint32 Int32.MaxValue))
                 | ValueNone -> Int32.MaxValue
 
+            client.Session.Forgo()
             client.Doubt <- false
             client.EndsAtEarliest <- never
             client.EndsAtLatest <- never
@@ -343,6 +335,9 @@ type BrokerModel(freedom: BrokerFreedom) =
         if byte reason < 0x80uy then
             checkReason connection.Client message reason
 
+            if obj.ReferenceEquals(queue, connection.Pubrecs) then
+                connection.Received.Add packet.PacketId.Value |> ignore
+
             if obj.ReferenceEquals(queue, connection.Pubrecs) && freedom.MayWaitForPubrel then
                 connection.Client.Unreleased[packet.PacketId.Value] <- message
             else
@@ -360,12 +355,16 @@ type BrokerModel(freedom: BrokerFreedom) =
             session.Receiving[id] <- { receiving with PubrelReceived = true }
         | true, _ -> violate connection.Client "MQTT-4.3.3-4" "no PUBREL before PUBREC" $"PUBREL {id}"
         | _ ->
-            if not (session.Finished.Contains id) && packet.Outcome.Reason = ReasonCode.Success then
+            match session.Done.TryGetValue id with
+            | true, struct (_, clause) when clause <> "MQTT-4.3.2-3" ->
+                violate connection.Client clause "no PUBREL: the message has ended" $"PUBREL {id}"
+            | _ when not (session.Finished.Contains id) && packet.Outcome.Reason = ReasonCode.Success ->
                 violate
                     connection.Client
                     "MQTT-4.3.3-4"
                     "a PUBREL for a PUBLISH of the session"
                     $"PUBREL {id}"
+            | _ -> ()
 
     let receivedPubcomp (connection: NaiveConnection) (packet: Acknowledgement) =
         if not (connection.Pubrels.Remove packet.PacketId.Value) then
@@ -374,6 +373,16 @@ type BrokerModel(freedom: BrokerFreedom) =
                 "MQTT-4.3.3-11"
                 "PUBCOMP as the answer to a PUBREL"
                 $"PUBCOMP {packet.PacketId}"
+
+        // In recovery the broker need not know it any more (section 3.7.2.1).
+        if byte packet.Outcome.Reason >= 0x80uy && connection.Received.Contains packet.PacketId.Value then
+            violate
+                connection.Client
+                "MQTT-4.3.3-13"
+                "PUBCOMP of success: the PUBLISH was answered on this connection"
+                $"{packet.Outcome.Reason}"
+
+        connection.Received.Remove packet.PacketId.Value |> ignore
 
         match connection.Client.Unreleased.TryGetValue packet.PacketId.Value with
         | true, message ->
@@ -406,15 +415,10 @@ type BrokerModel(freedom: BrokerFreedom) =
 
             if connection.Pings = 0 then
                 retained.Read connection
+                haveEnded connection
         | other -> violate client "MQTT-3.12.4-1" "a packet that a broker sends with a cause" $"{other.Type}"
 
-        // [MQTT-3.1.2-24]
-        match connection.Connect with
-        | ValueSome { Properties = { MaximumPacketSize = ValueSome most } } when
-            uint32 (Encode.size packet) > most
-            ->
-            violate client "MQTT-3.1.2-24" $"no packet above {most} bytes" $"{Encode.size packet} bytes"
-        | _ -> ()
+        ConnectRules.checkPacket violate connection packet
 
     // The broker noticed the end of a connection: from now on the times of its session and of its Will run.
     let lostByBroker (connection: NaiveConnection) complete =
@@ -427,11 +431,13 @@ type BrokerModel(freedom: BrokerFreedom) =
             let client = connection.Client
             let connect = connection.Connect.Value
             let expiry = AnswerRules.expiryOf connection
-            let endsAt = after now expiry
+            let isSure = complete || connection.LastExpiry.IsNone
+            let other = if isSure then expiry else AnswerRules.expiryBefore connection
+            let endsAt = after now (min expiry other)
 
             if connection.HasConnack && obj.ReferenceEquals(client.Latest, connection) then
                 client.EndsAtEarliest <- endsAt
-                client.EndsAtLatest <- endsAt
+                client.EndsAtLatest <- after now (max expiry other)
             elif client.EndsAtLatest = never then
                 client.EndsAtEarliest <- min client.EndsAtEarliest endsAt
                 client.EndsAtLatest <- endsAt
@@ -441,8 +447,8 @@ type BrokerModel(freedom: BrokerFreedom) =
             if not (isNull client.Session) then
                 client.Session.EndsAt <- client.EndsAtEarliest
 
-            match connect.Will with
-            | ValueSome will when not (connection.DropsWill && complete) ->
+            match connect.Will, publications.OfWill connect with
+            | ValueSome will, message when not (isNull message || connection.DropsWill && complete) ->
                 let delay = will.Properties.WillDelayInterval |> ValueOption.defaultValue 0u<s>
 
 
@@ -452,7 +458,9 @@ type BrokerModel(freedom: BrokerFreedom) =
 
                 wills.Add
                     {
-                        Message = publications[will.Payload]
+                        Message = message
+                        IsFree = false
+                        Targets = List()
                         Due = if isOvertaken then now else min (after now delay) endsAt
                         IsRequired =
                             connection.HasConnack
@@ -462,7 +470,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                     }
             | _ -> ()
 
-            if expiry = 0u<s> && connection.HasConnack && not (isNull connection.Session) then
+            if expiry = 0u<s> && isSure && connection.HasConnack && not (isNull connection.Session) then
                 connection.Session.IsAlive <- false
 
     let restarted durable =

@@ -87,6 +87,15 @@ module internal DeliveryRules =
 
                     true
 
+            // What follows is about this message.
+            session.Done.Remove id |> ignore
+
+            for index in 0 .. connection.Ends.Count - 1 do
+                let struct (other, _, clause) = connection.Ends[index]
+
+                if other = id then
+                    connection.Ends[index] <- struct (id, null, clause)
+
             session.Receiving[id] <-
                 {
                     Message = message
@@ -139,6 +148,22 @@ module internal DeliveryRules =
         then
             violate client "MQTT-3.3.1-13" "RETAIN 1, as it was published" "RETAIN 0"
 
+    // When the client last asked for what is retained, if only that explains a message with RETAIN 1; otherwise the
+    // beginning of time.
+    let private askedAt (session: NaiveSession) (message: Publication) : Instant =
+        let matching =
+            session.RetainedTickets.FindAll(fun one ->
+                NaiveTopics.matches one.Subscription.Levels message.Levels)
+
+        if
+            matching.Count = 0
+            || session.Subscriptions.Exists(fun one ->
+                one.Options.RetainAsPublished && NaiveTopics.matches one.Levels message.Levels)
+        then
+            0L<ms>
+        else
+            matching |> Seq.map _.Asked |> Seq.min
+
     let private checkExpiry violate (connection: NaiveConnection) (publish: Publish) (message: Publication) =
         let client = connection.Client
 
@@ -147,16 +172,15 @@ module internal DeliveryRules =
             if left > original then
                 violate client "MQTT-3.3.2-6" $"at most {original} seconds" $"{left}"
 
-            // It waited in the broker at least from its acknowledgement until the client connected.
+            // It waited in the broker at least from its acknowledgement until the client connected, or asked for it.
+            let from = if publish.Retain then askedAt connection.Session message else connection.ConnectSent
+
             match message.AcceptedAt with
             | ValueSome accepted when
                 // One of QoS 1 that was sent again may count as new.
-                connection.ConnectSent > accepted
-                && message.Sends <= 1
-                && not message.IsWill
-                && not publish.Retain
+                from > accepted && message.Sends <= 1 && not message.IsWill
                 ->
-                let waited = int64 (connection.ConnectSent - accepted) / 1_000L
+                let waited = int64 (from - accepted) / 1_000L
 
                 if int64 left > max 0L (int64 original - waited + 1L) && waited > 1L then
                     violate client "MQTT-3.3.2-6" $"{original} less {waited} seconds" $"{left}"
@@ -174,23 +198,35 @@ module internal DeliveryRules =
     let private checkProperties violate client (publish: Publish) (message: Publication) =
         let sent = message.Properties
         let came = publish.Properties
+        let isText (properties: PublishProperties) = properties.PayloadFormatIndicator = ValueSome true
 
-        if not message.IsWill then
-            if not (came.UserProperties.Equals sent.UserProperties) then
-                violate client "MQTT-3.3.2-17" "the User Properties as they were sent" "others"
+        // The Will that was left is the one that is published.
+        let clause (ofPublish: string) = if message.IsWill then "MQTT-3.1.2-7" else ofPublish
 
-            if came.ContentType <> sent.ContentType then
-                violate client "MQTT-3.3.2-20" "the Content Type as it was sent" "another"
+        if isText came <> isText sent then
+            violate client (clause "MQTT-3.3.2-4") "the Payload Format Indicator as it was sent" "another"
 
-            if
-                came.CorrelationData <> sent.CorrelationData
-                || came.ResponseTopic <> sent.ResponseTopic
-            then
-                violate
-                    client
-                    "MQTT-3.3.2-15"
-                    "Response Topic and Correlation Data as they were sent"
-                    "others"
+        if not (came.UserProperties.Equals sent.UserProperties) then
+            let sorted (properties: PublishProperties) =
+                properties.UserProperties
+                |> Seq.map (fun one -> struct (one.Name.Text, one.Value.Text))
+                |> Seq.sort
+                |> Seq.toList
+
+            if sorted came <> sorted sent then
+                violate client (clause "MQTT-3.3.2-17") "the User Properties as they were sent" "others"
+            else
+                let order = if message.IsWill then "MQTT-3.1.3-10" else "MQTT-3.3.2-18"
+                violate client order "the User Properties in their order" "another order"
+
+        if came.ContentType <> sent.ContentType then
+            violate client (clause "MQTT-3.3.2-20") "the Content Type as it was sent" "another"
+
+        if came.ResponseTopic <> sent.ResponseTopic then
+            violate client (clause "MQTT-3.3.2-15") "the Response Topic as it was sent" "another"
+
+        if came.CorrelationData <> sent.CorrelationData then
+            violate client (clause "MQTT-3.3.2-16") "the Correlation Data as they were sent" "others"
 
     // How many copies a session may get.
     let private allowance (freedom: BrokerFreedom) (message: Publication) (session: NaiveSession) possible =
@@ -210,7 +246,7 @@ module internal DeliveryRules =
 
         let sends =
             if message.IsWill then max 1 message.Dues.Count
-            elif message.QoS = QoS.ExactlyOnce then message.NewSends
+            elif message.QoS = QoS.ExactlyOnce then max 1 message.NewSends
             else message.Sends
 
         // Each SUBSCRIBE may have brought the retained message once.
@@ -257,6 +293,15 @@ module internal DeliveryRules =
                     $"messages of {message.Publisher} on {message.Topic} in their order, after number {last}"
                     $"number {message.Order}"
             | _ -> session.Order[key] <- message.Order
+
+    // The statement that keeps a message with this identifier from being sent again.
+    let private endOf (session: NaiveSession) (message: Publication) (delivery: Delivery) : string voption =
+        match delivery.PacketId with
+        | ValueSome id ->
+            match session.Done.TryGetValue id.Value with
+            | true, struct (known, clause) when obj.ReferenceEquals(known, message) -> ValueSome clause
+            | _ -> ValueNone
+        | ValueNone -> ValueNone
 
     let private received
         freedom
@@ -306,6 +351,7 @@ module internal DeliveryRules =
             checkIdentifiers violate client publish possible
             checkExpiry violate connection publish message
             checkProperties violate client publish message
+            IdentifierRules.note session message publish
 
             if message.IsWill && message.Dues.Count = 0 then
                 violate
@@ -315,6 +361,7 @@ module internal DeliveryRules =
                     message.Topic
 
             let mutable isExplained = true
+            let ended = endOf session message publish.Delivery
 
             if arrive violate connection message publish.Delivery then
                 let known = session.CountOf message
@@ -345,13 +392,13 @@ module internal DeliveryRules =
                         checkOrder violate client publish message session possible
 
                 // Copies of a Will that was due more than once are alike: which of them was released is not known.
-                elif
-                    publish.Delivery.QoS = QoS.ExactlyOnce
-                    && known >= most
-                    && message.Dues.Count < 2
-                    && session.Released.Contains message.Number
-                then
-                    violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" message.Topic
+                elif known >= most && message.Dues.Count < 2 then
+                    if publish.Delivery.QoS = QoS.ExactlyOnce && session.Released.Contains message.Number then
+                        violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" message.Topic
+                    else
+                        ended
+                        |> ValueOption.iter (fun clause ->
+                            violate client clause "nothing again that the client has acknowledged" message.Topic)
 
             if isExplained then
                 checkRetain violate client publish message possible
@@ -360,14 +407,15 @@ module internal DeliveryRules =
         (freedom: BrokerFreedom)
         violate
         (retained: RetainedMessages)
-        (publications: Dictionary<Bytes, Publication>)
+        (publications: Publications)
         (connection: NaiveConnection)
         (publish: Publish)
         : unit =
         let topic = topicOf violate connection publish
 
-        if publish.Payload.IsEmpty then
-            // A message without content is known by nothing, so only its identifier is followed.
+        match publications.Find publish with
+        | null when publish.Payload.IsEmpty ->
+            // It may be known by nothing, so only its identifier is followed.
             match publish.Delivery.PacketId with
             | ValueNone -> ()
             | ValueSome id ->
@@ -381,12 +429,10 @@ module internal DeliveryRules =
                         PubrecSent = false
                         PubrelReceived = false
                     }
-        else
-            match publications.TryGetValue publish.Payload with
-            | true, message -> received freedom violate retained connection topic publish message
-            | _ ->
-                violate
-                    connection.Client
-                    "3.3.4"
-                    "only messages that somebody published"
-                    $"{publish.Payload.Length} bytes on {topic}"
+        | null ->
+            violate
+                connection.Client
+                "3.3.4"
+                "only messages that somebody published"
+                $"{publish.Payload.Length} bytes on {topic}"
+        | message -> received freedom violate retained connection topic publish message

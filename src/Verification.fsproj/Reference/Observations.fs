@@ -63,6 +63,9 @@ type BrokerFreedom =
         MayDrop: bool
         /// How much later than told a Will or the end of a session may come, in milliseconds.
         Lateness: int64<ms>
+        /// How much earlier they may come, in milliseconds: who sees only the client's end does not know the broker's clock,
+        /// which may count whole seconds.
+        Earliness: int64<ms>
         /// Whether messages that wait in a session may be dropped when the client unsubscribes (section 3.10.4).
         MayDropAtUnsubscribe: bool
         /// Whether a Will without delay may be left out where its client comes back at once. Who sees only the client's
@@ -73,12 +76,13 @@ type BrokerFreedom =
         MayWaitForPubrel: bool
     }
 
-    /// Everything that the standard allows, and two seconds of lateness.
+    /// Everything that the standard allows, two seconds of lateness and one of earliness.
     static member Default =
         {
             CopyForEachSubscription = true
             MayDrop = false
             Lateness = 2_000L<ms>
+            Earliness = 1_000L<ms>
             MayDropAtUnsubscribe = true
             MayDropWillAtReturn = true
             MayWaitForPubrel = true

@@ -98,7 +98,9 @@ type internal RetainedMessages() =
 
     // SUBSCRIBE is sent. The session has these subscriptions to the filter. [MQTT-3.3.1-9] [MQTT-3.3.1-10]
     // [MQTT-3.3.1-11]
-    member _.Asked(session: NaiveSession, known: List<NaiveSubscription>, asked: NaiveSubscription) : unit =
+    member _.Asked
+        (session: NaiveSession, known: List<NaiveSubscription>, asked: NaiveSubscription, now: Instant)
+        : unit =
         let handling = asked.Options.RetainHandling
 
         let maySend =
@@ -113,6 +115,7 @@ type internal RetainedMessages() =
             && (handling = RetainHandling.SendAtSubscribe || known.Count = 0)
 
         let ticket = RetainedTicket(asked, maySend, mustSend)
+        ticket.Asked <- now
 
         for KeyValue(number, count) in session.RetainedSeen do
             ticket.SeenBefore[number] <- count

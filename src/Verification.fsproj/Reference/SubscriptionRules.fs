@@ -9,7 +9,12 @@ module internal SubscriptionRules =
         session.Subscriptions.FindAll(fun known ->
             known.Filter = filter && known.Stage <> SubscriptionStage.Gone)
 
-    let sentSubscribe (retained: RetainedMessages) (connection: NaiveConnection) (packet: Subscribe) =
+    let sentSubscribe
+        (retained: RetainedMessages)
+        (now: Instant)
+        (connection: NaiveConnection)
+        (packet: Subscribe)
+        =
         let session = connection.Session
 
         if not (isNull session) then
@@ -20,7 +25,7 @@ module internal SubscriptionRules =
                     NaiveSubscription(one.Filter.Text, one.Options, packet.Properties.SubscriptionIdentifier)
 
                 let known = subscriptionsOf session one.Filter.Text
-                retained.Asked(session, known, subscription)
+                retained.Asked(session, known, subscription, now)
 
                 // An earlier one of the same packet stays asked for until SUBACK.
                 for other in known do
@@ -48,13 +53,22 @@ module internal SubscriptionRules =
                 filters
                 |> Array.collect (fun filter -> (subscriptionsOf session filter).ToArray())
 
+            let isKnown (filter: string) =
+                match Seq.toList (subscriptionsOf session filter) with
+                | _ when (filters |> Array.filter (fun one -> one = filter)).Length > 1 -> ValueNone
+                | [] -> ValueSome false
+                | [ one ] when one.Stage = SubscriptionStage.Certain -> ValueSome true
+                | _ -> ValueNone
+
+            let known = Array.map isKnown filters
+
             for known in had do
                 known.Stage <- SubscriptionStage.Leaving
 
                 if freedom.MayDropAtUnsubscribe then
                     release session known
 
-            connection.Requests[packet.PacketId.Value] <- Request.Unsubscribe(filters, had)
+            connection.Requests[packet.PacketId.Value] <- Request.Unsubscribe(known, had)
 
     let private take (connection: NaiveConnection) (id: uint16) : Request voption =
         match connection.Requests.TryGetValue id with
@@ -120,13 +134,26 @@ module internal SubscriptionRules =
         (packet: SubscriptionAcknowledgement)
         =
         match take connection packet.PacketId.Value with
-        | ValueSome(Request.Unsubscribe(filters, had)) ->
-            if packet.Reasons.Count <> filters.Length then
+        | ValueSome(Request.Unsubscribe(known, had)) ->
+            if packet.Reasons.Count <> known.Length then
                 violate
                     connection.Client
                     "MQTT-3.11.3-1"
-                    $"{filters.Length} reason codes"
+                    $"{known.Length} reason codes"
                     $"{packet.Reasons.Count}"
+            else
+                for isKnown, reason in Seq.zip known packet.Reasons do
+                    // Section 3.11.3; an error may be about anything.
+                    match isKnown with
+                    | ValueSome true when reason = ReasonCode.NoSubscriptionExisted ->
+                        violate connection.Client "MQTT-3.11.3-1" "Success: there was a subscription" $"{reason}"
+                    | ValueSome false when reason = ReasonCode.Success ->
+                        violate
+                            connection.Client
+                            "MQTT-3.11.3-2"
+                            "No subscription existed, as there was none"
+                            $"{reason}"
+                    | _ -> ()
 
             for known in had do
                 if known.Stage = SubscriptionStage.Leaving then

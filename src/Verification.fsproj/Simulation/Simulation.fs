@@ -43,6 +43,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
                 CopyForEachSubscription = false
                 MayDrop = false
                 Lateness = 100L<ms>
+                Earliness = 0L<ms>
                 MayDropAtUnsubscribe = false
                 MayDropWillAtReturn = false
                 MayWaitForPubrel = false

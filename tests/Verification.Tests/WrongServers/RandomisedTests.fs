@@ -147,7 +147,7 @@ let tests =
                         "quiet\na flies", "line 2"
                         "a > PINGREQ", "line 1"
                         "# first\n\na > PUBLISH topic=", "line 3"
-                        "a > CONNECT", "line 1"
+                        "a > CONNACK", "line 1"
                         "wait long", "line 1"
                     ] do
                     let refusal = Expect.throwsC (fun () -> RandomisedScript.parse text |> ignore) id
