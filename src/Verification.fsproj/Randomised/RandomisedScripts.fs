@@ -16,10 +16,12 @@ module private RandomisedNames =
     let alike =
         [|
             [| "~/a/b"; "~/A/b"; "~/a"; "~/A" |]
+            [| "~/b"; "~/B"; "~/a/b"; "~/A/b" |]
             [| "~/a/b"; "~/a//b"; "~//b"; "~/b" |]
             [| "~/é"; "~/E\u0301"; "~/e"; "~/É" |]
             [| "~/a%20b"; "~/a b"; "~/a-b"; "~/ab" |]
-            [| "~/a"; "~/\uFEFFa"; "~/a/"; "~/a/b" |]
+            [| "~/a"; "~/\uFEFFa"; "~/a/b"; "~/\uFEFFa/b" |]
+            [| "~/a"; "~/a/"; "~/a/b"; "~/a/b/" |]
         |]
 
     let wide = [| "~/#"; "~/a/+"; "~/a/#"; "~/+"; "~/+/b"; "~/+/+" |]
@@ -36,7 +38,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
     let retains = isThere server.RetainAvailable
 
     // What some scripts are about besides: names that differ by little, packets of some size.
-    let hasOddNames = dice.Once 4
+    let hasOddNames = dice.Once 3
     let hasSizes = dice.Once 3
 
     let topics =
@@ -53,7 +55,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
         [|
             yield! topics
             if isThere server.WildcardSubscriptionAvailable then
-                yield! RandomisedNames.wide
+                yield! (if hasOddNames then RandomisedNames.wide[..2] else RandomisedNames.wide)
             if isThere server.SharedSubscriptionAvailable then
                 "$share/~g/~/a/b"
 
@@ -234,22 +236,30 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                             ]
                 })
 
+    // What a client has ever subscribed to.
+    let filtersOf client =
+        [|
+            for step in steps do
+                match step.Action with
+                | RandomisedAction.Subscribe packet when step.Client = client ->
+                    for one in packet.Subscriptions do
+                        one.Filter.Text
+                | _ -> ()
+        |]
+
     let subscribe client =
-        subscribeTo
-            client
-            ([| for _ in 0 .. dice.Of [| 0; 1; 1; 2 |] -> dice.Of filters |] |> Array.distinct)
+        let known = filtersOf client
+
+        if known.Length > 0 && dice.Once 3 then
+            subscribeTo client [| dice.Of known |]
+        else
+            subscribeTo
+                client
+                ([| for _ in 0 .. dice.Of [| 0; 1; 1; 2 |] -> dice.Of filters |] |> Array.distinct)
 
     // Mostly what it has subscribed to, sometimes what it has not.
     let unsubscribe client =
-        let known =
-            [|
-                for step in steps do
-                    match step.Action with
-                    | RandomisedAction.Subscribe packet when step.Client = client ->
-                        for one in packet.Subscriptions do
-                            one.Filter.Text
-                    | _ -> ()
-            |]
+        let known = filtersOf client
 
         if known.Length > 0 then
             add
@@ -317,8 +327,108 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
             for _ in 1 .. dice.Of [| 1; 1; 2; 4 |] do
                 publish client
 
+    // A filter that takes in most of what is published.
+    let widest = if Array.contains "~/#" filters then "~/#" else topics[0]
+
+    // What is retained is changed, or is not, between two who ask for it.
+    let retainedChanges client others =
+        let topic = dice.Of topics
+        let first = message ()
+        let retained = { first with Retain = true; Topic = TopicReference.Name(TopicName.Of topic) }
+        let text = if retained.Payload.IsEmpty then payload () else retained.Payload
+        add client (RandomisedAction.Publish { retained with Payload = text })
+        quiet ()
+        let second = message ()
+
+        add
+            (dice.Of others)
+            (RandomisedAction.Publish { second with Topic = retained.Topic; Retain = dice.Once 2 })
+
+        quiet ()
+        subscribeTo (dice.Of others) [| topic |]
+
+    // A client that takes few messages at a time refuses one, and perhaps goes on with its session.
+    let messageIsRefused client others =
+        subscribeTo client [| widest |]
+        quiet ()
+        add client RandomisedAction.Refuse
+        publish (dice.Of others)
+        publish (dice.Of others)
+        quiet ()
+
+        if dice.Once 2 then
+            leave client
+            connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
+
+    // A connection ends somewhere between PUBLISH and PUBCOMP, and the next one goes on.
+    let deliveryIsInterrupted client others =
+        connectWith client (dice.Once 2) 120us<s> (ValueSome 300u<s>) ValueNone
+        subscribeTo client [| widest |]
+        quiet ()
+        add client RandomisedAction.Hold
+
+        for _ in 1..3 do
+            let message = message ()
+            let expiry = some 3 (fun () -> 600u<s>)
+            let properties = { message.Properties with MessageExpiryInterval = expiry }
+            add (dice.Of others) (RandomisedAction.Publish { message with Properties = properties })
+
+        wait 30L<ms>
+
+        if dice.Once 2 then
+            add client RandomisedAction.GoOn
+
+        if dice.Once 3 then lose client else leave client
+        connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
+
+    let publishTo client topic =
+        let message = message ()
+        let topic = TopicReference.Name(TopicName.Of topic)
+        add client (RandomisedAction.Publish { message with Topic = topic })
+
+    // A subscription is replaced by another one to the same filter.
+    let subscriptionIsReplaced client others =
+        let topic = dice.Of topics
+        subscribeTo client [| topic |]
+        publishTo (dice.Of others) topic
+        subscribeTo client [| topic |]
+        quiet ()
+        publishTo (dice.Of others) topic
+
+    // One of two subscriptions is given up.
+    let subscriptionEnds client others =
+        let first = dice.Below topics.Length
+        let both = [| topics[first]; topics[(first + 1) % topics.Length] |]
+        subscribeTo client both
+        quiet ()
+
+        add
+            client
+            (RandomisedAction.Unsubscribe
+                {
+                    PacketId = PacketId.Of 1us
+                    UserProperties = UserProperties.Empty
+                    Filters = TopicFilterList.Of [ TopicFilter.Of(dice.Of both) ]
+                })
+
+        quiet ()
+
+        for topic in both do
+            publishTo (dice.Of others) topic
+
+    let shortStory client others =
+        match dice.Below 9 with
+        | 0
+        | 1 when retains -> retainedChanges client others
+        | 2 -> messageIsRefused client others
+        | 3
+        | 4 -> deliveryIsInterrupted client others
+        | 5
+        | 6 -> subscriptionIsReplaced client others
+        | _ -> subscriptionEnds client others
+
     // Some time passes in few scripts, and then all of it has a reason. Each story begins with a connection of its client,
-    // and ends with one. Other clients listen to all, so that what must not come would be seen.
+    // and ends with one.
 
     // A session ends, or does not, because the client comes back in time or has changed its mind.
     let sessionEnds client others =
@@ -356,6 +466,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
                 |]
 
         let will = will (ValueSome delay) (retains && dice.Once 3)
+        let will = { will with QoS = max (min maximumQoS QoS.AtLeastOnce) will.QoS }
         connectWith client (dice.Once 2) 120us<s> (ValueSome expiry) (ValueSome will)
 
         if dice.Once 4 then
@@ -401,17 +512,26 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
 
     // A client says nothing for longer than its Keep Alive, or needs to say nothing.
     let clientIsSilent client =
-        let keepAlive = dice.Of [| 0us<s>; 1us<s> |]
+        let keepAlive = dice.Of [| 0us<s>; 1us<s>; 3us<s>; 3us<s> |]
         connectWith client true keepAlive (ValueSome 300u<s>) (usualWill ())
         subscribe client
         quiet ()
-        wait (if keepAlive = 0us<s> then 5_200L<ms> else 3_800L<ms>)
+
+        match keepAlive with
+        | 0us<s> -> wait 5_200L<ms>
+        | 1us<s> -> wait 3_800L<ms>
+        | _ ->
+            // In a quiet moment it sends PINGREQ, and nothing else.
+            for _ in 1..3 do
+                wait 1_800L<ms>
+                quiet ()
+
         connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
 
     // A client acknowledges nothing for a time.
     let clientIsSlow client others =
         connectWith client (dice.Once 2) 120us<s> (ValueSome 300u<s>) ValueNone
-        subscribeTo client [| (if Array.contains "~/#" filters then "~/#" else topics[0]) |]
+        subscribeTo client [| widest |]
         add client RandomisedAction.Hold
 
         for _ in 1..3 do
@@ -420,29 +540,35 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
         wait 1_800L<ms>
         add client RandomisedAction.GoOn
 
-    let story (clients: string[]) =
+    // A story is told of a client, with all others there.
+    let told (clients: string[]) (story: string -> string[] -> unit) =
         let client = dice.Of clients
         let others = clients |> Array.filter (fun other -> other <> client)
 
-        for other in others do
+        for other in clients do
             if not (connected.Contains other) then
                 connect other
 
-        match dice.Below 12 with
+        story client others
+
+    let longStory client others =
+        match dice.Below 15 with
         | 0
         | 1
-        | 2 -> sessionEnds client others
-        | 3
+        | 2
+        | 3 -> sessionEnds client others
         | 4
-        | 5 ->
-            let listener = dice.Of others
-            subscribeTo listener [| (if Array.contains "~/#" filters then "~/#" else dice.Of topics) |]
-            willWaits client
+        | 5
         | 6
-        | 7 -> messagesExpire client others
-        | 8
+        | 7
+        | 8 ->
+            subscribeTo (dice.Of others) [| widest |]
+            willWaits client
         | 9
-        | 10 -> clientIsSilent client
+        | 10 -> messagesExpire client others
+        | 11
+        | 12
+        | 13 -> clientIsSilent client
         | _ -> clientIsSlow client others
 
     member _.Write() : RandomisedScript =
@@ -462,13 +588,16 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
             connect client
             subscribe client
 
-        let storyAt = if dice.Once 4 then dice.Below 10 else -1
+        let shortAt = dice.Below 10
+        let longAt = if dice.Once 3 then dice.Below 10 else -1
 
         for number in 0 .. dice.Between(8, 18) do
             let client = dice.Of clients
 
-            if number = storyAt then
-                story clients
+            if number = shortAt then
+                told clients shortStory
+            elif number = longAt then
+                told clients longStory
             elif dice.Once 6 then
                 quiet ()
             elif dice.Once 5 then

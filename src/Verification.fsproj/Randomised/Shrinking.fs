@@ -150,6 +150,8 @@ type private Attempt =
     | WithoutWaits
     // All steps of a client left out.
     | WithoutClient of Index: int
+    // All steps of a client done by another.
+    | ByOther of Index: int * Other: int
     // Some steps left out, from one on.
     | Without of Size: int * At: int
     // Two steps left out that are not next to each other: one is there for the other.
@@ -176,6 +178,27 @@ type Shrinking(script: RandomisedScript) =
         |> Array.map _.Client
         |> Array.distinct
         |> Array.filter (fun one -> one <> "")
+
+    // The Client Identifier that a client connects with.
+    let identifierOf client =
+        least.Steps
+        |> Array.tryPick (fun step ->
+            match step.Action with
+            | RandomisedAction.Connect packet when step.Client = client -> Some packet.ClientId
+            | _ -> None)
+        |> Option.defaultValue ValueNone
+
+    let doneBy (other: string) (client: string) (step: RandomisedStep) =
+        if step.Client <> client then
+            step
+        else
+            match step.Action with
+            | RandomisedAction.Connect packet ->
+                {
+                    Client = other
+                    Action = RandomisedAction.Connect { packet with ClientId = identifierOf other }
+                }
+            | _ -> { step with Client = other }
 
     let replaced at action =
         { least with
@@ -209,6 +232,18 @@ type Shrinking(script: RandomisedScript) =
             else
                 let without = least.Steps |> Array.filter (fun step -> step.Client <> all[index])
                 ValueSome(struct ({ Steps = without }, WithoutClient index, WithoutClient(index + 1)))
+        | ByOther(index, other) ->
+            let all = clients ()
+
+            if index >= all.Length then
+                candidate Nothing
+            elif other >= all.Length then
+                candidate (ByOther(index + 1, 0))
+            elif index = other then
+                candidate (ByOther(index, other + 1))
+            else
+                let steps = least.Steps |> Array.map (doneBy all[other] all[index])
+                ValueSome(struct ({ Steps = steps }, Without(1, 0), ByOther(index, other + 1)))
         | Without(size, at) when at >= count ->
             if size > 1 then
                 candidate (Without(size / 2, 0))
@@ -218,8 +253,8 @@ type Shrinking(script: RandomisedScript) =
             let steps = Array.append least.Steps[.. at - 1] least.Steps[min count (at + size) ..]
             ValueSome(struct ({ Steps = steps }, Without(size, at), Without(size, at + size)))
         | WithSimpler(at, _) when at >= count ->
-            candidate (if count > mostForPairs then Nothing else WithoutTwo(0, 1))
-        | WithoutTwo(first, _) when first >= count -> candidate Nothing
+            candidate (if count > mostForPairs then ByOther(0, 0) else WithoutTwo(0, 1))
+        | WithoutTwo(first, _) when first >= count -> candidate (ByOther(0, 0))
         | WithoutTwo(first, second) when second >= count -> candidate (WithoutTwo(first + 1, first + 2))
         | WithoutTwo(first, second) ->
             let steps = least.Steps |> Array.removeAt second |> Array.removeAt first

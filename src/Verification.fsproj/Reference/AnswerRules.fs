@@ -124,11 +124,11 @@ module internal AnswerRules =
             for KeyValue(id, held) in connection.Session.Receiving do
                 let isSame = held.Connection = connection.Number
 
-                if
-                    not (isSame || isNull held.Message || held.PubrelReceived)
-                    && not (mayBeDropped held)
-                then
-                    let what = if held.PubrecSent then "PUBLISH or PUBREL" else "PUBLISH"
+                if not (isSame || isNull held.Message || mayBeDropped held) then
+                    let what =
+                        if held.PubrelReceived then "PUBREL"
+                        elif held.PubrecSent then "PUBLISH or PUBREL"
+                        else "PUBLISH"
 
                     let clause =
                         if held.Message.Properties.MessageExpiryInterval.IsSome then

@@ -121,7 +121,6 @@ type private FrameCutter(direction: Direction, frame: byte[] -> unit) =
 [<Sealed; AllowNullLiteral(false)>]
 type private PlayWorld(server: SimulatedServer, play: IPlay) =
     let agenda = Agenda()
-    let dice = Dice 1UL
     let wire = server.Wire()
     let links = List<Link>()
     // What the broker hears of each connection.
@@ -178,7 +177,9 @@ type private PlayWorld(server: SimulatedServer, play: IPlay) =
 
     member private this.Open(client: string) : unit =
         let connection = links.Count + 1
-        let link = Link(client, connection, connection, Pipe(agenda, dice), Pipe(agenda, dice))
+        // What one connection does changes no time of another, so that a smaller script still fails.
+        let pipe (direction: uint64) = Pipe(agenda, Dice(uint64 connection * 2UL + direction))
+        let link = Link(client, connection, connection, pipe 0UL, pipe 1UL)
         links.Add link
         current[client] <- link
         broker.Accept link
