@@ -18,6 +18,7 @@ type Verification() =
                     WrongServers.WrongServerTests.tests
                     WrongServers.RandomisedTests.tests
                     WrongServers.RandomisedReachTests.tests
+                    RemovalTests.tests
                     WrongClientTests.tests
                 ]
         )

@@ -93,6 +93,17 @@ type private PlayedConnection(inner: IProbeConnection, client: string, inputs: C
 
     member _.Start() = reading <- read ()
 
+    // Says what is said last, and waits until the server closes.
+    member this.EndAsync(bytes: Bytes, cancellationToken: CancellationToken) : Task =
+        task {
+            try
+                let write (inner: IProbeConnection) = inner.WriteAsync(bytes.Memory, cancellationToken)
+                do! this.WriteAsync(write, cancellationToken)
+                do! reading.WaitAsync cancellationToken
+            with failure when ProbeConnections.IsLoss failure ->
+                ()
+        }
+
     // The reading side tells of a connection that has ended.
     member _.WriteAsync(write: IProbeConnection -> ValueTask, cancellationToken: CancellationToken) =
         task {
@@ -118,6 +129,7 @@ type private PlayedConnection(inner: IProbeConnection, client: string, inputs: C
 type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>, play: IPlay) =
 
     static let CleanUpTime = TimeSpan.FromSeconds 8.0
+    static let FarewellTime = TimeSpan.FromSeconds 2.0
 
     let inputs = Channel.CreateUnbounded<ProbeInput>()
     let connections = Dictionary<string, PlayedConnection>()
@@ -182,6 +194,20 @@ type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnecti
                 ()
         }
 
+    // Ends the sessions that nobody could name afterwards.
+    let sayFarewell () : Task =
+        task {
+            use time = new CancellationTokenSource(FarewellTime)
+
+            for demand in play.Farewell() do
+                match demand with
+                | Write(client, bytes) ->
+                    match connections.TryGetValue client with
+                    | true, connection -> do! connection.EndAsync(bytes, time.Token)
+                    | _ -> ()
+                | _ -> do! perform demand time.Token
+        }
+
     member _.RunAsync(cancellationToken: CancellationToken) : Task<unit> =
         task {
             let mutable input = ProbeInput.Tick
@@ -199,6 +225,8 @@ type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnecti
         member _.DisposeAsync() =
             ValueTask(
                 task {
+                    do! sayFarewell ()
+
                     for connection in connections.Values do
                         do! (connection :> IAsyncDisposable).DisposeAsync()
 

@@ -23,6 +23,8 @@ type private ProbeConnection =
         Inbox: Arrived list
         IsOpen: bool
         HasEnded: bool
+        // A CONNECT of a session without a name was sent, and CONNACK has not come.
+        IsNameless: bool
         Watch: PacketWatch
     }
 
@@ -71,6 +73,7 @@ module ProbeRun =
             Inbox = []
             IsOpen = false
             HasEnded = false
+            IsNameless = false
             Watch = PacketWatch.start
         }
 
@@ -181,11 +184,20 @@ module ProbeRun =
             let arrived = { Type = notation.Split(' ', 2)[0]; Notation = notation; Shown = shown }
 
             let run =
+                match packet with
+                | Packet.Connack { Properties = { AssignedClientIdentifier = ValueSome id } } when
+                    connection.IsNameless
+                    ->
+                    { run with ClientIds = Set.add id.Text run.ClientIds }
+                | _ -> run
+
+            let run =
                 log client ExchangeKind.Receiving shown run
                 |> withConnection
                     client
                     { connection with
                         Watch = watch
+                        IsNameless = connection.IsNameless && not packet.IsConnack
                         Inbox = connection.Inbox @ [ arrived ]
                         Offset = connection.Offset + int64 frame.Length
                     }
@@ -294,14 +306,21 @@ module ProbeRun =
                 // The step itself comes again when the connection is open.
                 Done({ run with Steps = step :: run.Steps }, [ Open step.Client ])
         else
-            let watch =
+            let connection =
                 match packet with
-                | ValueSome packet -> PacketWatch.sent packet connection.Watch
-                | ValueNone -> connection.Watch
+                | ValueSome packet ->
+                    { connection with
+                        Watch = PacketWatch.sent packet connection.Watch
+                        IsNameless =
+                            match packet with
+                            | Packet.Connect connect -> Removal.isNameless connect
+                            | _ -> connection.IsNameless
+                    }
+                | ValueNone -> connection
 
             let run =
                 log step.Client ExchangeKind.Sending text run
-                |> withConnection step.Client { connection with Watch = watch }
+                |> withConnection step.Client connection
 
             let run =
                 match packet with
@@ -529,6 +548,15 @@ module ProbeRun =
         else
             { run with Now = now } |> accept input |> advance []
 
+    /// What is to be sent on connections that are still open, to end sessions that have no name yet.
+    [<CompiledName("Farewell")>]
+    let farewell (run: ProbeRun) : ProbeDemand list =
+        [
+            for KeyValue(client, connection) in run.Connections do
+                if connection.IsNameless && connection.IsOpen && not connection.HasEnded then
+                    Write(client, Removal.farewell)
+        ]
+
     /// What is to be sent, on a connection for each, to remove the sessions and retained messages that a run left.
     [<CompiledName("CleanUp")>]
     let cleanUp (run: ProbeRun) : Bytes[] = Removal.packets run.Settings run.ClientIds run.RetainedTopics
@@ -549,4 +577,5 @@ type ProbePlay(settings: ProbeSettings, probe: Probe) =
 
         member _.IsOver = run.Outcome.IsSome
         member _.Deadline = run.Deadline
+        member _.Farewell() = ProbeRun.farewell run
         member _.CleanUp() = ProbeRun.cleanUp run

@@ -13,6 +13,21 @@ module internal Removal =
             | Ok bytes -> bytes
             | Error fault -> invalidOp $"{notation}: {fault}"
 
+    // Whether a CONNECT makes a session that outlives its connection and has no name before CONNACK.
+    let isNameless (connect: Connect) : bool =
+        connect.ClientId.IsNone
+        && connect.Properties.SessionExpiryInterval
+           |> ValueOption.exists (fun expiry -> expiry > 0u<s>)
+
+    // What ends the session of the connection that it is sent on, whatever its name is.
+    let farewell: Bytes =
+        let properties = { DisconnectProperties.Empty with SessionExpiryInterval = ValueSome 0u<s> }
+        let packet = Packet.Disconnect(Outcome.Full(ReasonCode.Success, properties))
+
+        match Encode.toBytes Direction.ClientToServer packet with
+        | Ok bytes -> Bytes.OfArray bytes
+        | Error fault -> invalidOp $"{fault}"
+
     // What is to be sent, on a connection for each, to end sessions and remove retained messages.
     let packets (settings: ProbeSettings) (clientIds: Set<string>) (retainedTopics: Set<string>) : Bytes[] =
         let quoted (text: string) = text.Replace("\\", "\\\\").Replace("\"", "\\\"")

@@ -133,7 +133,9 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
                 }
 
             connection.Connect <- ValueSome packet
-            packet.ClientId |> ValueOption.iter (fun id -> clientIds <- Set.add id.Text clientIds)
+
+            packet.ClientId
+            |> ValueOption.iter (fun id -> clientIds <- Set.add id.Text clientIds)
 
             match packet.Will with
             | ValueSome will when will.Retain -> retained <- Set.add will.Topic.Text retained
@@ -226,8 +228,13 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
 
         if byte connack.Reason < 0x80uy then
             client.Accepted connack
-            client.AssignedId |> ValueOption.iter (fun id -> clientIds <- Set.add id.Text clientIds)
-        elif connack.Reason = ReasonCode.ClientIdentifierNotValid && connection.Connect.Value.ClientId.IsNone then
+
+            client.AssignedId
+            |> ValueOption.iter (fun id -> clientIds <- Set.add id.Text clientIds)
+        elif
+            connack.Reason = ReasonCode.ClientIdentifierNotValid
+            && connection.Connect.Value.ClientId.IsNone
+        then
             // The server assigns none, as it may [MQTT-3.1.3-8]: this client stays away.
             connection.HasEnded <- true
             observe connection Observed.Closed
@@ -237,14 +244,14 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             match ServerReasons.ofConnack connection.Connect.Value connack.Reason with
             | ValueSome(struct (clause, expected)) ->
                 fail clause $"{client.Name}: {expected}" $"CONNACK {connack.Reason}"
-            | ValueNone ->
-                finish Verdict.NotRun [] $"the server refused a usual CONNECT: {connack.Reason}" ""
+            | ValueNone -> finish Verdict.NotRun [] $"the server refused a usual CONNECT: {connack.Reason}" ""
 
     // When the server may end a connection on which nothing came.
     let silentEnd (connection: RandomisedConnection) =
         connection.LastSent + int64 connection.KeepAlive * 1_500L<ms>
 
-    let hasKeepAlive (connection: RandomisedConnection) = connection.HasConnack && connection.KeepAlive > 0us<s>
+    let hasKeepAlive (connection: RandomisedConnection) =
+        connection.HasConnack && connection.KeepAlive > 0us<s>
 
     // Clocks differ, and what the client sent was under way.
     let isSilent (connection: RandomisedConnection) =
@@ -255,7 +262,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
         for client in clients.Values do
             let connection = client.Connection
 
-            if not connection.HasEnded && isSilent connection then
+            if not (isNull connection || connection.HasEnded) && isSilent connection then
                 match connection.Connect.Value.Will with
                 | ValueSome will when will.Payload = publish.Payload ->
                     observe connection (Observed.LostByBroker true)
@@ -524,4 +531,16 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
 
         member _.IsOver = outcome.IsSome
         member _.Deadline = deadline
+
+        member _.Farewell() =
+            [
+                for connection in connections.Values do
+                    if
+                        connection.IsOpen
+                        && not (connection.HasConnack || connection.HasEnded)
+                        && connection.Connect |> ValueOption.exists Removal.isNameless
+                    then
+                        ProbeDemand.Write(connection.Name, Removal.farewell)
+            ]
+
         member _.CleanUp() = Removal.packets settings clientIds retained

@@ -96,9 +96,7 @@ module RandomisedScript =
 
     let private lost (packet: Packet) : RandomisedAction =
         match packet with
-        | Packet.Publish publish when
-            not publish.Topic.IsAlias && publish.Delivery.QoS > QoS.AtMostOnce
-            ->
+        | Packet.Publish publish when not publish.Topic.IsAlias && publish.Delivery.QoS > QoS.AtMostOnce ->
             RandomisedAction.Lose publish
         | other -> raise (FormatException $"this {other.Type} is not sent again")
 

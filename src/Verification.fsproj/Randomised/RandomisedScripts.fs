@@ -55,7 +55,11 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
         [|
             yield! topics
             if isThere server.WildcardSubscriptionAvailable then
-                yield! (if hasOddNames then RandomisedNames.wide[..2] else RandomisedNames.wide)
+                yield!
+                    (if hasOddNames then
+                         RandomisedNames.wide[..2]
+                     else
+                         RandomisedNames.wide)
             if isThere server.SharedSubscriptionAvailable then
                 "$share/~g/~/a/b"
 
@@ -89,11 +93,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
     let userProperties () =
         if dice.Once 6 then
             UserProperties.Of
-                [
-                    UserProperty.Of("z", "1")
-                    UserProperty.Of("a", "2")
-                    UserProperty.Of("z", "1")
-                ]
+                [ UserProperty.Of("z", "1"); UserProperty.Of("a", "2"); UserProperty.Of("z", "1") ]
         else
             UserProperties.Empty
 
@@ -255,7 +255,8 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
         else
             subscribeTo
                 client
-                ([| for _ in 0 .. dice.Of [| 0; 1; 1; 2 |] -> dice.Of filters |] |> Array.distinct)
+                ([| for _ in 0 .. dice.Of [| 0; 1; 1; 2 |] -> dice.Of filters |]
+                 |> Array.distinct)
 
     // Mostly what it has subscribed to, sometimes what it has not.
     let unsubscribe client =
@@ -449,21 +450,21 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
             if dice.Once 2 then leave client else disconnect client
 
         publish (dice.Of others)
-        wait (if dice.Once 5 then 100L<ms> else int64 expiry * 1_000L<ms> + 2_500L<ms>)
+
+        wait (
+            if dice.Once 5 then
+                100L<ms>
+            else
+                int64 expiry * 1_000L<ms> + 2_500L<ms>
+        )
+
         publish (dice.Of others)
         connectWith client false 120us<s> (ValueSome 300u<s>) ValueNone
 
     // A Will waits for its delay or for the end of the session, or is cancelled.
     let willWaits client =
         let delay, expiry =
-            dice.Of
-                [|
-                    1u<s>, 300u<s>
-                    2u<s>, 300u<s>
-                    2u<s>, 300u<s>
-                    600u<s>, 1u<s>
-                    600u<s>, 1u<s>
-                |]
+            dice.Of [| 1u<s>, 300u<s>; 2u<s>, 300u<s>; 2u<s>, 300u<s>; 600u<s>, 1u<s>; 600u<s>, 1u<s> |]
 
         let will = will (ValueSome delay) (retains && dice.Once 3)
         let will = { will with QoS = max (min maximumQoS QoS.AtLeastOnce) will.QoS }

@@ -43,7 +43,8 @@ module internal ServerReasons =
         | ReasonCode.ProtocolError
         | ReasonCode.ReceiveMaximumExceeded
         | ReasonCode.TopicAliasInvalid -> untrue "4.13.1" kept
-        | ReasonCode.KeepAliveTimeout -> untrue "MQTT-3.2.2-22" "the connection open: the Keep Alive has not passed"
+        | ReasonCode.KeepAliveTimeout ->
+            untrue "MQTT-3.2.2-22" "the connection open: the Keep Alive has not passed"
         | ReasonCode.QoSNotSupported when connack.MaximumQoS.IsNone -> untrue "MQTT-3.2.2-9" untold
         | ReasonCode.RetainNotSupported when said connack.RetainAvailable -> untrue "3.2.2.3.5" untold
         | ReasonCode.PacketTooLarge when connack.MaximumPacketSize.IsNone -> untrue "3.2.2.3.6" untold

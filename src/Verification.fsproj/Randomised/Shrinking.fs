@@ -15,9 +15,7 @@ module private Simpler =
 
         [
             if { will.Properties with WillDelayInterval = ValueNone } <> WillProperties.Empty then
-                { will with
-                    Properties = { WillProperties.Empty with WillDelayInterval = delay }
-                }
+                { will with Properties = { WillProperties.Empty with WillDelayInterval = delay } }
             if will.Retain then
                 { will with Retain = false }
             if will.QoS > QoS.AtLeastOnce then
@@ -97,7 +95,10 @@ module private Simpler =
         let least =
             { PublishProperties.Empty with
                 CorrelationData =
-                    if packet.Payload.IsEmpty then properties.CorrelationData else ValueNone
+                    if packet.Payload.IsEmpty then
+                        properties.CorrelationData
+                    else
+                        ValueNone
             }
 
         let text = System.Text.Encoding.UTF8.GetString packet.Payload.Span

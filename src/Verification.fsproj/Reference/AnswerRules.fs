@@ -18,7 +18,8 @@ module internal AnswerRules =
 
     // What holds when the broker has read everything; what the client said in DISCONNECT comes first (section 3.14.2.2.2).
     let expiryOf (connection: NaiveConnection) =
-        connection.LastExpiry |> ValueOption.defaultWith (fun () -> expiryBefore connection)
+        connection.LastExpiry
+        |> ValueOption.defaultWith (fun () -> expiryBefore connection)
 
     let presence
         (freedom: BrokerFreedom)

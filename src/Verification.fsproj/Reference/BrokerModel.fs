@@ -213,7 +213,10 @@ type BrokerModel(freedom: BrokerFreedom) =
             match connection.Session.Receiving.TryGetValue id with
             | true, known when not (isNull known.Message) ->
                 let clause =
-                    if byte packet.Outcome.Reason >= 0x80uy then "MQTT-4.4.0-2" else clause
+                    if byte packet.Outcome.Reason >= 0x80uy then
+                        "MQTT-4.4.0-2"
+                    else
+                        clause
 
                 connection.Ends.Add(struct (id, known.Message, clause))
             | _ -> ()
@@ -375,7 +378,10 @@ type BrokerModel(freedom: BrokerFreedom) =
                 $"PUBCOMP {packet.PacketId}"
 
         // In recovery the broker need not know it any more (section 3.7.2.1).
-        if byte packet.Outcome.Reason >= 0x80uy && connection.Received.Contains packet.PacketId.Value then
+        if
+            byte packet.Outcome.Reason >= 0x80uy
+            && connection.Received.Contains packet.PacketId.Value
+        then
             violate
                 connection.Client
                 "MQTT-4.3.3-13"
@@ -470,7 +476,12 @@ type BrokerModel(freedom: BrokerFreedom) =
                     }
             | _ -> ()
 
-            if expiry = 0u<s> && isSure && connection.HasConnack && not (isNull connection.Session) then
+            if
+                expiry = 0u<s>
+                && isSure
+                && connection.HasConnack
+                && not (isNull connection.Session)
+            then
                 connection.Session.IsAlive <- false
 
     let restarted durable =

@@ -11,7 +11,13 @@ module internal ConnectRules =
         | null -> false
         | latest ->
             latest.HasConnack
-            && not (latest.IsRefused || latest.IsClosed || latest.IsLostByBroker || latest.IsOver || latest.IsLeaving)
+            && not (
+                latest.IsRefused
+                || latest.IsClosed
+                || latest.IsLostByBroker
+                || latest.IsOver
+                || latest.IsLeaving
+            )
 
     // The broker gives a client that has none an identifier that nobody has [MQTT-3.1.3-6] [MQTT-3.1.3-7].
     let private identify violate (clients: seq<NaiveClient>) (client: NaiveClient) (connack: Connack) =
@@ -21,7 +27,9 @@ module internal ConnectRules =
             if
                 clients
                 |> Seq.exists (fun other ->
-                    not (obj.ReferenceEquals(other, client)) && other.Id = id.Text && isConnected other)
+                    not (obj.ReferenceEquals(other, client))
+                    && other.Id = id.Text
+                    && isConnected other)
             then
                 violate client "MQTT-3.2.2-16" "a Client Identifier that nobody has" id.Text
 
@@ -45,9 +53,16 @@ module internal ConnectRules =
             connack.Properties.ResponseInformation.IsSome
             && connect.Properties.RequestResponseInformation <> ValueSome true
         then
-            violate client "MQTT-3.1.2-28" "no Response Information: it was not asked for" "Response Information"
+            violate
+                client
+                "MQTT-3.1.2-28"
+                "no Response Information: it was not asked for"
+                "Response Information"
 
-        if connack.Properties.Authentication.IsSome && connect.Properties.Authentication.IsNone then
+        if
+            connack.Properties.Authentication.IsSome
+            && connect.Properties.Authentication.IsNone
+        then
             violate client "MQTT-4.12.0-6" "no Authentication Method: CONNECT has none" "one"
 
     let private says (properties: AcknowledgementProperties voption) =
@@ -83,7 +98,10 @@ module internal ConnectRules =
                 violate client "MQTT-3.1.2-24" $"no packet above {most} bytes" $"{Encode.size packet} bytes"
             | _ -> ()
 
-            if connect.Properties.RequestProblemInformation = ValueSome false && explains packet then
+            if
+                connect.Properties.RequestProblemInformation = ValueSome false
+                && explains packet
+            then
                 violate
                     client
                     "MQTT-3.1.2-29"

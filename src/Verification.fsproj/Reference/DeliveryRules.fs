@@ -173,7 +173,11 @@ module internal DeliveryRules =
                 violate client "MQTT-3.3.2-6" $"at most {original} seconds" $"{left}"
 
             // It waited in the broker at least from its acknowledgement until the client connected, or asked for it.
-            let from = if publish.Retain then askedAt connection.Session message else connection.ConnectSent
+            let from =
+                if publish.Retain then
+                    askedAt connection.Session message
+                else
+                    connection.ConnectSent
 
             match message.AcceptedAt with
             | ValueSome accepted when
@@ -393,12 +397,19 @@ module internal DeliveryRules =
 
                 // Copies of a Will that was due more than once are alike: which of them was released is not known.
                 elif known >= most && message.Dues.Count < 2 then
-                    if publish.Delivery.QoS = QoS.ExactlyOnce && session.Released.Contains message.Number then
+                    if
+                        publish.Delivery.QoS = QoS.ExactlyOnce
+                        && session.Released.Contains message.Number
+                    then
                         violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" message.Topic
                     else
                         ended
                         |> ValueOption.iter (fun clause ->
-                            violate client clause "nothing again that the client has acknowledged" message.Topic)
+                            violate
+                                client
+                                clause
+                                "nothing again that the client has acknowledged"
+                                message.Topic)
 
             if isExplained then
                 checkRetain violate client publish message possible

@@ -36,13 +36,13 @@ module internal IdentifierRules =
             subscriptions
             |> Array.filter (fun one ->
                 one.Stage = SubscriptionStage.Certain
-                && one.Identifier |> ValueOption.exists (fun identifier -> not (seen.Contains identifier)))
+                && one.Identifier
+                   |> ValueOption.exists (fun identifier -> not (seen.Contains identifier)))
         // That the message is missing is another matter.
         | _ -> [||]
 
     // Whether all identifiers of a message have come.
-    let haveCome session message subscriptions : bool =
-        (without session message subscriptions).Length = 0
+    let haveCome session message subscriptions : bool = (without session message subscriptions).Length = 0
 
     let missing
         violate

@@ -146,7 +146,11 @@ module internal SubscriptionRules =
                     // Section 3.11.3; an error may be about anything.
                     match isKnown with
                     | ValueSome true when reason = ReasonCode.NoSubscriptionExisted ->
-                        violate connection.Client "MQTT-3.11.3-1" "Success: there was a subscription" $"{reason}"
+                        violate
+                            connection.Client
+                            "MQTT-3.11.3-1"
+                            "Success: there was a subscription"
+                            $"{reason}"
                     | ValueSome false when reason = ReasonCode.Success ->
                         violate
                             connection.Client
