@@ -4,201 +4,28 @@ open System
 open System.Collections.Generic
 open Mqtt5
 
-// What the scripts publish to and subscribe to.
-module private RandomisedNames =
-
-    let usual = [| "~/a"; "~/a/b"; "~/a/c"; "~/b"; "~/b/c"; "~/a/b/c" |]
-
-    // So that much of what comes is about the same.
-    let few = [| "~/a"; "~/a/b"; "~/b" |]
-
-    // Names that are not the same [MQTT-4.7.3-4].
-    let alike =
-        [|
-            [| "~/a/b"; "~/A/b"; "~/a"; "~/A" |]
-            [| "~/b"; "~/B"; "~/a/b"; "~/A/b" |]
-            [| "~/a/b"; "~/a//b"; "~//b"; "~/b" |]
-            [| "~/é"; "~/E\u0301"; "~/e"; "~/É" |]
-            [| "~/a%20b"; "~/a b"; "~/a-b"; "~/ab" |]
-            [| "~/a"; "~/\uFEFFa"; "~/a/b"; "~/\uFEFFa/b" |]
-            [| "~/a"; "~/a/"; "~/a/b"; "~/a/b/" |]
-        |]
-
-    let wide = [| "~/#"; "~/a/+"; "~/a/#"; "~/+"; "~/+/b"; "~/+/+" |]
-
 // Makes the steps of one script. Which clients are connected is remembered so that most steps do something.
 [<Sealed; AllowNullLiteral(false)>]
 type private ScriptWriter(server: ConnackProperties, dice: Dice) =
     let steps = List<RandomisedStep>()
     let connected = HashSet<string>()
-    let mutable messages = 0
-
-    let isThere (value: bool voption) = ValueOption.defaultValue true value
-    let maximumQoS = server.MaximumQoS |> ValueOption.defaultValue QoS.ExactlyOnce
-    let retains = isThere server.RetainAvailable
-
-    // What some scripts are about besides: names that differ by little, packets of some size.
-    let hasOddNames = dice.Once 3
-    let hasSizes = dice.Once 3
-
-    let topics =
-        if hasOddNames then
-            dice.Of RandomisedNames.alike
-        else
-            dice.Of [| RandomisedNames.usual; RandomisedNames.few |]
-
-    // What is the same in all connections of a client.
-    let isAnonymous = HashSet<string>()
-    let mostBytes = Dictionary<string, uint32 voption>()
-
-    let filters =
-        [|
-            yield! topics
-            if isThere server.WildcardSubscriptionAvailable then
-                yield!
-                    (if hasOddNames then
-                         RandomisedNames.wide[..2]
-                     else
-                         RandomisedNames.wide)
-            if isThere server.SharedSubscriptionAvailable then
-                "$share/~g/~/a/b"
-
-                if isThere server.WildcardSubscriptionAvailable then
-                    "$share/~g/~/a/#"
-        |]
+    let packets = RandomisedPackets(server, dice)
+    let topics = packets.Topics
+    let filters = packets.Filters
+    let widest = packets.Widest
+    let message () = packets.Message()
+    let usualWill () = packets.UsualWill()
 
     let add client action = steps.Add { Client = client; Action = action }
 
-    let qos () =
-        min maximumQoS (dice.Of [| QoS.AtMostOnce; QoS.AtLeastOnce; QoS.ExactlyOnce; QoS.ExactlyOnce |])
-
-    let number () =
-        messages <- messages + 1
-        messages
-
-    let payload () =
-        let text = $"{number ()}"
-
-        Bytes.OfText(
-            if hasSizes && dice.Once 3 then
-                text.PadRight(dice.Of [| 20; 90; 140 |], '.')
-            else
-                text
-        )
-
-    let some (times: int) (make: unit -> 'T) : 'T voption =
-        if dice.Once times then ValueSome(make ()) else ValueNone
-
-    // In an order, and with one that comes twice.
-    let userProperties () =
-        if dice.Once 6 then
-            UserProperties.Of
-                [ UserProperty.Of("z", "1"); UserProperty.Of("a", "2"); UserProperty.Of("z", "1") ]
-        else
-            UserProperties.Empty
-
-    let responseTopic () = TopicName.Of "~/answers"
-    let contentType () = Utf8String.Of "text/é"
-    let correlation () = Bytes.OfText $"{dice.Below 100}"
-
-    let will delay retain =
-        {
-            QoS = qos ()
-            Retain = retain
-            Properties =
-                { WillProperties.Empty with
-                    WillDelayInterval = delay
-                    PayloadFormatIndicator = some 8 (fun () -> true)
-                    ContentType = some 4 contentType
-                    ResponseTopic = some 8 responseTopic
-                    CorrelationData = some 8 correlation
-                    UserProperties = userProperties ()
-                }
-            Topic = TopicName.Of(dice.Of topics)
-            Payload = payload ()
-        }
-
-    let usualWill () =
-        if dice.Once 4 then
-            // The long delay never passes in a run.
-            ValueSome(will (dice.Of [| ValueNone; ValueSome 600u<s> |]) (retains && dice.Once 4))
-        else
-            ValueNone
-
-    let connectWith client cleanStart (keepAlive: uint16<s>) expiry will =
+    let connectWith client cleanStart keepAlive expiry will =
         connected.Add client |> ignore
-
-        add
-            client
-            (RandomisedAction.Connect
-                {
-                    CleanStart = cleanStart
-                    KeepAlive = keepAlive
-                    Properties =
-                        { ConnectProperties.Empty with
-                            SessionExpiryInterval = expiry
-                            ReceiveMaximum =
-                                dice.Of [| ValueNone; ValueSome 1us; ValueSome 2us; ValueSome 5us |]
-                            MaximumPacketSize = mostBytes[client]
-                            TopicAliasMaximum = dice.Of [| ValueNone; ValueNone; ValueSome 2us |]
-                            RequestProblemInformation = some 4 (fun () -> dice.Once 4)
-                            RequestResponseInformation = some 4 (fun () -> dice.Once 2)
-                        }
-                    ClientId =
-                        if isAnonymous.Contains client then
-                            ValueNone
-                        else
-                            ValueSome(ClientId.Of $"~{client}")
-                    Will = will
-                    UserName = ValueNone
-                    Password = ValueNone
-                })
+        let packet = packets.Connect(client, cleanStart, keepAlive, expiry, will)
+        add client (RandomisedAction.Connect packet)
 
     let connect client =
         let expiry = dice.Of [| ValueNone; ValueSome 300u<s>; ValueSome 300u<s> |]
         connectWith client (dice.Once 4) 120us<s> expiry (usualWill ())
-
-    let properties () =
-        { PublishProperties.Empty with
-            MessageExpiryInterval = some 10 (fun () -> dice.Of [| 1u<s>; 600u<s> |])
-            PayloadFormatIndicator = some 8 (fun () -> true)
-            ContentType = some 12 contentType
-            ResponseTopic = some 12 responseTopic
-            CorrelationData = some 12 correlation
-            UserProperties = userProperties ()
-        }
-
-    let message () =
-        let id = PacketId.Of 1us
-        let retain = retains && dice.Once 4
-        // Also one that removes nothing.
-        let isEmpty = dice.Once(if retain then 4 else 25)
-        let topic = TopicName.Of(dice.Of topics)
-        let properties = properties ()
-
-        {
-            Delivery =
-                match qos () with
-                | QoS.AtMostOnce -> Delivery.AtMostOnce
-                | QoS.AtLeastOnce -> Delivery.AtLeastOnce(id, false)
-                | _ -> Delivery.ExactlyOnce(id, false)
-            Retain = retain
-            Topic =
-                match server.TopicAliasMaximum with
-                | ValueSome most when most > 0us && dice.Once 4 ->
-                    let alias = TopicAlias.Of(uint16 (dice.Between(1, int (min 2us most))))
-                    TopicReference.NameAndAlias(topic, alias)
-                | _ -> TopicReference.Name topic
-            Properties =
-                if isEmpty then
-                    { properties with
-                        PayloadFormatIndicator = ValueNone
-                        CorrelationData = ValueSome(Bytes.OfText $"{number ()}")
-                    }
-                else
-                    properties
-            Payload = if isEmpty then Bytes.Empty else payload ()
-        }
 
     let publish client = add client (RandomisedAction.Publish(message ()))
 
@@ -210,31 +37,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
             add client (RandomisedAction.Lose message)
 
     let subscribeTo client (filters: string[]) =
-        add
-            client
-            (RandomisedAction.Subscribe
-                {
-                    PacketId = PacketId.Of 1us
-                    Properties =
-                        { SubscribeProperties.Empty with
-                            SubscriptionIdentifier =
-                                if isThere server.SubscriptionIdentifierAvailable && dice.Once 2 then
-                                    ValueSome(uint32 (dice.Between(1, 300)))
-                                else
-                                    ValueNone
-                        }
-                    Subscriptions =
-                        SubscriptionList.Of
-                            [
-                                for filter in filters do
-                                    let filter = TopicFilter.Of filter
-
-                                    {
-                                        Filter = filter
-                                        Options = dice.SubscriptionOptions(filter, retainAsPublished = 4)
-                                    }
-                            ]
-                })
+        add client (RandomisedAction.Subscribe(packets.Subscribe filters))
 
     // What a client has ever subscribed to.
     let filtersOf client =
@@ -328,15 +131,18 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
             for _ in 1 .. dice.Of [| 1; 1; 2; 4 |] do
                 publish client
 
-    // A filter that takes in most of what is published.
-    let widest = if Array.contains "~/#" filters then "~/#" else topics[0]
-
     // What is retained is changed, or is not, between two who ask for it.
     let retainedChanges client others =
         let topic = dice.Of topics
         let first = message ()
         let retained = { first with Retain = true; Topic = TopicReference.Name(TopicName.Of topic) }
-        let text = if retained.Payload.IsEmpty then payload () else retained.Payload
+
+        let text =
+            if retained.Payload.IsEmpty then
+                packets.Payload()
+            else
+                retained.Payload
+
         add client (RandomisedAction.Publish { retained with Payload = text })
         quiet ()
         let second = message ()
@@ -370,7 +176,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
 
         for _ in 1..3 do
             let message = message ()
-            let expiry = some 3 (fun () -> 600u<s>)
+            let expiry = if dice.Once 3 then ValueSome 600u<s> else ValueNone
             let properties = { message.Properties with MessageExpiryInterval = expiry }
             add (dice.Of others) (RandomisedAction.Publish { message with Properties = properties })
 
@@ -420,7 +226,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
     let shortStory client others =
         match dice.Below 9 with
         | 0
-        | 1 when retains -> retainedChanges client others
+        | 1 when packets.Retains -> retainedChanges client others
         | 2 -> messageIsRefused client others
         | 3
         | 4 -> deliveryIsInterrupted client others
@@ -466,8 +272,8 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
         let delay, expiry =
             dice.Of [| 1u<s>, 300u<s>; 2u<s>, 300u<s>; 2u<s>, 300u<s>; 600u<s>, 1u<s>; 600u<s>, 1u<s> |]
 
-        let will = will (ValueSome delay) (retains && dice.Once 3)
-        let will = { will with QoS = max (min maximumQoS QoS.AtLeastOnce) will.QoS }
+        let will = packets.Will(ValueSome delay, packets.Retains && dice.Once 3)
+        let will = { will with QoS = packets.LeastAcknowledged will.QoS }
         connectWith client (dice.Once 2) 120us<s> (ValueSome expiry) (ValueSome will)
 
         if dice.Once 4 then
@@ -576,14 +382,7 @@ type private ScriptWriter(server: ConnackProperties, dice: Dice) =
         let clients = [| "a"; "b"; "c"; "d" |][.. dice.Between(1, 3)]
 
         for client in clients do
-            if dice.Once 12 then
-                isAnonymous.Add client |> ignore
-
-            mostBytes[client] <-
-                if hasSizes then
-                    dice.Of [| ValueNone; ValueSome 100u; ValueSome 160u |]
-                else
-                    ValueNone
+            packets.Introduce client
 
         for client in clients do
             connect client
