@@ -36,18 +36,23 @@ let private findingOf (server: SimulatedServer) : struct (int * string) voption 
             None)
     |> Option.toValueOption
 
-let private findings =
-    lazy
-        (wrongServers
-         |> List.toArray
-         |> Array.Parallel.map (fun one -> struct (one.Mistake, findingOf one.Server)))
-
-// Those that sessions do not find, each with the reason. MQTT5_FOUND names a file to write what is found into.
+// Those that sessions do not find, each with the reason.
 let private expectedMisses =
     lazy
         (File.ReadAllLines(Path.Combine(AppContext.BaseDirectory, "data", "not-found-by-sessions.txt"))
          |> Array.filter (fun line -> line <> "" && not (line.StartsWith '#'))
          |> Set.ofArray)
+
+// A file to write all findings into. Then also those that should not be found are looked for, which takes half a minute.
+let private output = Environment.GetEnvironmentVariable "MQTT5_FOUND"
+
+let private findings =
+    lazy
+        (wrongServers
+         |> List.filter (fun one ->
+             not (String.IsNullOrEmpty output && expectedMisses.Value.Contains one.Mistake))
+         |> List.toArray
+         |> Array.Parallel.map (fun one -> struct (one.Mistake, findingOf one.Server)))
 
 let private write (path: string) =
     File.WriteAllLines(
@@ -65,21 +70,30 @@ let tests =
         "What random sessions find"
         [
             testCase "they find every wrong server but those that are listed with a reason" (fun () ->
-                match Environment.GetEnvironmentVariable "MQTT5_FOUND" with
+                let known = wrongServers |> Seq.map _.Mistake |> Set.ofSeq
+
+                let named (isFound: bool) =
+                    findings.Value
+                    |> Seq.filter (fun (struct (_, finding)) -> finding.IsSome = isFound)
+                    |> Seq.map (fun (struct (mistake, _)) -> mistake)
+                    |> Set.ofSeq
+
+                let list (names: Set<string>) = String.Join("\n  ", names)
+
+                match output with
                 | null
                 | "" -> ()
                 | path -> write path
 
-                let misses =
-                    Set.ofArray
-                        [|
-                            for struct (mistake, finding) in findings.Value do
-                                if finding.IsNone then
-                                    mistake
-                        |]
+                Expect.equal
+                    (list (named false - expectedMisses.Value))
+                    ""
+                    "servers that are no longer found"
 
-                let list (names: Set<string>) = String.Join("\n  ", names)
+                Expect.equal
+                    (list (Set.intersect (named true) expectedMisses.Value))
+                    ""
+                    "found, though listed"
 
-                Expect.equal (list (misses - expectedMisses.Value)) "" "servers that are no longer found"
-                Expect.equal (list (expectedMisses.Value - misses)) "" "servers that are found now")
+                Expect.equal (list (expectedMisses.Value - known)) "" "listed servers that there are not")
         ]
