@@ -27,9 +27,15 @@ module private Simpler =
     let private connect (packet: Connect) : Connect list =
         let properties = packet.Properties
 
+        // All at once, which often does, before one after another.
+        let least =
+            { ConnectProperties.Empty with SessionExpiryInterval = properties.SessionExpiryInterval }
+
         [
             if packet.Will.IsSome then
                 { packet with Will = ValueNone }
+            if properties <> least then
+                { packet with Properties = least }
             if properties.ReceiveMaximum.IsSome then
                 { packet with Properties = { properties with ReceiveMaximum = ValueNone } }
             if properties.TopicAliasMaximum.IsSome then
@@ -64,10 +70,14 @@ module private Simpler =
                     )
             }
 
+        let plain = withOptions (fun options -> SubscriptionOptions.Of options.MaximumQoS)
+
         [
             if all.Length > 1 then
                 for one in all do
                     { packet with Subscriptions = SubscriptionList.Of [ one ] }
+            if packet.Subscriptions <> plain.Subscriptions then
+                plain
             if packet.Properties.SubscriptionIdentifier.IsSome then
                 { packet with Properties = { packet.Properties with SubscriptionIdentifier = ValueNone } }
             if all |> List.exists _.Options.NoLocal then
