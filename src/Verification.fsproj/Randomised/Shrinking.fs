@@ -28,8 +28,7 @@ module private Simpler =
         let properties = packet.Properties
 
         // All at once, which often does, before one after another.
-        let least =
-            { ConnectProperties.Empty with SessionExpiryInterval = properties.SessionExpiryInterval }
+        let least = { ConnectProperties.Empty with SessionExpiryInterval = properties.SessionExpiryInterval }
 
         [
             if packet.Will.IsSome then
