@@ -169,7 +169,7 @@ public sealed class FailingApplicationTests
     {
         for (var round = 0; round < 5; round++)
         {
-            await using (var pending = await RawClient.OpenAsync(broker))
+            await using (var silent = await RawClient.OpenAsync(broker))
             {
                 await Waits.UntilAsync(() => broker.Engine.Pending == 1);
                 await using var beyond = await RawClient.OpenAsync(broker);

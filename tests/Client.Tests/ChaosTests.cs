@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
-using Mqtt5.Engine;
 
 namespace Mqtt5.Client.Tests;
 
@@ -73,8 +71,7 @@ public sealed class ChaosTests
 
         lock (engine.Gate)
         {
-            Assert.Empty(PendingOf(engine));
-            Assert.Empty(CongestedOf(engine));
+            Assert.Equal(0, engine.CallsUnderWay);
             Assert.Empty(engine.Subscriptions());
             Assert.True(ClientStateModule.Sound(engine.State) is { IsNone: true });
         }
@@ -293,10 +290,4 @@ public sealed class ChaosTests
 
         public ValueTask BreakAsync() => inMemory is { } pipe ? pipe.BreakAsync() : Stream.DisposeAsync();
     }
-
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "pending")]
-    private static extern ref Dictionary<long, Pending> PendingOf(ClientEngine engine);
-
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "congested")]
-    private static extern ref Queue<Outgoing> CongestedOf(ClientEngine engine);
 }

@@ -62,26 +62,9 @@ public sealed class EndedSubscriptionTests
     {
         await using var world = new World();
         var peer = await world.OpenAsync();
-        var entered = new TaskCompletionSource();
-        var release = new TaskCompletionSource();
         var calls = 0;
-        var subscribing = world.Client.SubscribeAsync(
-            "a",
-            async (_, _) =>
-            {
-                Interlocked.Increment(ref calls);
-                entered.TrySetResult();
-                await release.Task;
-            },
-            options: new MqttSubscribeOptions { Ordering = ordering, MaximumConcurrency = 1 });
-        await peer.GrantAsync();
-        var subscription = await subscribing.Bounded();
-
-        for (ushort id = 1; id <= 3; id++)
-            await peer.PublishAsync("a", "x", id, QoS.AtLeastOnce);
-
-        await entered.Task.Bounded();
-        await Waits.UntilAsync(() => subscription.Waiting == 3);
+        var release = new TaskCompletionSource();
+        var subscription = await HoldAsync(world, peer, ordering, release.Task, () => Interlocked.Increment(ref calls));
         var disposing = subscription.DisposeAsync();
         await peer.ReleaseAsync();
         await Waits.UntilAsync(() =>
@@ -106,26 +89,9 @@ public sealed class EndedSubscriptionTests
     {
         await using var world = new World();
         var peer = await world.OpenAsync();
-        var entered = new TaskCompletionSource();
-        var release = new TaskCompletionSource();
         var calls = 0;
-        var subscribing = world.Client.SubscribeAsync(
-            "a",
-            async (_, _) =>
-            {
-                Interlocked.Increment(ref calls);
-                entered.TrySetResult();
-                await release.Task;
-            },
-            options: new MqttSubscribeOptions { Ordering = ordering, MaximumConcurrency = 1 });
-        await peer.GrantAsync();
-        var subscription = await subscribing.Bounded();
-
-        for (ushort id = 1; id <= 3; id++)
-            await peer.PublishAsync("a", "x", id, QoS.AtLeastOnce);
-
-        await entered.Task.Bounded();
-        await Waits.UntilAsync(() => subscription.Waiting == 3);
+        var release = new TaskCompletionSource();
+        var subscription = await HoldAsync(world, peer, ordering, release.Task, () => Interlocked.Increment(ref calls));
         await world.DisposeAsync();
         release.SetResult();
         await Waits.UntilAsync(() => subscription.Waiting == 0);
@@ -329,5 +295,29 @@ public sealed class EndedSubscriptionTests
     {
         lock (world.Client.Engine.Gate)
             return world.Client.Engine.State.Inbound.Open;
+    }
+
+    // A subscription with three messages, whose handler is held up with the first of them.
+    private static async Task<MqttSubscription> HoldAsync(World world, Peer peer, MqttOrdering ordering, Task release, Action called)
+    {
+        var entered = new TaskCompletionSource();
+        var subscribing = world.Client.SubscribeAsync(
+            "a",
+            async (_, _) =>
+            {
+                called();
+                entered.TrySetResult();
+                await release;
+            },
+            options: new MqttSubscribeOptions { Ordering = ordering, MaximumConcurrency = 1 });
+        await peer.GrantAsync();
+        var subscription = await subscribing.Bounded();
+
+        for (ushort id = 1; id <= 3; id++)
+            await peer.PublishAsync("a", "x", id, QoS.AtLeastOnce);
+
+        await entered.Task.Bounded();
+        await Waits.UntilAsync(() => subscription.Waiting == 3);
+        return subscription;
     }
 }

@@ -7,18 +7,7 @@ open Expecto
 open Mqtt5
 open Mqtt5.Verification
 
-let private wrongServers =
-    List.concat
-        [
-            WrongConnects.all
-            WrongAuthentications.all
-            WrongSessions.all
-            WrongPublishes.all
-            WrongDeliveries.all
-            WrongSubscriptions.all
-            WrongErrors.all
-        ]
-
+let private wrongServers = WrongServers.all
 let private sessions = 100
 
 // The first session that finds a server, and the statement that it finds broken.

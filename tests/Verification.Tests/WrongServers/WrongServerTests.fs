@@ -7,17 +7,7 @@ open Expecto
 open Mqtt5
 open Mqtt5.Verification
 
-let private wrongServers: WrongServer list =
-    List.concat
-        [
-            WrongConnects.all
-            WrongAuthentications.all
-            WrongSessions.all
-            WrongPublishes.all
-            WrongDeliveries.all
-            WrongSubscriptions.all
-            WrongErrors.all
-        ]
+let private wrongServers = WrongServers.all
 
 let private outcomes (server: SimulatedServer) : struct (Probe * ProbeOutcome)[] =
     let facts = SimulatedProbes.facts server

@@ -70,6 +70,16 @@ internal sealed partial class ClientEngine
     // Completes when all that was sent on the last link has been written, or cannot be any more. Used under the gate.
     public Task Flushed => flushed;
 
+    // Calls that have not come to their end.
+    public int CallsUnderWay
+    {
+        get
+        {
+            lock (Gate)
+                return pending.Count + congested.Count;
+        }
+    }
+
     public bool IsConnected
     {
         get
