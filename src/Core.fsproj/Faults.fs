@@ -29,6 +29,8 @@ type Fault =
         Clause: string
         /// What is wrong, as a sentence without a full stop.
         Detail: string
+        /// The limit of the broker that was exceeded; absent where none was.
+        Limit: LimitName voption
     }
 
     /// The fault in one line.
@@ -77,6 +79,7 @@ module Fault =
             Field = field
             Clause = clause
             Detail = detail
+            Limit = ValueNone
         }
 
     /// A Malformed Packet (section 4.13): it cannot be parsed, or uses reserved bits.
@@ -97,6 +100,7 @@ module Fault =
             Field = field
             Clause = clause
             Detail = detail
+            Limit = ValueNone
         }
 
     /// A failure or a limit of this implementation.
@@ -109,7 +113,12 @@ module Fault =
             Field = field
             Clause = "4.13"
             Detail = detail
+            Limit = ValueNone
         }
+
+    /// The fault as one that exceeds a limit of the broker. It is named where the limit is applied, so that metric,
+    /// log and hook need not guess it later.
+    let exceeding (limit: LimitName) (fault: Fault) : Fault = { fault with Limit = ValueSome limit }
 
     // A code outside of the packet's table would itself be a Protocol Error.
     let private orElse direction packetType (fault: Fault) =

@@ -88,7 +88,7 @@ public sealed class BudgetTests(ITestOutputHelper output)
             stalled.Add(client);
         }
 
-        await Waits.UntilAsync(() => Sessions(broker).Count(session => session.Walk is not null) == Stalled);
+        await Waits.UntilAsync(() => Sessions(broker).Count(session => session.State.Retained.Length > 0) == Stalled);
         await CheckAsync(broker, before, $"retained, QoS {(int)qos}");
         Assert.Empty(dropped);
 
@@ -218,11 +218,11 @@ public sealed class BudgetTests(ITestOutputHelper output)
         var more = GC.GetTotalMemory(forceFullCollection: true) - before;
         var sessions = Sessions(broker).Where(session => session.State.ClientId.Text != "healthy").ToList();
         var held = sessions.Sum(session => session.State.Outbound.HeldBytes);
-        var unsent = sessions.Sum(session => session.Connection!.Outlet.Unsent);
+        var unsent = sessions.Sum(session => ((Serving.Connection)session.Connection!).Writer.Unsent);
         output.WriteLine($"{what}: {more / 1024:N0} KiB more, {held / 1024:N0} KiB held, {unsent / 1024:N0} KiB unsent");
         Assert.Equal(Stalled, sessions.Count);
         Assert.All(sessions, session => Assert.InRange(session.State.Outbound.HeldBytes, 0, QueuedBytes));
-        Assert.All(sessions, session => Assert.InRange(session.Connection!.Outlet.Unsent, 0, MostUnsent));
+        Assert.All(sessions, session => Assert.InRange(((Serving.Connection)session.Connection!).Writer.Unsent, 0, MostUnsent));
         Assert.InRange(held, 0, TotalQueuedBytes + (Stalled * SendBufferBytes));
         Assert.InRange(more, long.MinValue, TotalQueuedBytes + (Stalled * (SendBufferBytes + MostUnsent)) + (4 * 1024 * 1024));
     }

@@ -1,5 +1,4 @@
 using System.IO.Pipelines;
-using Microsoft.FSharp.Core;
 using Mqtt5.Serving;
 
 namespace Mqtt5.BrokerTests;
@@ -16,12 +15,12 @@ public sealed class EndedTransportTests
         // Nobody reads it, so it is under way until the transport ends.
         broker.Publish(new MqttMessage { Topic = "a", Text = "1" });
         var session = broker.Engine.Registry.Sessions.Single();
-        var worker = broker.Engine.Rent();
-        worker.Step(session, ServerEvent.NewClose(ReasonCode.ServerShuttingDown, FSharpValueOption<Utf8String>.None));
+        var turn = broker.Engine.Rent();
+        Node.Disconnect(turn, session, ReasonCode.ServerShuttingDown);
         await transport.Output.Reader.CompleteAsync();
         await transport.Serving.Bounded();
         await transport.Output.Writer.CompleteAsync();
-        broker.Engine.Return(worker);
+        broker.Engine.Return(turn);
         Assert.Equal(0, broker.ConnectionCount);
     }
 

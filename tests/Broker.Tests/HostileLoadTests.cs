@@ -224,7 +224,7 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         await Task.Delay(1_000);
         await Waits.UntilAsync(() => broker.Engine.Registry.Sessions.Any(one => one.State.ClientId.Text == $"a{number}"));
         var session = broker.Engine.Registry.Sessions.Single(one => one.State.ClientId.Text == $"a{number}");
-        Assert.InRange(session.Connection!.Outlet.Unsent, 0, 2 * SendBufferBytes);
+        Assert.InRange(((Serving.Connection)session.Connection!).Writer.Unsent, 0, 2 * SendBufferBytes);
     }
 
     private static async Task BreaksReceiveMaximumAsync(MqttBroker broker, int number)

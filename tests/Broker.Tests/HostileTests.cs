@@ -163,7 +163,7 @@ public sealed class HostileTests
 
         var session = broker.Engine.Registry.Sessions.Single(one => one.State.ClientId.Text == "stalled");
         Assert.True(session.State.Connection.Value.IsCongested);
-        Assert.InRange(session.Connection!.Outlet.Unsent, 256 * 1024, 512 * 1024);
+        Assert.InRange(((Serving.Connection)session.Connection!).Writer.Unsent, 256 * 1024, 512 * 1024);
         Assert.InRange(broker.Engine.Totals.Read(0).PublishDropped, 10_000, 40_000);
         await healthy.ExpectNothingAsync();
 
@@ -212,7 +212,7 @@ public sealed class HostileTests
         }
 
         Assert.InRange(sent, 1, 100_000_000);
-        Assert.InRange(Assert.Single(broker.Engine.Registry.Sessions).Connection!.Outlet.Unsent, 1, 4 * 1024 * 1024);
+        Assert.InRange(((Serving.Connection)Assert.Single(broker.Engine.Registry.Sessions).Connection!).Writer.Unsent, 1, 4 * 1024 * 1024);
         await client.DisposeAsync();
         await Assert.ThrowsAnyAsync<Exception>(() => sending.Bounded());
     }

@@ -129,7 +129,7 @@ public sealed class LeakTests(ITestOutputHelper output)
             && broker.Engine.Registry.Current.Retained.Count == 0
             && broker.Engine.Registry.Sessions.Count() == Witness.Connections
             && broker.Engine.Totals.BytesQueued == 0
-            && broker.Engine.Turns.Count == 0);
+            && broker.Engine.SharedCounters.Count == 0);
         Assert.Equal(Witness.Subscriptions, broker.Engine.Registry.Current.Subscriptions.Count);
     }
 
@@ -316,7 +316,7 @@ public sealed class LeakTests(ITestOutputHelper output)
             return new Witness(client);
         }
 
-        // All that happened before has been done, and every worker has had a turn since.
+        // All that happened before has been done, and every thread has had a turn since.
         public async Task SettleAsync()
         {
             for (var turn = 0; turn < 100; turn++)

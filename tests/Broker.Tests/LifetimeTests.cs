@@ -168,10 +168,10 @@ public sealed class LifetimeTests
         await client.ExpectStartAsync("CONNACK");
         await client.SubscribeAsync("\"a\"");
         await using var publisher = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"p\"");
-        var connection = broker.Engine.Registry.Sessions.Single(session => session.State.ClientId.Text == "c").Connection!;
+        var connection = broker.Engine.Registry.Sessions.Single(session => session.State.ClientId.Text == "c").Connection as Serving.Connection;
         await client.SendAsync("PUBLISH topic=\"hold\"");
         await hold.BegunAsync();
-        connection.Abort();
+        connection!.Abort();
         await publisher.SendAsync("PUBLISH qos=1 topic=\"a\" id=1");
         await publisher.ExpectStartAsync("PUBACK id=1");
         hold.End();

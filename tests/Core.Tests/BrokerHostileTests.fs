@@ -207,7 +207,7 @@ let private run whenFull (deeds: Deed list) =
 
     let happened happening =
         match happening with
-        | Forwarded(session, ticket, _, _) ->
+        | Forwarded(session, ticket) ->
             forwarded[ticket] <- session
 
             for prediction in current do
@@ -231,7 +231,7 @@ let private run whenFull (deeds: Deed list) =
                                     world.Now
                                     message
                                     world.Spare
-                                    (world.AccessOf session)
+                                    (world.MayReceive(session, message.Topic))
                                     state
                                     world.Broker
                             Tickets = List()
@@ -240,8 +240,8 @@ let private run whenFull (deeds: Deed list) =
 
             predictions.AddRange current
 
-    world.AfterRoute <-
-        fun _ ->
+    world.AfterSend <-
+        fun () ->
             for prediction in current do
                 match prediction.Verdict, Seq.tryHead prediction.Tickets with
                 | DeliveryVerdict.Sent _, Some ticket ->

@@ -80,6 +80,24 @@ let private settings =
 
 let private seconds (time: int) : Instant = int64 time * 1_000L<ms>
 
+let private claimOf (connect: Connect) : ClaimRequest =
+    {
+        ClientId = connect.ClientId.Value
+        Assigned = false
+        Owner = ValueNone
+        IsTrusted = false
+        Connect = connect
+    }
+
+// All that is durable of a ledger.
+let private ledgerText (broker: Broker) =
+    let entries =
+        broker.Sessions
+        |> Map.toList
+        |> List.map (fun (_, entry) -> $"%A{entry}")
+
+    $"{entries} {broker.Ledger.NextSession} {broker.Ledger.NextConnection} {broker.Ledger.Due}"
+
 let private compareWith (changes: Change list) =
     let naive = Dictionary<int, Naive>()
     let expectedWills = List<string>()
@@ -95,6 +113,9 @@ let private compareWith (changes: Change list) =
         match Broker.sound next with
         | ValueSome breach -> failtest breach
         | ValueNone -> ()
+
+        let folded = (broker, outcome.Changes) ||> Array.fold (fun broker change -> Broker.apply change broker)
+        Expect.equal (ledgerText folded) (ledgerText next) "the changes make the same ledger"
 
         broker <- next
 
@@ -151,12 +172,13 @@ let private compareWith (changes: Change list) =
                             ValueSome(delayed (uint32 willDelay) (will "w" name))
                 }
 
-            let struct (next, result) = Broker.admit (seconds now) connect (ClientId.Of "spare") broker
+            let struct (next, result) = Broker.admit (seconds now) (claimOf connect) broker
 
             match result with
-            | Error reason ->
+            | Error why ->
                 Expect.isFalse mayConnect "refused only beyond the limit"
-                Expect.equal reason ReasonCode.QuotaExceeded "0x97"
+                Expect.equal why.Reason ReasonCode.QuotaExceeded "0x97"
+                Expect.equal why.Limit (ValueSome LimitName.Connections) "the limit"
                 take (struct (next, BrokerOutcome.Nothing))
             | Ok admission ->
                 Expect.isTrue mayConnect "admitted only within the limit"
@@ -299,7 +321,7 @@ let tests =
                     let connect = { connect with Will = ValueSome(delayed 20u (will "w" "gone")) }
 
                     let admit now broker =
-                        match Broker.admit now connect (ClientId.Of "spare") broker with
+                        match Broker.admit now (claimOf connect) broker with
                         | struct (next, Ok admission) -> next, admission
                         | _ -> failtest "admitted"
 

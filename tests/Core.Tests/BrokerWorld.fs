@@ -1,44 +1,57 @@
-/// A world without sockets that plays the shell of a broker: it gives events to the machines, carries their effects
-/// to one another, and checks after each step what must always hold.
+/// A world without sockets for tests of the node: clients that send packets and read what comes, over the host of the
+/// simulation. It checks after each step what must always hold.
 module Mqtt5.Tests.BrokerWorld
 
+open System
+open System.Buffers
 open System.Collections.Generic
 open Expecto
 open Mqtt5
+open Mqtt5.Verification
 
 /// One connection as a client sees it.
-type Link(handshake: HandshakeState) =
-    member val Handshake = handshake with get, set
-    /// The number that the registry gave; 0 before.
-    member val Number = 0L with get, set
-    member val Session = 0L with get, set
+type Link(connect: Link -> SimulatedConnection) as this =
+    let connection = connect this
+
+    /// The connection as the node has it.
+    member _.Connection = connection
+
+    /// The number that the ledger gave it; 0 before.
+    member _.Number = connection.Number
+
+    /// The session that it belongs to; 0 before.
+    member _.Session =
+        match connection.Session with
+        | null -> 0L
+        | session -> session.Number
+
     /// What the server sent and the client has not read.
     member val Inbox = Queue<Packet>()
+
     member val IsOpen = true with get, set
     /// Whether what the client sends still arrives.
     member val Arrives = true with get, set
-    member val LastReceived = 0L<ms> with get, set
+
+    member _.LastReceived
+        with get () = connection.LastReceived
+        and set value = connection.LastReceived <- value
+
     /// The largest packet that the client takes, in bytes.
     member val MaximumPacketBytes = Spec.MaximumPacketBytes with get, set
+
     member val HasConnack = false with get, set
 
 /// What the world tells of what happened.
 type Happening =
-    /// The server took ownership of a message of this session.
+    /// A message of a client is about to be routed.
     | Accepted of session: int64 * message: ServerMessage
     /// A message went to a session.
-    | Forwarded of session: int64 * ticket: int64 * message: ServerMessage * target: Target
+    | Forwarded of session: int64 * ticket: int64
     | Subscribed of session: int64 * request: Subscribe * codes: ReasonCode list
     | Unsubscribed of session: int64 * request: Unsubscribe
     | SessionEnded of session: int64
     | SessionBegan of session: int64 * client: string
-    | MessageDropped of session: int64 * message: Outgoing * reason: Settlement
-    /// A message of the session could not be sent under the limits of a new connection.
-    | Undeliverable of session: int64 * message: Outgoing
-    | PublishRefused of session: int64 * reason: ReasonCode
-    | WillPublished of message: ServerMessage
-    | HandedOn of session: int64 * message: Outgoing
-    | ConnectionEnded of session: int64 * ending: ConnectionEnd
+    | MessageDropped of session: int64 * message: Outgoing * why: Fault
 
 let everything: AccessGrant[] =
     [|
@@ -62,43 +75,118 @@ let private codesOf packet =
     | Packet.Unsuback answer -> Seq.toList answer.Reasons
     | _ -> []
 
-type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening -> unit) =
-    let seed = HashSeed.Of(1UL, 2UL)
+// What the rules allow a client.
+[<Sealed; AllowNullLiteral(false)>]
+type private RuledPermissions(access: ClientAccess) =
+    inherit ClientPermissions()
+
+    override _.MayPublish topic = Access.decide (AccessRequest.Publish topic) access
+    override _.MaySubscribe filter = Access.decide (AccessRequest.Subscribe filter) access
+    override _.MayReceive topic = Access.decide (AccessRequest.Receive topic) access
+
+type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening -> unit) as this =
     let mutable now: Instant = 1_000_000L<ms>
-    let mutable broker = Broker.create now seed settings
-    let machines = Dictionary<int64, ServerState>()
-    let access = Dictionary<int64, ClientAccess>()
-    let links = Dictionary<int64, Link>()
+    let host = SimulatedHost(settings, (fun () -> now))
     let opened = ResizeArray<Link>()
-    let tasks = Queue<unit -> unit>()
-    let turns = Dictionary<int64, int64>()
     let settled = HashSet<int64>()
-    let mutable ticket = 0L
-    let mutable spareId = 0
-    let mutable running = false
+    let requests = Dictionary<int64, Packet>()
+    let copies = Dictionary<int64, Outgoing>()
+    let dropped = HashSet<int64>()
     let mutable passing = false
-    let matches = SubscriptionMatches<int64>()
-    let route = Route()
+
+    do
+        host.Gates.Broken <- failtest
+        host.ShowsMessages <- true
+        host.ShowsDeliveries <- true
+        host.Watch <- fun session event effects -> this.Watch(session, event, effects)
+        host.Ended <- fun session -> happened (SessionEnded session)
+
+        host.Opening <-
+            fun state ->
+                happened (SessionBegan(state.Session, state.ClientId.Text))
+                state
+
+        host.Dropped <-
+            fun session ticket why ->
+                Expect.isTrue (dropped.Add ticket) "a message is dropped once"
+                happened (MessageDropped(session.Number, copies[ticket], why))
+
+        host.Became <-
+            fun _ _ after ->
+                match ServerState.sound after with
+                | ValueSome breach -> failtest breach
+                | ValueNone -> ()
+
+        host.Changed <-
+            fun next _ ->
+                match Broker.sound next with
+                | ValueSome breach -> failtest breach
+                | ValueNone -> ()
+
+        host.PermissionsOf <-
+            fun client userName ->
+                let user =
+                    match userName with
+                    | null -> ValueNone
+                    | name -> ValueSome(Utf8String.Of name)
+
+                RuledPermissions(Access.forClient client user grants)
+
+        host.Routing <-
+            fun session message ->
+                this.BeforeRoute message
+                happened (Accepted(session.Number, message))
 
     member val Judge: Packet -> Judgement = (fun _ -> Judgement.Accepted ValueNone) with get, set
-    /// Called with each message before it is routed.
+    /// Called with each message of a client before it is routed.
     member val BeforeRoute: ServerMessage -> unit = ignore with get, set
 
-    /// Called with each message after it went to every target.
-    member val AfterRoute: ServerMessage -> unit = ignore with get, set
+    /// Called once all that follows from a packet of a client is done.
+    member val AfterSend: unit -> unit = ignore with get, set
 
     /// How many more bytes may wait in all sessions together.
-    member val Spare = System.Int64.MaxValue with get, set
+    member _.Spare
+        with get () = host.Spare
+        and set bytes = host.Spare <- bytes
 
+    member _.Host = host
     member _.Now = now
-    member _.Broker = broker
-    member _.Machines = machines
+    member _.Broker = host.Broker
+
+    /// The states of the sessions, by their numbers.
+    member _.Machines: Dictionary<int64, ServerState> =
+        host.Sessions
+        |> Seq.map (fun (KeyValue(number, session)) -> KeyValuePair(number, session.State))
+        |> Dictionary
+
     member _.TicketsSettled = settled
-    member _.LinkOf(session: int64) = links[session]
 
     member private _.Settle ticket =
         if ticket <> 0L then
             Expect.isTrue (settled.Add ticket) "a ticket settles once"
+
+    member private this.Watch(session: int64, event: ServerEvent, effects: Effects) =
+        match event with
+        | ServerEvent.Forward(message, _, _) ->
+            copies[message.Ticket] <- message
+            happened (Forwarded(session, message.Ticket))
+        | ServerEvent.Answered(_, outcome) ->
+            match requests[session], outcome.Answer with
+            | Packet.Subscribe request, Packet.Suback answer ->
+                happened (Subscribed(session, request, Seq.toList answer.Reasons))
+            | Packet.Unsubscribe request, _ -> happened (Unsubscribed(session, request))
+            | _ -> ()
+        | _ -> ()
+
+        for effect in effects do
+            match effect with
+            | Settle(ticket, _)
+            | SettleWith(ticket, _) -> this.Settle ticket
+            | Effect.Serve(ServerTask.Answer request) -> requests[session] <- request
+            | Effect.Serve(ServerTask.Dropped(message, _)) -> this.Settle message.Ticket
+            | Effect.OpenTransport _
+            | Effect.Challenge _ -> failtest "an effect that no server has"
+            | _ -> ()
 
     member private _.Deliver(link: Link, packet: Packet) =
         Expect.isTrue link.IsOpen "nothing is sent on a connection that is closed"
@@ -114,385 +202,138 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
         link.Inbox.Enqueue packet
 
-    member private this.Apply(session: int64, link: Link | null, effects: Effects) =
-        let onLink action =
-            match link with
-            | null -> failtest "an effect for a connection without one"
-            | link -> action link
+    // The packets of what was flushed, which are whole.
+    member private this.Written(link: Link, bytes: byte[]) =
+        let mutable rest = ReadOnlyMemory<byte> bytes
 
-        for effect in effects do
-            match effect with
-            | Send packet -> onLink (fun link -> this.Deliver(link, packet))
-            | SendMessage(message, id, alias, isNamed) ->
-                let packet = Packet.Publish(Outgoing.toPublish id alias isNamed message)
-                onLink (fun link -> this.Deliver(link, packet))
-            | SendAck(kind, id, reason) ->
-                let acknowledgement = { PacketId = PacketId.Of id; Outcome = Outcome.Code reason }
+        while not rest.IsEmpty do
+            match Framer.next ServerToClient Spec.MaximumPacketBytes 0L (ReadOnlySequence<byte> rest) with
+            | Framing.Frame length ->
+                match Grammar.parse ServerToClient Spec.MaximumPacketBytes 0L (rest.Slice(0, length)) with
+                | Ok packet -> this.Deliver(link, packet)
+                | Error fault -> failtest $"{fault}"
 
-                let packet =
-                    match kind with
-                    | PacketType.Puback -> Packet.Puback acknowledgement
-                    | PacketType.Pubrec -> Packet.Pubrec acknowledgement
-                    | PacketType.Pubrel -> Packet.Pubrel acknowledgement
-                    | _ -> Packet.Pubcomp acknowledgement
-
-                onLink (fun link -> this.Deliver(link, packet))
-            | CloseTransport -> onLink (fun link -> link.IsOpen <- false)
-            | Deliver(Packet.Publish publish, token) ->
-                tasks.Enqueue(fun () -> this.Publish(session, publish, token))
-            | Settle(ticket, _)
-            | SettleWith(ticket, _) -> this.Settle ticket
-            | Serve task -> tasks.Enqueue(fun () -> this.Perform(session, link, task))
-            | Notify(Notice.Undeliverable(message, _)) -> happened (Undeliverable(session, message))
-            | _ -> failtest "an effect that no server has"
-
-    /// Steps a session and applies the effects to a link.
-    member this.StepOn(session: int64, link: Link | null, event: ServerEvent) =
-        let struct (state, effects) = ServerSession.step now event machines[session]
-
-        match ServerState.sound state with
-        | ValueSome breach -> failtest breach
-        | ValueNone -> ()
-
-        machines[session] <- state
-        this.Apply(session, link, effects)
-
-    member this.Step(session: int64, event: ServerEvent) =
-        let link: Link | null =
-            match links.TryGetValue session with
-            | true, link -> link
-            | _ -> null
-
-        if machines.ContainsKey session then
-            this.StepOn(session, link, event)
-
-        this.Run()
-
-    member private this.Swap(next: Broker) =
-        match Broker.sound next with
-        | ValueSome breach -> failtest breach
-        | ValueNone -> broker <- next
-
-    member private this.Follow(outcome: BrokerOutcome) =
-        for ended in outcome.Ended do
-            if machines.ContainsKey ended.Session then
-                let link: Link | null =
-                    match links.TryGetValue ended.Session with
-                    | true, link -> link
-                    | _ -> null
-
-                this.StepOn(ended.Session, link, ServerEvent.End ended.Reason)
-                machines.Remove ended.Session |> ignore
-                links.Remove ended.Session |> ignore
-                happened (SessionEnded ended.Session)
-
-        for will in outcome.Wills do
-            happened (WillPublished will)
-            this.Route will |> ignore
-
-    member private _.Choice(topic: TopicName) =
-        SharedChoice(fun group ->
-            let turn =
-                match turns.TryGetValue group.Id with
-                | true, turn -> turn
-                | _ -> 0L
-
-            turns[group.Id] <- turn + 1L
-
-            let members =
-                group.Members
-                |> Seq.map (fun entry ->
-                    match machines.TryGetValue entry.Subscriber with
-                    | true, state ->
-                        {
-                            Eligible = Access.decide (AccessRequest.Receive topic) access[entry.Subscriber]
-                            Ready = state.IsConnected
-                            InFlight = ServerState.load state
-                        }
-                    | _ -> { Eligible = false; Ready = false; InFlight = 0 })
-                |> Seq.toArray
-
-            Routing.choose settings.SharedStrategy turn (System.ReadOnlySpan members))
-
-    member private this.Forward(target: Target, message: ServerMessage) =
-        ticket <- ticket + 1L
-        happened (Forwarded(target.Session, ticket, message, target))
-        let copy = Routing.copy ticket target message
-        let shared = Routing.sharedDelivery target message
-        this.StepQuietly(target.Session, ServerEvent.Forward(copy, shared, this.Spare))
-
-    member private this.StepQuietly(session: int64, event: ServerEvent) =
-        let link: Link | null =
-            match links.TryGetValue session with
-            | true, link -> link
-            | _ -> null
-
-        if machines.ContainsKey session then
-            this.StepOn(session, link, event)
-
-    /// Retains and routes a message; false when nobody subscribes to it.
-    member this.Route(message: ServerMessage) : Result<bool, ReasonCode> =
-        match BrokerSubscriptions.retain message broker with
-        | Error reason -> Error reason
-        | Ok next ->
-            this.Swap next
-            this.BeforeRoute message
-            matches.Clear()
-            Subscriptions.find message.Topic.Utf8.Span matches broker.Subscriptions
-            Routing.plan message.Publisher (this.Choice message.Topic) matches route
-            let targets = route.Targets.ToArray()
-
-            for target in targets do
-                if Access.decide (AccessRequest.Receive message.Topic) access[target.Session] then
-                    this.Forward(target, message)
-
-            this.AfterRoute message
-            Ok(targets.Length > 0)
-
-    // Gives a message to those who subscribe to it, where its publisher may publish it. The reason is that of its
-    // acknowledgement.
-    member private this.Publish
-        (session: int64, state: ServerState, topic: TopicName, publish: Publish)
-        : ReasonCode =
-        let message = ServerMessage.ofPublish now session (ValueSome state.ClientId) topic publish
-
-        if Access.decide (AccessRequest.Publish topic) access[session] then
-            match this.Route message with
-            | Ok routed ->
-                happened (Accepted(session, message))
-
-                if routed then
-                    ReasonCode.Success
-                else
-                    ReasonCode.NoMatchingSubscribers
-            | Error reason -> reason
-        else
-            happened (PublishRefused(session, ReasonCode.NotAuthorized))
-            ReasonCode.NotAuthorized
-
-    member private this.Publish(session: int64, publish: Publish, token: int64) =
-        match machines.TryGetValue session, publish.Topic with
-        | (true, state), TopicReference.Name topic ->
-            let reason = this.Publish(session, state, topic, publish)
-
-            if token <> 0L then
-                this.StepQuietly(session, ServerEvent.Acknowledge(token, reason))
-        | _ -> ()
-
-    // Every other PUBLISH of QoS 1 that may goes past the session of its publisher. False: this one does not.
-    member private this.TryPass(link: Link, packet: Packet) : bool =
-        let passes (state: ServerState) =
-            match Encode.toBytes ClientToServer packet with
-            | Error _ -> false
-            | Ok bytes ->
-                let mutable view = PublishView()
-
-                FastPath.tryPublish ClientToServer (System.ReadOnlySpan bytes) &view
-                && QoS1.passes link.Number &view state
-
-        match packet, machines.TryGetValue link.Session with
-        | Packet.Publish({ Delivery = Delivery.AtLeastOnce(id, _); Topic = TopicReference.Name topic } as publish),
-          (true, state) when passes state ->
-            passing <- not passing
-
-            if passing then
-                let reason = this.Publish(link.Session, state, topic, publish)
-
-                if QoS1.mayAcknowledge link.Number machines[link.Session] then
-                    let puback = Effects.one (SendAck(PacketType.Puback, id.Value, reason))
-                    this.Apply(link.Session, link, puback)
-
-            passing
-        | _ -> false
-
-    member private this.Perform(session: int64, link: Link | null, task: ServerTask) =
-        match task with
-        | ServerTask.Authenticate packet ->
-            let judgement = this.Judge packet
-
-            match link with
-            | null -> ()
-            | link when link.Number <> 0L ->
-                this.StepQuietly(session, ServerEvent.Judged(link.Number, judgement))
-            | link -> this.StepHandshake(link, HandshakeEvent.Judged judgement)
-        | ServerTask.Admit(connect, authentication) ->
-            match link with
-            | null -> ()
-            | link -> this.Admit(link, connect, authentication)
-        | ServerTask.Answer packet ->
-            let number =
-                match link with
-                | null -> 0L
-                | link -> link.Number
-
-            let outcome =
-                match packet with
-                | Packet.Subscribe request ->
-                    let judgements =
-                        request.Subscriptions
-                        |> Seq.map (fun subscription ->
-                            if
-                                Access.decide (AccessRequest.Subscribe subscription.Filter) access[session]
-                            then
-                                ReasonCode.Success
-                            else
-                                ReasonCode.NotAuthorized)
-                        |> Seq.toArray
-
-                    let struct (next, outcome) =
-                        BrokerSubscriptions.subscribe session request (System.ReadOnlySpan judgements) broker
-
-                    this.Swap next
-                    happened (Subscribed(session, request, codesOf outcome.Answer))
-                    outcome
-                | Packet.Unsubscribe request ->
-                    let struct (next, outcome) = BrokerSubscriptions.unsubscribe session request broker
-                    this.Swap next
-                    happened (Unsubscribed(session, request))
-                    outcome
-                | other -> failtest $"{other.Type} is no request"
-
-            this.StepQuietly(session, ServerEvent.Answered(number, outcome.Answer))
-
-            for delivery in outcome.Retained do
-                match machines.TryGetValue session with
-                | true, state ->
-                    for message in BrokerSubscriptions.retained now state.ClientId delivery broker do
-                        if Access.decide (AccessRequest.Receive message.Topic) access[session] then
-                            ticket <- ticket + 1L
-
-                            let copy =
-                                Routing.copyRetained ticket delivery.GrantedQoS delivery.Identifier message
-
-                            let event = ServerEvent.Forward(copy, ValueNone, this.Spare)
-                            this.StepQuietly(session, event)
-                | _ -> ()
-        | ServerTask.Detached ending ->
-            happened (ConnectionEnded(session, ending))
-            let struct (next, outcome) = Broker.detach now session ending broker
-            this.Swap next
-            this.Follow outcome
-        | ServerTask.HandOn(message, shared) ->
-            match Routing.handOn shared.Filter (this.Choice message.Topic) broker.Subscriptions with
-            | ValueSome target ->
-                happened (HandedOn(target.Session, message))
-                ticket <- ticket + 1L
-                let copy = Routing.copyHandedOn ticket target shared message
-                let event = ServerEvent.Forward(copy, ValueSome shared, this.Spare)
-                this.StepQuietly(target.Session, event)
-            | ValueNone -> ()
-        | ServerTask.Dropped(message, reason) ->
-            this.Settle message.Ticket
-            happened (MessageDropped(session, message, reason))
-        | ServerTask.Refused(_, reason) -> happened (PublishRefused(session, reason))
-
-    member private this.Admit(link: Link, connect: Connect, authentication: Authentication voption) =
-        spareId <- spareId + 1
-        let struct (next, result) = Broker.admit now connect (ClientId.Of $"auto{spareId}") broker
-        this.Swap next
-
-        match result with
-        | Error reason -> this.StepHandshake(link, HandshakeEvent.NotAdmitted reason)
-        | Ok admission ->
-            this.Follow admission.Outcome
-            let session = admission.Session
-
-            if not (machines.ContainsKey session) then
-                machines[session] <- ServerState.create session admission.ClientId settings
-                access[session] <- Access.forClient admission.ClientId connect.UserName grants
-                happened (SessionBegan(session, admission.ClientId.Text))
-            else
-                match links.TryGetValue session with
-                | true, earlier -> this.StepOn(session, earlier, ServerEvent.TakeOver admission.Connection)
-                | _ -> ()
-
-            link.Number <- admission.Connection
-            link.Session <- session
-            links[session] <- link
-
-            let attachment =
-                {
-                    Connection = admission.Connection
-                    Connect = connect
-                    Assigned = admission.Assigned
-                    SessionPresent = admission.SessionPresent
-                    Authentication = authentication
-                }
-
-            this.StepOn(session, link, ServerEvent.Attach attachment)
-
-    member private this.StepHandshake(link: Link, event: HandshakeEvent) =
-        let struct (state, effects) = Handshake.step now event link.Handshake
-        link.Handshake <- state
-        this.Apply(0L, link, effects)
-
-    /// Runs what the effects left to do once no gate is held.
-    member this.Run() =
-        if not running then
-            running <- true
-
-            try
-                while tasks.Count > 0 do
-                    tasks.Dequeue () ()
-            finally
-                running <- false
+                rest <- rest.Slice length
+            | _ -> failtest "what is written is no packet"
 
     /// Opens a connection.
-    member _.Open() : Link =
-        let link = Link(Handshake.start now settings)
+    member this.Open() : Link =
+        let link =
+            Link(fun link ->
+                SimulatedConnection(
+                    host.Gates,
+                    (fun bytes -> this.Written(link, bytes)),
+                    (fun () -> link.IsOpen <- false)
+                ))
+
+        let trust = { HasAuthenticator = true; AllowAnonymous = false; IsTrusted = false }
+        host.Run(fun turn -> Node.opened turn trust link.Connection)
         opened.Add link
         link
+
+    // Goes on until the connection waits for bytes.
+    member private this.Pass(link: Link, pause: Pause) =
+        match pause with
+        | Pause.Bytes -> ()
+        | Pause.Authenticator packet ->
+            let result = AuthenticationResults.ofJudgement (this.Judge packet)
+            this.Pass(link, host.Run(fun turn -> Node.authenticated turn link.Connection result))
+        | Pause.EarlierInput _ -> this.Pass(link, host.Run(fun turn -> Node.drained turn link.Connection))
+        | Pause.Claim -> this.Pass(link, host.Run(fun turn -> Node.claim turn link.Connection))
+        // Nothing is under way.
+        | Pause.EarlierEnd _ -> ()
+
+    // Every other PUBLISH of QoS 1 that may goes by a run, which shows no messages.
+    member private this.TryPass(link: Link, publish: Publish, bytes: byte[]) =
+        match host.Sessions.TryGetValue link.Session, publish.Delivery, publish.Topic with
+        | (true, session), Delivery.AtLeastOnce _, TopicReference.Name topic ->
+            let mutable view = PublishView()
+
+            if
+                FastPath.tryPublish ClientToServer (ReadOnlySpan bytes) &view
+                && SessionRuns.way link.Number &view session.State = PublishWay.Run
+            then
+                passing <- not passing
+
+                if passing then
+                    host.ShowsMessages <- false
+
+                    if (nonNull session.Permissions).MayPublish topic then
+                        let client = ValueSome session.State.ClientId
+                        let message = ServerMessage.ofPublish now session.Number client topic publish
+                        host.Routing session message
+        | _ -> ()
 
     /// A packet of the client.
     member this.Send(link: Link, packet: Packet) =
         if link.IsOpen && link.Arrives then
-            link.LastReceived <- now
+            let bytes: byte[] = Array.zeroCreate (Encode.size packet)
+            Encode.write packet (Span bytes) |> ignore
 
             match packet with
-            | Packet.Connect connect ->
-                match connect.Properties.MaximumPacketSize with
-                | ValueSome size -> link.MaximumPacketBytes <- int (min size (uint32 Spec.MaximumPacketBytes))
-                | ValueNone -> ()
+            | Packet.Connect { Properties = { MaximumPacketSize = ValueSome size } } ->
+                link.MaximumPacketBytes <- int (min size (uint32 Spec.MaximumPacketBytes))
+            | Packet.Publish publish -> this.TryPass(link, publish, bytes)
             | _ -> ()
 
-            if link.Number = 0L then
-                this.StepHandshake(link, HandshakeEvent.Received packet)
-            elif not (this.TryPass(link, packet)) then
-                this.StepQuietly(link.Session, ServerEvent.Received(link.Number, packet))
-
-            this.Run()
+            let mutable buffer = ReadOnlySequence<byte> bytes
+            let turn = host.Rent()
+            let pause = Node.received turn link.Connection &buffer
+            host.Return turn
+            host.ShowsMessages <- true
+            this.Pass(link, pause)
+            this.AfterSend()
 
     /// Bytes of the client that are no allowed packet.
-    member this.SendBroken(link: Link, fault: Fault) =
-        if link.Number = 0L then
-            this.StepHandshake(link, HandshakeEvent.ReceivedFault fault)
-        else
-            this.StepQuietly(link.Session, ServerEvent.ReceivedFault(link.Number, fault))
+    member _.SendBroken(link: Link, fault: Fault) =
+        host.Run(fun turn ->
+            match link.Connection.Session with
+            | null ->
+                NodeAdmission.handshake turn link.Connection (HandshakeEvent.ReceivedFault fault)
+                |> ignore
+            | session -> NodeSteps.step turn session (ServerEvent.ReceivedFault(link.Number, fault)))
 
-        this.Run()
+    /// Something happens to a session.
+    member _.Step(session: int64, event: ServerEvent) =
+        match host.Sessions.TryGetValue session with
+        | true, known -> host.Run(fun turn -> NodeSteps.step turn known event)
+        | _ -> ()
+
+    /// The broker itself publishes a message.
+    member _.Route(message: ServerMessage) : ReasonCode = host.Run(fun turn -> Node.publish turn message)
 
     /// The transport of a connection fails.
-    member this.Drop(link: Link) =
+    member _.Drop(link: Link) =
         if link.IsOpen then
             link.IsOpen <- false
-
-            if link.Number = 0L then
-                this.StepHandshake(link, HandshakeEvent.TransportClosed)
-            else
-                let event = ServerEvent.TransportClosed(link.Number, Cause.TransportFailed "test")
-                this.StepQuietly(link.Session, event)
-
-            this.Run()
+            host.Run(fun turn -> Node.transportClosed turn link.Connection "test")
 
     /// Ends a session.
-    member this.Remove(session: int64, reason: ReasonCode) =
-        let struct (next, outcome) = Broker.remove now session reason broker
-        this.Swap next
-        this.Follow outcome
-        this.Run()
+    member _.Remove(session: int64, reason: ReasonCode) =
+        match host.Sessions.TryGetValue session with
+        | true, known -> host.Run(fun turn -> Node.endSession turn known reason)
+        | _ -> ()
 
-    /// The access rules as they apply to a session.
-    member _.AccessOf(session: int64) = access[session]
+    /// Whether a session may get messages of a topic.
+    member _.MayReceive(session: int64, topic: TopicName) =
+        match host.Sessions[session].Permissions with
+        | null -> true
+        | permissions -> permissions.MayReceive topic
+
+    member private _.Deadlines() : Instant list =
+        [
+            for session in host.Sessions.Values do
+                Node.deadline session
+
+            for link in opened do
+                match link.Connection.Handshake with
+                | null -> ()
+                | handshake when link.IsOpen -> Handshake.deadline handshake
+                | _ -> ()
+
+            Broker.deadline host.Broker
+        ]
+        |> List.choose (fun due -> if due.IsSome then Some due.Value else None)
 
     /// Lets time pass, up to each deadline in turn.
     member this.Advance(duration: int64<ms>) =
@@ -500,48 +341,24 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         let mutable going = true
 
         while going do
-            let deadlines = ResizeArray<Instant>()
-
-            match Broker.deadline broker with
-            | ValueSome at -> deadlines.Add at
-            | ValueNone -> ()
-
-            let received session =
-                match links.TryGetValue session with
-                | true, link -> (link: Link).LastReceived
-                | _ -> 0L<ms>
-
-            for KeyValue(session, state) in machines do
-                match ServerState.deadline (received session) state with
-                | ValueSome at -> deadlines.Add at
-                | ValueNone -> ()
-
-            for link in opened do
-                if link.Number = 0L && link.IsOpen then
-                    match Handshake.deadline link.Handshake with
-                    | ValueSome at -> deadlines.Add at
-                    | ValueNone -> ()
-
-            let next = if deadlines.Count = 0 then until else Seq.min deadlines
+            let deadlines = this.Deadlines()
+            let next = if deadlines.IsEmpty then until else List.min deadlines
 
             if next >= until then
                 now <- until
                 going <- false
             else
-                // A deadline that a tick does not remove would hang the shell.
+                // A deadline that a tick does not remove would hang the world.
                 now <- max next (now + 1L<ms>)
 
             for link in Seq.toArray opened do
-                if link.Number = 0L && link.IsOpen then
-                    this.StepHandshake(link, HandshakeEvent.Tick)
+                if link.IsOpen then
+                    host.Run(fun turn -> Node.tickHandshake turn link.Connection)
 
-            for session in Seq.toArray machines.Keys do
-                this.StepQuietly(session, ServerEvent.Tick(received session))
+            for session in Seq.toArray host.Sessions.Values do
+                host.Run(fun turn -> Node.tickSession turn session)
 
-            let struct (next, outcome) = Broker.tick now broker
-            this.Swap next
-            this.Follow outcome
-            this.Run()
+            host.Run Node.tickRegistry
 
 /// Everything that the client has not read.
 let readAll (link: Link) : Packet list =

@@ -170,7 +170,10 @@ type Run(settings: ClientSettings, withMethod: bool) =
             sending.Forget messages[numberOf message.Payload]
         | Effect.Notify(Notice.Resubscribed _) -> seen.Add "resubscribed" |> ignore
         | Effect.Notify _ -> ()
-        | Effect.Serve _ -> failtest "a client has no task of a server"
+        | Effect.Serve _
+        | Effect.SendFrames _
+        | Effect.SendRun _
+        | Effect.SendPubacks _ -> failtest "a client has no task of a server"
 
     // Messages that nobody waits for are dropped without a word, when they expire or there is no room for them.
     let dropSilent () =

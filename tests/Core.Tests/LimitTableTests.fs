@@ -50,37 +50,62 @@ let tests =
                     "told that 0 is no limit"
             }
 
-            test "a fault is put down to the limit that it came upon" {
-                let expect isConnected reason expected =
-                    Expect.equal (LimitTable.ofFault isConnected (fault reason Peer)) expected $"{reason}"
-
-                expect true ReasonCode.PacketTooLarge (ValueSome LimitName.MaximumPacketBytes)
-                expect false ReasonCode.PacketTooLarge (ValueSome LimitName.PacketBytesBeforeConnect)
-                expect true ReasonCode.ReceiveMaximumExceeded (ValueSome LimitName.ReceiveMaximum)
-                expect true ReasonCode.TopicAliasInvalid (ValueSome LimitName.TopicAliasMaximum)
-                expect true ReasonCode.MessageRateTooHigh (ValueSome LimitName.PublishRate)
-                expect true ReasonCode.MalformedPacket ValueNone
-
-                Expect.equal
-                    (LimitTable.ofFault true (fault ReasonCode.PacketTooLarge Ours))
-                    ValueNone
-                    "not the client's"
-            }
-
             test "a topic is too long, too deep, or neither" {
-                let of' (topic: string) =
-                    LimitTable.ofTopic limits (ReadOnlySpan(Text.Encoding.UTF8.GetBytes topic))
+                let settings = { BrokerSettings.Default with Limits = limits }
 
-                Expect.equal (of' "aaaaaaaaaaa") (ValueSome LimitName.TopicBytes) "too long"
-                Expect.equal (of' "a/b/c/d") (ValueSome LimitName.TopicLevels) "too deep"
-                Expect.equal (of' "a/b/c") ValueNone "neither"
+                let limitOf (topic: string) =
+                    TopicLimits.problem settings (TopicName.Of topic)
+                    |> ValueOption.bind (fun why -> why.Limit)
+
+                Expect.equal (limitOf "aaaaaaaaaaa") (ValueSome LimitName.TopicBytes) "too long"
+                Expect.equal (limitOf "a/b/c/d") (ValueSome LimitName.TopicLevels) "too deep"
+                Expect.equal (limitOf "a/b/c") ValueNone "neither"
+                Expect.equal (limitOf "$SYS/x") ValueNone "refused, for another reason"
             }
 
             test "a full queue is full of messages, of bytes, or all queues are" {
-                let limits = { limits with QueuedMessages = 2; QueuedBytes = 100L }
-                Expect.equal (LimitTable.ofQueue limits 2 0L 1L) LimitName.QueuedMessages "messages"
-                Expect.equal (LimitTable.ofQueue limits 1 90L 11L) LimitName.QueuedBytes "bytes"
-                Expect.equal (LimitTable.ofQueue limits 1 90L 10L) LimitName.TotalQueuedBytes "all queues"
+                let limitOf messages bytes spare cost =
+                    let offer = { QoS = QoS.AtLeastOnce; Cost = cost; PacketBytes = 0 }
+
+                    let budget =
+                        {
+                            IsOver = false
+                            IsConnected = false
+                            IsCongested = false
+                            QueuesQoS0 = false
+                            MaximumPacketBytes = Spec.MaximumPacketBytes
+                            Sendable = 0
+                            IsIdle = true
+                            SendBytes = 0L
+                            QueueMessages = messages
+                            QueueBytes = bytes
+                            Spare = spare
+                        }
+
+                    match Admission.decide &offer &budget with
+                    | Decision.Drop why -> why.Limit
+                    | _ -> ValueNone
+
+                Expect.equal (limitOf 0 100L 100L 1L) (ValueSome LimitName.QueuedMessages) "messages"
+                Expect.equal (limitOf 1 10L 100L 11L) (ValueSome LimitName.QueuedBytes) "bytes"
+                Expect.equal (limitOf 1 10L 9L 10L) (ValueSome LimitName.TotalQueuedBytes) "all queues"
+                Expect.equal (limitOf 1 10L 10L 10L) ValueNone "it waits"
+            }
+
+            test "a Topic Alias above the maximum exceeds a limit, and 0 is no alias at all" {
+                let aliases = InboundTopicAliases.Empty(ClientToServer, 2us)
+
+                match aliases.Resolve(TopicReference.Alias(TopicAlias.Of 3us)) with
+                | Error fault -> Expect.equal fault.Limit (ValueSome LimitName.TopicAliasMaximum) "above"
+                | Ok _ -> failtest "refused"
+
+                let zero = [| 0x30uy; 8uy; 0uy; 1uy; byte 'a'; 3uy; 0x23uy; 0uy; 0uy; byte 'x' |]
+
+                match Grammar.parse ClientToServer Spec.MaximumPacketBytes 0L (ReadOnlyMemory zero) with
+                | Error fault ->
+                    Expect.equal fault.Reason ReasonCode.TopicAliasInvalid "the reason"
+                    Expect.equal fault.Limit ValueNone "no limit"
+                | Ok _ -> failtest "refused"
             }
 
             test "an acknowledgement carries properties where the client wants and takes them" {
@@ -99,6 +124,7 @@ let tests =
                             Assigned = false
                             SessionPresent = false
                             Authentication = ValueNone
+                            UserName = ValueNone
                         }
 
                     let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state

@@ -100,6 +100,21 @@ let private subscriptionsOf (entries: Entry list) =
 
 let private settings = BrokerSettings.Default
 
+let private connected (settings: BrokerSettings) =
+    let attachment =
+        {
+            Connection = 1L
+            Connect = BrokerWorld.connectPacket "a"
+            Assigned = false
+            SessionPresent = false
+            Authentication = ValueNone
+            UserName = ValueNone
+        }
+
+    let state = ServerState.create 1L (ClientId.Of "a") settings
+    let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state
+    state
+
 let private judge (settings: BrokerSettings) (publish: Publish) =
     let frame =
         match Encode.toBytes ClientToServer (Packet.Publish publish) with
@@ -108,7 +123,7 @@ let private judge (settings: BrokerSettings) (publish: Publish) =
 
     let mutable view = PublishView()
     Expect.isTrue (FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view) "a plain PUBLISH"
-    QoS0.judge settings &view
+    SessionRuns.way 1L &view (connected settings)
 
 let private plain = BrokerWorld.publishPacket Delivery.AtMostOnce "plant/7/temp" "21.5"
 
@@ -205,11 +220,11 @@ let tests =
             testCase "what is not plain QoS 0 needs a step, what is refused is dropped" (fun () ->
                 let check publish settings verdict why = Expect.equal (judge settings publish) verdict why
 
-                let step = PublishVerdict.Step
-                check plain settings PublishVerdict.Forward "plain"
+                let step = PublishWay.Step
+                check plain settings PublishWay.Run "plain"
                 check { plain with Retain = true } settings step "RETAIN"
-                let one = Delivery.AtLeastOnce(PacketId.Of 1us, false)
-                check { plain with Delivery = one } settings step "QoS 1"
+                let two = Delivery.ExactlyOnce(PacketId.Of 1us, false)
+                check { plain with Delivery = two } settings step "QoS 2"
                 let alias = TopicReference.NameAndAlias(TopicName.Of "t", TopicAlias.Of 1us)
                 check { plain with Topic = alias } settings step "an alias"
 
@@ -219,11 +234,11 @@ let tests =
 
                 let typed = { plain.Properties with ContentType = ValueSome(Utf8String.Of "text") }
 
-                check { plain with Properties = typed } settings PublishVerdict.Forward "other properties"
+                check { plain with Properties = typed } settings PublishWay.Run "other properties"
 
                 for topic in [ "$SYS/x"; "$x"; String('a', 1_025); String('/', 64) ] do
                     let refused = { plain with Topic = TopicReference.Name(TopicName.Of topic) }
-                    check refused settings PublishVerdict.Drop topic)
+                    check refused settings PublishWay.Drop topic)
 
             testCase "a message of QoS 0 is judged, found and routed without allocating" (fun () ->
                 let entries =
@@ -248,37 +263,28 @@ let tests =
                     | Ok bytes -> bytes
                     | Error fault -> failtest (fault.ToString())
 
-                let connect = BrokerWorld.connectPacket "a"
-
-                let attachment =
-                    {
-                        Connection = 1L
-                        Connect = connect
-                        Assigned = false
-                        SessionPresent = false
-                        Authentication = ValueNone
-                    }
-
-                let state = ServerState.create 1L (ClientId.Of "a") settings
-                let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state
+                let state = connected settings
+                let run = PublishRun()
                 let mutable delivered = 0
 
                 let once () =
                     let mutable view = PublishView()
 
                     if FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view then
-                        if QoS0.judge settings &view = PublishVerdict.Forward then
+                        if SessionRuns.way 1L &view state = PublishWay.Run then
+                            run.TryAdd(ReadOnlyMemory frame, frame.Length, &view) |> ignore
                             matches.Clear()
                             Subscriptions.find view.Topic matches subscriptions
                             Routing.plan 99L nobody matches route
                             let targets = route.Targets
 
                             for index in 0 .. targets.Length - 1 do
-                                if
-                                    QoS0.keepsFrame targets[index]
-                                    && ServerState.takesFrame frame.Length state
-                                then
-                                    delivered <- delivered + 1
+                                if SessionRuns.keepsFrames targets[index] then
+                                    match SessionRuns.frames run state with
+                                    | Decision.Send, effects -> delivered <- delivered + effects.Count
+                                    | _ -> ()
+
+                            run.Clear()
 
                 let round () =
                     for _ in 1..1_000 do

@@ -375,7 +375,7 @@ let private sending =
                     dropped
                     (fun happening ->
                         match happening with
-                        | MessageDropped(_, _, Settlement.Rejected fault) ->
+                        | MessageDropped(_, _, fault) ->
                             fault.Reason = ReasonCode.PacketTooLarge
                         | _ -> false)
                     "but is counted")
@@ -509,6 +509,7 @@ let private sending =
                             Assigned = false
                             SessionPresent = false
                             Authentication = ValueNone
+                            UserName = ValueNone
                         }
 
                     let now = 0L<ms>
@@ -525,7 +526,7 @@ let private sending =
                             Reasons = ReasonCodeList.Of [ ReasonCode.Success ]
                         }
 
-                    let event = ServerEvent.Answered(1L, Packet.Suback answer)
+                    let event = ServerEvent.Answered(1L, outcomeOf (Packet.Suback answer))
                     let struct (state, effects) = ServerSession.step now event state
 
                     match effects[0] with
@@ -536,7 +537,7 @@ let private sending =
                     let event = ServerEvent.Received(1L, Packet.Unsubscribe(unsubscribePacket 6us [ "a" ]))
                     let struct (state, _) = ServerSession.step now event state
                     let answer = { answer with PacketId = PacketId.Of 6us }
-                    let event = ServerEvent.Answered(1L, Packet.Unsuback answer)
+                    let event = ServerEvent.Answered(1L, outcomeOf (Packet.Unsuback answer))
                     let struct (_, effects) = ServerSession.step now event state
 
                     match effects[0] with

@@ -34,6 +34,10 @@ let connectKept (world: World) (clientId: string) : Link =
 let withProperties (change: ConnectProperties -> ConnectProperties) (connect: Connect) : Connect =
     { connect with Properties = change connect.Properties }
 
+/// The outcome of a request that only this packet answers.
+let outcomeOf (answer: Packet) : SubscriptionOutcome =
+    { Answer = answer; Retained = [||]; Removed = [||]; Refused = [||] }
+
 let qos (number: int) : QoS = LanguagePrimitives.EnumOfValue(byte number)
 
 /// Subscribes with all options off, and gives the reason codes.

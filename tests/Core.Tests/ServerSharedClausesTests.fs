@@ -172,7 +172,7 @@ let private queues =
 
         let note happening =
             match happening with
-            | MessageDropped(_, message, Settlement.QueueFull) -> dropped.Add(textOf message.Payload)
+            | MessageDropped(_, message, { Limit = ValueSome LimitName.QueuedMessages }) -> dropped.Add(textOf message.Payload)
             | _ -> ()
 
         let settings = { withLimits change with WhenQueueFull = whenFull }
@@ -227,7 +227,7 @@ let private queues =
 
                 let note happening =
                     match happening with
-                    | MessageDropped(_, message, Settlement.QueueFull) -> dropped.Add(textOf message.Payload)
+                    | MessageDropped(_, message, { Limit = ValueSome LimitName.QueuedMessages }) -> dropped.Add(textOf message.Payload)
                     | _ -> ()
 
                 // Two messages of a byte of topic and one of payload, and not a third one.
@@ -279,14 +279,25 @@ let private queues =
                     Assigned = false
                     SessionPresent = false
                     Authentication = ValueNone
+                    UserName = ValueNone
                 }
 
             let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state
 
             let forwarded state number =
-                let message = QoS1.message (TopicName.Of "t") (System.ReadOnlySpan [| 0uy; 0uy; 0uy |])
+                let message =
+                    {
+                        Topic = TopicName.Of "t"
+                        Payload = Bytes.OfArray [| 0uy; 0uy; 0uy |]
+                        QoS = QoS.AtLeastOnce
+                        Retain = false
+                        Properties = PublishProperties.Empty
+                        ExpiresAt = ValueNone
+                        Ticket = number
+                    }
+
                 // Nothing is left of what all sessions together may hold.
-                let event = ServerEvent.Forward({ message with Ticket = number }, ValueNone, 0L)
+                let event = ServerEvent.Forward(message, ValueNone, 0L)
                 let struct (state, _) = ServerSession.step 0L<ms> event state
                 state
 

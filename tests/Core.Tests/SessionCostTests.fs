@@ -61,6 +61,7 @@ let private server receiveMaximum =
             Assigned = false
             SessionPresent = false
             Authentication = ValueNone
+            UserName = ValueNone
         }
 
     let struct (state, _) =
@@ -184,7 +185,7 @@ let private mayPass (id: uint16) (state: ServerState) =
 
         Expect.isTrue (FastPath.tryPublish ClientToServer (ReadOnlySpan bytes) &view) "a plain PUBLISH"
 
-        QoS1.passes 1L &view state
+        SessionRuns.way 1L &view state = PublishWay.Run
 
 let private publishes (id: uint16) (state: ServerState) =
     let packet = Packet.Publish(Outgoing.toPublish id 0us true (outgoing QoS.AtLeastOnce 0L))
@@ -229,10 +230,13 @@ let private passing =
 
                 let struct (lost, _) = ServerSession.step now (ServerEvent.TransportClosed(1L, cause)) state
 
-                Expect.isTrue (QoS1.mayAcknowledge 1L state) "it is there"
-                Expect.isFalse (QoS1.mayAcknowledge 2L state) "another one"
+                let pubacks connection state =
+                    (SessionRuns.acknowledge connection (PublishRun()) 0 1 ReasonCode.Success state).Count
+
+                Expect.equal (pubacks 1L state) 1 "it is there"
+                Expect.equal (pubacks 2L state) 0 "another one"
                 Expect.isFalse (mayPass 7us lost) "it is gone"
-                Expect.isFalse (QoS1.mayAcknowledge 1L lost) "nothing is written")
+                Expect.equal (pubacks 1L lost) 0 "nothing is written")
         ]
 
 // What a client sees and what the sending half is afterwards, for a session that is stepped for each message and each
@@ -249,6 +253,9 @@ let private sentBy (effects: Effects) =
         for effect in effects do
             match effect with
             | SendMessage(message, id, _, _) -> struct (id, message.Payload)
+            | SendRun(run, count, first) ->
+                for index in 0 .. count - 1 do
+                    struct (first + uint16 index, run.Copy(index).Payload)
             | Send(Packet.Publish publish) -> struct (publish.Delivery.PacketId.Value.Value, publish.Payload)
             | _ -> ()
     ]
@@ -267,24 +274,35 @@ let private eachStepped (events: ServerEvent list) state =
         let struct (state, more) = singly event state
         struct (state, sent @ more))
 
+// The messages as one run of PUBLISH packets, side by side.
 let private forwardedAsRun (messages: Outgoing[]) state =
-    let struct (after, count, first) = QoS1.send 1_000 System.Int64.MaxValue (ReadOnlySpan messages) state
-    let sent = [ for index in 0 .. count - 1 -> struct (first + uint16 index, messages[index].Payload) ]
+    let frame message =
+        match
+            Encode.toBytes ClientToServer (Packet.Publish(Outgoing.toPublish 1us 0us true message))
+        with
+        | Ok bytes -> bytes
+        | Error fault -> failtest fault.Detail
 
-    let struct (after, more) = eachStepped [ for message in messages[count..] -> forwardOf message ] after
+    let frames = messages |> Array.map frame
+    let bytes = Array.concat frames
+    let run = PublishRun()
+    let mutable at = 0
 
-    struct (after, sent @ more)
+    for frame in frames do
+        let mutable view = PublishView()
+        let memory = ReadOnlyMemory<byte>(bytes, at, bytes.Length - at)
+        Expect.isTrue (FastPath.tryPublish ClientToServer (memory.Slice(0, frame.Length)).Span &view) "plain"
+        Expect.isTrue (run.TryAdd(memory, frame.Length, &view)) "it belongs to the run"
+        at <- at + frame.Length
 
-let rec private acknowledgedAsRun (ids: uint16[]) state =
-    let struct (after, count, effects) = QoS1.acknowledge now 1L (ReadOnlySpan ids) state
-    let sent = sentBy effects
+    let struct (after, effects) =
+        SessionRuns.send now Int64.MaxValue run (run.Copies messages[0].Topic) state
 
-    if count = ids.Length then
-        struct (after, sent)
-    else
-        let struct (after, more) = singly (pubackOf ids[count]) after
-        let struct (after, rest) = acknowledgedAsRun ids[count + 1 ..] after
-        struct (after, sent @ more @ rest)
+    struct (after, sentBy effects)
+
+let private acknowledgedAsRun (ids: uint16[]) state =
+    let struct (after, effects) = SessionRuns.acknowledged now 1L (ReadOnlySpan ids) state
+    struct (after, sentBy effects)
 
 let private idsOf (state: ServerState) =
     PacketIdMap.fold (fun ids id _ -> id :: ids) [] state.Outbound.InFlight
@@ -318,10 +336,9 @@ let private running =
                             let messages =
                                 [|
                                     for index in 1..count ->
-                                        let text =
-                                            System.Text.Encoding.UTF8.GetBytes(string (number + index))
-
-                                        QoS1.message (TopicName.Of "plant/7/temp") (ReadOnlySpan text)
+                                        { outgoing QoS.AtLeastOnce 0L with
+                                            Payload = Bytes.OfText(string (number + index))
+                                        }
                                 |]
 
                             number <- number + count

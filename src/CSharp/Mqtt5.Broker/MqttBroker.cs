@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Reflection;
-using Microsoft.FSharp.Core;
 using Mqtt5.Hosting;
 using Mqtt5.Serving;
 using Mqtt5.Testing;
@@ -111,7 +110,7 @@ public sealed class MqttBroker : IAsyncDisposable
         CheckReason(reason);
         return Engine.With(
             clientId,
-            (worker, session) => worker.Step(session, ServerEvent.NewClose(reason, FSharpValueOption<Utf8String>.None)));
+            (turn, session) => Node.Disconnect(turn, session, reason));
     }
 
     /// <summary>Ends the session of a client and its connection, if it has one. Its Will is published.</summary>
@@ -123,7 +122,7 @@ public sealed class MqttBroker : IAsyncDisposable
         CheckReason(reason);
         return Engine.With(
             clientId,
-            (worker, session) => worker.Follow(Engine.Registry.Remove(worker.Now, session.Number, reason)));
+            (turn, session) => Node.EndSession(turn, session, reason));
     }
 
     /// <summary>
@@ -156,7 +155,7 @@ public sealed class MqttBroker : IAsyncDisposable
         var verdict = DeliveryVerdict.NoSession;
         var publisher = publisherId is null ? null : Engine.Registry.Current.Sessions.TryFind(publisherId)?.Value;
         var asked = ServerMessages.Of(message, Engine.Now(), publisher?.Session ?? 0);
-        Engine.With(clientId, (worker, session) => verdict = Explanations.Explain(worker.Now, asked, Engine, session));
+        Engine.With(clientId, (turn, session) => verdict = Node.Explain(turn, session, asked));
         return verdict;
     }
 

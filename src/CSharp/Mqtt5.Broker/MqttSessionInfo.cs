@@ -21,13 +21,13 @@ public sealed record MqttSessionInfo(
 {
     internal static MqttSessionInfo Of(SessionEntry entry, BrokerEngine engine)
     {
-        var session = engine.TryFind(entry.Session);
+        var session = engine.Registry.TryFind(entry.Session);
         var outbound = session?.State.Outbound;
         return new MqttSessionInfo(
             entry.ClientId.Text,
             entry.Connection != 0,
-            session?.Connection?.Origin.EndPoint,
-            [.. entry.Filters.Keys],
+            ((Connection?)session?.Connection)?.Origin.EndPoint,
+            [.. BrokerModule.FiltersOf(entry.Session, engine.Registry.Current).Keys],
             outbound?.InFlight.Count ?? 0,
             outbound?.Waiting.Count ?? 0,
             outbound?.WaitingBytes ?? 0);

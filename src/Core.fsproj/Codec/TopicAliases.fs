@@ -18,6 +18,7 @@ type InboundTopicAliases private (direction: Direction, maximum: uint16, names: 
             "Topic Alias"
             clause
             $"the Topic Alias is above the Topic Alias Maximum, which is {maximum}"
+        |> Fault.exceeding LimitName.TopicAliasMaximum
 
     let unknown () =
         Fault.protocolError

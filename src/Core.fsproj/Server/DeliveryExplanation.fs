@@ -72,44 +72,21 @@ module DeliveryExplanation =
 
         struct (target, members, isBarred)
 
-    let private queue (message: Outgoing) spare (state: ServerState) =
-        let limits = state.Settings.Limits
-        let outbound = state.Outbound
-
-        if outbound.Waiting.Count >= limits.QueuedMessages then
-            DeliveryVerdict.QueueFull outbound.Waiting.Count
-        elif message.Cost > ServerState.room state || message.Cost > spare then
-            DeliveryVerdict.QueueBytesFull outbound.HeldBytes
-        else
-            DeliveryVerdict.Waits message.QoS
-
     let private deliver (message: Outgoing) spare (state: ServerState) =
-        match state.Connection with
-        | ValueNone when message.QoS = QoS.AtMostOnce && not state.Settings.QueuesQoS0 -> DeliveryVerdict.Away
-        | ValueNone -> queue message spare state
-        | ValueSome connection when (ServerConnections.refuse connection.MaximumPacketBytes message).IsSome ->
-            DeliveryVerdict.TooLarge
-        | ValueSome connection when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
-            DeliveryVerdict.Congested
-        | ValueSome connection when ServerConnections.sendsNow message connection state.Outbound ->
-            if ServerConnections.affords message spare state then
-                DeliveryVerdict.Sent message.QoS
-            else
-                DeliveryVerdict.QueueBytesFull state.Outbound.HeldBytes
-        | ValueSome _ -> queue message spare state
+        match Admission.ofMessage message spare state with
+        | Decision.Send -> DeliveryVerdict.Sent message.QoS
+        | Decision.Wait -> DeliveryVerdict.Waits message.QoS
+        | Decision.Drop why ->
+            match why.Limit with
+            | ValueSome LimitName.QueuedMessages -> DeliveryVerdict.QueueFull state.Outbound.Waiting.Count
+            | ValueSome _ -> DeliveryVerdict.QueueBytesFull state.Outbound.HeldBytes
+            | ValueNone when obj.ReferenceEquals(why, Admission.absent) -> DeliveryVerdict.Away
+            | ValueNone when obj.ReferenceEquals(why, Admission.congested) -> DeliveryVerdict.Congested
+            | ValueNone when obj.ReferenceEquals(why, Admission.tooLarge) -> DeliveryVerdict.TooLarge
+            | ValueNone -> DeliveryVerdict.NoSession
 
-    /// True when a session can take this message now, whether it is sent or has to wait. A shell that walks through many
-    /// retained messages stops while this is false. <c>spare</c> is how many more bytes all sessions together may hold.
-    [<CompiledName("HasRoom")>]
-    let hasRoom (message: Outgoing) (spare: int64) (state: ServerState) : bool =
-        match deliver message spare state with
-        | DeliveryVerdict.Away
-        | DeliveryVerdict.Congested
-        | DeliveryVerdict.QueueFull _
-        | DeliveryVerdict.QueueBytesFull _ -> false
-        | _ -> true
-
-    /// What would become of a message that is published now, for a session, its state and its access rules.
+    /// What would become of a message that is published now, for a session and its state, if the client may get messages
+    /// of its topic or not.
     /// <c>spare</c> is how many more bytes may wait in all sessions together. Nothing is changed. With the policy of
     /// dropping the oldest, a full queue would drop others instead.
     [<CompiledName("Explain")>]
@@ -117,7 +94,7 @@ module DeliveryExplanation =
         (now: Instant)
         (message: ServerMessage)
         (spare: int64)
-        (access: ClientAccess)
+        (mayReceive: bool)
         (state: ServerState)
         (broker: Broker)
         : DeliveryVerdict =
@@ -131,7 +108,7 @@ module DeliveryExplanation =
             match target with
             | ValueNone when isBarred -> DeliveryVerdict.NoLocal
             | ValueNone -> DeliveryVerdict.NoSubscription
-            | ValueSome _ when not (Access.decide (AccessRequest.Receive message.Topic) access) ->
+            | ValueSome _ when not mayReceive ->
                 DeliveryVerdict.NotAllowed
             | ValueSome { Shared = ValueSome _ } when members.Length > 1 -> DeliveryVerdict.SharedWith members
             | ValueSome target -> deliver (Routing.copy 0L target message) spare state

@@ -14,19 +14,44 @@ type HandshakePhase =
     /// The connection was refused or lost.
     | Over
 
+/// Who is believed without being asked for more.
+[<Struct; NoComparison>]
+type Trust =
+    {
+        /// Whether there is an authenticator.
+        HasAuthenticator: bool
+        /// Whether clients without User Name and password are let in.
+        AllowAnonymous: bool
+        /// Whether the peer is trusted, as one of the same process is.
+        IsTrusted: bool
+    }
+
 /// The state of a connection before it belongs to a session. Immutable.
 [<NoComparison; NoEquality>]
 type HandshakeState =
     {
         /// How the broker behaves.
         Settings: BrokerSettings
+        /// Who is believed.
+        Trust: Trust
         /// Where the connection stands.
         Phase: HandshakePhase
         /// When it is given up.
         Until: Instant
         /// The CONNECT, once it came.
         Connect: Connect voption
+        /// The name that an authenticator proved; absent: none did.
+        Owner: string voption
+        /// The last data of enhanced authentication, for CONNACK.
+        Final: Authentication voption
     }
+
+    /// The name that the client proved to have, or gave; absent: none.
+    member this.UserName =
+        match this.Owner, this.Connect with
+        | ValueSome owner, _ -> ValueSome owner
+        | ValueNone, ValueSome { UserName = ValueSome given } -> ValueSome given.Text
+        | _ -> ValueNone
 
 /// What happens to a connection before it belongs to a session.
 [<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
@@ -35,10 +60,10 @@ type HandshakeEvent =
     | Received of Packet: Packet
     /// Bytes arrived that are no packet, or no allowed one.
     | ReceivedFault of Fault: Fault
-    /// What the authenticator made of CONNECT or AUTH.
-    | Judged of Judgement: Judgement
+    /// What the authenticator made of CONNECT or AUTH, and the name that it proved.
+    | Judged of Judgement: Judgement * Owner: string voption
     /// The registry, or the server as a whole, does not admit the client.
-    | NotAdmitted of Reason: ReasonCode
+    | NotAdmitted of Why: Fault
     /// The transport failed or was closed.
     | TransportClosed
     /// Time has passed.
@@ -51,12 +76,15 @@ module Handshake =
 
     /// A connection that was opened just now.
     [<CompiledName("Start")>]
-    let start (now: Instant) (settings: BrokerSettings) : HandshakeState =
+    let start (now: Instant) (trust: Trust) (settings: BrokerSettings) : HandshakeState =
         {
             Settings = settings
+            Trust = trust
             Phase = HandshakePhase.AwaitConnect
             Until = now + settings.Limits.ConnectTimeout
             Connect = ValueNone
+            Owner = ValueNone
+            Final = ValueNone
         }
 
     /// Whether the next packet may be read now. While the authenticator judges, it has to wait.
@@ -147,7 +175,7 @@ module Handshake =
         | _, ValueSome will when will.Retain && not settings.RetainAvailable ->
             // [MQTT-3.2.2-13]
             ValueSome(struct (ReasonCode.RetainNotSupported, "retained messages are not available"))
-        | _, ValueSome will when (TopicLimits.problem settings will.Topic).IsSome ->
+        | _, ValueSome will when TopicLimits.isRefused settings will.Topic.Utf8.Span ->
             ValueSome(struct (ReasonCode.TopicNameInvalid, "the Will Topic is not accepted"))
         | _, ValueSome will when
             settings.ChecksPayloadFormat
@@ -159,6 +187,35 @@ module Handshake =
             ValueSome(struct (ReasonCode.QuotaExceeded, "the Will Payload is too large"))
         | _ -> ValueNone
 
+    let private admitting (final: Authentication voption) (owner: string voption) (connect: Connect) state =
+        // CONNACK names the method if, and only if, CONNECT did [MQTT-4.12.0-5] [MQTT-4.12.0-6].
+        let final =
+            match connect.Properties.Authentication, final with
+            | ValueNone, _ -> ValueNone
+            | ValueSome asked, ValueSome final -> ValueSome { final with Method = asked.Method }
+            | ValueSome asked, ValueNone -> ValueSome { Method = asked.Method; Data = ValueNone }
+
+        struct ({ state with Phase = HandshakePhase.Admitting; Owner = owner; Final = final },
+                Effects.one (Serve(ServerTask.Admit(connect, final))))
+
+    // A trusted client, or one without a name where that is allowed, is not asked for more.
+    let private isAcceptedAsItIs (connect: Connect) (trust: Trust) =
+        connect.Properties.Authentication.IsNone
+        && (trust.IsTrusted
+            || (trust.AllowAnonymous && connect.UserName.IsNone && connect.Password.IsNone))
+
+    let private authenticate (packet: Packet) (connect: Connect) (state: HandshakeState) =
+        if isAcceptedAsItIs connect state.Trust then
+            admitting ValueNone ValueNone connect state
+        elif state.Trust.HasAuthenticator then
+            struct ({ state with Phase = HandshakePhase.Judging },
+                    Effects.one (Serve(ServerTask.Authenticate packet)))
+        elif connect.Properties.Authentication.IsSome then
+            // [MQTT-4.12.0-1]
+            refuse ReasonCode.BadAuthenticationMethod "" state
+        else
+            admitting ValueNone ValueNone connect state
+
     let private received (packet: Packet) (state: HandshakeState) =
         match state.Phase, packet with
         | HandshakePhase.AwaitConnect, Packet.Connect connect ->
@@ -167,8 +224,7 @@ module Handshake =
             match problem state.Settings connect with
             | ValueSome(struct (reason, detail)) -> refuse reason detail state
             | ValueNone ->
-                struct ({ state with Phase = HandshakePhase.Judging },
-                        Effects.one (Serve(ServerTask.Authenticate packet)))
+                authenticate packet connect state
         | HandshakePhase.AwaitAuth, Packet.Auth auth ->
             let method =
                 state.Connect
@@ -202,20 +258,11 @@ module Handshake =
             let detail = "a packet was read while CONNECT was being judged"
             fail (Fault.ours ReasonCode.ImplementationSpecificError other.Type "CONNECT" detail) state
 
-    let private judged (judgement: Judgement) (state: HandshakeState) =
+    let private judged (judgement: Judgement) (owner: string voption) (state: HandshakeState) =
         match state.Phase, state.Connect with
         | HandshakePhase.Judging, ValueSome connect ->
             match judgement, connect.Properties.Authentication with
-            | Judgement.Accepted final, asked ->
-                // CONNACK names the method if, and only if, CONNECT did [MQTT-4.12.0-5] [MQTT-4.12.0-6].
-                let authentication =
-                    match asked, final with
-                    | ValueNone, _ -> ValueNone
-                    | ValueSome asked, ValueSome final -> ValueSome { final with Method = asked.Method }
-                    | ValueSome asked, ValueNone -> ValueSome { Method = asked.Method; Data = ValueNone }
-
-                struct ({ state with Phase = HandshakePhase.Admitting },
-                        Effects.one (Serve(ServerTask.Admit(connect, authentication))))
+            | Judgement.Accepted final, _ -> admitting final owner connect state
             | Judgement.Continue authentication, ValueSome asked ->
                 // [MQTT-4.12.0-2]
                 let auth =
@@ -250,12 +297,12 @@ module Handshake =
             | HandshakePhase.Over
             | HandshakePhase.Admitting -> struct (state, Effects.none)
             | _ -> fail fault state
-        | HandshakeEvent.Judged judgement -> judged judgement state
-        | HandshakeEvent.NotAdmitted reason ->
+        | HandshakeEvent.Judged(judgement, owner) -> judged judgement owner state
+        | HandshakeEvent.NotAdmitted why ->
             match state.Phase with
             | HandshakePhase.Over -> struct (state, Effects.none)
             | HandshakePhase.AwaitConnect -> close state
-            | _ -> refuse reason "" state
+            | _ -> refuse why.Reason "" state
         | HandshakeEvent.TransportClosed -> struct (over state, Effects.none)
         | HandshakeEvent.Tick ->
             match deadline state with

@@ -160,9 +160,9 @@ module Routing =
             | -1 -> ()
             | chosen -> route.Append(memberTarget groups[index] chosen)
 
-    /// The target of a message that a former member of a shared subscription hands on, if somebody is left.
-    [<CompiledName("HandOn")>]
-    let handOn
+    /// The target of a message that a former member of a shared subscription could not deliver, if somebody is left.
+    [<CompiledName("Redeliver")>]
+    let redeliver
         (filter: TopicFilter)
         (choice: SharedChoice)
         (subscriptions: Subscriptions<int64>)
@@ -230,11 +230,11 @@ module Routing =
         | ValueSome filter -> ValueSome { Filter = filter; QoS = message.QoS; Retain = message.Retain }
         | ValueNone -> ValueNone
 
-    /// The copy of a message that was handed on by a member that is gone, for another one: as if it had been the
+    /// The copy of a message that was given to a member that is gone, for another one: as if it had been the
     /// first, so at the QoS and with the RETAIN flag that its own subscription asks for [MQTT-3.8.4-8]
     /// [MQTT-3.3.1-12] [MQTT-3.3.1-13].
-    [<CompiledName("CopyHandedOn")>]
-    let copyHandedOn
+    [<CompiledName("CopyRedelivered")>]
+    let copyRedelivered
         (ticket: int64)
         (target: Target)
         (shared: SharedDelivery)

@@ -130,7 +130,12 @@ module internal ServerConnections =
 
     let private positive (most: uint32) = min most (uint32 Spec.MaximumPacketBytes)
 
-    let private connack (attachment: Attachment) (state: ServerState) : struct (Connack * ServerConnection) =
+    // CONNACK, the connection, and what was reduced of what the client asked for.
+    let private connack
+        (now: Instant)
+        (attachment: Attachment)
+        (state: ServerState)
+        : struct (Connack * ServerConnection * Effects) =
         let settings = state.Settings
         let limits = settings.Limits
         let asked = attachment.Connect.Properties
@@ -149,7 +154,10 @@ module internal ServerConnections =
                 ProblemInformation = asked.RequestProblemInformation |> ValueOption.defaultValue true
                 Aliases = InboundTopicAliases.Empty(ClientToServer, limits.TopicAliasMaximum)
                 Method = asked.Authentication |> ValueOption.map (fun given -> given.Method)
+                UserName = attachment.UserName
                 Reauthenticating = false
+                IsJudging = false
+                JudgedAt = now
                 AskedExpiry = askedExpiry
                 SessionExpiry = expiry
                 Asked = PacketIdMap.empty
@@ -208,62 +216,26 @@ module internal ServerConnections =
                 Authentication = attachment.Authentication
             }
 
+        let reduced isReduced limit (effects: Effects) =
+            if isReduced then
+                effects.Add(Serve(ServerTask.Reduced limit))
+            else
+                effects
+
         struct ({
                     SessionPresent = attachment.SessionPresent
                     Reason = ReasonCode.Success
                     Properties = properties
                 },
-                connection)
-
-    let private tooLarge =
-        Fault.ours
-            ReasonCode.PacketTooLarge
-            PacketType.Publish
-            "Maximum Packet Size"
-            "the packet would be larger than the client takes"
-
-    // With its topic in full: a Topic Alias is only used where it has room.
-    let private inFull (message: Outgoing) =
-        Packet.Publish
-            {
-                Delivery =
-                    if message.QoS = QoS.AtMostOnce then
-                        Delivery.AtMostOnce
-                    else
-                        Delivery.AtLeastOnce(PacketId.OfValid 1us, false)
-                Retain = message.Retain
-                Topic = TopicReference.Name message.Topic
-                Properties = message.Properties
-                Payload = message.Payload
-            }
-
-    /// Why a message cannot be sent to a client that takes packets of this size [MQTT-3.1.2-24] [MQTT-3.1.2-25].
-    let refuse (maximumPacketBytes: int) (message: Outgoing) : Fault voption =
-        if
-            maximumPacketBytes < Spec.MaximumPacketBytes
-            && Encode.size (inFull message) > maximumPacketBytes
-        then
-            ValueSome tooLarge
-        else
-            ValueNone
-
-    /// Whether a message that the client can take is sent at once. QoS 0 needs neither quota nor a Packet Identifier.
-    let sendsNow (message: Outgoing) (connection: ServerConnection) (outbound: Outbound) : bool =
-        not connection.IsCongested
-        && (message.QoS = QoS.AtMostOnce
-            || (outbound.Waiting.IsEmpty && outbound.Resend.IsEmpty && outbound.Quota > 0))
-
-    /// Whether a message that can be sent at once may be: until it is acknowledged it costs its bytes. One alone may be
-    /// under way however large it is.
-    let affords (message: Outgoing) (spare: int64) (state: ServerState) : bool =
-        message.QoS = QoS.AtMostOnce
-        || state.Outbound.InFlight.IsEmpty
-        || message.Cost <= ServerState.sendRoom spare state
+                connection,
+                Effects.none
+                |> reduced (expiry < askedExpiry) LimitName.SessionExpiry
+                |> reduced serverKeepAlive.IsSome LimitName.KeepAlive)
 
     /// A connection joins the session: CONNACK of success [MQTT-3.1.4-5] [MQTT-3.2.0-1], then what the session has
     /// under way and in its queue [MQTT-4.4.0-1].
     let attach (now: Instant) (attachment: Attachment) (state: ServerState) : struct (ServerState * Effects) =
-        let struct (connack, connection) = connack attachment state
+        let struct (connack, connection, reduced) = connack now attachment state
 
         match fit connection (Packet.Connack connack) with
         | _ when attachment.Connection <= state.LatestConnection ->
@@ -272,7 +244,7 @@ module internal ServerConnections =
         | ValueNone ->
             // The client does not take even a CONNACK. The registry has to hear of it.
             struct ({ state with Context.LatestConnection = attachment.Connection },
-                    (Effects.one CloseTransport).Add(detached connection true (Cause.Broken tooLarge)))
+                    (Effects.one CloseTransport).Add(detached connection true (Cause.Broken Admission.tooLarge)))
         | ValueSome packet ->
             let limits = state.Settings.Limits
             let asked = attachment.Connect.Properties
@@ -294,7 +266,7 @@ module internal ServerConnections =
                     window
                     connection.MaximumPacketBytes
                     aliases
-                    (refuse connection.MaximumPacketBytes)
+                    (Admission.refuse connection.MaximumPacketBytes)
                     state.Outbound
 
             let state =
@@ -305,4 +277,4 @@ module internal ServerConnections =
                     Context.LatestConnection = attachment.Connection
                 }
 
-            struct (state, (Effects.one (Send packet)).Append resumed)
+            struct (state, ((Effects.one (Send packet)).Append resumed).Append reduced)

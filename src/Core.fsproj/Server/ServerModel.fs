@@ -10,6 +10,61 @@ type Judgement =
     /// It is refused, for this reason.
     | Refused of Reason: ReasonCode
 
+/// What an authenticator of the application found, in its own terms.
+[<NoComparison; NoEquality>]
+type AuthenticationResult =
+    {
+        /// Success, 0x18 to go on with enhanced authentication, or why the client is refused.
+        Reason: ReasonCode
+        /// The Authentication Data for the client; absent: none.
+        Data: System.Nullable<System.ReadOnlyMemory<byte>>
+        /// The name that the client proved to have; null: none.
+        UserName: string | null
+    }
+
+/// Retained messages that are due to a session because it subscribed.
+[<NoComparison; NoEquality>]
+type RetainedDelivery =
+    {
+        /// The Topic Filter that was subscribed to.
+        Filter: TopicFilter
+        /// The QoS that was granted.
+        GrantedQoS: QoS
+        /// The Subscription Identifier.
+        Identifier: uint32 voption
+        /// Whether No Local was asked for.
+        NoLocal: bool
+    }
+
+/// How far the retained messages of a subscription have been delivered. Compared by reference: another one in its
+/// place means that somebody else went on with it, or that its subscription is gone.
+[<NoComparison; ReferenceEquality>]
+type RetainedCursor =
+    {
+        /// The subscription.
+        Delivery: RetainedDelivery
+        /// The topic of the last message that was dealt with; absent: none was.
+        After: TopicName voption
+        /// The retained messages as they were when the subscription was made, so that one that is retained meanwhile
+        /// comes once. Absent once the session had no room: a client that does not read must not keep messages in
+        /// memory that were replaced or removed since.
+        Pinned: RetainedMessages<ServerMessage> voption
+    }
+
+/// The answer of the registry to a SUBSCRIBE or an UNSUBSCRIBE.
+[<NoComparison; NoEquality>]
+type SubscriptionOutcome =
+    {
+        /// The SUBACK or the UNSUBACK.
+        Answer: Packet
+        /// The retained messages that are due, after the SUBACK.
+        Retained: RetainedCursor[]
+        /// The Topic Filters that are not subscribed to any more.
+        Removed: TopicFilter[]
+        /// Why filters were refused.
+        Refused: Fault[]
+    }
+
 /// A connection that the registry admitted to a session.
 [<NoComparison; NoEquality>]
 type Attachment =
@@ -24,6 +79,8 @@ type Attachment =
         SessionPresent: bool
         /// The last data of enhanced authentication.
         Authentication: Authentication voption
+        /// The name that the client proved to have, or gave; absent: none.
+        UserName: string voption
     }
 
 /// What happens to a session of a server. Events of a connection carry its number; those of one that is not the
@@ -51,8 +108,13 @@ type ServerEvent =
     | Acknowledge of Ticket: int64 * Reason: ReasonCode
     /// The same, with properties for its PUBACK or PUBREC.
     | AcknowledgeWith of Ticket: int64 * Reason: ReasonCode * Properties: AcknowledgementProperties
-    /// The SUBACK or UNSUBACK that the registry gives.
-    | Answered of Connection: int64 * Packet: Packet
+    /// What the registry answers to a SUBSCRIBE or an UNSUBSCRIBE of this connection.
+    | Answered of Connection: int64 * Outcome: SubscriptionOutcome
+    /// The retained messages of the first cursor were dealt with up to a topic; absent: all were. Whether the session
+    /// had no room for the next one.
+    | RetainedAdvanced of Cursor: RetainedCursor * After: TopicName voption * IsPaused: bool
+    /// The session had no room for the first retained message of the first cursor.
+    | RetainedPaused of Cursor: RetainedCursor
     /// What the authenticator made of an AUTH.
     | Judged of Connection: int64 * Judgement: Judgement
     /// The connection takes no more data for now, or takes it again.
@@ -80,8 +142,14 @@ type ServerConnection =
         Aliases: InboundTopicAliases
         /// The Authentication Method of CONNECT.
         Method: Utf8String voption
+        /// The name that the client proved to have, or gave; absent: none.
+        UserName: string voption
         /// Whether a re-authentication is under way.
         Reauthenticating: bool
+        /// Whether the authenticator has the last packet. Nothing is read meanwhile, so the client is not silent.
+        IsJudging: bool
+        /// When the authenticator last decided: the client could not be heard before.
+        JudgedAt: Instant
         /// The Session Expiry Interval of CONNECT, in seconds.
         AskedExpiry: uint32<s>
         /// The Session Expiry Interval in force, in seconds.
@@ -108,6 +176,8 @@ type ServerContext =
         LatestConnection: int64
         /// The tickets of messages that came by a shared subscription, and what another member would need.
         Shared: Map<int64, SharedDelivery>
+        /// The retained messages that are still due, those of the oldest subscription first.
+        Retained: RetainedCursor[]
         /// Whether the session has ended. Then nothing has an effect any more.
         IsOver: bool
     }
@@ -148,6 +218,9 @@ type ServerState =
     /// The tickets of messages that came by a shared subscription, and what another member would need.
     member this.Shared = this.Context.Shared
 
+    /// The retained messages that are still due, those of the oldest subscription first.
+    member this.Retained = this.Context.Retained
+
     /// Whether the session has ended. Then nothing has an effect any more.
     member this.IsOver = this.Context.IsOver
 
@@ -172,6 +245,7 @@ module ServerState =
                     Connection = ValueNone
                     LatestConnection = 0L
                     Shared = Map.empty
+                    Retained = [||]
                     IsOver = false
                 }
         }
@@ -206,12 +280,6 @@ module ServerState =
         | ValueNone, ValueNone, ValueSome breach -> ValueSome breach
         | ValueNone, ValueNone, ValueNone -> ValueNone
 
-    let private sooner (a: Instant voption) (b: Instant voption) =
-        match a, b with
-        | ValueSome a, ValueSome b -> ValueSome(min a b)
-        | ValueNone, only
-        | only, ValueNone -> only
-
     /// When the next <c>Tick</c> is due; absent: nothing depends on time. <c>lastReceived</c> is when the last packet
     /// of the connection arrived as a whole.
     [<CompiledName("Deadline")>]
@@ -221,11 +289,11 @@ module ServerState =
         else
             let silence =
                 match state.Connection with
-                | ValueSome { AllowedSilence = allowed } when allowed > 0L<ms> ->
-                    ValueSome(lastReceived + allowed)
+                | ValueSome({ AllowedSilence = allowed; IsJudging = false } as connection) when allowed > 0L<ms> ->
+                    ValueSome(max lastReceived connection.JudgedAt + allowed)
                 | _ -> ValueNone
 
-            sooner silence state.Outbound.SoonestExpiry
+            Deadlines.sooner silence state.Outbound.SoonestExpiry
 
     /// How many more bytes of messages the session may hold, those that wait and those under way together; negative
     /// where a message is under way that alone is larger.
@@ -242,20 +310,3 @@ module ServerState =
     /// How many messages are under way or waiting, for choosing among the members of a shared subscription.
     [<CompiledName("Load")>]
     let load (state: ServerState) : int = state.Outbound.InFlight.Count + state.Outbound.Waiting.Count
-
-    /// True when a PUBLISH of QoS 0 of this size in bytes, without Topic Alias and Subscription Identifier, may be
-    /// written to the connection without a step: it is connected and takes data, and its client takes packets of
-    /// this size [MQTT-3.1.2-24]. Nothing of QoS 0 waits then that it would overtake. It changes no state.
-    [<CompiledName("TakesFrame")>]
-    let takesFrame (packetBytes: int) (state: ServerState) : bool =
-        match state.Connection with
-        | ValueSome connection -> not connection.IsCongested && packetBytes <= connection.MaximumPacketBytes
-        | ValueNone -> false
-
-    /// True when a step with such a PUBLISH would only drop it: its client is away and messages of QoS 0 do not wait, its
-    /// connection takes no more data, or the packet is larger than the client takes [MQTT-3.1.2-25]. It changes no state.
-    [<CompiledName("DropsFrame")>]
-    let dropsFrame (packetBytes: int) (state: ServerState) : bool =
-        match state.Connection with
-        | ValueSome connection -> connection.IsCongested || packetBytes > connection.MaximumPacketBytes
-        | ValueNone -> not state.Settings.QueuesQoS0

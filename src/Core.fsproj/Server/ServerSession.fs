@@ -8,93 +8,67 @@ module ServerSession =
     let private protocolError packet clause detail =
         Fault.protocolError packet -1L (Spec.packet packet).Name clause detail
 
-    let private dropped message reason = Serve(ServerTask.Dropped(message, reason))
+    let private dropped message why = Serve(ServerTask.Dropped(message, why))
 
-    // Makes room for a message that has to wait, or says that there is none. What is dropped for it is room gained.
+    // Makes room for a message that has to wait, or says why there is none. What is dropped for it is room gained.
     let rec private makeRoom
         (message: Outgoing)
+        (why: Fault)
         (spare: int64)
-        (gained: int64)
-        (settings: BrokerSettings)
-        (outbound: Outbound)
+        (state: ServerState)
         (effects: Effects)
-        =
-        let limits = settings.Limits
+        : struct (ServerState * Effects * Fault voption) =
+        let outbound = state.Outbound
 
-        let fits =
-            outbound.Waiting.Count < limits.QueuedMessages
-            && outbound.HeldBytes + message.Cost <= limits.QueuedBytes
-            && message.Cost - gained <= spare
-
-        if fits then
-            struct (outbound, effects, true)
-        elif
-            settings.WhenQueueFull = WhenFull.Refuse
+        if
+            state.Settings.WhenQueueFull = WhenFull.Refuse
             // What is under way cannot be dropped any more, so dropping what waits would gain nothing.
-            || outbound.InFlightBytes + message.Cost > limits.QueuedBytes
+            || outbound.InFlightBytes + message.Cost > state.Settings.Limits.QueuedBytes
         then
-            struct (outbound, effects, false)
+            struct (state, effects, ValueSome why)
         else
             match outbound.Waiting.TryPeek() with
-            | ValueNone -> struct (outbound, effects, false)
+            | ValueNone -> struct (state, effects, ValueSome why)
             | ValueSome oldest ->
                 let struct (outbound, _) = Outbound.dropOldest outbound
-                let effects = effects.Add(dropped oldest Settlement.QueueFull)
-                makeRoom message spare (gained + oldest.Cost) settings outbound effects
+                let state = { state with Outbound = outbound }
+                let effects = effects.Add(dropped oldest why)
+                // The host may say that there is no limit.
+                let spare = spare + min oldest.Cost (System.Int64.MaxValue - max 0L spare)
 
-    let private wait (message: Outgoing) spare (state: ServerState) =
-        let struct (outbound, effects, fits) =
-            makeRoom message spare 0L state.Settings state.Outbound Effects.none
+                match Admission.ofMessage message spare state with
+                | Decision.Drop why -> makeRoom message why spare state effects
+                | Decision.Send
+                | Decision.Wait -> struct (state, effects, ValueNone)
 
-        if fits then
-            struct ({ state with Outbound = Outbound.enqueue message outbound }, effects, true)
-        else
-            struct ({ state with Outbound = outbound },
-                    effects.Add(dropped message Settlement.QueueFull),
-                    false)
+    // A message that has to wait, and has no room, takes that of the oldest where the settings say so.
+    let private mayMakeRoom (why: Fault) (state: ServerState) =
+        why.Limit.IsSome && not state.Outbound.Waiting.IsEmpty
 
-    let private absent =
-        Fault.ours
-            ReasonCode.ServerUnavailable
-            PacketType.Publish
-            "QoS"
-            "the client is not connected, and messages of QoS 0 do not wait"
-
-    let private congested =
-        Fault.ours
-            ReasonCode.QuotaExceeded
-            PacketType.Publish
-            "QoS"
-            "the connection takes no more data, and messages of QoS 0 do not wait"
+    let private enqueue message (state: ServerState) =
+        { state with Outbound = Outbound.enqueue message state.Outbound }
 
     // Gives the message to the sending half, or to the queue [MQTT-4.5.0-1], and tells whether it was taken.
     let private take now (message: Outgoing) spare (state: ServerState) =
-        match state.Connection with
-        | ValueNone when message.QoS = QoS.AtMostOnce && not state.Settings.QueuesQoS0 ->
-            struct (state, Effects.one (dropped message (Settlement.Rejected absent)), false)
-        | ValueNone -> wait message spare state
-        | ValueSome connection ->
-            match ServerConnections.refuse connection.MaximumPacketBytes message with
-            // As if it had been sent [MQTT-3.1.2-25].
-            | ValueSome fault ->
-                struct (state, Effects.one (dropped message (Settlement.Rejected fault)), false)
-            | ValueNone when connection.IsCongested && message.QoS = QoS.AtMostOnce ->
-                struct (state, Effects.one (dropped message (Settlement.Rejected congested)), false)
-            | ValueNone ->
-                if not (ServerConnections.sendsNow message connection state.Outbound) then
-                    wait message spare state
-                elif ServerConnections.affords message spare state then
-                    let struct (outbound, effects) = Outbound.publish now message state.Outbound
-                    struct ({ state with Outbound = outbound }, effects, true)
-                else
-                    struct (state, Effects.one (dropped message Settlement.QueueFull), false)
+        match Admission.ofMessage message spare state with
+        | Decision.Send ->
+            let struct (outbound, effects) = Outbound.publish now message state.Outbound
+            struct ({ state with Outbound = outbound }, effects, true)
+        | Decision.Wait -> struct (enqueue message state, Effects.none, true)
+        | Decision.Drop why when mayMakeRoom why state ->
+            let struct (state, effects, refused) = makeRoom message why spare state Effects.none
+
+            match refused with
+            | ValueNone -> struct (enqueue message state, effects, true)
+            | ValueSome why -> struct (state, effects.Add(dropped message why), false)
+        | Decision.Drop why -> struct (state, Effects.one (dropped message why), false)
 
     // Messages are remembered as those of a shared subscription until they are settled.
-    let private forward now (message: Outgoing) (shared: SharedDelivery voption) spare (state: ServerState) =
+    let internal forward now (message: Outgoing) (shared: SharedDelivery voption) spare (state: ServerState) =
         match message.ExpiresAt with
         // [MQTT-3.3.2-5]
         | ValueSome expires when expires <= now ->
-            struct (state, Effects.one (dropped message Settlement.Expired))
+            struct (state, Effects.one (dropped message Admission.expired))
         | _ ->
             let struct (state, effects, taken) = take now message spare state
 
@@ -124,16 +98,25 @@ module ServerSession =
                          { state with Context.Shared = shared }),
                     effects)
 
-    // What else may be wrong with a PUBLISH whose connection is in order: the reason code of its acknowledgement.
-    let private refusal (topic: TopicName) (publish: Publish) (state: ServerState) : ReasonCode voption =
+    let private notUtf8 =
+        Fault.peer
+            ReasonCode.PayloadFormatInvalid
+            PacketType.Publish
+            -1L
+            "Payload"
+            "3.3.2.3.2"
+            "the payload is not UTF-8, as its Payload Format Indicator says"
+
+    // What else may be wrong with a PUBLISH whose connection is in order: why it is refused in its acknowledgement.
+    let private refusal (topic: TopicName) (publish: Publish) (state: ServerState) : Fault voption =
         match TopicLimits.problem state.Settings topic with
-        | ValueSome reason -> ValueSome reason
+        | ValueSome why -> ValueSome why
         | ValueNone when
             state.Settings.ChecksPayloadFormat
             && publish.Properties.PayloadFormatIndicator = ValueSome true
             && not (System.Text.Unicode.Utf8.IsValid publish.Payload.Span)
             ->
-            ValueSome ReasonCode.PayloadFormatInvalid
+            ValueSome notUtf8
         | ValueNone -> ValueNone
 
     // The rules that CONNACK announced.
@@ -192,9 +175,9 @@ module ServerSession =
                 | Arrival.Accept token ->
                     match refusal topic publish state with
                     | ValueNone -> struct (state, effects.AddDeliver(Packet.Publish publish, token))
-                    | ValueSome reason ->
-                        let refused = Serve(ServerTask.Refused(Packet.Publish publish, reason))
-                        let struct (inbound, answered) = Inbound.acknowledge token reason state.Inbound
+                    | ValueSome why ->
+                        let refused = Serve(ServerTask.Refused(topic, why))
+                        let struct (inbound, answered) = Inbound.acknowledge token why.Reason state.Inbound
                         struct ({ state with Inbound = inbound }, (effects.Add refused).Append answered)
 
     let private acknowledged
@@ -285,21 +268,70 @@ module ServerSession =
         else
             ask unsubscribe.PacketId PacketType.Unsuback (Packet.Unsubscribe unsubscribe) connection state
 
+    // The cursors after a SUBSCRIBE or an UNSUBSCRIBE: of a subscription that is gone, or that was made anew, no
+    // more retained messages are due [MQTT-3.10.4-2].
+    let private withCursors (outcome: SubscriptionOutcome) (state: ServerState) =
+        if outcome.Retained.Length = 0 && (outcome.Removed.Length = 0 || state.Retained.Length = 0) then
+            state
+        else
+            let isOver (cursor: RetainedCursor) =
+                let filter = cursor.Delivery.Filter
+
+                outcome.Removed |> Array.exists (fun removed -> removed.Equals filter)
+                || outcome.Retained |> Array.exists (fun due -> due.Delivery.Filter.Equals filter)
+
+            { state with
+                Context.Retained =
+                    Array.append (state.Retained |> Array.filter (isOver >> not)) outcome.Retained
+            }
+
     // Every SUBSCRIBE and UNSUBSCRIBE is answered once, under its own identifier [MQTT-2.2.1-6] [MQTT-3.8.4-1]
-    // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5].
-    let private answered (packet: Packet) (connection: ServerConnection) (state: ServerState) =
-        match packet with
-        | Packet.Suback acknowledgement
-        | Packet.Unsuback acknowledgement when
-            PacketIdMap.tryFind acknowledgement.PacketId.Value connection.Asked = ValueSome packet.Type
+    // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5]. What is subscribed to changes whether or not the connection is
+    // still there.
+    let private answered number (outcome: SubscriptionOutcome) (state: ServerState) =
+        let state = withCursors outcome state
+
+        match state.Connection, outcome.Answer with
+        | ValueSome connection, (Packet.Suback acknowledgement | Packet.Unsuback acknowledgement) when
+            connection.Number = number
+            && PacketIdMap.tryFind acknowledgement.PacketId.Value connection.Asked = ValueSome outcome.Answer.Type
             ->
             let connection =
                 { connection with
                     Asked = PacketIdMap.remove acknowledgement.PacketId.Value connection.Asked
                 }
 
-            answer packet connection { state with Context.Connection = ValueSome connection }
+            answer outcome.Answer connection { state with Context.Connection = ValueSome connection }
         | _ -> struct (state, Effects.none)
+
+    // Another thread may have been faster, or the subscription may be gone.
+    let private withFirstCursor cursor (next: RetainedCursor voption) (state: ServerState) =
+        let cursors = state.Retained
+
+        if cursors.Length = 0 || not (obj.ReferenceEquals(cursors[0], cursor)) then
+            struct (state, Effects.none)
+        else
+            let rest = Array.sub cursors 1 (cursors.Length - 1)
+
+            let cursors =
+                match next with
+                | ValueSome next -> Array.append [| next |] rest
+                | ValueNone -> rest
+
+            struct ({ state with Context.Retained = cursors }, Effects.none)
+
+    let private retainedAdvanced (cursor: RetainedCursor) after isPaused (state: ServerState) =
+        let next =
+            match after with
+            | ValueNone -> ValueNone
+            | ValueSome _ ->
+                ValueSome
+                    { cursor with
+                        After = after
+                        Pinned = if isPaused then ValueNone else cursor.Pinned
+                    }
+
+        withFirstCursor cursor next state
 
     // The client says goodbye. With 0x00 its Will is dropped [MQTT-3.14.4-3] [MQTT-3.1.2-10]; with any other code it
     // stays due. A changed Session Expiry Interval counts from now on.
@@ -329,18 +361,22 @@ module ServerSession =
         let fail clause detail =
             ServerConnections.fail (protocolError PacketType.Auth clause detail) connection state
 
+        let authenticate (connection: ServerConnection) =
+            struct ({ state with Context.Connection = ValueSome { connection with IsJudging = true } },
+                    Effects.one (Serve(ServerTask.Authenticate(Packet.Auth auth))))
+
         match connection.Method, auth.Reason with
         | ValueNone, _ -> fail "MQTT-4.12.0-7" "CONNECT had no Authentication Method, so there is no AUTH"
         | ValueSome method', _ when method' <> auth.Authentication.Method ->
             fail "MQTT-4.12.0-5" "the Authentication Method is not the one of CONNECT"
         | _, ReasonCode.ReAuthenticate when not connection.Reauthenticating ->
-            struct ({ state with Context.Connection = ValueSome { connection with Reauthenticating = true } },
-                    Effects.one (Serve(ServerTask.Authenticate(Packet.Auth auth))))
-        | _, ReasonCode.ContinueAuthentication when connection.Reauthenticating ->
-            struct (state, Effects.one (Serve(ServerTask.Authenticate(Packet.Auth auth))))
+            authenticate { connection with Reauthenticating = true }
+        | _, ReasonCode.ContinueAuthentication when connection.Reauthenticating -> authenticate connection
         | _ -> fail "MQTT-4.12.1-1" "this AUTH does not belong to a re-authentication"
 
-    let private judged (judgement: Judgement) (connection: ServerConnection) (state: ServerState) =
+    let private judged now (judgement: Judgement) (connection: ServerConnection) (state: ServerState) =
+        let connection = { connection with IsJudging = false; JudgedAt = now }
+
         match connection.Method with
         | ValueSome method' when connection.Reauthenticating ->
             let auth reason (authentication: Authentication voption) connection =
@@ -372,7 +408,7 @@ module ServerSession =
 
                 let cause = Cause.AuthenticationFailed "the re-authentication failed"
                 ServerConnections.dismiss reason "" ValueNone cause connection state
-        | _ -> struct (state, Effects.none)
+        | _ -> struct ({ state with Context.Connection = ValueSome connection }, Effects.none)
 
     let private received now (packet: Packet) (connection: ServerConnection) (state: ServerState) =
         let acknowledgement kind (packet: Acknowledgement) =
@@ -412,6 +448,7 @@ module ServerSession =
             "PUBLISH"
             "4.13"
             "messages arrive faster than the limit"
+        |> Fault.exceeding LimitName.PublishRate
 
     let private keepAliveTimeout =
         Fault.peer
@@ -424,12 +461,12 @@ module ServerSession =
 
     // Messages of shared subscriptions that this client will not finish go to another member, in their order: those
     // that were not sent, and those of QoS 1. A QoS 2 delivery that was begun ends here [MQTT-4.8.2-5].
-    let private handOns (state: ServerState) : Effects =
+    let private redeliveries (state: ServerState) : Effects =
         let mutable effects = Effects.none
 
-        let handOn (message: Outgoing) =
+        let redeliver (message: Outgoing) =
             match Map.tryFind message.Ticket state.Shared with
-            | Some shared -> effects <- effects.Add(Serve(ServerTask.HandOn(message, shared)))
+            | Some shared -> effects <- effects.Add(Serve(ServerTask.Redeliver(message, shared)))
             | None -> ()
 
         if not (Map.isEmpty state.Shared) then
@@ -445,10 +482,10 @@ module ServerSession =
             begun.Sort(fun (struct (a, _)) (struct (b, _)) -> compare a b)
 
             for struct (_, message) in begun do
-                handOn message
+                redeliver message
 
             for message in state.Outbound.Waiting do
-                handOn message
+                redeliver message
 
         effects
 
@@ -465,7 +502,7 @@ module ServerSession =
         let over = ServerState.create state.Session state.ClientId state.Settings
 
         struct ({ over with Context.LatestConnection = state.LatestConnection; Context.IsOver = true },
-                farewell.Append(handOns state))
+                farewell.Append(redeliveries state))
 
     let private congestion now isCongested (connection: ServerConnection) (state: ServerState) =
         let state =
@@ -490,7 +527,8 @@ module ServerSession =
         match state.Connection with
         | ValueSome connection when
             connection.AllowedSilence > 0L<ms>
-            && lastReceived + connection.AllowedSilence <= now
+            && not connection.IsJudging
+            && max lastReceived connection.JudgedAt + connection.AllowedSilence <= now
             ->
             let struct (state, effects) = ServerConnections.fail keepAliveTimeout connection state
             struct (state, expired.Append effects)
@@ -552,8 +590,11 @@ module ServerSession =
             struct ({ state with Inbound = inbound }, effects)
         | ServerEvent.AcknowledgeWith(token, reason, properties) ->
             acknowledgeWith token reason properties state
-        | ServerEvent.Answered(number, packet) -> on number state (answered packet)
-        | ServerEvent.Judged(number, judgement) -> on number state (judged judgement)
+        | ServerEvent.Answered(number, outcome) -> answered number outcome state
+        | ServerEvent.RetainedAdvanced(cursor, after, isPaused) -> retainedAdvanced cursor after isPaused state
+        | ServerEvent.RetainedPaused cursor ->
+            withFirstCursor cursor (ValueSome { cursor with Pinned = ValueNone }) state
+        | ServerEvent.Judged(number, judgement) -> on number state (judged now judgement)
         | ServerEvent.Congested(number, isCongested) -> on number state (congestion now isCongested)
         | ServerEvent.Close(reason, reference) ->
             match state.Connection with
@@ -575,7 +616,7 @@ module ServerSession =
             match event with
             | ServerEvent.Attach _ -> struct (state, Effects.one CloseTransport)
             | ServerEvent.Forward(message, ValueSome shared, _) ->
-                struct (state, Effects.one (Serve(ServerTask.HandOn(message, shared))))
+                struct (state, Effects.one (Serve(ServerTask.Redeliver(message, shared))))
             | _ -> struct (state, Effects.none)
         else
             let struct (state, effects) = next now event state

@@ -21,21 +21,49 @@ module TopicLimits =
             && topic[0] = '$'B
             && (not settings.ClientsPublishToDollar || isOwn topic))
 
-    /// The reason code for a Topic Name that a client may not publish to.
+    let private nameRefused = Fault.peer ReasonCode.TopicNameInvalid PacketType.Publish -1L "Topic Name" "3.3.2.1"
+
+    let private tooLong =
+        nameRefused "the topic is longer than the limit" |> Fault.exceeding LimitName.TopicBytes
+
+    let private tooDeep =
+        nameRefused "the topic has more levels than the limit"
+        |> Fault.exceeding LimitName.TopicLevels
+
+    let private reserved = nameRefused "clients may not publish to this topic"
+
+    /// Why a client may not publish to a topic that is refused. Nothing is allocated.
+    [<CompiledName("Why")>]
+    let why (settings: BrokerSettings) (topic: ReadOnlySpan<byte>) : Fault =
+        if topic.Length > settings.Limits.TopicBytes then tooLong
+        elif levels topic > settings.Limits.TopicLevels then tooDeep
+        else reserved
+
+    /// Why a client may not publish to this topic; absent: it may.
     [<CompiledName("Problem")>]
-    let problem (settings: BrokerSettings) (topic: TopicName) : ReasonCode voption =
+    let problem (settings: BrokerSettings) (topic: TopicName) : Fault voption =
         if isRefused settings topic.Utf8.Span then
-            ValueSome ReasonCode.TopicNameInvalid
+            ValueSome(why settings topic.Utf8.Span)
         else
             ValueNone
 
-    /// The reason code for a Topic Filter that is too long or too deep.
+    let private filterRefused =
+        Fault.peer ReasonCode.TopicFilterInvalid PacketType.Subscribe -1L "Topic Filter" "3.8.3"
+
+    let private filterTooLong =
+        filterRefused "the filter is longer than the limit"
+        |> Fault.exceeding LimitName.TopicBytes
+
+    let private filterTooDeep =
+        filterRefused "the filter has more levels than the limit"
+        |> Fault.exceeding LimitName.TopicLevels
+
+    /// Why a Topic Filter is refused that is too long or too deep; absent: it is not.
     [<CompiledName("FilterProblem")>]
-    let filterProblem (settings: BrokerSettings) (filter: TopicFilter) : ReasonCode voption =
-        if
-            filter.Utf8.Length > settings.Limits.TopicBytes
-            || levels filter.Pattern.Span > settings.Limits.TopicLevels
-        then
-            ValueSome ReasonCode.TopicFilterInvalid
+    let filterProblem (settings: BrokerSettings) (filter: TopicFilter) : Fault voption =
+        if filter.Utf8.Length > settings.Limits.TopicBytes then
+            ValueSome filterTooLong
+        elif levels filter.Pattern.Span > settings.Limits.TopicLevels then
+            ValueSome filterTooDeep
         else
             ValueNone

@@ -1,117 +1,5 @@
 namespace Mqtt5
 
-/// An application message on its way: what was published, without what belongs to one connection.
-[<NoComparison; ReferenceEquality>]
-type Outgoing =
-    {
-        /// The topic.
-        Topic: TopicName
-        /// The payload.
-        Payload: Bytes
-        /// The QoS it is sent with.
-        QoS: QoS
-        /// The RETAIN flag it is sent with.
-        Retain: bool
-        /// The properties. The Message Expiry Interval is replaced by what is left of it when it is sent.
-        Properties: PublishProperties
-        /// When the message expires; absent: never.
-        ExpiresAt: Instant voption
-        /// Whom to tell what became of it; 0: nobody. A ticket settles exactly once.
-        Ticket: int64
-    }
-
-    /// What the message costs while it is queued, in bytes: topic, payload and the properties that may be long.
-    member this.Cost =
-        int64 this.Topic.Utf8.Length
-        + int64 this.Payload.Length
-        + this.Properties.ContentBytes
-
-/// The PUBLISH that a message is sent in for the first time. <c>id</c> is its Packet Identifier, 0 at QoS 0.
-/// <c>alias</c> is the Topic Alias that it goes with, 0 for none, and <c>isNamed</c> whether the topic is in full
-/// beside it.
-[<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
-module Outgoing =
-
-    /// The PUBLISH as a typed record, equal to what <c>Write</c> writes.
-    [<CompiledName("ToPublish")>]
-    let toPublish (id: uint16) (alias: uint16) (isNamed: bool) (message: Outgoing) : Publish =
-        {
-            Delivery =
-                match message.QoS with
-                | QoS.AtMostOnce -> Delivery.AtMostOnce
-                | QoS.AtLeastOnce -> Delivery.AtLeastOnce(PacketId.Of id, false)
-                | _ -> Delivery.ExactlyOnce(PacketId.Of id, false)
-            Retain = message.Retain
-            Topic =
-                if alias = 0us then
-                    TopicReference.Name message.Topic
-                elif isNamed then
-                    TopicReference.NameAndAlias(message.Topic, TopicAlias.Of alias)
-                else
-                    TopicReference.Alias(TopicAlias.Of alias)
-            Properties = message.Properties
-            Payload = message.Payload
-        }
-
-    let private isPlain (message: Outgoing) = obj.ReferenceEquals(message.Properties, PublishProperties.Empty)
-
-    let private topicBytes (isNamed: bool) (message: Outgoing) =
-        if isNamed then
-            message.Topic.Utf8.Span
-        else
-            System.ReadOnlySpan<byte>.Empty
-
-    // A Topic Alias property: identifier and two bytes.
-    let private aliasBytes (alias: uint16) = if alias = 0us then 0 else 3
-
-    /// The size of the whole packet in bytes, which a machine has found to be within the limits.
-    [<CompiledName("Size")>]
-    let size (alias: uint16) (isNamed: bool) (message: Outgoing) : int =
-        if isPlain message then
-            let topic = (topicBytes isNamed message).Length
-            int (Encode.publishSize topic message.QoS (aliasBytes alias) message.Payload.Length)
-        else
-            Encode.size (Packet.Publish(toPublish 1us alias isNamed message))
-
-    /// Writes the whole packet, and gives its size in bytes. Throws where the span is too short for it.
-    [<CompiledName("Write")>]
-    let write
-        (id: uint16)
-        (alias: uint16)
-        (isNamed: bool)
-        (message: Outgoing)
-        (destination: System.Span<byte>)
-        : int =
-        if isPlain message then
-            let payload = message.Payload
-            let size = size alias isNamed message
-            let aliasBytes = aliasBytes alias
-
-            // The only property is put together at the very end, which nothing before it reaches, and moves into
-            // its place as the last of what stands before the payload.
-            let property = destination.Slice(size - aliasBytes, aliasBytes)
-
-            if aliasBytes > 0 then
-                property[0] <- byte PropertyId.TopicAlias
-                property[1] <- byte (alias >>> 8)
-                property[2] <- byte alias
-
-            let head =
-                Encode.publishHead
-                    message.QoS
-                    message.Retain
-                    false
-                    (topicBytes isNamed message)
-                    id
-                    (System.Span<byte>.op_Implicit property)
-                    payload.Length
-                    destination
-
-            payload.Span.CopyTo(destination.Slice head)
-            size
-        else
-            Encode.write (Packet.Publish(toPublish id alias isNamed message)) destination
-
 /// Why a connection ended, or why an attempt to connect failed.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type Cause =
@@ -196,10 +84,11 @@ type SharedDelivery =
         Retain: bool
     }
 
-/// What only the shell of a server has to do.
+/// What leads from a session of a server to its registry, to other sessions and to the application. The node does it,
+/// once the gate of the session is left.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type ServerTask =
-    /// Judge a CONNECT, or an AUTH that continues or renews an authentication.
+    /// Have the authenticator decide about a CONNECT, or an AUTH that continues or renews an authentication.
     | Authenticate of Packet: Packet
     /// Enter an accepted client in the registry and attach the connection to its session.
     | Admit of Connect: Connect * Authentication: Authentication voption
@@ -208,11 +97,13 @@ type ServerTask =
     /// Tell the registry that the connection ended.
     | Detached of End: ConnectionEnd
     /// Give a message to another member of the shared subscription that it came by.
-    | HandOn of Message: Outgoing * Shared: SharedDelivery
-    /// Count a message that was for this session and was not accepted, or was pushed out of its queue.
-    | Dropped of Message: Outgoing * Reason: Settlement
-    /// Count a PUBLISH of this client that was not accepted.
-    | Refused of Packet: Packet * Reason: ReasonCode
+    | Redeliver of Message: Outgoing * Shared: SharedDelivery
+    /// A message for this session was not accepted, or was pushed out of its queue; why.
+    | Dropped of Message: Outgoing * Why: Fault
+    /// A PUBLISH of this client was not accepted; why.
+    | Refused of Topic: TopicName * Why: Fault
+    /// What the client asked for in CONNECT was reduced to this limit.
+    | Reduced of Limit: LimitName
 
 /// One thing that a machine asks its shell to do. The shell does them in order.
 [<Struct; NoComparison; NoEquality>]
@@ -226,6 +117,13 @@ type Effect =
     | SendMessage of Message: Outgoing * Id: uint16 * Alias: uint16 * IsNamed: bool
     /// Write a PUBACK, PUBREC, PUBREL or PUBCOMP without properties to the connection.
     | SendAck of Kind: PacketType * Id: uint16 * Reason: ReasonCode
+    /// Write the PUBLISH packets of a run of QoS 0 to the connection, as they came.
+    | SendFrames of Run: PublishRun
+    /// Write the first copies of a run to the connection for the first time, with their topic in full, the first of
+    /// them under this Packet Identifier and each other one under the next.
+    | SendRun of Run: PublishRun * Count: int * Id: uint16
+    /// Write a PUBACK with this reason to the connection for each of some packets of a run, in order.
+    | SendPubacks of Run: PublishRun * First: int * Count: int * Reason: ReasonCode
     /// Hand a received message over. The token names it in the acknowledgement that is due; 0: none is due.
     | Deliver of Packet: Packet * Ticket: int64
     /// Tell the holder of a ticket that its message was acknowledged with a reason code of success.
@@ -257,6 +155,9 @@ type internal EffectKind =
     | Challenge = 9uy
     | Notify = 10uy
     | Serve = 11uy
+    | SendFrames = 12uy
+    | SendRun = 13uy
+    | SendPubacks = 14uy
 
 // An effect as it is kept: in 24 bytes, where the union takes a field for each type of content. Effects are passed
 // on by value many times in a step.
@@ -274,6 +175,13 @@ type internal PackedEffect =
     }
 
 module internal PackedEffect =
+
+    /// A content as what the kind beside it says it is.
+    let inline contentOf<'T when 'T: not struct and 'T: not null> (content: obj | null) : 'T =
+        nonNull (System.Runtime.CompilerServices.Unsafe.As<'T> content)
+
+    let inline content<'T when 'T: not struct and 'T: not null> (packed: PackedEffect) : 'T =
+        contentOf packed.Content
 
     let private nothing = Unchecked.defaultof<PackedEffect>
 
@@ -307,9 +215,10 @@ module internal PackedEffect =
         | Challenge authentication -> of' EffectKind.Challenge authentication 0L
         | Notify notice -> of' EffectKind.Notify notice 0L
         | Serve work -> of' EffectKind.Serve work 0L
-
-    let inline private content<'T when 'T: not struct and 'T: not null> (packed: PackedEffect) : 'T =
-        nonNull (System.Runtime.CompilerServices.Unsafe.As<'T> packed.Content)
+        | SendFrames run -> of' EffectKind.SendFrames run 0L
+        | SendRun(run, count, id) -> { of' EffectKind.SendRun run (int64 count) with Id = id }
+        | SendPubacks(run, first, count, reason) ->
+            { of' EffectKind.SendPubacks run (int64 count) with Id = uint16 first; Reason = reason }
 
     let unpack (packed: PackedEffect) : Effect =
         match packed.Effect with
@@ -330,6 +239,10 @@ module internal PackedEffect =
         | EffectKind.Challenge -> Challenge(content packed)
         | EffectKind.Notify -> Notify(content packed)
         | EffectKind.Serve -> Serve(content packed)
+        | EffectKind.SendFrames -> SendFrames(content packed)
+        | EffectKind.SendRun -> SendRun(content packed, int packed.Number, packed.Id)
+        | EffectKind.SendPubacks ->
+            SendPubacks(content packed, int packed.Id, int packed.Number, packed.Reason)
         | _ -> Nothing
 
 // The effects after the second. Appending claims the next slot if nobody did, so that a long run of appends is
@@ -358,7 +271,8 @@ type Effects =
     /// How many effects there are.
     member this.Count = this.count
 
-    member private this.Packed(index: int) : PackedEffect =
+    // As it is kept, for those who do not want the wide union.
+    member internal this.Packed(index: int) : PackedEffect =
         match index with
         | 0 -> this.first
         | 1 -> this.second

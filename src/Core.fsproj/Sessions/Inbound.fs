@@ -131,6 +131,7 @@ module Inbound =
             "Packet Identifier"
             "MQTT-3.3.4-7"
             "more messages are under way than the Receive Maximum"
+        |> Fault.exceeding LimitName.ReceiveMaximum
 
     let private closed (held: Held) (state: Inbound) =
         { state with

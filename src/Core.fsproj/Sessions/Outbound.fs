@@ -32,12 +32,6 @@ module Outbound =
     /// messages. Gives the first breach; meant for tests, simulation and assertions.
     let sound (state: Outbound) : string voption = OutboundChecks.breach state
 
-    let private sooner (a: Instant voption) (b: Instant voption) =
-        match a, b with
-        | ValueSome a, ValueSome b -> ValueSome(min a b)
-        | ValueNone, only
-        | only, ValueNone -> only
-
     let private expired (now: Instant) (message: Outgoing) =
         match message.ExpiresAt with
         | ValueSome expires -> expires <= now
@@ -98,6 +92,17 @@ module Outbound =
         else
             effects.Add(SettleWith(ticket, settlement))
 
+    /// The Message Expiry Interval of a message has passed.
+    let expiredFault =
+        Fault.ours ReasonCode.UnspecifiedError PacketType.Publish "Message Expiry Interval" "it expired"
+
+    // Each message that is dropped while it waits is told of once: by its ticket, or by itself if it has none.
+    let private dropExpired (message: Outgoing) (effects: Effects) =
+        if message.Ticket = 0L then
+            effects.Add(Notify(Notice.Undeliverable(message, expiredFault)))
+        else
+            effects.Add(SettleWith(message.Ticket, Settlement.Expired))
+
     let private withoutFirstWaiting (queue: OutboundQueue) =
         { queue with Waiting = queue.Waiting.WithoutFirst() }
 
@@ -131,7 +136,7 @@ module Outbound =
         : struct (Outbound * Effects * bool) =
         if expired now message then
             struct ({ state with Queue = withoutFirstWaiting state.Queue },
-                    settle message.Ticket Settlement.Expired effects,
+                    dropExpired message effects,
                     true)
         elif message.QoS = QoS.AtMostOnce then
             let struct (state, effects) =
@@ -188,7 +193,7 @@ module Outbound =
             Queue =
                 {
                     Waiting = state.Waiting.Add message
-                    SoonestExpiry = sooner state.SoonestExpiry message.ExpiresAt
+                    SoonestExpiry = Deadlines.sooner state.SoonestExpiry message.ExpiresAt
                 }
         }
 
@@ -365,7 +370,7 @@ module Outbound =
         for message in state.Waiting do
             if message.QoS = QoS.AtMostOnce then
                 if expired now message then
-                    effects <- settle message.Ticket Settlement.Expired effects
+                    effects <- dropExpired message effects
                 else
                     let struct (sent, more) = sendQoS0 now message rest effects
                     rest <- sent
@@ -461,7 +466,7 @@ module Outbound =
 
         for message in OutboundOrder.published state do
             waiting <- waiting.Add message
-            soonest <- sooner soonest message.ExpiresAt
+            soonest <- Deadlines.sooner soonest message.ExpiresAt
 
         for message in state.Waiting do
             waiting <- waiting.Add message
@@ -485,10 +490,10 @@ module Outbound =
 
         for message in state.Waiting do
             if expired now message then
-                effects <- settle message.Ticket Settlement.Expired effects
+                effects <- dropExpired message effects
             else
                 waiting <- waiting.Add message
-                soonest <- sooner soonest message.ExpiresAt
+                soonest <- Deadlines.sooner soonest message.ExpiresAt
 
         let next = soonest |> ValueOption.map (max (now + timeBetweenLooks))
 

@@ -7,38 +7,30 @@ open System
 [<RequireQualifiedAccess>]
 module OutboundRuns =
 
-    /// Takes the first of these messages of QoS 1, as many as may be sent at once under the identifiers that follow the
-    /// last one and that cost no more than <c>room</c> together, in bytes, and gives their number. None of them expires
-    /// or has an alias. It is as if each had been published; the caller writes them.
-    let send (room: int64) (messages: ReadOnlySpan<Outgoing>) (state: Outbound) : struct (Outbound * int) =
+    /// Takes the first <c>most</c> of these messages of QoS 1, which may be sent at once, under the identifiers that
+    /// follow the last one, up to one that is in use, and gives their number. None of them expires or has an alias. It is
+    /// as if each had been published; the caller writes them.
+    let send (most: int) (messages: ReadOnlySpan<Outgoing>) (state: Outbound) : struct (Outbound * int) =
         let last = int state.LastId
-
-        let most =
-            if Outbound.mustWait QoS.AtLeastOnce state then
-                0
-            else
-                min messages.Length (min state.Quota (int UInt16.MaxValue - last))
-
+        let most = min most (int UInt16.MaxValue - last)
         let mutable inFlight = state.InFlight
         let mutable bytes = 0L
         let mutable count = 0
-
         let mutable going = true
 
         while going && count < most do
             let message = messages[count]
-            let cost = message.Cost
             let id = uint16 (last + count + 1)
 
-            if bytes + cost <= room && not (PacketIdMap.contains id inFlight) then
+            if PacketIdMap.contains id inFlight then
+                going <- false
+            else
                 let exchange =
                     Exchange.Message(message, Stage.AwaitPuback, state.NextOrder + int64 count, 0L, true)
 
                 inFlight <- PacketIdMap.add id exchange inFlight
-                bytes <- bytes + cost
+                bytes <- bytes + message.Cost
                 count <- count + 1
-            else
-                going <- false
 
         if count = 0 then
             struct (state, 0)

@@ -11,8 +11,6 @@ type Machines =
         Client: unit -> Instant -> ClientEvent -> ClientState -> struct (ClientState * Effects)
         /// Makes the step of a session of the broker.
         Session: unit -> Instant -> ServerEvent -> ServerState -> struct (ServerState * Effects)
-        /// Makes the step that tells the registry of the end of a connection.
-        Detach: unit -> Instant -> int64 -> ConnectionEnd -> Broker -> struct (Broker * BrokerOutcome)
     }
 
     /// The machines of the core as they are.
@@ -20,7 +18,44 @@ type Machines =
         {
             Client = fun () -> ClientSession.step
             Session = fun () -> ServerSession.step
-            Detach = fun () -> Broker.detach
+        }
+
+// How the threads of a simulated broker come to their turns.
+[<NoComparison; NoEquality>]
+type internal BrokerThreads =
+    {
+        // What choices are drawn from.
+        Dice: Dice
+        // Whether what arrives may be read later than it could be, and while another turn is under way.
+        Interleaves: bool
+        // Whether acknowledgments wait for conditions that are met later.
+        HoldsAcknowledgements: bool
+        // Whether claims are made in a turn of their own.
+        ClaimsLater: bool
+        // Whether no message goes by a run.
+        TakesNoRuns: bool
+    }
+
+    // Everything at once, in the order in which it comes.
+    static member InOrder =
+        {
+            Dice = Dice 0UL
+            Interleaves = false
+            HoldsAcknowledgements = false
+            ClaimsLater = false
+            TakesNoRuns = false
+        }
+
+    // Drawn for a run.
+    static member Of(seed: uint64) =
+        let dice = Dice(seed ^^^ 0x5EED_0F_7412_EAD5UL)
+
+        {
+            Dice = dice
+            Interleaves = not (dice.Once 3)
+            HoldsAcknowledgements = dice.Once 3
+            ClaimsLater = dice.Once 3
+            TakesNoRuns = dice.Once 2
         }
 
 /// Where the bytes of a simulated world can be seen. Times are in milliseconds since the start of the world.

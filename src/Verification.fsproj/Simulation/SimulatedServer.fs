@@ -132,9 +132,10 @@ type private PlayWorld(server: SimulatedServer, play: IPlay) =
             agenda,
             server.Machines,
             server.Settings,
-            server.IsDenied,
+            DeniedTopics server.IsDenied,
             server.Judge(),
             0us,
+            BrokerThreads.InOrder,
             ignore,
             (fun _ _ -> ()),
             ignore

@@ -92,9 +92,10 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
             agenda,
             machines,
             settings,
-            (fun text -> text.StartsWith "denied/"),
+            DeniedTopics(fun text -> text.StartsWith "denied/"),
             (fun _ _ -> Judgement.Accepted ValueNone),
             scenario.Broker.LastPacketId,
+            BrokerThreads.Of scenario.Seed,
             (fun link ->
                 match tap with
                 | null -> ()

@@ -18,15 +18,15 @@ internal sealed partial class BrokerEngine
 
         try
         {
-            var worker = Rent();
+            var turn = Rent();
 
             try
             {
-                Sweep(worker);
+                Sweep(turn);
             }
             finally
             {
-                Return(worker);
+                Return(turn);
             }
         }
         catch (Exception failure)
@@ -39,14 +39,14 @@ internal sealed partial class BrokerEngine
         }
     }
 
-    private void Sweep(Worker worker)
+    private void Sweep(Turn turn)
     {
-        var now = worker.Now;
+        var now = turn.Now;
         var subscriptions = Registry.Current.Subscriptions;
 
         foreach (var (connection, _) in connections)
         {
-            connection.TickHandshake();
+            Node.TickHandshake(turn, connection);
             connection.AbortIfDue(now);
             // A route holds the sessions that it leads to, and a client that is silent must not keep those that have ended.
             connection.ForgetRoute(subscriptions);
@@ -54,32 +54,24 @@ internal sealed partial class BrokerEngine
 
         foreach (var session in Registry.Sessions)
         {
-            var lastReceived = session.Connection?.LastReceived ?? 0;
-            var due = ServerStateModule.Deadline(lastReceived, session.State);
-
-            if (due.IsSome && due.Value <= now)
-            {
-                worker.Tick(session);
-                worker.Drain();
-            }
+            if (Node.Deadline(session) is { IsSome: true, Value: var due } && due <= now)
+                Node.TickSession(turn, session);
         }
 
-        if (Registry.Tick(now) is { } outcome)
-            worker.Follow(outcome);
-
-        Turns.ForgetEnded(Registry.Current.Subscriptions);
+        Node.TickRegistry(turn);
+        SharedCounters.ForgetEnded(Registry.Current.Subscriptions);
 
         if (systemInterval > 0 && now >= systemDue)
         {
             systemDue = now + systemInterval;
-            PublishSystemTopics(worker);
+            PublishSystemTopics(turn);
         }
     }
 
     // Values that are what they were are not published again.
-    private void PublishSystemTopics(Worker worker)
+    private void PublishSystemTopics(Turn turn)
     {
-        var values = SystemTopics.Values(worker.Now, MqttBroker.Version, Totals.Read(0), Registry.Current);
+        var values = SystemTopics.Values(turn.Now, MqttBroker.Version, Totals.Read(0), Registry.Current);
 
         foreach (var value in values)
         {
@@ -87,7 +79,7 @@ internal sealed partial class BrokerEngine
                 continue;
 
             systemValues[value.Topic.Text] = value.Value;
-            worker.Route(null, SystemTopics.Message(value));
+            Node.Publish(turn, SystemTopics.Message(value));
         }
     }
 }

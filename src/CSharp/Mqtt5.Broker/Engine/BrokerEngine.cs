@@ -3,19 +3,16 @@ using System.IO.Pipelines;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Serving;
 
-// The shell of the server machines: who is connected, the registry, and time. What is allowed and what is due is decided
-// by the machines, never here.
+// The process around the node: its connections, its clock, its turns, and its end. What happens is decided by the node.
 internal sealed partial class BrokerEngine
 {
-    private readonly ConcurrentQueue<Worker> workers = new();
+    private readonly ConcurrentQueue<Turn> turns = new();
     private readonly ConcurrentDictionary<Connection, bool> connections = new();
-    private readonly IMqttBrokerAuthorizer? authorizer;
+    private readonly BrokerHost host;
     private readonly long origin;
-    private long ticket;
     private int pending;
     private long served;
     private bool stopping;
@@ -27,12 +24,12 @@ internal sealed partial class BrokerEngine
         Time = options.TimeProvider;
         origin = Time.GetTimestamp();
         Authenticator = options.Authenticator;
-        authorizer = options.Authorizer;
         AllowAnonymous = options.AllowAnonymous;
         SendBufferBytes = Settings.Limits.SendBufferBytes;
         CloseTimeout = (long)options.CloseTimeout.TotalMilliseconds;
         Hooks = new Hooks(options, Logger);
-        Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings), Totals);
+        Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings));
+        host = new BrokerHost(this, options.Authorizer);
         systemInterval = (long)options.SystemTopicsInterval.TotalMilliseconds;
         sweep = Time.CreateTimer(static engine => ((BrokerEngine)engine!).Sweep(), this, SweepPeriod, SweepPeriod);
         Telemetry.Add(this);
@@ -59,7 +56,7 @@ internal sealed partial class BrokerEngine
     public Totals Totals { get; } = new();
 
     // Whose turn it is in each shared subscription.
-    public SharedTurns Turns { get; } = new();
+    public SharedCounters SharedCounters { get; } = new();
 
     public Registry Registry { get; }
 
@@ -77,26 +74,20 @@ internal sealed partial class BrokerEngine
     // Milliseconds since the engine was made.
     public long Now() => (long)Time.GetElapsedTime(origin).TotalMilliseconds;
 
-    public Worker Rent()
+    public Turn Rent()
     {
-        if (!workers.TryDequeue(out var worker))
-            worker = new Worker(this);
+        if (!turns.TryDequeue(out var turn))
+            turn = new Turn(host);
 
-        worker.Begin();
-        return worker;
+        Node.Begin(turn);
+        return turn;
     }
 
-    public void Return(Worker worker)
+    public void Return(Turn turn)
     {
-        worker.End();
-        workers.Enqueue(worker);
+        Node.End(turn);
+        turns.Enqueue(turn);
     }
-
-    public Session? TryFind(long session) => Registry.TryFind(session);
-
-    public Session? Forget(long session) => Registry.Forget(session);
-
-    public long NextTicket() => Interlocked.Increment(ref ticket);
 
     // Serves a connection until it is closed.
     public Task ServeAsync(PipeReader input, PipeWriter output, Origin from)
@@ -131,17 +122,11 @@ internal sealed partial class BrokerEngine
     // A connection belongs to a session now, or never will.
     public void Greeted() => Interlocked.Decrement(ref pending);
 
-    // Somebody went beyond a limit.
+    // A client went beyond a limit.
     public void Exceeded(LimitName limit)
     {
         Telemetry.Exceeded(Logger, limit);
         Log.LimitExceeded(Logger, LimitTable.Of(limit).Key);
-    }
-
-    public void Exceeded(FSharpValueOption<LimitName> limit)
-    {
-        if (limit.IsSome)
-            Exceeded(limit.Value);
     }
 
     // Nothing of the connection runs any more.
@@ -151,108 +136,37 @@ internal sealed partial class BrokerEngine
         Interlocked.Decrement(ref served);
     }
 
-    // Enters a client in the registry and attaches its connection. Otherwise the reason why it is refused.
-    public ReasonCode? Admit(
-        Connection connection,
-        Connect connect,
-        string? userName,
-        FSharpValueOption<Authentication> authentication,
-        out Connection? earlier)
-    {
-        earlier = null;
-
-        if (IsStopping)
-            return ReasonCode.ServerShuttingDown;
-
-        var spare = ClientId.Of($"auto-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12))}");
-        var clientId = connect.ClientId.IsSome ? connect.ClientId.Value : spare;
-
-        if (!TryAuthorize(clientId, userName, connection, out var permissions))
-            return ReasonCode.ServerUnavailable;
-
-        if (permissions is not null && connect.Will.IsSome && !permissions.MayPublish(connect.Will.Value.Topic))
-            return ReasonCode.NotAuthorized;
-
-        var worker = Rent();
-
-        try
-        {
-            if (Registry.Admit(worker.Now, connect, spare, out var admission, out var refused) is not { } session)
-            {
-                Log.Refused(Logger, connection.Origin.EndPoint, refused);
-                Exceeded(LimitTable.OfAdmission(Settings.Limits, Registry.Current.Connections, refused));
-                return refused;
-            }
-
-            // Somebody has the identifier that was drawn; the registry found another one.
-            if (!admission!.ClientId.Equals(clientId) && !TryAuthorize(admission.ClientId, userName, connection, out permissions))
-            {
-                var end = new ConnectionEnd(admission.Connection, keepsWill: false, sessionExpiry: 0, Cause.ByApplication);
-                worker.Follow(Registry.Detach(worker.Now, session.Number, end));
-                return ReasonCode.ServerUnavailable;
-            }
-
-            // The application hears of the end of the connection before first.
-            worker.Follow(admission.Outcome);
-            worker.Drain();
-            var attachment = new Attachment(
-                admission.Connection, connect, admission.Assigned, admission.SessionPresent, authentication);
-
-            // A later connection, or whoever ended the session, may have been faster.
-            if (worker.TryAttach(session, connection, attachment, permissions, out earlier))
-            {
-                earlier?.TellDisconnected(Cause.ByApplication);
-                connection.TellConnected(admission.SessionPresent);
-            }
-
-            if (LimitTable.CutsSessionExpiry(Settings.Limits, connect))
-                Exceeded(LimitName.SessionExpiry);
-
-            if (LimitTable.ReplacesKeepAlive(Settings.Limits, connect))
-                Exceeded(LimitName.KeepAlive);
-
-            worker.Walk(session);
-            return null;
-        }
-        finally
-        {
-            Return(worker);
-        }
-    }
-
     // Publishes in the name of the broker itself.
     public ReasonCode Publish(ServerMessage message)
     {
-        var worker = Rent();
+        var turn = Rent();
 
         try
         {
-            return worker.Route(null, message);
+            return Node.Publish(turn, message);
         }
         finally
         {
-            Return(worker);
+            Return(turn);
         }
     }
 
     // Does something with a session. False: there is none of this client.
-    public bool With(string clientId, Action<Worker, Session> action)
+    public bool With(string clientId, Action<Turn, Session> action)
     {
-        var entry = Registry.Current.Sessions.TryFind(clientId);
-
-        if (entry is null || TryFind(entry.Value.Session) is not { } session)
+        if (Registry.Current.Sessions.TryFind(clientId)?.Value is not { } entry || Registry.TryFind(entry.Session) is not { } session)
             return false;
 
-        var worker = Rent();
+        var turn = Rent();
 
         try
         {
-            action(worker, session);
+            action(turn, session);
             return true;
         }
         finally
         {
-            Return(worker);
+            Return(turn);
         }
     }
 
@@ -262,7 +176,11 @@ internal sealed partial class BrokerEngine
         Volatile.Write(ref stopping, true);
 
         foreach (var session in Registry.Sessions)
-            Dismiss(session);
+        {
+            var turn = Rent();
+            Node.Disconnect(turn, session, ReasonCode.ServerShuttingDown);
+            Return(turn);
+        }
 
         foreach (var (connection, _) in connections)
             connection.Refuse();
@@ -277,34 +195,5 @@ internal sealed partial class BrokerEngine
         Telemetry.Remove(this);
     }
 
-    // Tells a client that the server shuts down.
-    public void Dismiss(Session session)
-    {
-        var worker = Rent();
-        worker.Step(session, ServerEvent.NewClose(ReasonCode.ServerShuttingDown, Settings.ServerReference));
-        Return(worker);
-    }
-
     private static ulong RandomNumber() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
-
-    private bool TryAuthorize(ClientId clientId, string? userName, Connection connection, out IMqttPermissions? permissions)
-    {
-        permissions = null;
-
-        try
-        {
-            var identity = new MqttClientIdentity(
-                clientId.Text, userName, connection.Origin.EndPoint, connection.Origin.IsInProcess);
-
-            if (authorizer?.Authorize(identity) is { } given)
-                permissions = new UnfailingPermissions(given, Logger);
-
-            return true;
-        }
-        catch (Exception failure)
-        {
-            Log.HookFailed(Logger, nameof(IMqttBrokerAuthorizer.Authorize), failure);
-            return false;
-        }
-    }
 }

@@ -1,6 +1,6 @@
 namespace Mqtt5.Serving;
 
-// Causes in words, for logs and hooks.
+// Why connections ended, in words, for logs and hooks.
 internal static class Causes
 {
     public static string Describe(Cause cause) =>
@@ -11,14 +11,5 @@ internal static class Causes
             Cause.TransportFailed failed => failed.Detail,
             Cause.AuthenticationFailed failed => failed.Detail,
             _ => "the broker ended the connection",
-        };
-
-    public static string Describe(Settlement reason) =>
-        reason switch
-        {
-            Settlement.Rejected rejected => rejected.Fault.Detail,
-            _ when reason.IsExpired => "it expired",
-            _ when reason.IsQueueFull => "the queue of the session is full",
-            _ => "it was dropped",
         };
 }

@@ -1,68 +1,93 @@
+using System.Buffers;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 
 namespace Mqtt5.Serving;
 
-// One network connection: reads packets for the machine of its session, and holds the sending end that all who deliver
-// to the session write to.
-[SuppressMessage("Reliability", "CA1001", Justification = "The source is always cancelled in the end, and has no timer.")]
-internal sealed partial class Connection
+// One network connection: the cells that the node uses, and the loop that reads for it.
+[SuppressMessage("Reliability", "CA1001", Justification = "The source is always canceled in the end, and has no timer.")]
+internal sealed partial class Connection : NodeConnection
 {
+    // What the connection before may still have taken before it is taken over.
+    private const long MostBytesBeforeTakeover = 256 * 1024;
+    private static readonly TimeSpan MostTimeBeforeTakeover = TimeSpan.FromMilliseconds(250);
+
+    private static readonly AuthenticationResult Unavailable = new(ReasonCode.ServerUnavailable, null, null);
+
     private readonly BrokerEngine engine;
     private readonly PipeReader input;
     private readonly Lock ownGate = new();
+    private MqttAuthenticationContext? authentication;
     private CancellationTokenSource? stop;
-    private Ending ended;
-    private Ending readingEnded;
-    private TaskCompletionSource? flushed;
+    private Completion ended;
+    private Completion readingEnded;
+    private TaskCompletionSource? inputTaken;
     private TaskCompletionSource? takesData;
+    private HandshakeState? handshake;
+    private NodeSession? session;
     private RouteCache? cache;
-    private Session? session;
+    private Activity? connecting;
+    private Cause? goneBeforeAnnounced;
+    private bool isAnnounced;
     private long lastReceived;
+    private long offsetTaken;
+    private long takenUntil;
     private long abortAt = long.MaxValue;
-    private bool flushing;
-    private bool isSealed;
     private bool closing;
-    // Null: the application was not told of the client; a cause: nor that it has gone since; itself: it was told.
-    private object? presence;
 
     public Connection(BrokerEngine engine, PipeReader input, PipeWriter output, Origin origin)
     {
         this.engine = engine;
         this.input = input;
         Origin = origin;
-        Outlet = new Outlet(output);
-        handshake = Handshake.Start(engine.Now(), engine.Settings);
-        lastReceived = engine.Now();
+        Writer = new PacketWriter(output);
+        var turn = engine.Rent();
+        var trust = new Trust(engine.Authenticator is not null, engine.AllowAnonymous, origin.IsInProcess);
+        Node.Opened(turn, trust, this);
+        engine.Return(turn);
     }
 
     public Origin Origin { get; }
 
-    public Outlet Outlet { get; }
+    public PacketWriter Writer { get; }
 
-    // The number that the registry gave it; 0 before.
-    public long Number { get; private set; }
+    public override long Number { get; set; }
 
-    // The session that it belongs to; null before.
-    public Session? Session => Volatile.Read(ref session);
-
-    // When the last packet arrived as a whole.
-    public long LastReceived => Volatile.Read(ref lastReceived);
-
-    // Whether somebody will flush it. Used under the gate.
-    public bool IsDirty { get; set; }
-
-    // Whether the machine knows that it takes no more data. Used under the gate.
-    public bool IsCongested { get; set; }
-
-    public RouteCache Cache => cache ??= new RouteCache();
-
-    // Called by the sweep. Whoever has the route in hand goes on with it.
-    public void ForgetRoute(Subscriptions<long> current)
+    public override NodeSession? Session
     {
-        if (cache is { } known && !known.IsOf(current))
-            cache = null;
+        get => Volatile.Read(ref session);
+        set => Volatile.Write(ref session, value);
     }
+
+    public override HandshakeState? Handshake
+    {
+        get => Volatile.Read(ref handshake);
+        set => Volatile.Write(ref handshake, value);
+    }
+
+    public override long Offset { get; set; }
+
+    public override long LastReceived
+    {
+        get => Volatile.Read(ref lastReceived);
+        set => Volatile.Write(ref lastReceived, value);
+    }
+
+    public override TokenBucket PublishRate { get; set; }
+
+    public override RouteCache? Cache
+    {
+        get => cache;
+        set => cache = value;
+    }
+
+    public override bool IsClosing => Volatile.Read(ref closing);
+
+    public override bool IsDirty { get; set; }
+
+    // The reason why it was not accepted; null: it was, or is not judged yet.
+    public ReasonCode? Rejection { get; set; }
 
     // Completes when no packet of the connection is processed any more.
     public Task ReadingEnded
@@ -84,68 +109,95 @@ internal sealed partial class Connection
         }
     }
 
-    private Lock Gate => Session?.Gate ?? ownGate;
+    // Whether the machine knows that it takes no more data.
+    private bool IsCongested =>
+        Session?.State.Connection is { IsSome: true, Value: { IsCongested: true } current } && current.Number == Number;
 
-    // Called under the gate of the session.
-    public void Join(Session owner, long number)
+    private Lock Gate => ((Session?)Session)?.Gate ?? ownGate;
+
+    public override void Enter() => ownGate.Enter();
+
+    public override void Exit() => ownGate.Exit();
+
+    // Called by the sweep. The thread that has the route in hand goes on with it.
+    public void ForgetRoute(Subscriptions<long> current)
     {
-        Number = number;
-        Volatile.Write(ref session, owner);
+        if (cache is { } known && !known.IsOf(current))
+            cache = null;
     }
 
     // Tells the application that the client is here, and after that that it has gone if it has by then.
     public void TellConnected(bool sessionPresent)
     {
-        engine.Hooks.Connected(Session!, this, sessionPresent);
+        engine.Hooks.Connected((Session)Session!, this, sessionPresent);
+        Cause? gone;
 
-        if (Interlocked.Exchange(ref presence, this) is Cause cause)
-            engine.Hooks.Disconnected(Session!, cause);
+        lock (ownGate)
+        {
+            isAnnounced = true;
+            gone = goneBeforeAnnounced;
+        }
+
+        if (gone is not null)
+            engine.Hooks.Disconnected((Session)Session!, gone);
     }
 
-    // Tells the application that the client has gone. Where it was not told yet that it is here, whoever tells it does.
+    // Tells the application that the client has gone. Where it was not told yet that it is here, TellConnected does.
     public void TellDisconnected(Cause cause)
     {
-        if (Interlocked.CompareExchange(ref presence, cause, null) is not null)
-            engine.Hooks.Disconnected(Session!, cause);
+        lock (ownGate)
+        {
+            if (!isAnnounced)
+            {
+                goneBeforeAnnounced ??= cause;
+                return;
+            }
+        }
+
+        engine.Hooks.Disconnected((Session)Session!, cause);
     }
 
-    // What was written goes to the transport; what is written while it takes it follows by itself.
-    public void Flush()
+    // Called when the broker shuts down. A client that is being admitted is told once it belongs to its session.
+    public void Refuse()
     {
-        lock (Gate)
+        lock (ownGate)
         {
-            IsDirty = false;
-            FlushWithin();
+            if (Session is null && Handshake is { Phase: var phase } && !phase.IsAdmitting)
+                Close();
         }
     }
 
-    // Whether it takes no more data now, and the machine does not know. One turn can write without end, as where a
-    // subscription brings many retained messages: what is beyond the budget is flushed before the turn is over, and only
-    // if the transport does not take it is the connection found to be congested. So it costs twice the budget and a
-    // packet at most. Called under the gate.
-    public bool IsOverBudget()
+    // Completes when all that had arrived by now was taken, or when that takes too long: a client that says goodbye and
+    // comes back at once must find its goodbye heard, and one that floods must not keep its own successor out.
+    public async Task WaitForInputAsync()
     {
-        if (IsCongested || Outlet.Unsent <= engine.SendBufferBytes)
-            return false;
+        Task taken;
 
-        if (flushing || isSealed)
-            return true;
+        lock (ownGate)
+        {
+            if (readingEnded.IsCompleted)
+                return;
 
-        FlushWithin();
-        return false;
-    }
+            if (inputTaken is null)
+            {
+                inputTaken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                takenUntil = Volatile.Read(ref offsetTaken) + MostBytesBeforeTakeover;
+            }
 
-    // Nothing is read or written any more; what was written is still sent. Called under the gate.
-    public void Close()
-    {
-        if (closing)
-            return;
+            taken = inputTaken.Task;
+        }
 
-        Volatile.Write(ref closing, true);
-        Volatile.Write(ref abortAt, engine.Now() + engine.CloseTimeout);
-        takesData?.TrySetResult();
-        // Not from here: whoever waits for the input might go on under this gate.
-        ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.StopReading(), this, preferLocal: false);
+        // The reading may wait for bytes that are here already, so it is woken to look.
+        input.CancelPendingRead();
+
+        try
+        {
+            await taken.WaitAsync(MostTimeBeforeTakeover, engine.Time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // It is taken over in the middle of what it sends.
+        }
     }
 
     // The end of waiting for a peer that does not take what it is sent.
@@ -166,35 +218,34 @@ internal sealed partial class Connection
     // Serves the connection until it is closed. Never throws.
     public async Task RunAsync()
     {
+        var isPending = true;
+
         try
         {
-            bool isWelcome;
-
-            try
-            {
-                isWelcome = await GreetAsync().ConfigureAwait(false);
-            }
-            finally
-            {
-                engine.Greeted();
-            }
-
-            if (isWelcome)
-                StartReading();
-
             // In place, since an idle connection waits here, and each method that waits costs it memory.
-            while (isWelcome && !Volatile.Read(ref closing))
+            while (!Volatile.Read(ref closing))
             {
-                var result = await input.ReadAsync().ConfigureAwait(false);
-                var buffer = result.Buffer;
-                var judging = Take(ref buffer);
-                // Whole packets that are left because one has to be judged are read again at once.
-                input.AdvanceTo(buffer.Start, judging is null ? buffer.End : buffer.Start);
+                var reading = input.ReadAsync();
 
-                if (judging is not null)
-                    await RejudgeAsync(judging).ConfigureAwait(false);
+                if (!reading.IsCompleted)
+                    InputIsTaken();
+
+                var result = await reading.ConfigureAwait(false);
+                var buffer = result.Buffer;
+                var pause = Take(ref buffer);
+                // Whole packets that are left because of a pause are read again after it.
+                input.AdvanceTo(buffer.Start, pause.IsBytes ? buffer.End : buffer.Start);
+
+                if (!pause.IsBytes)
+                    await PassAsync(pause).ConfigureAwait(false);
                 else if (result.IsCompleted)
                     break;
+
+                if (isPending && Session is not null)
+                {
+                    isPending = false;
+                    Accepted();
+                }
 
                 if (WhenTakesData() is { } wait)
                     await wait.ConfigureAwait(false);
@@ -210,8 +261,17 @@ internal sealed partial class Connection
             Log.Defect(engine.Logger, Number, failure);
         }
 
+        if (isPending)
+        {
+            engine.Greeted();
+            EndActivity();
+        }
+
         lock (ownGate)
-            readingEnded.Reach();
+        {
+            readingEnded.Complete();
+            inputTaken?.TrySetResult();
+        }
 
         try
         {
@@ -228,113 +288,157 @@ internal sealed partial class Connection
         engine.Leave(this);
         Origin.Leave(engine);
 
-        // Whoever waits for it finds it gone, and does not cut it.
+        // Those who wait for it find it gone, and do not cut it.
         lock (ownGate)
-            ended.Reach();
+            ended.Complete();
     }
 
-    // Never throws, since whoever delivers to the session calls it. Called under the gate.
-    private void FlushWithin()
+    // Takes whole packets, up to one that has to wait for something, and leaves the rest.
+    private Pause Take(ref ReadOnlySequence<byte> buffer)
     {
-        if (flushing)
-            return;
-
-        if (isSealed || Outlet.Unsent == 0)
+        if (connecting is null && Session is null && Telemetry.Source.HasListeners())
         {
-            flushed?.TrySetResult();
-            return;
+            connecting = Telemetry.Source.StartActivity("mqtt5.broker.connect", ActivityKind.Server);
+            connecting?.SetTag("network.peer.address", Origin.EndPoint);
         }
 
-        ValueTask<FlushResult> flush;
+        var turn = engine.Rent();
 
         try
         {
-            flush = Outlet.FlushAsync();
+            return Node.Received(turn, this, ref buffer);
         }
-        catch (Exception failure)
+        finally
         {
-            // The end of the pipe that is read from says by it why it takes nothing any more. Whoever is told may come back
-            // to the broker, so not under the gate.
-            ThreadPool.UnsafeQueueUserWorkItem(
-                static it => Log.TransportFailed(it.Logger, it.Number, it.failure), (engine.Logger, Number, failure), preferLocal: false);
-            isSealed = true;
-            flushed?.TrySetResult();
-            Close();
-            return;
+            engine.Return(turn);
+            CountTaken();
         }
-
-        if (flush.IsCompletedSuccessfully)
-        {
-            _ = flush.Result;
-            flushed?.TrySetResult();
-            return;
-        }
-
-        flushing = true;
-        _ = WaitForFlushAsync(flush);
     }
 
-    // Whoever marked the connection as written to may come to flush it after it has ended or was cut, when its pipe
-    // belongs to the transport again, or to the next connection.
-    private void Seal()
+    // Waits for what the node waits for, until that is more bytes.
+    private async Task PassAsync(Pause pause)
     {
-        lock (Gate)
-            isSealed = true;
+        while (!pause.IsBytes)
+        {
+            AuthenticationResult? decision = null;
+
+            switch (pause)
+            {
+                case Pause.Authenticator authenticator:
+                    decision = await AuthenticateAsync(authenticator.Packet).ConfigureAwait(false);
+                    break;
+                case Pause.EarlierInput earlier:
+                    await ((Connection)earlier.Connection).WaitForInputAsync().ConfigureAwait(false);
+                    break;
+                case Pause.EarlierEnd earlier:
+                    // What the connection before had begun is finished first, so that messages keep their order.
+                    await ((Connection)earlier.Connection).ReadingEnded.WaitAsync(StopToken())
+                        .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    return;
+            }
+
+            var turn = engine.Rent();
+
+            try
+            {
+                pause = decision is not null
+                    ? Node.Authenticated(turn, this, decision)
+                    : pause.IsClaim ? Node.Claim(turn, this) : Node.Drained(turn, this);
+            }
+            finally
+            {
+                engine.Return(turn);
+            }
+        }
     }
 
-    private async Task WaitForFlushAsync(ValueTask<FlushResult> flush)
+    // The connection belongs to a session.
+    private void Accepted()
     {
-        // What follows steps other sessions, so it must not run where a gate is held, however soon the flush ends.
-        await Task.Yield();
+        engine.Greeted();
+        connecting?.SetTag("mqtt.client.id", ((Session)Session!).State.ClientId.Text);
+        EndActivity();
+
+        if (authentication is { Method: null })
+            authentication = null;
+    }
+
+    private void EndActivity()
+    {
+        if (Rejection is { } reason)
+            connecting?.SetStatus(ActivityStatusCode.Error, reason.ToString());
+
+        connecting?.Dispose();
+        connecting = null;
+    }
+
+    private async Task<AuthenticationResult> AuthenticateAsync(Packet packet)
+    {
+        if (packet is Packet.Connect { Connect: var connect })
+            authentication = new MqttAuthenticationContext(connect, Origin.EndPoint, Origin.Certificate, Origin.IsInProcess);
+        else
+            authentication!.Take(((Packet.Auth)packet).Auth.Authentication);
+
+        authentication.IsReauthentication = Session is not null;
 
         try
         {
-            var result = await flush.ConfigureAwait(false);
-
-            if (!result.IsCompleted)
-            {
-                TakesDataAgain();
-                return;
-            }
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken());
+            limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
+            // One that does not look at the token must not hold the connection, which others wait for.
+            var result = await engine.Authenticator!.AuthenticateAsync(authentication, limit.Token).AsTask()
+                .WaitAsync(limit.Token).ConfigureAwait(false);
+            return new AuthenticationResult(result.Reason, result.Data, result.UserName ?? authentication.UserName);
+        }
+        catch (OperationCanceledException)
+        {
+            return Unavailable;
         }
         catch (Exception failure)
         {
-            Log.TransportFailed(engine.Logger, Number, failure);
-        }
-
-        // Nobody takes data any more.
-        lock (Gate)
-        {
-            flushing = false;
-            flushed?.TrySetResult();
-            Close();
+            Log.AuthenticatorFailed(engine.Logger, failure);
+            return Unavailable;
         }
     }
 
-    private void TakesDataAgain()
+    // A client that does not read its acknowledgments is not read from either.
+    private Task? WhenTakesData()
     {
-        var worker = engine.Rent();
-
         lock (Gate)
         {
-            flushing = false;
-            FlushWithin();
+            if (!IsCongested || closing)
+                return null;
 
-            if (!flushing && IsCongested)
-            {
-                IsCongested = false;
-                takesData?.TrySetResult();
-                takesData = null;
-
-                if (Session is { } owner)
-                    worker.StepWithin(owner, this, ServerEvent.NewCongested(Number, false));
-            }
+            takesData ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return takesData.Task;
         }
+    }
 
-        if (Session is { } walker)
-            worker.Walk(walker);
+    // The reading found nothing more in the pipe.
+    private void InputIsTaken()
+    {
+        if (Volatile.Read(ref inputTaken) is null || Origin.HasUnreadBytes())
+            return;
 
-        engine.Return(worker);
+        lock (ownGate)
+        {
+            inputTaken?.TrySetResult();
+            inputTaken = null;
+        }
+    }
+
+    private void CountTaken()
+    {
+        Volatile.Write(ref offsetTaken, Offset);
+
+        if (Volatile.Read(ref inputTaken) is null || Offset < Volatile.Read(ref takenUntil))
+            return;
+
+        lock (ownGate)
+        {
+            inputTaken?.TrySetResult();
+            inputTaken = null;
+        }
     }
 
     private void StopReading()
@@ -356,7 +460,7 @@ internal sealed partial class Connection
             return stop;
     }
 
-    // Cancelled once nothing is read any more. Most connections never need it.
+    // Canceled once nothing is read any more. Most connections never need it.
     private CancellationToken StopToken()
     {
         lock (ownGate)
@@ -380,82 +484,20 @@ internal sealed partial class Connection
         }
         catch (Exception failure)
         {
-            // It is gone already, or fails; others wait for whoever cuts it.
+            // It is gone already, or fails; others wait for the end of this.
             Log.TransportFailed(engine.Logger, Number, failure);
         }
     }
 
-    // The machine learns that the transport is gone, unless it was the one that closed it.
+    // The node learns that the transport is gone, unless it was the one that closed it.
     private void Lose()
     {
-        var worker = engine.Rent();
-
-        if (Session is { } owner)
-            worker.Step(owner, ServerEvent.NewTransportClosed(Number, Cause.NewTransportFailed("the client closed the connection")));
+        var turn = engine.Rent();
+        Node.TransportClosed(turn, this, "the client closed the connection");
 
         lock (Gate)
             Close();
 
-        engine.Return(worker);
-    }
-
-    private async Task FinishAsync()
-    {
-        Task all;
-
-        lock (Gate)
-        {
-            flushed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            all = flushed.Task;
-            FlushWithin();
-        }
-
-        try
-        {
-            await all.WaitAsync(TimeSpan.FromMilliseconds(engine.CloseTimeout), engine.Time).ConfigureAwait(false);
-            await SettleAsync().ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            Cut();
-        }
-    }
-
-    // What the client sent meanwhile is read and thrown away: to close a socket that holds unread bytes would make the
-    // client lose what it was sent last.
-    private async Task SettleAsync()
-    {
-        while (input.TryRead(out var result))
-        {
-            input.AdvanceTo(result.Buffer.End);
-
-            if (result.IsCompleted)
-                return;
-
-            // The cancellation that ended the reading is no sign of the peer.
-            if (result.IsCanceled)
-                continue;
-        }
-
-        if (!Origin.HasUnreadBytes())
-            return;
-
-        using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(500), engine.Time);
-
-        while (Origin.HasUnreadBytes())
-        {
-            try
-            {
-                var result = await input.ReadAsync(patience.Token).ConfigureAwait(false);
-                input.AdvanceTo(result.Buffer.End);
-
-                if (result.IsCompleted)
-                    return;
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-        }
+        engine.Return(turn);
     }
 }

@@ -11,36 +11,31 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
     // Whether what becomes of each delivery is told.
     public bool SeesDeliveries { get; } = options.MessageDelivered is not null || options.MessageDropped is not null;
 
-    public bool ObservesDrops { get; } = options.MessageDropped is not null;
+    public bool SeesDrops { get; } = options.MessageDropped is not null;
 
-    // The reason to refuse a message with; with Success the message goes on, as it was or as it was changed, or is
-    // null because it is dropped without telling the client. The properties are for its acknowledgement; null: none.
-    public ReasonCode Intercept(Session session, ref ServerMessage? message, out AcknowledgementProperties? properties)
+    // What the application makes of a message; with Success the message goes on, as it was or as it was changed.
+    public Interception Intercept(Session session, ServerMessage message)
     {
-        properties = null;
-
-        if (options.InterceptPublish is not { } intercept || message is null)
-            return ReasonCode.Success;
+        if (options.InterceptPublish is not { } intercept)
+            return new Interception(message, ReasonCode.Success, null);
 
         var interception = new MqttPublishInterception(session.State.ClientId.Text, message);
 
         try
         {
             intercept(interception);
+            return new Interception(
+                interception.IsDropped ? null : interception.Result(message), interception.Reason, interception.Properties);
         }
         catch (Exception failure)
         {
             Log.HookFailed(logger, nameof(options.InterceptPublish), failure);
-            return ReasonCode.ImplementationSpecificError;
+            return new Interception(message, ReasonCode.ImplementationSpecificError, null);
         }
-
-        message = interception.IsDropped ? null : interception.Result(message);
-        properties = interception.Properties;
-        return interception.Reason;
     }
 
-    // A SUBSCRIBE as the application lets it be, and a judgement for each filter.
-    public ReasonCode[] Judge(Session session, ref Subscribe subscribe)
+    // A SUBSCRIBE as the application lets it be, and success or a reason to refuse it for each filter.
+    public (Subscribe, ReasonCode[]) Judge(Session session, Subscribe subscribe)
     {
         var permissions = session.Permissions;
         var items = new MqttSubscriptionRequest[subscribe.Subscriptions.Count];
@@ -72,15 +67,15 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
                 subscribe = new Subscribe(subscribe.PacketId, subscribe.Properties, SubscriptionList.Of(items.Select(item => item.Result)));
         }
 
-        return Array.ConvertAll(items, item => item.Reason);
+        return (subscribe, Array.ConvertAll(items, item => item.Reason));
     }
 
-    public void Delivered(Session session, Delivery delivery)
+    public void Delivered(Session session, Delivery delivery, ReasonCode reason)
     {
         if (options.MessageDelivered is { } delivered)
         {
             var clientId = session.State.ClientId.Text;
-            Call(nameof(options.MessageDelivered), () => delivered(new MqttDelivery(clientId, delivery.Topic.Text, delivery.QoS, delivery.Reason)));
+            Call(nameof(options.MessageDelivered), () => delivered(new MqttDelivery(clientId, delivery.Topic.Text, delivery.QoS, reason)));
         }
     }
 
@@ -104,12 +99,12 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
             Call(nameof(options.ClientDisconnected), () => disconnected(clientId, Causes.Describe(cause)));
     }
 
-    public void Dropped(Session session, TopicName topic, Settlement reason)
+    public void Dropped(Session session, TopicName topic, Fault why)
     {
         if (options.MessageDropped is { } dropped)
         {
             var clientId = session.State.ClientId.Text;
-            Call(nameof(options.MessageDropped), () => dropped(clientId, topic.Text, Causes.Describe(reason)));
+            Call(nameof(options.MessageDropped), () => dropped(clientId, topic.Text, why.Detail));
         }
     }
 

@@ -38,6 +38,9 @@ internal static partial class Log
     [LoggerMessage(112, LogLevel.Debug, "The limit {Limit} was exceeded")]
     public static partial void LimitExceeded(ILogger logger, string limit);
 
+    [LoggerMessage(113, LogLevel.Debug, "A PUBLISH of client {ClientId} is refused: {Reason}")]
+    public static partial void PublishRefused(ILogger logger, string clientId, ReasonCode reason);
+
     [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
     public static partial void Listening(ILogger logger, Uri address);
 }

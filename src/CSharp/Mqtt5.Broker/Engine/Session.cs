@@ -1,52 +1,44 @@
+using System.Collections.Concurrent;
+
 namespace Mqtt5.Serving;
 
-// A session of the registry: its machine, and the gate around each step of it.
-internal sealed class Session(long number, ServerState state)
+// A session of the registry: the cells that the node uses, and the gate around each step.
+internal sealed class Session(ServerState state) : NodeSession
 {
     private ServerState state = state;
-    private IMqttPermissions? permissions;
-    private RetainedWalk? walk;
+    private ClientPermissions? permissions;
+    private ConcurrentDictionary<long, Delivery>? deliveries;
 
-    public long Number => number;
+    public override long Number { get; } = state.Session;
 
-    // Held around each step and all of its effects; never two gates of sessions at a time.
     public Lock Gate { get; } = new();
 
-    // Written under the gate. Others may look at it; it is immutable.
-    public ServerState State
+    public override ServerState State
     {
         get => Volatile.Read(ref state);
         set => Volatile.Write(ref state, value);
     }
 
-    // The connection that the state has. Used under the gate.
-    public Connection? Connection { get; set; }
+    public override NodeConnection? Connection { get; set; }
 
-    // The copies whose end the application wants to know, by their tickets; null: none.
-    public System.Collections.Concurrent.ConcurrentDictionary<long, Delivery>? Deliveries { get; private set; }
-
-    public void Watch(long ticket, Delivery delivery)
-    {
-        if (Deliveries is null)
-        {
-            lock (Gate)
-                Deliveries ??= new System.Collections.Concurrent.ConcurrentDictionary<long, Delivery>();
-        }
-
-        Deliveries[ticket] = delivery;
-    }
-
-    // What the client may do; null: everything. It may change with the connection.
-    public IMqttPermissions? Permissions
+    public override ClientPermissions? Permissions
     {
         get => Volatile.Read(ref permissions);
         set => Volatile.Write(ref permissions, value);
     }
 
-    // The retained messages that are still due, the oldest subscription first.
-    public RetainedWalk? Walk
-    {
-        get => Volatile.Read(ref walk);
-        set => Volatile.Write(ref walk, value);
-    }
+    // The copies whose end the application wants to know, by their tickets; null: none.
+    public ConcurrentDictionary<long, Delivery>? Deliveries => deliveries;
+
+    public override void Enter() => Gate.Enter();
+
+    public override void Exit() => Gate.Exit();
+
+    // Called within the gate.
+    public void Watch(Outgoing copy) =>
+        (deliveries ??= new ConcurrentDictionary<long, Delivery>())[copy.Ticket] = new Delivery(copy.Topic, copy.QoS);
+
+    // A copy that is watched, which is not from now on; null: it is not.
+    public Delivery? Unwatch(long ticket) =>
+        deliveries is { } known && known.TryRemove(ticket, out var delivery) ? delivery : null;
 }

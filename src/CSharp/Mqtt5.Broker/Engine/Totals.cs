@@ -1,18 +1,17 @@
 namespace Mqtt5.Serving;
 
-// What a broker counts. A worker counts for itself and adds it up once a batch.
+// What a broker counts. A turn counts for itself and adds it up once a batch.
 internal sealed class Totals
 {
-    private Counts sum;
+    private readonly TurnCounts sum = new();
     private long connectionsOpened;
-    private long sessionsExpired;
     private long messagesQueued;
     private long bytesQueued;
     private int mostClients;
 
     public long BytesQueued => Volatile.Read(ref bytesQueued);
 
-    public void Add(in Counts counts)
+    public void Add(TurnCounts counts)
     {
         Add(ref sum.BytesReceived, counts.BytesReceived);
         Add(ref sum.BytesSent, counts.BytesSent);
@@ -23,11 +22,10 @@ internal sealed class Totals
         Add(ref sum.PublishDropped, counts.PublishDropped);
         Add(ref sum.PayloadBytesReceived, counts.PayloadBytesReceived);
         Add(ref sum.PayloadBytesSent, counts.PayloadBytesSent);
+        Add(ref sum.SessionsExpired, counts.SessionsExpired);
     }
 
     public void ConnectionOpened() => Interlocked.Increment(ref connectionsOpened);
-
-    public void SessionsExpired(int count) => Interlocked.Add(ref sessionsExpired, count);
 
     public void Queued(long messages, long bytes)
     {
@@ -54,7 +52,7 @@ internal sealed class Totals
             Volatile.Read(ref mostClients),
             Volatile.Read(ref messagesQueued),
             Volatile.Read(ref bytesQueued),
-            Volatile.Read(ref sessionsExpired));
+            Volatile.Read(ref sum.SessionsExpired));
 
     private static void Add(ref long sum, long more)
     {

@@ -1,16 +1,18 @@
 namespace Mqtt5.Serving;
 
-// An end that few wait for: what they wait on is made when the first of them asks. Used under a lock of its owner.
-internal struct Ending
+// A completion whose Task is allocated on first use. Used under a lock of its owner.
+internal struct Completion
 {
     private TaskCompletionSource? source;
-    private bool isReached;
+    private bool isCompleted;
+
+    public readonly bool IsCompleted => isCompleted;
 
     public Task Task
     {
         get
         {
-            if (isReached)
+            if (isCompleted)
                 return Task.CompletedTask;
 
             source ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -18,9 +20,9 @@ internal struct Ending
         }
     }
 
-    public void Reach()
+    public void Complete()
     {
-        isReached = true;
+        isCompleted = true;
         source?.TrySetResult();
     }
 }

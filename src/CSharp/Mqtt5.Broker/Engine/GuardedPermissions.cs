@@ -2,11 +2,11 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Serving;
 
-// The permissions that the application gave a client. They are asked in the turn of whoever publishes, so one that throws
+// The permissions that the application gave a client. They are asked in the turn of another client, so one that throws
 // must not end it: it denies.
-internal sealed class UnfailingPermissions(IMqttPermissions permissions, ILogger logger) : IMqttPermissions
+internal sealed class GuardedPermissions(IMqttPermissions permissions, ILogger logger) : ClientPermissions
 {
-    public bool MayPublish(TopicName topic)
+    public override bool MayPublish(TopicName topic)
     {
         try
         {
@@ -18,7 +18,7 @@ internal sealed class UnfailingPermissions(IMqttPermissions permissions, ILogger
         }
     }
 
-    public bool MaySubscribe(TopicFilter filter)
+    public override bool MaySubscribe(TopicFilter filter)
     {
         try
         {
@@ -30,7 +30,7 @@ internal sealed class UnfailingPermissions(IMqttPermissions permissions, ILogger
         }
     }
 
-    public bool MayReceive(TopicName topic)
+    public override bool MayReceive(TopicName topic)
     {
         try
         {

@@ -3,8 +3,9 @@ using System.IO.Pipelines;
 namespace Mqtt5.Serving;
 
 // The sending end of a connection. Packets are encoded straight into the memory of the pipe; what is there is committed
-// and flushed once for many packets. Used under the gate of the session, or by one thread before there is one.
-internal sealed class Outlet(PipeWriter writer)
+// and flushed once for many packets. Used within the gate of the session, or within that of the connection before there
+// is one.
+internal sealed class PacketWriter(PipeWriter writer)
 {
     private Memory<byte> room;
     private int used;

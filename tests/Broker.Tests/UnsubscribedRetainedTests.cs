@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Mqtt5.BrokerTests;
 
 // Retained messages that wait for room, and subscriptions by the thousand.
-public sealed class UnsubscribedWalkTests
+public sealed class UnsubscribedRetainedTests
 {
     [Fact]
     [Clause("MQTT-3.10.4-2")]
@@ -20,7 +20,7 @@ public sealed class UnsubscribedWalkTests
         await client.ExpectAsync("PUBLISH qos=1 retain=1 topic=\"b\" id=2 payload=\"x\"");
         await client.SendAsync("PUBACK id=2");
         await client.ExpectNothingAsync();
-        Assert.Null(broker.Engine.Registry.Sessions.Single().Walk);
+        Assert.Empty(broker.Engine.Registry.Sessions.Single().State.Retained);
     }
 
     [Fact]
@@ -39,12 +39,7 @@ public sealed class UnsubscribedWalkTests
             await client.ExpectStartAsync("UNSUBACK");
         }
 
-        var count = 0;
-
-        for (var walk = broker.Engine.Registry.Sessions.Single().Walk; walk is not null; walk = walk.Next)
-            count++;
-
-        Assert.Equal(1, count);
+        Assert.Single(broker.Engine.Registry.Sessions.Single().State.Retained);
     }
 
     [Fact]

@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+
+namespace Mqtt5.Serving;
+
+// What the node needs of this process. It relays, and decides nothing.
+internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? authorizer) : NodeHost
+{
+    private long ticket;
+
+    public override BrokerSettings Settings => engine.Settings;
+
+    public override bool IsStopping => engine.IsStopping;
+
+    public override Broker Broker => engine.Registry.Current;
+
+    public override long SpareBytes => engine.SpareBytes;
+
+    public override bool ClaimsElsewhere => false;
+
+    public override bool SeesMessages => engine.Hooks.SeesMessages;
+
+    public override bool SeesDeliveries => engine.Hooks.SeesDeliveries;
+
+    public override bool SeesDrops => engine.Hooks.SeesDrops;
+
+    public override long Now() => engine.Now();
+
+    public override void Replace(Broker next, BrokerChange[] changes)
+    {
+        engine.Registry.Replace(next);
+        engine.Totals.Connected(next.Connections);
+    }
+
+    public override void EnterRegistry() => engine.Registry.Lock.Enter();
+
+    public override void ExitRegistry() => engine.Registry.Lock.Exit();
+
+    public override NodeSession? TryFind(long session) => engine.Registry.TryFind(session);
+
+    public override NodeSession Open(ServerState state) => engine.Registry.Open(state);
+
+    public override NodeSession? Forget(long session) => engine.Registry.Forget(session);
+
+    public override (ServerState, Effects) Step(long now, ServerEvent @event, ServerState state)
+    {
+        var (after, effects) = ServerSession.Step(now, @event, state);
+        Debug.Assert(ServerStateModule.Sound(after).IsNone, "the state of a session is not sound");
+        return (after, effects);
+    }
+
+    public override void Stepped(NodeSession session, ServerState before, ServerState after)
+    {
+        // Nothing is kept of a session beside its state.
+    }
+
+    public override void Queued(long messages, long bytes) => engine.Totals.Queued(messages, bytes);
+
+    public override long NextTicket() => Interlocked.Increment(ref ticket);
+
+    public override long NextTurn(SharedGroup<long> group) => engine.SharedCounters.Next(group);
+
+    public override ClientId NewClientId() =>
+        ClientId.Of($"auto-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12))}");
+
+    // In memory, what is routed is kept: an acknowledgment waits for nothing.
+    public override long Condition() => 0;
+
+    public override void Hold(long condition, HeldAcknowledgement acknowledgement) =>
+        throw new InvalidOperationException("no acknowledgment of this broker waits for a condition");
+
+    public override Fault? Authorize(
+        NodeConnection connection, ClientId client, string? userName, out ClientPermissions? permissions)
+    {
+        permissions = null;
+
+        try
+        {
+            var origin = ((Connection)connection).Origin;
+            var identity = new MqttClientIdentity(client.Text, userName, origin.EndPoint, origin.IsInProcess);
+
+            if (authorizer?.Authorize(identity) is { } given)
+                permissions = new GuardedPermissions(given, engine.Logger);
+
+            return null;
+        }
+        catch (Exception failure)
+        {
+            Log.HookFailed(engine.Logger, nameof(IMqttBrokerAuthorizer.Authorize), failure);
+            return Authenticating.Unavailable;
+        }
+    }
+
+    public override Interception Intercept(NodeSession session, ServerMessage message) =>
+        engine.Hooks.Intercept((Session)session, message);
+
+    public override (Subscribe, ReasonCode[]) Judge(NodeSession session, Subscribe subscribe) =>
+        engine.Hooks.Judge((Session)session, subscribe);
+
+    public override void Deliver(NodeSession session, Outgoing copy) => ((Session)session).Watch(copy);
+
+    public override void Connected(NodeConnection connection, bool sessionPresent) =>
+        ((Connection)connection).TellConnected(sessionPresent);
+
+    public override void Disconnected(NodeConnection connection, Cause cause) =>
+        ((Connection)connection).TellDisconnected(cause);
+
+    public override void Delivered(NodeSession session, long ticket, TopicName? topic, DeliveryEnd outcome)
+    {
+        var one = (Session)session;
+        var delivery = ticket == 0 ? null : one.Unwatch(ticket);
+
+        if (outcome is DeliveryEnd.Acknowledged acknowledged)
+        {
+            if (delivery is not null)
+                engine.Hooks.Delivered(one, delivery, acknowledged.Reason);
+        }
+        else if ((topic ?? delivery?.Topic) is { } known)
+        {
+            engine.Hooks.Dropped(one, known, ((DeliveryEnd.Dropped)outcome).Why);
+        }
+    }
+
+    public override void Refused(NodeSession session, TopicName? topic, Fault why) =>
+        Log.PublishRefused(engine.Logger, ((Session)session).State.ClientId.Text, why.Reason);
+
+    public override void Rejected(NodeConnection connection, Fault why)
+    {
+        var one = (Connection)connection;
+        one.Rejection = why.Reason;
+        Log.Refused(engine.Logger, one.Origin.EndPoint, why.Reason);
+    }
+
+    public override void Renamed(NodeSession session) =>
+        Log.AuthenticatedAsAnother(engine.Logger, ((Session)session).State.ClientId.Text);
+
+    public override void Exceeded(LimitName limit) => engine.Exceeded(limit);
+
+    public override void Count(TurnCounts counts) => engine.Totals.Add(counts);
+}

@@ -1,0 +1,45 @@
+namespace Mqtt5
+
+/// What the results of an authenticator mean for a connection.
+[<RequireQualifiedAccess>]
+module Authenticating =
+
+    /// The application could not decide, because it failed.
+    [<CompiledName("Unavailable")>]
+    let unavailable =
+        Fault.ours ReasonCode.ServerUnavailable PacketType.Connect "CONNECT" "the application failed"
+
+    /// The decision about a CONNECT or an AUTH with this Authentication Method, if it has one.
+    [<CompiledName("Judge")>]
+    let judge (method': Utf8String voption) (result: AuthenticationResult) : Judgement =
+        if byte result.Reason >= 0x80uy then
+            Judgement.Refused result.Reason
+        else
+            let authentication =
+                match method' with
+                | ValueSome method' when result.Data.HasValue ->
+                    ValueSome
+                        { Method = method'; Data = ValueSome(Secret(Bytes.Copy result.Data.Value.Span)) }
+                | _ -> ValueNone
+
+            match result.Reason, authentication with
+            | ReasonCode.ContinueAuthentication, ValueSome challenge -> Judgement.Continue challenge
+            | ReasonCode.ContinueAuthentication, ValueNone -> Judgement.Refused ReasonCode.BadAuthenticationMethod
+            | _ -> Judgement.Accepted authentication
+
+    /// The same for a re-authentication. Permissions and subscriptions are those of the name that the connection began
+    /// with, so it keeps that name; the flag tells whether another one was proved.
+    [<CompiledName("Rejudge")>]
+    let rejudge
+        (connection: ServerConnection)
+        (result: AuthenticationResult)
+        : struct (Judgement * bool) =
+        let proved =
+            match result.UserName with
+            | null -> connection.UserName
+            | name -> ValueSome name
+
+        if result.Reason = ReasonCode.Success && proved <> connection.UserName then
+            struct (Judgement.Refused ReasonCode.NotAuthorized, true)
+        else
+            struct (judge connection.Method result, false)

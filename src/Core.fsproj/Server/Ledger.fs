@@ -1,0 +1,422 @@
+namespace Mqtt5
+
+open System
+
+/// Who asks for a Client Identifier.
+[<NoComparison; NoEquality>]
+type ClaimRequest =
+    {
+        /// The identifier that <c>Ledger.identify</c> gave.
+        ClientId: ClientId
+        /// Whether the server assigned it.
+        Assigned: bool
+        /// The user, as an authenticator proved; absent: nobody was authenticated.
+        Owner: string voption
+        /// Whether the client may have the session of any user, as one of the same process may.
+        IsTrusted: bool
+        /// The CONNECT.
+        Connect: Connect
+    }
+
+/// How a client was admitted.
+[<NoComparison; NoEquality>]
+type Claim =
+    {
+        /// The session that the connection belongs to.
+        Session: int64
+        /// The Client Identifier, given or assigned.
+        ClientId: ClientId
+        /// Whether it was assigned.
+        Assigned: bool
+        /// The number of the connection.
+        Connection: int64
+        /// How often the Client Identifier was claimed, this time included.
+        Epoch: int64
+        /// Whether the session existed before.
+        SessionPresent: bool
+        /// What became of earlier sessions and Wills of the client.
+        Outcome: BrokerOutcome
+    }
+
+/// Who owns which Client Identifier: sessions, their connections, Wills and ends. Immutable. It knows nothing of
+/// subscriptions and messages, so that it can stand in another process than those.
+[<NoComparison; NoEquality>]
+type Ledger =
+    {
+        /// The sessions, by Client Identifier [MQTT-3.1.3-2].
+        Sessions: Map<string, SessionEntry>
+        /// The Client Identifiers, by the number of the session.
+        Clients: Map<int64, string>
+        /// When a session ends or a Will is due: when, and the session.
+        Due: Set<struct (Instant * int64)>
+        /// How many sessions there are.
+        SessionCount: int
+        /// How many sessions are connected.
+        Connections: int
+        /// The connections that may still be made now. It is not part of what changes tell.
+        ConnectionRate: TokenBucket
+        /// The number of the next session.
+        NextSession: int64
+        /// The number of the next connection.
+        NextConnection: int64
+    }
+
+/// The transitions of the ledger: claim, takeover, Will and session expiry. None of them throws.
+[<RequireQualifiedAccess>]
+module Ledger =
+
+    /// A ledger without sessions.
+    let empty (now: Instant) (limits: BrokerLimits) : Ledger =
+        {
+            Sessions = Map.empty
+            Clients = Map.empty
+            Due = Set.empty
+            SessionCount = 0
+            Connections = 0
+            ConnectionRate = TokenBucket.full now (max 1 limits.ConnectionsPerSecond)
+            NextSession = 1L
+            NextConnection = 1L
+        }
+
+    let private dueOf (entry: SessionEntry) = Deadlines.sooner entry.WillAt entry.EndsAt
+
+    let private withoutDue (entry: SessionEntry) due =
+        match dueOf entry with
+        | ValueSome at -> Set.remove (struct (at, entry.Session)) due
+        | ValueNone -> due
+
+    let private withDue (entry: SessionEntry) due =
+        match dueOf entry with
+        | ValueSome at -> Set.add (struct (at, entry.Session)) due
+        | ValueNone -> due
+
+    let private connections (entry: SessionEntry) = if entry.Connection = 0L then 0 else 1
+
+    /// The entry of a client.
+    let tryFindClient (client: ClientId) (ledger: Ledger) : SessionEntry voption =
+        match Map.tryFind client.Text ledger.Sessions with
+        | Some entry -> ValueSome entry
+        | None -> ValueNone
+
+    /// The entry of a session; <c>ValueNone</c> when it has ended.
+    let tryFind (session: int64) (ledger: Ledger) : SessionEntry voption =
+        match Map.tryFind session ledger.Clients with
+        | None -> ValueNone
+        | Some key ->
+            match Map.tryFind key ledger.Sessions with
+            | Some entry -> ValueSome entry
+            | None -> ValueNone
+
+    // A session ends [MQTT-4.1.0-2].
+    let private without (entry: SessionEntry) (ledger: Ledger) =
+        { ledger with
+            Sessions = Map.remove entry.ClientId.Text ledger.Sessions
+            Clients = Map.remove entry.Session ledger.Clients
+            Due = withoutDue entry ledger.Due
+            SessionCount = ledger.SessionCount - 1
+            Connections = ledger.Connections - connections entry
+        }
+
+    // Puts an entry in place of the one that its client has.
+    let private put (entry: SessionEntry) (ledger: Ledger) =
+        let key = entry.ClientId.Text
+
+        let ledger =
+            match Map.tryFind key ledger.Sessions with
+            | Some earlier -> without earlier ledger
+            | None -> ledger
+
+        { ledger with
+            Sessions = Map.add key entry ledger.Sessions
+            Clients = Map.add entry.Session key ledger.Clients
+            Due = withDue entry ledger.Due
+            SessionCount = ledger.SessionCount + 1
+            Connections = ledger.Connections + connections entry
+            NextSession = max ledger.NextSession (entry.Session + 1L)
+            NextConnection = max ledger.NextConnection (entry.Connection + 1L)
+        }
+
+    /// The ledger after a change. Changes that are not about it leave it as it is.
+    let apply (change: BrokerChange) (ledger: Ledger) : Ledger =
+        match change with
+        | BrokerChange.SessionSet entry -> put entry ledger
+        | BrokerChange.SessionEnded(session, _) ->
+            match tryFind session ledger with
+            | ValueSome entry -> without entry ledger
+            | ValueNone -> ledger
+        | _ -> ledger
+
+    let private willOf now (entry: SessionEntry) =
+        match entry.Will with
+        | ValueSome will -> [| ServerMessage.ofWill now entry.Session entry.ClientId will |]
+        | ValueNone -> [||]
+
+    let private endedFor reason (entry: SessionEntry) : EndedSession =
+        { Session = entry.Session; ClientId = entry.ClientId; Reason = reason }
+
+    let private endedChange (entry: SessionEntry) =
+        BrokerChange.SessionEnded(entry.Session, entry.ClientId)
+
+    // Its Will is due if it is still there.
+    let private finish now reason (entry: SessionEntry) : BrokerOutcome =
+        {
+            Ended = [| endedFor reason entry |]
+            Wills = willOf now entry
+            Changes = [| endedChange entry |]
+        }
+
+    // The identifier itself, or one made of it that no session uses [MQTT-3.2.2-16].
+    let rec private unused (candidate: ClientId) (attempt: int) (ledger: Ledger) =
+        let id =
+            if attempt = 0 then
+                candidate
+            else
+                ClientId.Of $"{candidate.Text}-{attempt}"
+
+        if Map.containsKey id.Text ledger.Sessions then
+            unused candidate (attempt + 1) ledger
+        else
+            id
+
+    /// The Client Identifier of a CONNECT, or one to assign; the caller draws the candidate at random.
+    let identify (connect: Connect) (candidate: ClientId) (ledger: Ledger) : ClientId =
+        match connect.ClientId with
+        | ValueSome id -> id
+        | ValueNone -> unused candidate 0 ledger
+
+    let private refused reason field detail = Fault.ours reason PacketType.Connect field detail
+
+    /// Clients connect faster than the limit.
+    let rateExceeded =
+        refused ReasonCode.ConnectionRateExceeded "CONNECT" "clients connect faster than the limit"
+        |> Fault.exceeding LimitName.ConnectionRate
+
+    /// As many clients are connected as may be.
+    let connectionsExceeded =
+        refused ReasonCode.QuotaExceeded "CONNECT" "as many clients are connected as may be"
+        |> Fault.exceeding LimitName.Connections
+
+    /// There are as many sessions as may be.
+    let sessionsExceeded =
+        refused ReasonCode.QuotaExceeded "CONNECT" "there are as many sessions as may be"
+        |> Fault.exceeding LimitName.Sessions
+
+    /// The session belongs to another user.
+    let ownedByAnother =
+        refused ReasonCode.NotAuthorized "Client Identifier" "the session belongs to another user"
+
+    /// The identifier that was to be assigned is taken meanwhile.
+    let identifierTaken =
+        refused ReasonCode.ServerBusy "Client Identifier" "the identifier was assigned to another client"
+
+    let private problem (request: ClaimRequest) (known: SessionEntry option) inRate limits (ledger: Ledger) =
+        match known with
+        | _ when not inRate -> ValueSome rateExceeded
+        | Some _ when request.Assigned -> ValueSome identifierTaken
+        | Some entry when not request.IsTrusted && entry.Owner <> request.Owner -> ValueSome ownedByAnother
+        | Some entry when entry.Connection = 0L && ledger.Connections >= limits.MaximumConnections ->
+            ValueSome connectionsExceeded
+        | None when ledger.Connections >= limits.MaximumConnections -> ValueSome connectionsExceeded
+        | None when ledger.SessionCount >= limits.MaximumSessions -> ValueSome sessionsExceeded
+        | _ -> ValueNone
+
+    // How the earlier session of a client fares when the client connects again. Its Will is sent if the session ends
+    // here, or if its connection is taken over and nothing delays the Will [MQTT-3.1.2-8]; a delayed one is canceled
+    // by going on with the session [MQTT-3.1.3-9].
+    let private supersede now (cleanStart: bool) (entry: SessionEntry) =
+        let connected = entry.Connection <> 0L
+
+        let isDue at =
+            match at with
+            | ValueSome at -> at <= now
+            | ValueNone -> false
+
+        // The present connection ends with the takeover, and so does a session that does not outlive it.
+        let ends = cleanStart || isDue entry.EndsAt || (connected && entry.SessionExpiry = 0u<s>)
+
+        let delay =
+            entry.Will
+            |> ValueOption.bind (fun will -> will.Properties.WillDelayInterval)
+            |> ValueOption.defaultValue 0u<s>
+
+        if ends then
+            struct (ValueNone, finish now ReasonCode.SessionTakenOver entry)
+        else
+            // A delay that has passed already, although no tick came since, cannot be canceled any more.
+            let wills =
+                if (connected && delay = 0u<s>) || isDue entry.WillAt then
+                    willOf now entry
+                else
+                    [||]
+
+            struct (ValueSome entry, { BrokerOutcome.Nothing with Wills = wills })
+
+    /// Claims a Client Identifier for a client whose CONNECT was accepted: finds or makes its session [MQTT-3.1.2-4]
+    /// [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-4], stores its Will [MQTT-3.1.2-7], numbers the connection, and raises
+    /// the epoch. The error is why it is refused. The ledger that is given back has counted the attempt; the changes of
+    /// the admission are not yet applied to it.
+    let claim
+        (now: Instant)
+        (request: ClaimRequest)
+        (limits: BrokerLimits)
+        (ledger: Ledger)
+        : struct (Ledger * Result<Claim, Fault>) =
+        let connect = request.Connect
+
+        let struct (rate, inRate) =
+            TokenBucket.take now limits.ConnectionsPerSecond limits.ConnectionsPerSecond ledger.ConnectionRate
+
+        let ledger = { ledger with ConnectionRate = rate }
+        let known = Map.tryFind request.ClientId.Text ledger.Sessions
+
+        match problem request known inRate limits ledger with
+        | ValueSome why -> struct (ledger, Error why)
+        | ValueNone ->
+            let struct (kept, outcome) =
+                match known with
+                | Some entry -> supersede now connect.CleanStart entry
+                | None -> struct (ValueNone, BrokerOutcome.Nothing)
+
+            let epoch =
+                match known with
+                | Some entry -> entry.Epoch + 1L
+                | None -> 1L
+
+            let entry =
+                {
+                    Session =
+                        match kept with
+                        | ValueSome entry -> entry.Session
+                        | ValueNone -> ledger.NextSession
+                    ClientId = request.ClientId
+                    Owner =
+                        match kept with
+                        | ValueSome entry when request.IsTrusted -> entry.Owner
+                        | _ -> request.Owner
+                    Epoch = epoch
+                    Connection = ledger.NextConnection
+                    SessionExpiry =
+                        min
+                            (connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>)
+                            limits.SessionExpirySeconds
+                    Will = ValueOption.map ServerMessage.ownWill connect.Will
+                    WillAt = ValueNone
+                    EndsAt = ValueNone
+                }
+
+            struct (ledger,
+                    Ok
+                        {
+                            Session = entry.Session
+                            ClientId = entry.ClientId
+                            Assigned = request.Assigned
+                            Connection = entry.Connection
+                            Epoch = epoch
+                            SessionPresent = kept.IsSome
+                            Outcome =
+                                { outcome with
+                                    Changes =
+                                        Array.append outcome.Changes [| BrokerChange.SessionSet entry |]
+                                }
+                        })
+
+    let private never = UInt32.MaxValue * 1u<s>
+
+    /// A connection of a session ended. The session ends with it, or is kept for its Session Expiry Interval
+    /// [MQTT-3.1.2-23]; its Will is dropped, published or delayed [MQTT-3.1.2-8] [MQTT-3.1.2-10]. Nothing happens if a
+    /// later connection has the session already.
+    let detach (now: Instant) (session: int64) (ending: ConnectionEnd) (ledger: Ledger) : BrokerOutcome =
+        match tryFind session ledger with
+        | ValueSome entry when entry.Connection = ending.Connection ->
+            let will = if ending.KeepsWill then entry.Will else ValueNone
+            let away = { entry with Connection = 0L; SessionExpiry = ending.SessionExpiry; Will = will }
+
+            if ending.SessionExpiry = 0u<s> then
+                finish now ReasonCode.Success away
+            else
+                let endsAt =
+                    if ending.SessionExpiry = never then
+                        ValueNone
+                    else
+                        ValueSome(now + int64 ending.SessionExpiry * 1_000L<ms>)
+
+                let delay =
+                    will
+                    |> ValueOption.bind (fun will -> will.Properties.WillDelayInterval)
+                    |> ValueOption.defaultValue 0u<s>
+
+                let struct (away, wills) =
+                    if delay = 0u<s> then
+                        struct ({ away with Will = ValueNone; EndsAt = endsAt }, willOf now away)
+                    else
+                        struct ({ away with
+                                    EndsAt = endsAt
+                                    WillAt =
+                                        if will.IsSome then
+                                            ValueSome(now + int64 delay * 1_000L<ms>)
+                                        else
+                                            ValueNone
+                                },
+                                [||])
+
+                { Ended = [||]; Wills = wills; Changes = [| BrokerChange.SessionSet away |] }
+        | _ -> BrokerOutcome.Nothing
+
+    /// Ends a session at once, for this reason, whether the client is connected or not. Its Will is published.
+    let remove (now: Instant) (session: int64) (reason: ReasonCode) (ledger: Ledger) : BrokerOutcome =
+        match tryFind session ledger with
+        | ValueSome entry -> finish now reason entry
+        | ValueNone -> BrokerOutcome.Nothing
+
+    /// Ends the sessions whose time is over [MQTT-4.1.0-2] and gives the Wills that are due.
+    let tick (now: Instant) (ledger: Ledger) : BrokerOutcome =
+        let ended = ResizeArray<EndedSession>()
+        let wills = ResizeArray<ServerMessage>()
+        let changes = ResizeArray<BrokerChange>()
+
+        let expire (entry: SessionEntry) =
+            wills.AddRange(willOf now entry)
+
+            match entry.EndsAt with
+            | ValueSome at when at <= now ->
+                ended.Add(endedFor ReasonCode.Success entry)
+                changes.Add(endedChange entry)
+            | _ -> changes.Add(BrokerChange.SessionSet { entry with Will = ValueNone; WillAt = ValueNone })
+
+        // The set is in order of time.
+        ledger.Due
+        |> Seq.takeWhile (fun (struct (at, _)) -> at <= now)
+        |> Seq.iter (fun (struct (_, session)) -> ValueOption.iter expire (tryFind session ledger))
+
+        { Ended = ended.ToArray(); Wills = wills.ToArray(); Changes = changes.ToArray() }
+
+    /// When the next <c>tick</c> is due; absent: nothing depends on time.
+    let deadline (ledger: Ledger) : Instant voption = Deadlines.first ledger.Due
+
+    /// What must hold of every ledger; gives the first breach. O(n); meant for tests, simulation and assertions.
+    let sound (limits: BrokerLimits) (ledger: Ledger) : string voption =
+        let entries = ledger.Sessions |> Map.toSeq |> Seq.map snd |> Seq.toArray
+        let connected = entries |> Array.sumBy connections
+        let due = entries |> Array.filter (fun entry -> (dueOf entry).IsSome)
+
+        if ledger.Connections <> connected then
+            ValueSome "the connections are not those of the entries"
+        elif connected > limits.MaximumConnections then
+            ValueSome "more connections than the limit"
+        elif ledger.SessionCount <> entries.Length then
+            ValueSome "the count of the sessions is not that of the entries"
+        elif entries.Length > limits.MaximumSessions then
+            ValueSome "more sessions than the limit"
+        elif ledger.Clients.Count <> entries.Length then
+            ValueSome "sessions and Client Identifiers do not correspond"
+        elif ledger.Due.Count <> due.Length then
+            ValueSome "what is due is not what the entries say"
+        elif
+            entries
+            |> Array.exists (fun entry -> entry.Connection <> 0L && (dueOf entry).IsSome)
+        then
+            ValueSome "something is due of a session that is connected"
+        elif entries |> Array.exists (fun entry -> entry.Session >= ledger.NextSession) then
+            ValueSome "the number of a session will be used again"
+        else
+            ValueNone

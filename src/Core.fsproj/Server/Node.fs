@@ -1,0 +1,188 @@
+namespace Mqtt5
+
+open System.Buffers
+
+/// A broker as one program: all that happens between the effects of a session and the events of another, over the port
+/// that a host implements. The host calls these functions with a turn of its own thread, without holding any gate, and
+/// ends the turn; in which order things are done is decided here. No function throws unless the host does.
+[<RequireQualifiedAccess>]
+module Node =
+
+    /// Begins a turn: its steps have the time of now.
+    [<CompiledName("Begin")>]
+    let beginTurn (turn: Turn) : unit = turn.Begin()
+
+    /// Ends a turn: does what is left to do, flushes each connection that was written to once, and counts.
+    [<CompiledName("End")>]
+    let endTurn (turn: Turn) : unit =
+        NodeTasks.drain turn
+        turn.End()
+
+    /// A connection was opened.
+    [<CompiledName("Opened")>]
+    let opened (turn: Turn) (trust: Trust) (connection: NodeConnection) : unit =
+        let settings = turn.Host.Settings
+        connection.Handshake <- Handshake.start turn.Now trust settings
+        connection.LastReceived <- turn.Now
+        connection.PublishRate <- TokenBucket.full turn.Now settings.Limits.PublishBurst
+
+    /// Bytes arrived. What is whole is cut off the buffer; the rest is to be given again, with more bytes or after the
+    /// pause, which tells what to wait for.
+    [<CompiledName("Received")>]
+    let received (turn: Turn) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) : Pause =
+        NodeReading.received turn connection &buffer
+
+    /// The authenticator decided about the packet of a pause.
+    [<CompiledName("Authenticated")>]
+    let authenticated (turn: Turn) (connection: NodeConnection) (result: AuthenticationResult) : Pause =
+        match connection.Session with
+        | null -> NodeAdmission.authenticated turn connection result
+        | session ->
+            match session.State.Connection with
+            | ValueSome current when current.Number = connection.Number ->
+                let struct (judgement, isAnother) = Authenticating.rejudge current result
+
+                if isAnother then
+                    turn.Host.Renamed session
+
+                NodeSteps.step turn session (ServerEvent.Judged(connection.Number, judgement))
+                NodeTasks.drain turn
+            | _ -> ()
+
+            Pause.Bytes
+
+    /// What the earlier connection of a pause had sent is dealt with.
+    [<CompiledName("Drained")>]
+    let drained (turn: Turn) (connection: NodeConnection) : Pause = NodeAdmission.drained turn connection
+
+    /// Claims the Client Identifier of a connection, once that is allowed.
+    [<CompiledName("Claim")>]
+    let claim (turn: Turn) (connection: NodeConnection) : Pause = NodeAdmission.claim turn connection
+
+    /// The transport of a connection failed or was closed; for people, how.
+    [<CompiledName("TransportClosed")>]
+    let transportClosed (turn: Turn) (connection: NodeConnection) (how: string) : unit =
+        match connection.Session with
+        | null -> NodeAdmission.handshake turn connection HandshakeEvent.TransportClosed |> ignore
+        | session ->
+            let event = ServerEvent.TransportClosed(connection.Number, Cause.TransportFailed how)
+            NodeSteps.step turn session event
+            NodeTasks.drain turn
+
+    /// A connection that was congested takes data again.
+    [<CompiledName("TakesData")>]
+    let takesData (turn: Turn) (connection: NodeConnection) : unit =
+        match connection.Session with
+        | null -> ()
+        | session ->
+            NodeSteps.step turn session (ServerEvent.Congested(connection.Number, false))
+            NodeTasks.drain turn
+            NodeRouting.deliverRetained turn session
+
+    /// When a session has to be looked at; absent: never, unless something happens to it.
+    [<CompiledName("Deadline")>]
+    let deadline (session: NodeSession) : Instant voption =
+        let received =
+            match session.Connection with
+            | null -> 0L<ms>
+            | connection -> connection.LastReceived
+
+        ServerState.deadline received session.State
+
+    /// Looks at a session because of its deadline.
+    [<CompiledName("TickSession")>]
+    let tickSession (turn: Turn) (session: NodeSession) : unit =
+        session.Enter()
+
+        try
+            let received =
+                match session.Connection with
+                | null -> 0L<ms>
+                | connection -> connection.LastReceived
+
+            NodeSteps.stepOn turn session session.Connection (ServerEvent.Tick received)
+        finally
+            session.Exit()
+
+        NodeTasks.drain turn
+
+    /// Looks at a connection that does not belong to a session yet.
+    [<CompiledName("TickHandshake")>]
+    let tickHandshake (turn: Turn) (connection: NodeConnection) : unit =
+        match connection.Handshake with
+        | null -> ()
+        | state ->
+            match Handshake.deadline state with
+            | ValueSome until when until <= turn.Now ->
+                NodeAdmission.handshake turn connection HandshakeEvent.Tick |> ignore
+                turn.Host.Exceeded LimitName.ConnectTimeout
+            | _ -> ()
+
+    /// Does what is due in the registry: sessions that end, Wills, retained messages that expire.
+    [<CompiledName("TickRegistry")>]
+    let tickRegistry (turn: Turn) : unit =
+        match Broker.deadline turn.Host.Broker with
+        | ValueSome due when due <= turn.Now ->
+            let outcome =
+                NodeTasks.change turn (fun broker ->
+                    let struct (next, outcome) = Broker.tick turn.Now broker
+                    struct (next, outcome.Changes, outcome))
+
+            turn.Counts.SessionsExpired <- turn.Counts.SessionsExpired + int64 outcome.Ended.Length
+            NodeTasks.follow turn outcome
+            NodeTasks.drain turn
+        | _ -> ()
+
+    /// Publishes a message in the name of the broker itself: success, 0x10 when nobody subscribes to it, or why it was not
+    /// accepted.
+    [<CompiledName("Publish")>]
+    let publish (turn: Turn) (message: ServerMessage) : ReasonCode =
+        let struct (reason, why) = NodeRouting.route turn null message
+        ValueOption.iter (NodeTasks.exceeded turn) why
+        NodeTasks.drain turn
+        reason
+
+    /// An acknowledgement whose condition is met.
+    [<CompiledName("Acknowledge")>]
+    let acknowledge (turn: Turn) (acknowledgement: HeldAcknowledgement) : unit =
+        NodeTasks.acknowledge turn acknowledgement
+        NodeTasks.drain turn
+
+    /// Ends the connection of a session, and tells the client why.
+    [<CompiledName("Disconnect")>]
+    let disconnect (turn: Turn) (session: NodeSession) (reason: ReasonCode) : unit =
+        let reference =
+            if reason = ReasonCode.ServerShuttingDown then
+                turn.Host.Settings.ServerReference
+            else
+                ValueNone
+
+        NodeSteps.step turn session (ServerEvent.Close(reason, reference))
+        NodeTasks.drain turn
+
+    /// Ends a session and its connection, and tells the client why. Its Will is published.
+    [<CompiledName("EndSession")>]
+    let endSession (turn: Turn) (session: NodeSession) (reason: ReasonCode) : unit =
+        let outcome =
+            NodeTasks.change turn (fun broker ->
+                let struct (next, outcome) = Broker.remove turn.Now session.Number reason broker
+                struct (next, outcome.Changes, outcome))
+
+        NodeTasks.follow turn outcome
+        NodeTasks.drain turn
+
+    /// What would become of a message that is published now, for a session. Nothing is changed.
+    [<CompiledName("Explain")>]
+    let explain (turn: Turn) (session: NodeSession) (message: ServerMessage) : DeliveryVerdict =
+        let mayReceive =
+            match session.Permissions with
+            | null -> true
+            | permissions -> permissions.MayReceive message.Topic
+
+        DeliveryExplanation.explain
+            turn.Now
+            message
+            turn.Host.SpareBytes
+            mayReceive
+            session.State
+            turn.Host.Broker

@@ -1,0 +1,299 @@
+namespace Mqtt5
+
+// The way of a connection to its session: prepare, claim, attach.
+[<RequireQualifiedAccess>]
+module internal NodeAdmission =
+
+    let private shuttingDown =
+        Fault.ours ReasonCode.ServerShuttingDown PacketType.Connect "CONNECT" "the server shuts down"
+
+    let private willNotAuthorized =
+        Fault.peer
+            ReasonCode.NotAuthorized
+            PacketType.Connect
+            -1L
+            "Will Topic"
+            "3.1.3.3"
+            "the client may not publish to its Will Topic"
+
+    // A step of the handshake. What it asks for beside the connection is given back.
+    let private stepHandshake
+        (turn: Turn)
+        (connection: NodeConnection)
+        (event: HandshakeEvent)
+        : ServerTask voption =
+        let mutable task = ValueNone
+        connection.Enter()
+
+        try
+            match connection.Handshake with
+            | null -> ()
+            | before ->
+                let struct (after, effects) = Handshake.step turn.Now event before
+                connection.Handshake <- after
+
+                for effect in effects do
+                    match effect with
+                    | Send packet -> NodeSteps.send turn connection packet
+                    | CloseTransport ->
+                        connection.Close()
+                        turn.MarkDirty connection
+                    | Serve work -> task <- ValueSome work
+                    | _ -> ()
+        finally
+            connection.Exit()
+
+        task
+
+    let private reject (turn: Turn) (connection: NodeConnection) (why: Fault) : Pause =
+        stepHandshake turn connection (HandshakeEvent.NotAdmitted why) |> ignore
+        NodeTasks.exceeded turn why
+        turn.Host.Rejected(connection, why)
+        Pause.Bytes
+
+    let private attach
+        (turn: Turn)
+        (connection: NodeConnection)
+        (session: NodeSession)
+        (permissions: ClientPermissions | null)
+        (attachment: Attachment)
+        : struct (bool * NodeConnection | null) =
+        session.Enter()
+
+        try
+            // Another one may have come since, and may be the later one.
+            let present = session.Connection
+            NodeSteps.stepOn turn session present (ServerEvent.TakeOver attachment.Connection)
+            connection.Number <- attachment.Connection
+            connection.Session <- session
+            NodeSteps.stepOn turn session connection (ServerEvent.Attach attachment)
+
+            let isAttached =
+                match session.State.Connection with
+                | ValueSome current -> current.Number = attachment.Connection
+                | ValueNone -> false
+
+            if isAttached then
+                session.Connection <- connection
+                session.Permissions <- permissions
+
+            struct (isAttached, (if isAttached then present else null))
+        finally
+            session.Exit()
+
+    // The session that a connection was admitted to, the earlier connection of it, and the claim.
+    let private enter
+        (turn: Turn)
+        (request: ClaimRequest)
+        : Result<struct (NodeSession * Claim), Fault> =
+        let host = turn.Host
+        host.EnterRegistry()
+
+        try
+            let struct (next, result) = Broker.admit turn.Now request host.Broker
+
+            match result with
+            | Error why ->
+                host.Replace(next, [||])
+                Error why
+            | Ok claim ->
+                // It is there before it can be learned of.
+                let session =
+                    match host.TryFind claim.Session with
+                    | null -> host.Open(ServerState.create claim.Session claim.ClientId host.Settings)
+                    | known -> known
+
+                host.Replace(next, claim.Outcome.Changes)
+                Ok(struct (session, claim))
+        finally
+            host.ExitRegistry()
+
+    // The connection that the session has is taken over before anything else: what follows from the claim must not reach
+    // it any more.
+    let private takeOver (turn: Turn) (session: NodeSession) number : NodeConnection | null =
+        let mutable earlier: NodeConnection | null = null
+        session.Enter()
+
+        try
+            earlier <- session.Connection
+            NodeSteps.stepOn turn session earlier (ServerEvent.TakeOver number)
+
+            if session.State.IsConnected then
+                earlier <- null
+        finally
+            session.Exit()
+
+        earlier
+
+    let private disconnected (turn: Turn) (connection: NodeConnection | null) =
+        match connection with
+        | null -> ()
+        | connection -> turn.Host.Disconnected(connection, Cause.ByApplication)
+
+    let private admitted
+        (turn: Turn)
+        (connection: NodeConnection)
+        (handshake: HandshakeState)
+        (connect: Connect)
+        (permissions: ClientPermissions | null)
+        (session: NodeSession)
+        (claim: Claim)
+        : Pause =
+        let earlier =
+            if claim.SessionPresent then
+                takeOver turn session claim.Connection
+            else
+                null
+
+        NodeTasks.follow turn claim.Outcome
+        // The application hears of the end of the connection before first.
+        NodeTasks.drain turn
+        disconnected turn earlier
+
+        let attachment =
+            {
+                Connection = claim.Connection
+                Connect = connect
+                Assigned = claim.Assigned
+                SessionPresent = claim.SessionPresent
+                Authentication = handshake.Final
+                UserName = handshake.UserName
+            }
+
+        let struct (isAttached, present) = attach turn connection session permissions attachment
+        connection.Enter()
+
+        try
+            // Neither CONNECT nor its password is needed any more.
+            connection.Handshake <- null
+        finally
+            connection.Exit()
+
+        // A later connection may have been faster, or the session may have been ended.
+        if isAttached then
+            disconnected turn present
+            turn.Host.Connected(connection, claim.SessionPresent)
+
+            if turn.Host.IsStopping then
+                let close = ServerEvent.Close(ReasonCode.ServerShuttingDown, turn.Host.Settings.ServerReference)
+                NodeSteps.step turn session close
+
+        NodeTasks.drain turn
+        NodeRouting.deliverRetained turn session
+
+        match earlier with
+        | null ->
+            match present with
+            | null -> Pause.Bytes
+            | earlier -> Pause.EarlierEnd earlier
+        | earlier -> Pause.EarlierEnd earlier
+
+    /// Claims the Client Identifier of a connection whose CONNECT was accepted, and attaches the connection to the session
+    /// that this gives.
+    let claim (turn: Turn) (connection: NodeConnection) : Pause =
+        let host = turn.Host
+
+        match connection.Handshake with
+        | null -> Pause.Bytes
+        | handshake ->
+            match handshake.Phase, handshake.Connect with
+            | HandshakePhase.Admitting, ValueSome _ when host.IsStopping -> reject turn connection shuttingDown
+            | HandshakePhase.Admitting, ValueSome connect ->
+                let id = Ledger.identify connect (host.NewClientId()) host.Broker.Ledger
+
+                let mutable permissions: ClientPermissions | null = null
+
+                let userName: string | null =
+                    match handshake.UserName with
+                    | ValueSome name -> name
+                    | ValueNone -> null
+
+                match host.Authorize(connection, id, userName, &permissions) with
+                | null ->
+                    let isWillAllowed =
+                        match connect.Will, permissions with
+                        | ValueNone, _
+                        | _, null -> true
+                        | ValueSome will, permissions -> permissions.MayPublish will.Topic
+
+                    if not isWillAllowed then
+                        reject turn connection willNotAuthorized
+                    else
+                        let request =
+                            {
+                                ClientId = id
+                                Assigned = connect.ClientId.IsNone
+                                Owner = handshake.Owner
+                                IsTrusted = handshake.Trust.IsTrusted
+                                Connect = connect
+                            }
+
+                        match enter turn request with
+                        | Error why -> reject turn connection why
+                        | Ok(struct (session, claim)) ->
+                            admitted turn connection handshake connect permissions session claim
+                | why -> reject turn connection why
+            | _ -> Pause.Bytes
+
+    // The present connection of a client, which may have sent more than was taken from it.
+    let private earlierOf (turn: Turn) (connect: Connect) : NodeConnection | null =
+        match connect.ClientId with
+        | ValueNone -> null
+        | ValueSome id ->
+            match Ledger.tryFindClient id turn.Host.Broker.Ledger with
+            | ValueSome entry when entry.Connection <> 0L ->
+                match turn.Host.TryFind entry.Session with
+                | null -> null
+                | session -> session.Connection
+            | _ -> null
+
+    let private claimOrWait (turn: Turn) (connection: NodeConnection) : Pause =
+        if turn.Host.ClaimsElsewhere then
+            Pause.Claim
+        else
+            claim turn connection
+
+    /// Goes on once what an earlier connection had sent is dealt with.
+    let drained (turn: Turn) (connection: NodeConnection) : Pause = claimOrWait turn connection
+
+    // What the handshake asks for.
+    let private perform (turn: Turn) (connection: NodeConnection) (task: ServerTask voption) : Pause =
+        match task with
+        | ValueSome(ServerTask.Authenticate packet) -> Pause.Authenticator packet
+        | ValueSome(ServerTask.Admit(connect, _)) ->
+            // A client that says goodbye and comes back at once: its goodbye counts.
+            match earlierOf turn connect with
+            | null -> claimOrWait turn connection
+            | earlier -> Pause.EarlierInput earlier
+        | _ -> Pause.Bytes
+
+    /// Something happens to a connection before it belongs to a session.
+    let handshake (turn: Turn) (connection: NodeConnection) (event: HandshakeEvent) : Pause =
+        perform turn connection (stepHandshake turn connection event)
+
+    // Why a CONNECT was refused by its authenticator, for logs and metrics.
+    let private authenticationFailed reason =
+        Fault.peer reason PacketType.Connect -1L "Password" "3.1.4" "the client was not authenticated"
+
+    /// What the authenticator made of a CONNECT, or of an AUTH before the connection belongs to a session.
+    let authenticated (turn: Turn) (connection: NodeConnection) (result: AuthenticationResult) : Pause =
+        match connection.Handshake with
+        | null -> Pause.Bytes
+        | state ->
+            let method' =
+                state.Connect
+                |> ValueOption.bind (fun connect -> connect.Properties.Authentication)
+                |> ValueOption.map (fun authentication -> authentication.Method)
+
+            let judgement = Authenticating.judge method' result
+
+            match judgement with
+            | Judgement.Refused reason -> turn.Host.Rejected(connection, authenticationFailed reason)
+            | _ -> ()
+
+            let owner =
+                match result.UserName with
+                | null -> ValueNone
+                | name -> ValueSome name
+
+            handshake turn connection (HandshakeEvent.Judged(judgement, owner))

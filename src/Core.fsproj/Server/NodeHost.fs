@@ -1,0 +1,351 @@
+namespace Mqtt5
+
+open System
+
+/// What a client may do, as the application decides. Asked outside of every gate; it must not throw.
+[<AbstractClass; AllowNullLiteral(false)>]
+type ClientPermissions() =
+    /// Whether the client may publish to a topic; the Will Topic is one.
+    abstract MayPublish: topic: TopicName -> bool
+    /// Whether the client may subscribe to a filter.
+    abstract MaySubscribe: filter: TopicFilter -> bool
+    /// Whether the client may get messages of a topic.
+    abstract MayReceive: topic: TopicName -> bool
+
+/// A session as its host keeps it: cells for what the node knows of it, and its gate. The gate is held around a step and
+/// all effects of it; the node never holds two. The state may be read without the gate.
+[<AbstractClass; AllowNullLiteral(false)>]
+type NodeSession() =
+    /// The number of the session.
+    abstract Number: int64
+    /// The state of its machine. Written within the gate.
+    abstract State: ServerState with get, set
+    /// The connection that the state has; null: the client is away. Used within the gate.
+    abstract Connection: NodeConnection | null with get, set
+    /// What the client may do; null: everything. It may change with the connection.
+    abstract Permissions: ClientPermissions | null with get, set
+    /// Takes the gate.
+    abstract Enter: unit -> unit
+    /// Leaves the gate.
+    abstract Exit: unit -> unit
+
+/// A connection as its host keeps it: cells for what the node knows of it, and its sending end. What is written is used
+/// within the gate of its session, or within its own before it belongs to one.
+and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
+    /// The number that the ledger gave it; 0 before.
+    abstract Number: int64 with get, set
+    /// The session that it belongs to; null before.
+    abstract Session: NodeSession | null with get, set
+    /// Where it stands before it belongs to a session; null after that. Used within its own gate.
+    abstract Handshake: HandshakeState | null with get, set
+    /// How many bytes were taken, for the offsets of faults.
+    abstract Offset: int64 with get, set
+    /// When the last packet arrived as a whole.
+    abstract LastReceived: Instant with get, set
+    /// The PUBLISH packets that it may still send now.
+    abstract PublishRate: TokenBucket with get, set
+    /// Where its last topic goes; null: not known.
+    abstract Cache: RouteCache | null with get, set
+    /// Whether it is being closed, so that nothing more is taken from it.
+    abstract IsClosing: bool
+    /// Whether it is among those that are flushed at the end of somebody's turn. Used within the gate.
+    abstract IsDirty: bool with get, set
+    /// Memory for a packet of this size in bytes.
+    abstract Reserve: size: int -> Span<byte>
+    /// The reserved memory was filled up to this size in bytes.
+    abstract Advance: size: int -> unit
+    /// Writes whole packets as they are.
+    abstract Write: packets: ReadOnlySpan<byte> -> unit
+    /// Whether it was given more than the limit of its send buffer and does not take it.
+    abstract IsOverBudget: unit -> bool
+    /// Gives what was written to the transport.
+    abstract Flush: unit -> unit
+    /// Closes the transport once what was written is sent; nothing more is read.
+    abstract Close: unit -> unit
+    /// Takes the gate that the connection has before it belongs to a session.
+    abstract Enter: unit -> unit
+    /// Leaves it.
+    abstract Exit: unit -> unit
+
+/// A target of a cached route, with its session at hand.
+and [<Struct; NoComparison; NoEquality>] CachedTarget =
+    /// The session.
+    val Session: NodeSession
+    /// How it gets messages.
+    val Target: Target
+    val mutable private asked: ClientPermissions | null
+    val mutable private isAllowed: bool
+
+    internal new(session: NodeSession, target: Target) =
+        { Session = session; Target = target; asked = null; isAllowed = true }
+
+    // Whether the session may get messages of this topic. The answer holds for its connection.
+    member internal this.Permits(topic: ReadOnlySpan<byte>) : bool =
+        match this.Session.Permissions with
+        | null -> true
+        | permissions ->
+            if not (obj.ReferenceEquals(this.asked, permissions)) then
+                this.isAllowed <- permissions.MayReceive(TopicName.Of(Text.Encoding.UTF8.GetString topic))
+                this.asked <- permissions
+
+            this.isAllowed
+
+/// Where the last topic of a connection goes, for as long as no subscription changes. A scratch object: it belongs to
+/// the connection, and is used by the thread that reads from it.
+and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
+    // Longer routes are planned for each message, so that a connection stays small.
+    static let mostTargets = 256
+
+    let mutable topic: byte[] = [||]
+    let mutable topicLength = 0
+    // Of the subscriptions, and not these themselves: a connection that is silent must not keep in memory what was
+    // subscribed to when it published last.
+    let mutable version = -1L
+    let mutable permissions: ClientPermissions | null = null
+    let mutable name: TopicName voption = ValueNone
+    let mutable targets: CachedTarget[] = Array.zeroCreate 2
+    let mutable count = 0
+    let mutable mayPublish = false
+    let mutable isComplete = false
+
+    /// Whether the publisher may publish to the topic.
+    member _.MayPublish = mayPublish
+
+    /// Whether the targets are all there is; else each message has a route of its own.
+    member _.IsComplete = isComplete
+
+    /// The topic, one object for all of its messages.
+    member _.Topic =
+        match name with
+        | ValueSome known -> known
+        | ValueNone ->
+            let text = TopicName.Of(Text.Encoding.UTF8.GetString(topic, 0, topicLength))
+            name <- ValueSome text
+            text
+
+    /// How many targets there are.
+    member _.Count = count
+
+    member internal _.Targets = Span<CachedTarget>(targets, 0, count)
+
+    /// Whether nothing was subscribed or unsubscribed to since. Any thread may ask.
+    member _.IsOf(current: Subscriptions<int64>) = current.Version = version
+
+    member internal _.Knows
+        (utf8: ReadOnlySpan<byte>, current: Subscriptions<int64>, publisher: ClientPermissions | null)
+        =
+        current.Version = version
+        && obj.ReferenceEquals(publisher, permissions)
+        && utf8.SequenceEqual(ReadOnlySpan(topic, 0, topicLength))
+
+    member internal _.Start
+        (
+            utf8: ReadOnlySpan<byte>,
+            current: Subscriptions<int64>,
+            publisher: ClientPermissions | null,
+            publisherMayPublish: bool
+        ) =
+        if not (utf8.SequenceEqual(ReadOnlySpan(topic, 0, topicLength))) then
+            name <- ValueNone
+
+        if topic.Length < utf8.Length then
+            topic <- Array.zeroCreate utf8.Length
+
+        utf8.CopyTo(Span topic)
+        topicLength <- utf8.Length
+        version <- current.Version
+        permissions <- publisher
+        mayPublish <- publisherMayPublish
+        isComplete <- false
+        Array.Clear(targets, 0, count)
+        count <- 0
+
+    // One that has ended since the snapshot gets nothing.
+    member internal _.Fill(found: ReadOnlySpan<Target>, find: Func<int64, NodeSession | null>) =
+        if found.Length <= mostTargets then
+            if targets.Length < found.Length then
+                targets <- Array.zeroCreate found.Length
+
+            for index in 0 .. found.Length - 1 do
+                match find.Invoke found[index].Session with
+                | null -> ()
+                | session ->
+                    targets[count] <- CachedTarget(session, found[index])
+                    count <- count + 1
+
+            isComplete <- true
+
+/// What the application makes of a message that a client publishes.
+[<NoComparison; NoEquality>]
+type Interception =
+    {
+        /// The message as it goes on; null: it is dropped without telling the client.
+        Message: ServerMessage | null
+        /// Success, or the reason to refuse it with.
+        Reason: ReasonCode
+        /// For its PUBACK or PUBREC; null: none.
+        Properties: AcknowledgementProperties | null
+    }
+
+/// An acknowledgement that waits for a condition.
+[<NoComparison; NoEquality>]
+type HeldAcknowledgement =
+    {
+        /// The session of the publisher.
+        Session: NodeSession
+        /// What names the message there.
+        Token: int64
+        /// Its reason.
+        Reason: ReasonCode
+        /// Its properties; null: none.
+        Properties: AcknowledgementProperties | null
+    }
+
+/// What became of a copy of a message.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type DeliveryEnd =
+    /// The client acknowledged it, or it was sent at QoS 0.
+    | Acknowledged of Reason: ReasonCode
+    /// It was dropped.
+    | Dropped of Why: Fault
+
+/// What a node needs of the process that it runs in: sessions and their gates, the registry and its lock, time, and the
+/// application. The host relays and decides nothing; a program, the simulation and tests are hosts of the same node.
+/// Where a member may be called within a gate, it says so.
+[<AbstractClass>]
+type NodeHost() =
+    /// How the broker behaves.
+    abstract Settings: BrokerSettings
+    /// Whether the broker shuts down.
+    abstract IsStopping: bool
+    /// The time.
+    abstract Now: unit -> Instant
+
+    /// What the broker knows. Any thread may read it.
+    abstract Broker: Broker
+    /// Replaces it, within the lock of the registry.
+    abstract Replace: next: Broker * changes: BrokerChange[] -> unit
+    /// Takes the lock of the registry, which is the innermost one: nothing else is taken while it is held.
+    abstract EnterRegistry: unit -> unit
+    /// Leaves it.
+    abstract ExitRegistry: unit -> unit
+    /// The session with this number; null: there is none.
+    abstract TryFind: session: int64 -> NodeSession | null
+    /// Keeps a new session. Within the lock of the registry, before the session can be learned of.
+    abstract Open: state: ServerState -> NodeSession
+    /// Forgets a session that has ended, and gives it; null: there is none.
+    abstract Forget: session: int64 -> NodeSession | null
+
+    /// The step of a session. Within its gate.
+    abstract Step: now: Instant * event: ServerEvent * state: ServerState -> struct (ServerState * Effects)
+    /// A session has another state. Within its gate.
+    abstract Stepped: session: NodeSession * before: ServerState * after: ServerState -> unit
+    /// How many more bytes all sessions together may hold. Within gates.
+    abstract SpareBytes: int64
+    /// All sessions together hold this many more messages that wait, and bytes. Within gates.
+    abstract Queued: messages: int64 * bytes: int64 -> unit
+
+    /// A number that no other delivery has.
+    abstract NextTicket: unit -> int64
+    /// A number that each call raises by one for the same shared subscription.
+    abstract NextTurn: group: SharedGroup<int64> -> int64
+    /// A Client Identifier to assign, drawn at random.
+    abstract NewClientId: unit -> ClientId
+
+    /// What has to happen before that which was done until now may be acknowledged; 0: nothing.
+    abstract Condition: unit -> int64
+    /// Keeps an acknowledgement until a condition is met, and gives it to <c>Node.Acknowledge</c> then.
+    abstract Hold: condition: int64 * acknowledgement: HeldAcknowledgement -> unit
+    /// Whether claims are decided elsewhere, so that they take time.
+    abstract ClaimsElsewhere: bool
+
+    /// Whether the application looks at every message, so that none goes by a run.
+    abstract SeesMessages: bool
+    /// Whether the application wants to know what becomes of each copy.
+    abstract SeesDeliveries: bool
+    /// Whether the application wants to know of each message that is dropped.
+    abstract SeesDrops: bool
+    /// What a client may do, where null is everything, and why it is refused; null: it is not.
+    abstract Authorize:
+        connection: NodeConnection *
+        client: ClientId *
+        userName: (string | null) *
+        permissions: outref<ClientPermissions | null> ->
+            Fault | null
+    /// What the application makes of a message.
+    abstract Intercept: session: NodeSession * message: ServerMessage -> Interception
+    /// A SUBSCRIBE as the application lets it be, and for each filter success, or the reason to refuse it with.
+    abstract Judge: session: NodeSession * subscribe: Subscribe -> struct (Subscribe * ReasonCode[])
+    /// A copy is about to go to a session. Within its gate.
+    abstract Deliver: session: NodeSession * copy: Outgoing -> unit
+
+    /// A client is connected.
+    abstract Connected: connection: NodeConnection * sessionPresent: bool -> unit
+    /// A client is not connected any more.
+    abstract Disconnected: connection: NodeConnection * cause: Cause -> unit
+    /// What became of a copy with this ticket; the topic is null where only the ticket is known.
+    abstract Delivered: session: NodeSession * ticket: int64 * topic: (TopicName | null) * outcome: DeliveryEnd -> unit
+    /// A PUBLISH of a client was not accepted.
+    abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit
+    /// A connection was not accepted.
+    abstract Rejected: connection: NodeConnection * why: Fault -> unit
+    /// A client authenticated again under another name.
+    abstract Renamed: session: NodeSession -> unit
+    /// Somebody went beyond a limit.
+    abstract Exceeded: limit: LimitName -> unit
+    /// What a turn counted.
+    abstract Count: counts: TurnCounts -> unit
+
+/// What a turn counts. A scratch object.
+and [<Sealed; AllowNullLiteral(false)>] TurnCounts() =
+    /// Bytes that arrived.
+    [<DefaultValue>]
+    val mutable BytesReceived: int64
+
+    /// Bytes that were sent.
+    [<DefaultValue>]
+    val mutable BytesSent: int64
+
+    /// Packets that arrived.
+    [<DefaultValue>]
+    val mutable PacketsReceived: int64
+
+    /// Packets that were sent.
+    [<DefaultValue>]
+    val mutable PacketsSent: int64
+
+    /// PUBLISH packets that arrived.
+    [<DefaultValue>]
+    val mutable PublishReceived: int64
+
+    /// PUBLISH packets that were sent.
+    [<DefaultValue>]
+    val mutable PublishSent: int64
+
+    /// Messages that were refused or dropped.
+    [<DefaultValue>]
+    val mutable PublishDropped: int64
+
+    /// Bytes of payloads that arrived.
+    [<DefaultValue>]
+    val mutable PayloadBytesReceived: int64
+
+    /// Bytes of payloads that were sent.
+    [<DefaultValue>]
+    val mutable PayloadBytesSent: int64
+
+    /// Sessions that ended because their clients did not come back in time.
+    [<DefaultValue>]
+    val mutable SessionsExpired: int64
+
+    member internal this.Clear() =
+        this.BytesReceived <- 0L
+        this.BytesSent <- 0L
+        this.PacketsReceived <- 0L
+        this.PacketsSent <- 0L
+        this.PublishReceived <- 0L
+        this.PublishSent <- 0L
+        this.PublishDropped <- 0L
+        this.PayloadBytesReceived <- 0L
+        this.PayloadBytesSent <- 0L
+        this.SessionsExpired <- 0L

@@ -1,0 +1,211 @@
+namespace Mqtt5
+
+open System
+open System.Buffers
+
+// What the bytes of a client become: packets for its handshake or its session, one after another.
+[<RequireQualifiedAccess>]
+module internal NodeReading =
+
+    let private endRuns turn session connection =
+        // At most one of the two is under way.
+        NodeRuns.endRun turn session connection
+        NodeRuns.endPubacks turn session connection
+
+    // The first bytes of the input in one piece, which may be longer than asked for, without allocating for ordinary
+    // packets. Valid until the next call.
+    let private piece (turn: Turn) session connection length (input: ReadOnlySequence<byte>) : ReadOnlyMemory<byte> =
+        if input.First.Length >= length then
+            input.First
+        else
+            // The run may borrow the memory.
+            NodeRuns.endRun turn session connection
+            let scratch = turn.Scratch length
+            input.Slice(0L, int64 length).CopyTo(Span scratch)
+            ReadOnlyMemory(scratch, 0, length)
+
+    // Everything that is not plain, and everything that is wrong.
+    let private takeAny (turn: Turn) (session: NodeSession) (connection: NodeConnection) (frame: ReadOnlyMemory<byte>) =
+        let limit = turn.Host.Settings.Limits.MaximumPacketBytes
+
+        let event =
+            match Grammar.parse ClientToServer limit connection.Offset frame with
+            | Ok packet -> ServerEvent.Received(connection.Number, packet)
+            | Error fault -> ServerEvent.ReceivedFault(connection.Number, fault)
+
+        NodeSteps.step turn session event
+
+    let private isInRate (turn: Turn) (connection: NodeConnection) =
+        let limits = turn.Host.Settings.Limits
+
+        limits.PublishesPerSecond = 0
+        || (let struct (rate, isInRate) =
+                TokenBucket.take turn.Now limits.PublishesPerSecond limits.PublishBurst connection.PublishRate
+
+            connection.PublishRate <- rate
+            isInRate)
+
+    let private takePublish (turn: Turn) (session: NodeSession) (connection: NodeConnection) length input =
+        let counts = turn.Counts
+        counts.PublishReceived <- counts.PublishReceived + 1L
+
+        if not (isInRate turn connection) then
+            NodeRuns.endRun turn session connection
+            NodeSteps.step turn session (ServerEvent.RateExceeded connection.Number)
+        else
+            let memory = piece turn session connection length input
+            let frame = memory.Slice(0, length)
+            let mutable view = PublishView()
+
+            if not (FastPath.tryPublish ClientToServer frame.Span &view) then
+                NodeRuns.endRun turn session connection
+                takeAny turn session connection (ReadOnlyMemory(frame.ToArray()))
+            else
+                counts.PayloadBytesReceived <- counts.PayloadBytesReceived + int64 (length - view.PayloadAt)
+
+                let way =
+                    if turn.Host.SeesMessages then
+                        PublishWay.Step
+                    else
+                        SessionRuns.way connection.Number &view session.State
+
+                match way with
+                | PublishWay.Run -> NodeRuns.add turn session connection memory length &view
+                | PublishWay.Drop ->
+                    NodeTasks.refuse turn session (TopicLimits.why turn.Host.Settings view.Topic)
+                | _ ->
+                    NodeRuns.endRun turn session connection
+                    // The message that becomes of it owns its bytes; until then they stay as they are.
+                    let packet = Packet.Publish(view.ToPublish frame)
+                    NodeSteps.step turn session (ServerEvent.Received(connection.Number, packet))
+
+    let private takeAcknowledgement turn session (connection: NodeConnection) (view: AcknowledgementView) =
+        if view.Type = PacketType.Puback && view.Reason = ReasonCode.Success then
+            NodeRuns.addPuback turn session connection view.PacketId.Value
+        else
+            NodeRuns.endPubacks turn session connection
+
+            NodeSteps.step
+                turn
+                session
+                (ServerEvent.ReceivedAck(connection.Number, view.Type, view.PacketId.Value, view.Reason))
+
+    // One packet of a session.
+    let private take (turn: Turn) (session: NodeSession) (connection: NodeConnection) length (input: ReadOnlySequence<byte>) =
+        let kind = FixedHeader.packetType input.FirstSpan[0]
+
+        if kind <> PacketType.Publish then
+            NodeRuns.endRun turn session connection
+
+        if kind <> PacketType.Puback then
+            NodeRuns.endPubacks turn session connection
+
+        match kind with
+        | PacketType.Publish -> takePublish turn session connection length input
+        | PacketType.Puback
+        | PacketType.Pubrec
+        | PacketType.Pubrel
+        | PacketType.Pubcomp ->
+            let mutable view = Unchecked.defaultof<AcknowledgementView>
+
+            if FastPath.tryAcknowledgement ClientToServer (Framer.memory length input).Span &view then
+                takeAcknowledgement turn session connection view
+            else
+                NodeRuns.endPubacks turn session connection
+                takeAny turn session connection (Framer.copy length input)
+        | _ -> takeAny turn session connection (Framer.copy length input)
+
+        if session.State.Retained.Length > 0 then
+            NodeRouting.deliverRetained turn session
+
+    let private limited limit (fault: Fault) =
+        if fault.Reason = ReasonCode.PacketTooLarge then
+            Fault.exceeding limit fault
+        else
+            fault
+
+    let private takenFrame (turn: Turn) (connection: NodeConnection) (length: int) =
+        connection.Offset <- connection.Offset + int64 length
+        turn.Counts.PacketsReceived <- turn.Counts.PacketsReceived + 1L
+        turn.Counts.BytesReceived <- turn.Counts.BytesReceived + int64 length
+
+    let private pauseOf (turn: Turn) =
+        match turn.Judging with
+        | ValueSome packet ->
+            turn.Judging <- ValueNone
+            ValueSome(Pause.Authenticator packet)
+        | ValueNone -> ValueNone
+
+    // The whole packets of a session, up to one that the authenticator has to decide about; the rest is left.
+    let private takeAll turn (session: NodeSession) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) =
+        let limit = (turn: Turn).Host.Settings.Limits.MaximumPacketBytes
+        let mutable pause = ValueNone
+        let mutable going = true
+
+        while going && pause.IsNone && not connection.IsClosing do
+            match Framer.next ClientToServer limit connection.Offset buffer with
+            | Framing.Incomplete -> going <- false
+            | Framing.Broken fault ->
+                endRuns turn session connection
+                let fault = limited LimitName.MaximumPacketBytes fault
+                NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, fault))
+                buffer <- buffer.Slice buffer.End
+                going <- false
+            | Framing.Frame length ->
+                connection.LastReceived <- turn.Now
+                take turn session connection length buffer
+                NodeTasks.drain turn
+                takenFrame turn connection length
+                buffer <- buffer.Slice(int64 length)
+                pause <- pauseOf turn
+
+        endRuns turn session connection
+        NodeTasks.drain turn
+        pause |> ValueOption.defaultValue Pause.Bytes
+
+    // The next packet before the connection belongs to a session, if it is there.
+    let private takeHandshake (turn: Turn) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) =
+        let limit = turn.Host.Settings.Limits.PacketBytesBeforeConnect
+
+        match Framer.next ClientToServer limit connection.Offset buffer with
+        | Framing.Incomplete -> struct (false, Pause.Bytes)
+        | Framing.Broken fault ->
+            let fault = limited LimitName.PacketBytesBeforeConnect fault
+            NodeTasks.exceeded turn fault
+            turn.Host.Rejected(connection, fault)
+            buffer <- buffer.Slice buffer.End
+            struct (false, NodeAdmission.handshake turn connection (HandshakeEvent.ReceivedFault fault))
+        | Framing.Frame length ->
+            let event =
+                match Grammar.parse ClientToServer limit connection.Offset (Framer.copy length buffer) with
+                | Ok packet -> HandshakeEvent.Received packet
+                | Error fault ->
+                    turn.Host.Rejected(connection, fault)
+                    HandshakeEvent.ReceivedFault fault
+
+            connection.LastReceived <- turn.Now
+            takenFrame turn connection length
+            buffer <- buffer.Slice(int64 length)
+            struct (true, NodeAdmission.handshake turn connection event)
+
+    /// Takes what is whole of the bytes that arrived, and cuts it off the buffer. What is left is to be given again, with
+    /// more bytes or after the pause.
+    let received (turn: Turn) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) : Pause =
+        let mutable pause = Pause.Bytes
+        let mutable going = isNull connection.Session
+
+        while going && not connection.IsClosing do
+            let struct (wasTaken, next) = takeHandshake turn connection &buffer
+            pause <- next
+
+            going <-
+                wasTaken
+                && isNull connection.Session
+                && (match pause with
+                    | Pause.Bytes -> true
+                    | _ -> false)
+
+        match pause, connection.Session with
+        | Pause.Bytes, null
+        | (Pause.Authenticator _ | Pause.EarlierInput _ | Pause.Claim | Pause.EarlierEnd _), _ -> pause
+        | Pause.Bytes, session -> takeAll turn (nonNull session) connection &buffer

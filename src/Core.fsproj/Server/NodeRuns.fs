@@ -1,0 +1,216 @@
+namespace Mqtt5
+
+open System
+
+// Runs of PUBLISH packets and of PUBACKs of one connection. They are taken up one by one, and dealt with together before
+// its next packet of another kind, and before its input is given back.
+[<RequireQualifiedAccess>]
+module internal NodeRuns =
+
+    let private unexpected = "a packet of a run is not what it was"
+
+    // The messages of the run, with memory of their own.
+    let private messages (turn: Turn) (session: NodeSession) : ServerMessage[] =
+        let run = turn.Run
+        let result = Array.zeroCreate run.Count
+        let mutable at = 0
+
+        for index in 0 .. result.Length - 1 do
+            let frame = ReadOnlyMemory<byte>(run.Packets.Slice(at, run.LengthOf index).ToArray())
+            at <- at + frame.Length
+            let mutable view = PublishView()
+
+            // It was recognized when it was taken up.
+            if not (FastPath.tryPublish ClientToServer frame.Span &view) then
+                invalidOp unexpected
+
+            let publish = view.ToPublish frame
+
+            match publish.Topic with
+            | TopicReference.Name topic -> result[index] <- NodeTasks.messageOf turn session topic publish
+            | _ -> invalidOp unexpected
+
+        result
+
+    // Acknowledgements whose condition is not met yet: the packets are entered in the session, in order.
+    let private hold (turn: Turn) (session: NodeSession) (connection: NodeConnection) condition first count reason =
+        let run = turn.Run
+
+        for index in first .. first + count - 1 do
+            let mutable token = 0L
+            session.Enter()
+
+            try
+                let before = session.State
+                let struct (after, held, effects) = SessionRuns.hold connection.Number run.PacketIds[index] before
+                token <- held
+                NodeSteps.commit turn session session.Connection before after effects
+            finally
+                session.Exit()
+
+            if token <> 0L then
+                turn.Host.Hold(
+                    condition,
+                    { Session = session; Token = token; Reason = reason; Properties = null }
+                )
+
+    let private acknowledge (turn: Turn) (session: NodeSession) (connection: NodeConnection) first count reason =
+        let run = turn.Run
+
+        if run.QoS = QoS.AtLeastOnce then
+            let condition = turn.Host.Condition()
+
+            if condition <> 0L then
+                hold turn session connection condition first count reason
+            else
+                session.Enter()
+
+                try
+                    let state = session.State
+                    let effects = SessionRuns.acknowledge connection.Number run first count reason state
+                    NodeSteps.commit turn session session.Connection state state effects
+                finally
+                    session.Exit()
+
+    // A run of QoS 0 for one target. False: the session has to see the messages.
+    let private tryForwardFrames (turn: Turn) (session: NodeSession) : bool =
+        let run = turn.Run
+        session.Enter()
+
+        try
+            let state = session.State
+
+            match SessionRuns.frames run state with
+            | Decision.Send, effects ->
+                NodeSteps.commit turn session session.Connection state state effects
+                true
+            // A client that is away or does not read costs no more than a look. An application that wants to hear of it
+            // needs the messages.
+            | Decision.Drop _, _ when not turn.Host.SeesDrops ->
+                turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
+                true
+            | _ -> false
+        finally
+            session.Exit()
+
+    let private sendCopies (turn: Turn) (session: NodeSession) (copies: ReadOnlySpan<Outgoing>) =
+        session.Enter()
+
+        try
+            let before = session.State
+
+            let struct (after, effects) =
+                SessionRuns.send turn.Now turn.Host.SpareBytes turn.Run copies before
+
+            NodeSteps.commit turn session session.Connection before after effects
+        finally
+            session.Exit()
+
+    let private forwardAll (turn: Turn) (publisher: NodeSession) (cache: RouteCache) =
+        let run = turn.Run
+        let isPlain = not run.HasProperties && not turn.Host.SeesDeliveries
+        let targets = cache.Targets
+        let mutable owned: ServerMessage[] = [||]
+
+        for index in 0 .. targets.Length - 1 do
+            let target = &targets[index]
+
+            if target.Permits run.Topic then
+                let isDone =
+                    if run.QoS = QoS.AtMostOnce then
+                        SessionRuns.keepsFrames target.Target && tryForwardFrames turn target.Session
+                    elif isPlain && SessionRuns.keepsCopies target.Target then
+                        sendCopies turn target.Session (run.Copies cache.Topic)
+                        true
+                    else
+                        false
+
+                if not isDone then
+                    if owned.Length = 0 then
+                        owned <- messages turn publisher
+
+                    for message in owned do
+                        NodeRouting.forward turn target.Session target.Target message
+
+    // Each message has a route of its own.
+    let private routeEach (turn: Turn) (session: NodeSession) (connection: NodeConnection) =
+        let owned = messages turn session
+
+        for index in 0 .. owned.Length - 1 do
+            let struct (reason, why) = NodeRouting.route turn connection owned[index]
+            ValueOption.iter (NodeTasks.exceeded turn) why
+            acknowledge turn session connection index 1 reason
+
+    /// Forwards the packets that were taken up, and acknowledges them at QoS 1.
+    let endRun (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =
+        let run = turn.Run
+
+        if run.Count > 0 then
+            let cache = NodeRouting.cached turn session connection run.Topic
+
+            if not cache.MayPublish then
+                turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
+                acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
+            elif not cache.IsComplete then
+                routeEach turn session connection
+            else
+                forwardAll turn session cache
+
+                let reason =
+                    if cache.Count = 0 then
+                        ReasonCode.NoMatchingSubscribers
+                    else
+                        ReasonCode.Success
+
+                acknowledge turn session connection 0 run.Count reason
+
+            run.Clear()
+            NodeTasks.drain turn
+
+    /// Takes up a PUBLISH that is at the beginning of the memory.
+    let add turn session connection (memory: ReadOnlyMemory<byte>) length (view: inref<PublishView>) : unit =
+        let run = (turn: Turn).Run
+
+        if not (run.TryAdd(memory, length, &view)) then
+            endRun turn session connection
+            run.TryAdd(memory, length, &view) |> ignore
+
+    /// Steps the session with the PUBACKs that were taken up.
+    let endPubacks (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =
+        let ids = turn.Pubacks
+
+        if ids.Length > 0 then
+            session.Enter()
+
+            try
+                let before = session.State
+
+                if ids.Length = 1 then
+                    let event =
+                        ServerEvent.ReceivedAck(
+                            connection.Number,
+                            PacketType.Puback,
+                            ids[0],
+                            ReasonCode.Success
+                        )
+
+                    NodeSteps.stepOn turn session session.Connection event
+                else
+                    let struct (after, effects) =
+                        SessionRuns.acknowledged turn.Now connection.Number ids before
+
+                    NodeSteps.commit turn session session.Connection before after effects
+            finally
+                session.Exit()
+
+            turn.ClearPubacks()
+            NodeTasks.drain turn
+
+            if session.State.Retained.Length > 0 then
+                NodeRouting.deliverRetained turn session
+
+    /// Takes up a PUBACK of success without properties.
+    let addPuback turn session connection (id: uint16) : unit =
+        if not ((turn: Turn).TryAddPuback id) then
+            endPubacks turn session connection
+            turn.TryAddPuback id |> ignore

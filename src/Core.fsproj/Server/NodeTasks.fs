@@ -1,0 +1,206 @@
+namespace Mqtt5
+
+// What effects left to do, once no gate is held: messages to publish, requests to the registry, and what the
+// application is told.
+[<RequireQualifiedAccess>]
+module internal NodeTasks =
+
+    /// A limit that was exceeded, if one was.
+    let exceeded (turn: Turn) (why: Fault) =
+        match why.Limit with
+        | ValueSome limit -> turn.Host.Exceeded limit
+        | ValueNone -> ()
+
+    /// Changes what the broker knows, within the lock of the registry.
+    let inline change (turn: Turn) ([<InlineIfLambda>] transition: Broker -> struct (Broker * BrokerChange[] * 'T)) : 'T =
+        let host = turn.Host
+        host.EnterRegistry()
+
+        try
+            let struct (next, changes, result) = transition host.Broker
+            host.Replace(next, changes)
+            result
+        finally
+            host.ExitRegistry()
+
+    /// What becomes of earlier sessions and of Wills: the sessions end first.
+    let follow (turn: Turn) (outcome: BrokerOutcome) : unit =
+        for ended in outcome.Ended do
+            match turn.Host.Forget ended.Session with
+            | null -> ()
+            | session -> NodeSteps.step turn session (ServerEvent.End ended.Reason)
+
+        for will in outcome.Wills do
+            NodeRouting.route turn null will |> ignore
+
+    let private dropped (turn: Turn) (session: NodeSession) ticket (topic: TopicName | null) (why: Fault) =
+        turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
+        exceeded turn why
+        turn.Host.Delivered(session, ticket, topic, DeliveryEnd.Dropped why)
+
+    let private refused (turn: Turn) (session: NodeSession) (topic: TopicName | null) (why: Fault) =
+        turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
+        exceeded turn why
+        turn.Host.Refused(session, topic, why)
+
+    let private notAuthorized =
+        Fault.peer
+            ReasonCode.NotAuthorized
+            PacketType.Publish
+            -1L
+            "Topic Name"
+            "3.3.4"
+            "the client may not publish to this topic"
+
+    let private refusedByApplication reason =
+        Fault.peer reason PacketType.Publish -1L "PUBLISH" "3.3.4" "the application refuses the message"
+
+    let private intercept (turn: Turn) session (message: ServerMessage) : Interception =
+        if turn.Host.SeesMessages then
+            turn.Host.Intercept(session, message)
+        else
+            { Message = message; Reason = ReasonCode.Success; Properties = null }
+
+    /// The message of a PUBLISH, with memory of its own.
+    let messageOf (turn: Turn) (session: NodeSession) (topic: TopicName) (publish: Publish) : ServerMessage =
+        ServerMessage.ofPublish turn.Now session.Number (ValueSome session.State.ClientId) topic publish
+
+    /// Acknowledges a message, once what it waits for has happened.
+    let acknowledge (turn: Turn) (acknowledgement: HeldAcknowledgement) : unit =
+        let event =
+            match acknowledgement.Properties with
+            | null -> ServerEvent.Acknowledge(acknowledgement.Token, acknowledgement.Reason)
+            | properties ->
+                ServerEvent.AcknowledgeWith(acknowledgement.Token, acknowledgement.Reason, properties)
+
+        NodeSteps.step turn acknowledgement.Session event
+
+    // The acknowledgement is a promise: it leaves now, or once its condition is met.
+    let private promise
+        (turn: Turn)
+        session
+        token
+        reason
+        (properties: AcknowledgementProperties | null)
+        =
+        if token <> 0L then
+            let condition = turn.Host.Condition()
+
+            if condition = 0L && isNull properties then
+                NodeSteps.step turn session (ServerEvent.Acknowledge(token, reason))
+            else
+                let acknowledgement =
+                    { Session = session; Token = token; Reason = reason; Properties = properties }
+
+                if condition = 0L then
+                    acknowledge turn acknowledgement
+                else
+                    turn.Host.Hold(condition, acknowledgement)
+
+    let private publish (turn: Turn) (session: NodeSession) connection (publish: Publish) token =
+        match publish.Topic with
+        | TopicReference.Name topic ->
+            let mayPublish =
+                match session.Permissions with
+                | null -> true
+                | permissions -> permissions.MayPublish topic
+
+            if not mayPublish then
+                refused turn session topic notAuthorized
+                promise turn session token ReasonCode.NotAuthorized null
+            else
+                let interception = intercept turn session (messageOf turn session topic publish)
+
+                let reason =
+                    match interception.Message with
+                    | message when interception.Reason = ReasonCode.Success && not (isNull message) ->
+                        let struct (reason, why) = NodeRouting.route turn connection (nonNull message)
+                        ValueOption.iter (exceeded turn) why
+                        reason
+                    | _ ->
+                        refused turn session topic (refusedByApplication interception.Reason)
+                        interception.Reason
+
+                promise turn session token reason interception.Properties
+        | _ -> ()
+
+    let private answer (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (request: Packet) =
+        let number =
+            match connection with
+            | null -> 0L
+            | connection -> connection.Number
+
+        let outcome =
+            match request with
+            | Packet.Subscribe subscribe ->
+                let struct (subscribe, decisions) = turn.Host.Judge(session, subscribe)
+
+                change turn (fun broker ->
+                    let struct (next, outcome, changes) =
+                        Broker.subscribe session.Number subscribe (System.ReadOnlySpan decisions) broker
+
+                    struct (next, changes, ValueSome outcome))
+            | Packet.Unsubscribe unsubscribe ->
+                change turn (fun broker ->
+                    let struct (next, outcome, changes) = Broker.unsubscribe session.Number unsubscribe broker
+                    struct (next, changes, ValueSome outcome))
+            | _ -> ValueNone
+
+        match outcome with
+        | ValueNone -> ()
+        | ValueSome outcome ->
+            for why in outcome.Refused do
+                exceeded turn why
+
+            NodeSteps.step turn session (ServerEvent.Answered(number, outcome))
+            NodeRouting.deliverRetained turn session
+
+    let private detached (turn: Turn) (session: NodeSession) connection (ending: ConnectionEnd) =
+        match ending.Cause with
+        | Cause.Broken fault -> exceeded turn fault
+        | _ -> ()
+
+        let outcome =
+            change turn (fun broker ->
+                let struct (next, outcome) = Broker.detach turn.Now session.Number ending broker
+                struct (next, outcome.Changes, outcome))
+
+        follow turn outcome
+
+        match (connection: NodeConnection | null) with
+        | null -> ()
+        | connection -> turn.Host.Disconnected(connection, ending.Cause)
+
+    let private perform (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (task: ServerTask) =
+        match task with
+        | ServerTask.Authenticate packet -> turn.Judging <- ValueSome packet
+        | ServerTask.Answer packet -> answer turn session connection packet
+        | ServerTask.Detached ending -> detached turn session connection ending
+        | ServerTask.Redeliver(message, shared) -> NodeRouting.redeliver turn message shared
+        | ServerTask.Dropped(message, why) ->
+            dropped turn session message.Ticket message.Topic why
+        | ServerTask.Refused(topic, why) -> refused turn session topic why
+        | ServerTask.Reduced limit -> turn.Host.Exceeded limit
+        // A handshake asks for it, never a session.
+        | ServerTask.Admit _ -> ()
+
+    /// A PUBLISH that was dropped before it was a message.
+    let refuse turn session (why: Fault) = refused turn session null why
+
+    /// Does what the effects left to do, in order, and what that leaves to do.
+    let drain (turn: Turn) : unit =
+        let mutable work = Unchecked.defaultof<Pending>
+
+        while turn.TryNext &work do
+            let session = work.Session
+
+            match work.Kind with
+            | PendingKind.Publish ->
+                match PackedEffect.contentOf<Packet> work.Content with
+                | Packet.Publish content -> publish turn session work.Connection content work.Number
+                | _ -> ()
+            | PendingKind.Settled ->
+                turn.Host.Delivered(session, work.Number, null, DeliveryEnd.Acknowledged work.Reason)
+            | PendingKind.Lost ->
+                dropped turn session work.Number null (PackedEffect.contentOf<Fault> work.Content)
+            | _ -> perform turn session work.Connection (PackedEffect.contentOf<ServerTask> work.Content)

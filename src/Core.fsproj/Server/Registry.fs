@@ -1,0 +1,355 @@
+namespace Mqtt5
+
+/// What is subscribed to, and what is retained. Immutable. It knows sessions by their numbers only.
+[<NoComparison; NoEquality>]
+type Registry =
+    {
+        /// All subscriptions. The same object for as long as none changes.
+        Subscriptions: Subscriptions<int64>
+        /// What each session is subscribed to, by the text of the filter. Sessions without subscriptions are not there.
+        Filters: Map<int64, Map<string, TopicFilter>>
+        /// The retained messages.
+        Retained: RetainedMessages<ServerMessage>
+        /// What the retained messages cost, in bytes.
+        RetainedBytes: int64
+        /// The retained messages that expire: when, and their topics.
+        RetainedDue: Set<struct (Instant * string)>
+    }
+
+/// The transitions of the registry of subscriptions and retained messages. None of them throws.
+[<RequireQualifiedAccess>]
+module Registry =
+
+    /// Nothing is subscribed to or retained. The seed protects the look-up of topics.
+    let empty (seed: HashSeed) : Registry =
+        {
+            Subscriptions = Subscriptions.empty seed
+            Filters = Map.empty
+            Retained = RetainedMessages.empty seed
+            RetainedBytes = 0L
+            RetainedDue = Set.empty
+        }
+
+    /// What a session is subscribed to, by the text of the filter.
+    let filtersOf (session: int64) (registry: Registry) : Map<string, TopicFilter> =
+        match Map.tryFind session registry.Filters with
+        | Some filters -> filters
+        | None -> Map.empty
+
+    let private withFilters session filters (registry: Registry) =
+        if Map.isEmpty filters then
+            Map.remove session registry.Filters
+        else
+            Map.add session filters registry.Filters
+
+    let private subscribed session (filter: TopicFilter) options identifier (registry: Registry) =
+        let struct (subscriptions, _) =
+            Subscriptions.subscribe session filter options identifier registry.Subscriptions
+
+        { registry with
+            Subscriptions = subscriptions
+            Filters =
+                withFilters session (Map.add filter.Text filter (filtersOf session registry)) registry
+        }
+
+    let private unsubscribed session (filter: TopicFilter) (registry: Registry) =
+        let struct (subscriptions, existed) =
+            Subscriptions.unsubscribe session filter registry.Subscriptions
+
+        if existed then
+            { registry with
+                Subscriptions = subscriptions
+                Filters = withFilters session (Map.remove filter.Text (filtersOf session registry)) registry
+            }
+        else
+            registry
+
+    let private sessionEnded session (registry: Registry) =
+        let filters = filtersOf session registry
+
+        if Map.isEmpty filters then
+            registry
+        else
+            { registry with
+                Subscriptions =
+                    Subscriptions.removeAll session (Map.toSeq filters |> Seq.map snd) registry.Subscriptions
+                Filters = Map.remove session registry.Filters
+            }
+
+    let private withoutDue (message: ServerMessage voption) due =
+        match message with
+        | ValueSome { ExpiresAt = ValueSome at; Topic = topic } -> Set.remove (struct (at, topic.Text)) due
+        | _ -> due
+
+    let private costOf (message: ServerMessage voption) =
+        match message with
+        | ValueSome message -> message.Cost
+        | ValueNone -> 0L
+
+    let private retained (message: ServerMessage) (registry: Registry) =
+        let struct (retained, replaced) = RetainedMessages.set message.Topic message registry.Retained
+        let due = withoutDue replaced registry.RetainedDue
+
+        { registry with
+            Retained = retained
+            RetainedBytes = registry.RetainedBytes - costOf replaced + message.Cost
+            RetainedDue =
+                match message.ExpiresAt with
+                | ValueSome at -> Set.add (struct (at, message.Topic.Text)) due
+                | ValueNone -> due
+        }
+
+    let private retainedRemoved topic (registry: Registry) =
+        let struct (retained, removed) = RetainedMessages.remove topic registry.Retained
+
+        if removed.IsNone then
+            registry
+        else
+            { registry with
+                Retained = retained
+                RetainedBytes = registry.RetainedBytes - costOf removed
+                RetainedDue = withoutDue removed registry.RetainedDue
+            }
+
+    /// The registry after a change. Changes that are not about it leave it as it is.
+    let apply (change: BrokerChange) (registry: Registry) : Registry =
+        match change with
+        | BrokerChange.SessionSet _ -> registry
+        | BrokerChange.SessionEnded(session, _) -> sessionEnded session registry
+        | BrokerChange.Subscribed(session, filter, options, identifier) ->
+            subscribed session filter options identifier registry
+        | BrokerChange.Unsubscribed(session, filter) -> unsubscribed session filter registry
+        | BrokerChange.Retained message -> retained message registry
+        | BrokerChange.RetainedRemoved topic -> retainedRemoved topic registry
+
+    let private grantedCode (qos: QoS) : ReasonCode = LanguagePrimitives.EnumOfValue(byte qos)
+
+    let private refused reason detail =
+        Fault.peer reason PacketType.Subscribe -1L "Topic Filter" "3.9.3" detail
+
+    let private tooMany =
+        refused ReasonCode.QuotaExceeded "the client has as many subscriptions as it may"
+        |> Fault.exceeding LimitName.Subscriptions
+
+    let private isRefusal (reason: ReasonCode) = byte reason >= 0x80uy
+
+    // What one filter of a SUBSCRIBE becomes, as if it came alone [MQTT-3.8.4-5]: the change, or why it is refused.
+    let private judge
+        (settings: BrokerSettings)
+        (session: int64)
+        (identifier: uint32 voption)
+        (decision: ReasonCode)
+        (subscription: Subscription)
+        (registry: Registry)
+        : Result<BrokerChange, Fault> =
+        let filter = subscription.Filter
+        let filters = filtersOf session registry
+
+        match TopicLimits.filterProblem settings filter with
+        | ValueSome why -> Error why
+        | ValueNone when isRefusal decision -> Error(refused decision "the client may not subscribe to it")
+        | ValueNone when
+            filters.Count >= settings.Limits.SubscriptionsPerClient
+            && not (Map.containsKey filter.Text filters)
+            ->
+            Error tooMany
+        | ValueNone ->
+            // [MQTT-3.8.4-7]; any QoS may be asked for [MQTT-3.2.2-10].
+            let granted = min subscription.Options.MaximumQoS settings.MaximumQoS
+            let options = { subscription.Options with MaximumQoS = granted }
+            Ok(BrokerChange.Subscribed(session, filter, options, identifier))
+
+    // The retained messages that a subscription brings [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; a shared one
+    // brings none.
+    let private due settings isNew (filter: TopicFilter) (options: SubscriptionOptions) identifier =
+        let brings =
+            (settings: BrokerSettings).RetainAvailable
+            && not filter.IsShared
+            && match options.RetainHandling with
+               | RetainHandling.SendAtSubscribe -> true
+               | RetainHandling.SendIfNew -> isNew
+               | _ -> false
+
+        if brings then
+            ValueSome
+                {
+                    Filter = filter
+                    GrantedQoS = options.MaximumQoS
+                    Identifier = identifier
+                    NoLocal = options.NoLocal
+                }
+        else
+            ValueNone
+
+    let private acknowledgement id (codes: ReasonCode[]) : SubscriptionAcknowledgement =
+        {
+            PacketId = id
+            Properties = AcknowledgementProperties.Empty
+            Reasons = ReasonCodeList.Of codes
+        }
+
+    /// Deals with a SUBSCRIBE of a session: a reason code for each filter, in their order [MQTT-3.8.4-6]
+    /// [MQTT-3.9.3-1]. <c>decisions</c> tells for each filter whether access rules and the application allow it, or
+    /// the reason code to refuse it with. For a session that has ended, every code is 0x80.
+    let subscribe
+        (settings: BrokerSettings)
+        (session: int64)
+        (isThere: bool)
+        (request: Subscribe)
+        (decisions: System.ReadOnlySpan<ReasonCode>)
+        (registry: Registry)
+        : struct (Registry * SubscriptionOutcome * BrokerChange[]) =
+        let codes = ResizeArray<ReasonCode>()
+        let cursors = ResizeArray<RetainedDelivery>()
+        let refusals = ResizeArray<Fault>()
+        let changes = ResizeArray<BrokerChange>()
+        let identifier = request.Properties.SubscriptionIdentifier
+        let mutable registry = registry
+
+        for subscription in request.Subscriptions do
+            if not isThere then
+                codes.Add ReasonCode.UnspecifiedError
+            else
+                match judge settings session identifier decisions[codes.Count] subscription registry with
+                | Ok(BrokerChange.Subscribed(_, filter, options, _) as change) ->
+                    let isNew = not (Map.containsKey filter.Text (filtersOf session registry))
+                    registry <- apply change registry
+                    changes.Add change
+                    codes.Add(grantedCode options.MaximumQoS)
+                    ValueOption.iter cursors.Add (due settings isNew filter options identifier)
+                | Ok _ -> ()
+                | Error why ->
+                    refusals.Add why
+                    codes.Add why.Reason
+
+        let cursor delivery : RetainedCursor =
+            { Delivery = delivery; After = ValueNone; Pinned = ValueSome registry.Retained }
+
+        let outcome =
+            {
+                Answer = Packet.Suback(acknowledgement request.PacketId (codes.ToArray()))
+                Retained = cursors.ToArray() |> Array.map cursor
+                Removed = [||]
+                Refused = refusals.ToArray()
+            }
+
+        struct (registry, outcome, changes.ToArray())
+
+    /// Deals with an UNSUBSCRIBE of a session [MQTT-3.10.4-1] [MQTT-3.10.4-6]: 0x00 for each filter that was subscribed
+    /// to, 0x11 for each other one, in their order [MQTT-3.11.3-1]. What is under way is completed [MQTT-3.10.4-3];
+    /// nothing new is added [MQTT-3.10.4-2].
+    let unsubscribe
+        (session: int64)
+        (request: Unsubscribe)
+        (registry: Registry)
+        : struct (Registry * SubscriptionOutcome * BrokerChange[]) =
+        let codes = ResizeArray<ReasonCode>()
+        let removed = ResizeArray<TopicFilter>()
+        let changes = ResizeArray<BrokerChange>()
+        let mutable registry = registry
+
+        for filter in request.Filters do
+            removed.Add filter
+
+            if Map.containsKey filter.Text (filtersOf session registry) then
+                let change = BrokerChange.Unsubscribed(session, filter)
+                registry <- apply change registry
+                changes.Add change
+                codes.Add ReasonCode.Success
+            else
+                codes.Add ReasonCode.NoSubscriptionExisted
+
+        let outcome =
+            {
+                Answer = Packet.Unsuback(acknowledgement request.PacketId (codes.ToArray()))
+                Retained = [||]
+                Removed = removed.ToArray()
+                Refused = [||]
+            }
+
+        struct (registry, outcome, changes.ToArray())
+
+    let private retainedTooMany =
+        Fault.ours ReasonCode.QuotaExceeded PacketType.Publish "RETAIN" "there are as many retained messages as may be"
+        |> Fault.exceeding LimitName.RetainedMessages
+
+    let private retainedTooLarge =
+        Fault.ours
+            ReasonCode.QuotaExceeded
+            PacketType.Publish
+            "RETAIN"
+            "the retained messages have as many bytes as they may"
+        |> Fault.exceeding LimitName.RetainedBytes
+
+    /// What a message changes of the retained message of its topic: with RETAIN it takes its place [MQTT-3.3.1-5], or
+    /// removes it if the payload is empty [MQTT-3.3.1-6] [MQTT-3.3.1-7]; without RETAIN nothing changes [MQTT-3.3.1-8].
+    /// The error is why the limits do not allow it to be retained.
+    let retain
+        (limits: BrokerLimits)
+        (message: ServerMessage)
+        (registry: Registry)
+        : Result<BrokerChange voption, Fault> =
+        let known = RetainedMessages.tryFind message.Topic registry.Retained
+
+        if not message.Retain then
+            Ok ValueNone
+        elif message.Payload.IsEmpty then
+            if known.IsSome then
+                Ok(ValueSome(BrokerChange.RetainedRemoved message.Topic))
+            else
+                Ok ValueNone
+        elif known.IsNone && registry.Retained.Count >= limits.RetainedMessages then
+            Error retainedTooMany
+        elif registry.RetainedBytes - costOf known + message.Cost > limits.RetainedBytes then
+            Error retainedTooLarge
+        else
+            Ok(ValueSome(BrokerChange.Retained message))
+
+    /// The retained messages that have expired.
+    let expired (now: Instant) (registry: Registry) : BrokerChange[] =
+        registry.RetainedDue
+        |> Seq.takeWhile (fun (struct (at, _)) -> at <= now)
+        |> Seq.map (fun (struct (_, topic)) -> BrokerChange.RetainedRemoved(TopicName.Of topic))
+        |> Seq.toArray
+
+    /// The retained messages that are due to a session of this client behind a cursor. They are looked for while they are
+    /// gone through. Expired ones are left out, and with No Local those of the client itself [MQTT-3.8.3-3].
+    let behind
+        (now: Instant)
+        (client: ClientId)
+        (cursor: RetainedCursor)
+        (registry: Registry)
+        : System.Collections.Generic.IEnumerable<ServerMessage> =
+        let messages = cursor.Pinned |> ValueOption.defaultValue registry.Retained
+
+        match cursor.After with
+        | ValueNone -> RetainedMessages.matching cursor.Delivery.Filter messages
+        | ValueSome topic -> RetainedMessages.matchingBehind topic cursor.Delivery.Filter messages
+        |> Seq.map (fun retained -> retained.Message)
+        |> Seq.filter (fun message ->
+            not (ServerMessage.isExpired now message)
+            && not (cursor.Delivery.NoLocal && message.PublisherId = ValueSome client))
+
+    /// When the next retained message expires; absent: none does.
+    let deadline (registry: Registry) : Instant voption = Deadlines.first registry.RetainedDue
+
+    /// What must hold of every registry; gives the first breach. O(n); meant for tests, simulation and assertions.
+    let sound (limits: BrokerLimits) (registry: Registry) : string voption =
+        let filters = registry.Filters |> Map.toSeq |> Seq.sumBy (fun (_, filters) -> filters.Count)
+
+        let isEntered session (filter: TopicFilter) =
+            (Subscriptions.tryFind session filter registry.Subscriptions).IsSome
+
+        if
+            registry.Subscriptions.Count <> filters
+            || registry.Filters
+               |> Map.exists (fun session filters ->
+                   filters |> Map.exists (fun _ filter -> not (isEntered session filter)))
+        then
+            ValueSome "the subscriptions are not those of the sessions"
+        elif registry.RetainedBytes < 0L || registry.RetainedBytes > limits.RetainedBytes then
+            ValueSome "the bytes of retained messages are out of range"
+        elif registry.Retained.Count > limits.RetainedMessages then
+            ValueSome "more retained messages than the limit"
+        else
+            ValueNone

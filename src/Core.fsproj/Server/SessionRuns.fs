@@ -1,0 +1,204 @@
+namespace Mqtt5
+
+open System
+
+/// How a PUBLISH of a client that was recognized in place goes on.
+type PublishWay =
+    /// In a run with those beside it: it changes no state of the session of its publisher.
+    | Run = 0
+    /// By a step of the session of its publisher.
+    | Step = 1
+    /// It is dropped; at QoS 0 the client is not told (section 3.3.5).
+    | Drop = 2
+
+/// Steps of a session for many packets at once: PUBLISH packets of a run, and PUBACKs. Each comes to what a step for
+/// each packet would, in one state and one effect that names all that is written.
+[<RequireQualifiedAccess>]
+module SessionRuns =
+
+    let private isPlain (settings: BrokerSettings) (view: inref<PublishView>) =
+        not view.Retain
+        && view.TopicAliasAt < 0
+        && not (settings.ChecksPayloadFormat && not view.Properties.IsEmpty)
+
+    /// Which way a PUBLISH of this connection goes. Into a run go those of QoS 0 and 1 that leave the session of their
+    /// publisher as it is, at QoS 1 once they are acknowledged, which a run does before the next packet of another kind
+    /// is looked at. All else goes by a step: QoS 2, RETAIN, a Topic Alias, a payload to be checked, at QoS 0 a Message
+    /// Expiry Interval, which is counted down wherever a copy waits, an identifier in use, and a message that has to wait
+    /// for an acknowledgement before its own [MQTT-4.6.0-2]. Nothing is allocated.
+    let way (connection: int64) (view: inref<PublishView>) (state: ServerState) : PublishWay =
+        let settings = state.Settings
+
+        match state.Connection with
+        | ValueSome current when current.Number = connection && isPlain settings &view ->
+            if view.QoS = QoS.AtMostOnce then
+                if view.MessageExpiryAt >= 0 then PublishWay.Step
+                elif TopicLimits.isRefused settings view.Topic then PublishWay.Drop
+                else PublishWay.Run
+            elif
+                view.QoS = QoS.AtLeastOnce
+                && settings.MaximumQoS >= QoS.AtLeastOnce
+                && Inbound.passes view.PacketId state.Inbound
+                && not (PacketIdMap.contains view.PacketId current.Asked)
+                && not (TopicLimits.isRefused settings view.Topic)
+            then
+                PublishWay.Run
+            else
+                PublishWay.Step
+        | _ -> PublishWay.Step
+
+    /// True when the bytes of a PUBLISH of QoS 0 are the bytes that this target gets: QoS 0 stays QoS 0, RETAIN stays 0,
+    /// and no Subscription Identifier is to be added.
+    let keepsFrames (target: Target) : bool = target.Identifiers.IsEmpty
+
+    /// True when this target gets a PUBLISH of QoS 1 without properties as a run copies it: at QoS 1, without
+    /// Subscription Identifiers, and from a subscription of its own.
+    let keepsCopies (target: Target) : bool =
+        target.GrantedQoS >= QoS.AtLeastOnce
+        && target.Identifiers.IsEmpty
+        && target.Shared.IsNone
+
+    /// What becomes of a run of QoS 0 as a whole: it is written as it came, or it is dropped as a whole. <c>Wait</c> means
+    /// that each message needs a step of its own. No state changes.
+    let frames (run: PublishRun) (state: ServerState) : struct (Decision * Effects) =
+        match Admission.ofFrames run.LargestPacketBytes state with
+        | Decision.Send -> struct (Decision.Send, Effects.one (SendFrames run))
+        | Decision.Drop why when why.Reason = ReasonCode.PacketTooLarge ->
+            // The others may be smaller.
+            struct (Decision.Wait, Effects.none)
+        | verdict -> struct (verdict, Effects.none)
+
+    // How many of the first copies may be sent at once.
+    let private sendable largestPacketBytes (copies: ReadOnlySpan<Outgoing>) (budget: Budget) =
+        let mutable budget = budget
+        let mutable count = 0
+        let mutable going = true
+
+        while going && count < copies.Length do
+            let offer =
+                {
+                    QoS = QoS.AtLeastOnce
+                    Cost = copies[count].Cost
+                    PacketBytes = largestPacketBytes
+                }
+
+            match Admission.decide &offer &budget with
+            | Decision.Send ->
+                budget <- Admission.spend offer.Cost &budget
+                count <- count + 1
+            | _ -> going <- false
+
+        count
+
+    /// The copies of a run of QoS 1 for a session: those that may be sent at once are, under one effect; the others wait
+    /// or are dropped as a step for each would say. <c>spare</c> is how many more bytes all sessions together may hold.
+    let send
+        (now: Instant)
+        (spare: int64)
+        (run: PublishRun)
+        (copies: ReadOnlySpan<Outgoing>)
+        (state: ServerState)
+        : struct (ServerState * Effects) =
+        let before = state.Outbound
+
+        let struct (outbound, count) =
+            // Otherwise the messages would go with an alias.
+            if state.IsConnected && before.Aliases.Maximum = 0us then
+                let budget = Admission.budget spare state
+                OutboundRuns.send (sendable run.LargestPacketBytes copies budget) copies before
+            else
+                struct (before, 0)
+
+        let mutable state =
+            if count = 0 then
+                state
+            else
+                { state with Outbound = outbound }
+
+        let mutable effects =
+            if count = 0 then
+                Effects.none
+            else
+                Effects.one (SendRun(run, count, before.LastId + 1us))
+
+        let mutable left = spare - (outbound.InFlightBytes - before.InFlightBytes)
+
+        for index in count .. copies.Length - 1 do
+            let held = state.Outbound.HeldBytes
+            let struct (next, more) = ServerSession.forward now copies[index] ValueNone left state
+            left <- left - (next.Outbound.HeldBytes - held)
+            state <- next
+            effects <- effects.Append more
+
+        struct (state, effects)
+
+    /// The PUBACKs of packets of a run of this connection, which went past its session: <c>count</c> of them from the
+    /// first on, all with this reason. No state changes. Nothing is sent once a later connection has the session.
+    let acknowledge
+        (connection: int64)
+        (run: PublishRun)
+        (first: int)
+        (count: int)
+        (reason: ReasonCode)
+        (state: ServerState)
+        : Effects =
+        match state.Connection with
+        | ValueSome current when current.Number = connection && count > 0 ->
+            Effects.one (SendPubacks(run, first, count, reason))
+        | _ -> Effects.none
+
+    /// Enters a packet of a run in the receiving half, where its acknowledgement has to wait for something else, and
+    /// gives the token that names it there. Beyond the Receive Maximum the connection is ended; the token is 0 then.
+    let hold
+        (connection: int64)
+        (packetId: uint16)
+        (state: ServerState)
+        : struct (ServerState * int64 * Effects) =
+        match state.Connection with
+        | ValueSome current when current.Number = connection ->
+            let delivery = Delivery.AtLeastOnce(PacketId.OfValid packetId, false)
+            let struct (inbound, arrival, effects) = Inbound.arrived delivery state.Inbound
+
+            match arrival with
+            | Arrival.Accept token -> struct ({ state with Inbound = inbound }, token, effects)
+            | Arrival.Repeated -> struct ({ state with Inbound = inbound }, 0L, effects)
+            | Arrival.Breach fault ->
+                let struct (state, effects) = ServerConnections.fail fault current state
+                struct (state, 0L, effects)
+        | _ -> struct (state, 0L, Effects.none)
+
+    /// Takes PUBACKs of success of this connection. The state is the one that a <c>ReceivedAck</c> for each would have
+    /// made, but for one thing: the identifiers of those that end exchanges whose end nobody waits for are free before
+    /// what waited is sent. Once the identifiers have come round to 1 again, a message may so get a lower one of them than
+    /// it would have had.
+    let acknowledged
+        (now: Instant)
+        (connection: int64)
+        (ids: ReadOnlySpan<uint16>)
+        (state: ServerState)
+        : struct (ServerState * Effects) =
+        let mutable state = state
+        let mutable effects = Effects.none
+        let mutable at = 0
+
+        while at < ids.Length do
+            let struct (outbound, count, more) =
+                match state.Connection with
+                | ValueSome current when current.Number = connection ->
+                    OutboundRuns.acknowledged now (ids.Slice at) state.Outbound
+                | _ -> struct (state.Outbound, 0, Effects.none)
+
+            if count > 0 then
+                state <- { state with Outbound = outbound }
+                effects <- effects.Append more
+                at <- at + count
+            else
+                let event =
+                    ServerEvent.ReceivedAck(connection, PacketType.Puback, ids[at], ReasonCode.Success)
+
+                let struct (next, more) = ServerSession.step now event state
+                state <- next
+                effects <- effects.Append more
+                at <- at + 1
+
+        struct (state, effects)

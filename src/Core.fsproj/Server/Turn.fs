@@ -1,0 +1,179 @@
+namespace Mqtt5
+
+open System
+open System.Collections.Generic
+
+/// What the reading of a connection waits for.
+[<RequireQualifiedAccess; NoComparison; NoEquality>]
+type Pause =
+    /// More bytes.
+    | Bytes
+    /// The authenticator, which has to decide about this packet; then <c>Node.Authenticated</c>.
+    | Authenticator of Packet: Packet
+    /// What an earlier connection sent before it ended: it is taken first, bounded in time and bytes; then
+    /// <c>Node.Drained</c>.
+    | EarlierInput of Connection: NodeConnection
+    /// A claim that is decided elsewhere; then <c>Node.Claim</c>.
+    | Claim
+    /// The end of all that an earlier connection has begun; then more bytes.
+    | EarlierEnd of Connection: NodeConnection
+
+type internal PendingKind =
+    | Publish = 0uy
+    | Task = 1uy
+    | Settled = 2uy
+    | Lost = 3uy
+
+// What an effect left to do once no gate is held.
+[<Struct; NoComparison; NoEquality>]
+type internal Pending =
+    {
+        Kind: PendingKind
+        Session: NodeSession
+        Connection: NodeConnection | null
+        Content: obj | null
+        Number: int64
+        Reason: ReasonCode
+    }
+
+/// One thread's context while it drives the node: what effects left to do, the connections that were written to, and
+/// memory that is used again. A scratch object: rented for a batch of work from the host's pool, never shared.
+[<Sealed; AllowNullLiteral(false)>]
+type Turn(host: NodeHost) =
+    // Room for more work than this is given back in the first turn that does not need it, as after one in which many
+    // sessions ended.
+    static let keptPending = 1024
+
+    // Larger packets than this that lie across two segments are copied to memory of their own.
+    static let scratchBytes = 16 * 1024
+
+    // What sessions hold is told to the host once a turn, or when it has changed by more than this.
+    static let mostUntoldBytes = 64L * 1024L
+
+    let pending = Queue<Pending>()
+    let dirty = List<NodeConnection>()
+    let counts = TurnCounts()
+    let matches = SubscriptionMatches<int64>()
+    let route = Route()
+    let run = PublishRun()
+    let pubacks: uint16[] = Array.zeroCreate 256
+    let retained = List<ServerMessage>()
+    let mutable scratch: byte[] = [||]
+    let mutable members: SharedMember[] = Array.zeroCreate 8
+    let mutable now: Instant = 0L<ms>
+    let mutable mostPending = 0
+    let mutable congestions = 0
+    let mutable queuedMessages = 0L
+    let mutable queuedBytes = 0L
+    let mutable pubackCount = 0
+    let mutable judging: Packet voption = ValueNone
+    let mutable choosing: TopicName voption = ValueNone
+    let mutable choice: SharedChoice | null = null
+    let find = Func<int64, NodeSession | null>(fun session -> host.TryFind session)
+
+    /// The host.
+    member _.Host = host
+
+    /// When the turn began, which is the time of all of its steps.
+    member _.Now = now
+
+    /// What the turn has counted.
+    member _.Counts = counts
+
+    member internal _.Matches = matches
+    member internal _.Route = route
+    member internal _.Run = run
+    member internal _.Find = find
+    member internal _.Retained = retained
+
+    // The topic of the message for which members of shared subscriptions are chosen, and who chooses.
+    member internal _.Choosing
+        with get () = choosing
+        and set value = choosing <- value
+
+    member internal _.Choice
+        with get () = choice
+        and set value = choice <- value
+
+    // A packet of the connection whose turn it is that the authenticator has to decide about.
+    member internal _.Judging
+        with get () = judging
+        and set value = judging <- value
+
+    member internal _.Add(work: Pending) =
+        pending.Enqueue work
+        mostPending <- max mostPending pending.Count
+
+    member internal _.TryNext(work: byref<Pending>) = pending.TryDequeue &work
+
+    // The connection was written to; it is flushed at the end of the turn, or of another's that wrote to it before.
+    // Called within its gate.
+    member internal _.MarkDirty(connection: NodeConnection) =
+        if not connection.IsDirty then
+            connection.IsDirty <- true
+            dirty.Add connection
+
+    member internal _.Congested() = congestions <- congestions + 1
+
+    member private _.TellQueued() =
+        if queuedMessages <> 0L || queuedBytes <> 0L then
+            host.Queued(queuedMessages, queuedBytes)
+            queuedMessages <- 0L
+            queuedBytes <- 0L
+
+    member internal this.CountQueue(before: Outbound, after: Outbound) =
+        queuedMessages <- queuedMessages + int64 (after.Waiting.Count - before.Waiting.Count)
+        queuedBytes <- queuedBytes + after.HeldBytes - before.HeldBytes
+
+        if queuedBytes > mostUntoldBytes || queuedBytes < -mostUntoldBytes then
+            this.TellQueued()
+
+    // Takes a PUBACK of success without properties. False: there is no room for it.
+    member internal _.TryAddPuback(id: uint16) =
+        if pubackCount = pubacks.Length then
+            false
+        else
+            pubacks[pubackCount] <- id
+            pubackCount <- pubackCount + 1
+            true
+
+    member internal _.Pubacks = ReadOnlySpan<uint16>(pubacks, 0, pubackCount)
+    member internal _.ClearPubacks() = pubackCount <- 0
+
+    member internal _.Scratch(length: int) =
+        if length > scratchBytes then
+            Array.zeroCreate length
+        else
+            if scratch.Length = 0 then
+                scratch <- Array.zeroCreate scratchBytes
+
+            scratch
+
+    member internal _.Members(count: int) =
+        if members.Length < count then
+            members <- Array.zeroCreate count
+
+        Span<SharedMember>(members, 0, count)
+
+    member internal _.Begin() = now <- host.Now()
+
+    member internal this.End() =
+        for connection in dirty do
+            connection.Flush()
+
+        dirty.Clear()
+
+        // The application is told, which may come back to the broker, so no gate may be held.
+        while congestions > 0 do
+            congestions <- congestions - 1
+            host.Exceeded LimitName.SendBufferBytes
+
+        if mostPending <= keptPending && pending.EnsureCapacity 0 > keptPending then
+            pending.TrimExcess keptPending
+
+        mostPending <- 0
+        this.TellQueued()
+        host.Count counts
+        counts.Clear()
+        judging <- ValueNone
+        choosing <- ValueNone

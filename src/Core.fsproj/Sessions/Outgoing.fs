@@ -1,0 +1,113 @@
+namespace Mqtt5
+
+/// An application message on its way: what was published, without what belongs to one connection.
+[<NoComparison; ReferenceEquality>]
+type Outgoing =
+    {
+        /// The topic.
+        Topic: TopicName
+        /// The payload.
+        Payload: Bytes
+        /// The QoS it is sent with.
+        QoS: QoS
+        /// The RETAIN flag it is sent with.
+        Retain: bool
+        /// The properties. The Message Expiry Interval is replaced by what is left of it when it is sent.
+        Properties: PublishProperties
+        /// When the message expires; absent: never.
+        ExpiresAt: Instant voption
+        /// Whom to tell what became of it; 0: nobody. A ticket settles exactly once.
+        Ticket: int64
+    }
+
+    /// What the message costs while it is queued, in bytes: topic, payload and the properties that may be long.
+    member this.Cost =
+        int64 this.Topic.Utf8.Length
+        + int64 this.Payload.Length
+        + this.Properties.ContentBytes
+
+/// The PUBLISH that a message is sent in for the first time. <c>id</c> is its Packet Identifier, 0 at QoS 0.
+/// <c>alias</c> is the Topic Alias that it goes with, 0 for none, and <c>isNamed</c> whether the topic is in full
+/// beside it.
+[<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
+module Outgoing =
+
+    /// The PUBLISH as a typed record, equal to what <c>Write</c> writes.
+    [<CompiledName("ToPublish")>]
+    let toPublish (id: uint16) (alias: uint16) (isNamed: bool) (message: Outgoing) : Publish =
+        {
+            Delivery =
+                match message.QoS with
+                | QoS.AtMostOnce -> Delivery.AtMostOnce
+                | QoS.AtLeastOnce -> Delivery.AtLeastOnce(PacketId.Of id, false)
+                | _ -> Delivery.ExactlyOnce(PacketId.Of id, false)
+            Retain = message.Retain
+            Topic =
+                if alias = 0us then
+                    TopicReference.Name message.Topic
+                elif isNamed then
+                    TopicReference.NameAndAlias(message.Topic, TopicAlias.Of alias)
+                else
+                    TopicReference.Alias(TopicAlias.Of alias)
+            Properties = message.Properties
+            Payload = message.Payload
+        }
+
+    let private isPlain (message: Outgoing) = obj.ReferenceEquals(message.Properties, PublishProperties.Empty)
+
+    let private topicBytes (isNamed: bool) (message: Outgoing) =
+        if isNamed then
+            message.Topic.Utf8.Span
+        else
+            System.ReadOnlySpan<byte>.Empty
+
+    // A Topic Alias property: identifier and two bytes.
+    let private aliasBytes (alias: uint16) = if alias = 0us then 0 else 3
+
+    /// The size of the whole packet in bytes, which a machine has found to be within the limits.
+    [<CompiledName("Size")>]
+    let size (alias: uint16) (isNamed: bool) (message: Outgoing) : int =
+        if isPlain message then
+            let topic = (topicBytes isNamed message).Length
+            int (Encode.publishSize topic message.QoS (aliasBytes alias) message.Payload.Length)
+        else
+            Encode.size (Packet.Publish(toPublish 1us alias isNamed message))
+
+    /// Writes the whole packet, and gives its size in bytes. Throws where the span is too short for it.
+    [<CompiledName("Write")>]
+    let write
+        (id: uint16)
+        (alias: uint16)
+        (isNamed: bool)
+        (message: Outgoing)
+        (destination: System.Span<byte>)
+        : int =
+        if isPlain message then
+            let payload = message.Payload
+            let size = size alias isNamed message
+            let aliasBytes = aliasBytes alias
+
+            // The only property is put together at the very end, which nothing before it reaches, and moves into
+            // its place as the last of what stands before the payload.
+            let property = destination.Slice(size - aliasBytes, aliasBytes)
+
+            if aliasBytes > 0 then
+                property[0] <- byte PropertyId.TopicAlias
+                property[1] <- byte (alias >>> 8)
+                property[2] <- byte alias
+
+            let head =
+                Encode.publishHead
+                    message.QoS
+                    message.Retain
+                    false
+                    (topicBytes isNamed message)
+                    id
+                    (System.Span<byte>.op_Implicit property)
+                    payload.Length
+                    destination
+
+            payload.Span.CopyTo(destination.Slice head)
+            size
+        else
+            Encode.write (Packet.Publish(toPublish id alias isNamed message)) destination

@@ -1,0 +1,191 @@
+namespace Mqtt5.Verification
+
+open System
+open System.Collections.Generic
+open Mqtt5
+
+/// A host of the node without sockets, threads and clocks, for simulations and tests. It relays, and decides nothing but
+/// what an application or a store would. Not thread-safe.
+[<Sealed; AllowNullLiteral(false)>]
+type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
+    inherit NodeHost()
+
+    let seed = HashSeed.Of(1UL, 2UL)
+    let gates = SimulatedGates()
+    let sessions = Dictionary<int64, SimulatedSession>()
+    let counters = Dictionary<int64, int64>()
+    let turns = Stack<Turn>()
+    let mutable broker = Broker.create (clock ()) seed settings
+    let mutable ticket = 0L
+    let mutable assigned = 0
+
+    /// The gates, for connections of this host and for what comes in between.
+    member _.Gates = gates
+
+    /// The sessions, by their numbers.
+    member _.Sessions = sessions
+
+    /// Makes the step of the machine of a new session.
+    member val NewMachine: unit -> SessionStep = (fun () -> ServerSession.step) with get, set
+
+    /// The state that a new session begins with.
+    member val Opening: ServerState -> ServerState = id with get, set
+
+    /// Told of each step, with its session.
+    member val Watch: int64 -> ServerEvent -> Effects -> unit = (fun _ _ _ -> ()) with get, set
+
+    /// Told of each state that a session had and has, also of those that a batch made.
+    member val Became: NodeSession -> ServerState -> ServerState -> unit = (fun _ _ _ -> ()) with get, set
+
+    /// Told of each change of the broker.
+    member val Changed: Broker -> BrokerChange[] -> unit = (fun _ _ -> ()) with get, set
+
+    /// Told of sessions that were forgotten.
+    member val Ended: int64 -> unit = ignore with get, set
+
+    /// What a client may do.
+    member val PermissionsOf: ClientId -> string | null -> ClientPermissions | null = (fun _ _ -> null) with get, set
+
+    /// Told of each message of a client before it is routed, where the host sees messages.
+    member val Routing: NodeSession -> ServerMessage -> unit = (fun _ _ -> ()) with get, set
+
+    /// Told of what was dropped.
+    member val Dropped: NodeSession -> int64 -> Fault -> unit = (fun _ _ _ -> ()) with get, set
+
+    /// Draws what an acknowledgment waits for; 0: nothing.
+    member val Conditions: unit -> int64 = (fun () -> 0L) with get, set
+
+    /// Keeps an acknowledgment until its condition is met.
+    member val Held: int64 -> HeldAcknowledgement -> unit = (fun _ _ -> ()) with get, set
+
+    /// How many more bytes all sessions together may hold.
+    member val Spare = Int64.MaxValue with get, set
+
+    /// Whether no message goes by a run.
+    member val ShowsMessages = false with get, set
+
+    /// Whether each copy has a ticket of its own.
+    member val ShowsDeliveries = false with get, set
+
+    /// Whether claims are made in a turn of their own.
+    member val ClaimsLater = false with get, set
+
+    /// Begins a turn.
+    member this.Rent() : Turn =
+        let turn = if turns.Count > 0 then turns.Pop() else Turn this
+        Node.beginTurn turn
+        turn
+
+    /// Ends a turn.
+    member _.Return(turn: Turn) =
+        Node.endTurn turn
+        turns.Push turn
+
+    /// Runs one turn of the node.
+    member this.Run(action: Turn -> 'T) : 'T =
+        let turn = this.Rent()
+        let result = action turn
+        this.Return turn
+        result
+
+    /// A broker without sessions, as after a start.
+    member _.Reset() =
+        sessions.Clear()
+        counters.Clear()
+        broker <- Broker.create (clock ()) seed settings
+
+    override _.Settings = settings
+    override _.IsStopping = false
+    override _.Now() = clock ()
+    override _.Broker = broker
+
+    override this.Replace(next, changes) =
+        broker <- next
+        this.Changed next changes
+
+    override _.EnterRegistry() = gates.EnterRegistry()
+    override _.ExitRegistry() = gates.ExitRegistry()
+
+    override _.TryFind session =
+        match sessions.TryGetValue session with
+        | true, known -> known
+        | _ -> null
+
+    override this.Open state =
+        let session = SimulatedSession(this.Opening state, this.NewMachine(), gates)
+        sessions[state.Session] <- session
+        session
+
+    override this.Forget session =
+        match sessions.TryGetValue session with
+        | true, known ->
+            sessions.Remove session |> ignore
+            this.Ended session
+            known
+        | _ -> null
+
+    override this.Step(now, event, state) =
+        let step =
+            match sessions.TryGetValue state.Session with
+            | true, known -> known.Machine
+            | _ -> ServerSession.step
+
+        let struct (_, effects) as result = step now event state
+        this.Watch state.Session event effects
+        result
+
+    override this.Stepped(session, before, after) = this.Became session before after
+    override this.SpareBytes = this.Spare
+    override _.Queued(_, _) = ()
+
+    override _.NextTicket() =
+        ticket <- ticket + 1L
+        ticket
+
+    override _.NextTurn group =
+        let next = counters.GetValueOrDefault(group.Id, -1L) + 1L
+        counters[group.Id] <- next
+        next
+
+    override _.NewClientId() =
+        assigned <- assigned + 1
+        ClientId.Of $"auto{assigned}"
+
+    override this.Condition() = this.Conditions()
+    override this.Hold(condition, acknowledgement) = this.Held condition acknowledgement
+    override this.ClaimsElsewhere = this.ClaimsLater
+    override this.SeesMessages = this.ShowsMessages
+    override this.SeesDeliveries = this.ShowsDeliveries
+    override this.SeesDrops = this.ShowsDeliveries
+
+    override this.Authorize(_, client, userName, permissions) =
+        permissions <- this.PermissionsOf client userName
+        null
+
+    override this.Intercept(session, message) =
+        this.Routing session message
+        { Message = message; Reason = ReasonCode.Success; Properties = null }
+
+    override _.Judge(session, subscribe) =
+        let decide (one: Subscription) =
+            match session.Permissions with
+            | null -> ReasonCode.Success
+            | permissions when permissions.MaySubscribe one.Filter -> ReasonCode.Success
+            | _ -> ReasonCode.NotAuthorized
+
+        struct (subscribe, subscribe.Subscriptions |> Seq.map decide |> Seq.toArray)
+
+    override _.Deliver(_, _) = ()
+    override _.Connected(_, _) = ()
+    override _.Disconnected(_, _) = ()
+
+    override this.Delivered(session, ticket, _, outcome) =
+        match outcome with
+        | DeliveryEnd.Dropped why -> this.Dropped session ticket why
+        | DeliveryEnd.Acknowledged _ -> ()
+
+    override _.Refused(_, _, _) = ()
+    override _.Rejected(_, _) = ()
+    override _.Renamed _ = ()
+    override _.Exceeded _ = ()
+    override _.Count _ = ()
