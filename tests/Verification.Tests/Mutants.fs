@@ -73,13 +73,10 @@ let private brokerBefore
     }
 
 let private detach name (change: ConnectionEnd -> ConnectionEnd) : Mutant =
-    {
-        Name = name
-        Machines =
-            { Machines.Real with
-                Detach = fun () now session ending broker -> Broker.detach now session (change ending) broker
-            }
-    }
+    broker name (fun _ _ effect ->
+        match effect with
+        | Serve(ServerTask.Detached ending) -> [ Serve(ServerTask.Detached(change ending)) ]
+        | other -> [ other ])
 
 let private withoutDup (delivery: Delivery) =
     match delivery with

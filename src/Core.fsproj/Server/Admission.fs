@@ -219,11 +219,24 @@ module Admission =
         decide &offer &budget
 
     /// The decision about PUBLISH packets of QoS 0, without Topic Alias and Subscription Identifier, of which the largest
-    /// has this many bytes. It never is <c>Wait</c> while the client is connected.
+    /// has this many bytes. <c>Wait</c> means that each of them has to be offered for itself, since what it costs counts.
     let ofFrames (largestPacketBytes: int) (state: ServerState) : Decision =
-        let budget = budget System.Int64.MaxValue state
-        let offer = { QoS = QoS.AtMostOnce; Cost = 0L; PacketBytes = largestPacketBytes }
-        decide &offer &budget
+        match state.Connection with
+        | ValueNone when state.Settings.QueuesQoS0 && not state.IsOver -> Decision.Wait
+        | connection ->
+            // What is not asked for at QoS 0 is left out: this is the way of most messages.
+            let budget =
+                match connection with
+                | ValueSome connection ->
+                    { Unchecked.defaultof<Budget> with
+                        IsConnected = true
+                        IsCongested = connection.IsCongested
+                        MaximumPacketBytes = connection.MaximumPacketBytes
+                    }
+                | ValueNone -> { Unchecked.defaultof<Budget> with IsOver = state.IsOver }
+
+            let offer = { QoS = QoS.AtMostOnce; Cost = 0L; PacketBytes = largestPacketBytes }
+            decide &offer &budget
 
     /// True when a message that is not taken now may be taken later, so that retained messages stop before it.
     let mayPassLater (why: Fault) : bool =

@@ -237,7 +237,8 @@ type NodeHost() =
     abstract Forget: session: int64 -> NodeSession | null
 
     /// The step of a session. Within its gate.
-    abstract Step: now: Instant * event: ServerEvent * state: ServerState -> struct (ServerState * Effects)
+    abstract Step:
+        now: Instant * event: inref<ServerEvent> * state: ServerState -> struct (ServerState * Effects)
     /// A session has another state. Within its gate.
     abstract Stepped: session: NodeSession * before: ServerState * after: ServerState -> unit
     /// How many more bytes all sessions together may hold. Within gates.

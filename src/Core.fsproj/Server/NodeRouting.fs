@@ -185,26 +185,26 @@ module internal NodeRouting =
         match retained with
         | Error why -> struct (why.Reason, ValueSome why)
         | Ok broker ->
-            // A message that was retained goes where the subscriptions said then, so that a new one gets it once: now or
-            // as retained.
-            let plannedAlone () =
-                find turn message.Topic.Utf8.Span broker.Subscriptions
-                planned turn message
+            let session: NodeSession | null =
+                match publisher with
+                | null -> null
+                | connection -> connection.Session
 
             let hasTargets =
-                match publisher with
-                | null -> plannedAlone ()
-                | _ when message.Retain -> plannedAlone ()
-                | connection ->
-                    match connection.Session with
-                    | null -> plannedAlone ()
-                    | session ->
-                        let cache = cached turn session connection message.Topic.Utf8.Span
+                match publisher, session with
+                | connection, session when not (isNull connection) && not (isNull session) && not message.Retain ->
+                    let cache =
+                        cached turn (nonNull session) (nonNull connection) message.Topic.Utf8.Span
 
-                        if cache.IsComplete then
-                            throughCache turn cache message
-                        else
-                            planned turn message
+                    if cache.IsComplete then
+                        throughCache turn cache message
+                    else
+                        planned turn message
+                | _ ->
+                    // A message that was retained goes where the subscriptions said then, so that a new one gets it once:
+                    // now or as retained.
+                    find turn message.Topic.Utf8.Span broker.Subscriptions
+                    planned turn message
 
             struct (reasonOf hasTargets, ValueNone)
 
@@ -277,26 +277,21 @@ module internal NodeRouting =
                 delivered <- delivered + 1
                 hasRoom <- takesData session.State
 
-        let advanced after isPaused =
-            let event = ServerEvent.RetainedAdvanced(cursor, after, isPaused)
-            NodeSteps.stepOn turn session session.Connection event
+        let isAll = delivered = found.Count
 
-        if delivered = found.Count then
-            advanced last (not hasRoom)
-            hasRoom
-        else
-            // Behind the last one that was delivered.
-            let after =
-                if delivered = 0 then
-                    cursor.After
-                else
-                    ValueSome found[delivered - 1].Topic
+        let progress =
+            {
+                Cursor = cursor
+                After =
+                    if isAll then last
+                    elif delivered = 0 then cursor.After
+                    else ValueSome found[delivered - 1].Topic
+                IsDone = isAll && last.IsNone
+                IsPaused = not hasRoom
+            }
 
-            match after with
-            | ValueSome _ -> advanced after true
-            | ValueNone -> NodeSteps.stepOn turn session session.Connection (ServerEvent.RetainedPaused cursor)
-
-            false
+        NodeSteps.stepOn turn session session.Connection (ServerEvent.RetainedAdvanced progress)
+        isAll && hasRoom
 
     /// Goes on with the retained messages that are due to a session, as far as it has room for them. While it has none,
     /// they wait in its state; whoever makes room calls again.

@@ -32,7 +32,8 @@ module internal NodeRuns =
 
         result
 
-    // Acknowledgements whose condition is not met yet: the packets are entered in the session, in order.
+    // Acknowledgements that cannot leave at once: the packets are entered in the session, in order, and each is
+    // acknowledged once its condition is met and those before it are.
     let private hold (turn: Turn) (session: NodeSession) (connection: NodeConnection) condition first count reason =
         let run = turn.Run
 
@@ -49,28 +50,35 @@ module internal NodeRuns =
                 session.Exit()
 
             if token <> 0L then
-                turn.Host.Hold(
-                    condition,
-                    { Session = session; Token = token; Reason = reason; Properties = null }
-                )
+                let acknowledgement = { Session = session; Token = token; Reason = reason; Properties = null }
 
+                if condition = 0L then
+                    NodeTasks.acknowledge turn acknowledgement
+                else
+                    turn.Host.Hold(condition, acknowledgement)
+
+    let private acknowledgeAtOnce (turn: Turn) (session: NodeSession) (connection: NodeConnection) first count reason =
+        session.Enter()
+
+        try
+            let state = session.State
+
+            if state.Inbound.PubackOrder.IsEmpty then
+                let effects = SessionRuns.acknowledge connection.Number turn.Run first count reason state
+                NodeSteps.commit turn session session.Connection state state effects
+                true
+            else
+                false
+        finally
+            session.Exit()
+
+    // A PUBACK may not overtake one that still waits for its condition [MQTT-4.6.0-2].
     let private acknowledge (turn: Turn) (session: NodeSession) (connection: NodeConnection) first count reason =
-        let run = turn.Run
-
-        if run.QoS = QoS.AtLeastOnce then
+        if turn.Run.QoS = QoS.AtLeastOnce then
             let condition = turn.Host.Condition()
 
-            if condition <> 0L then
+            if condition <> 0L || not (acknowledgeAtOnce turn session connection first count reason) then
                 hold turn session connection condition first count reason
-            else
-                session.Enter()
-
-                try
-                    let state = session.State
-                    let effects = SessionRuns.acknowledge connection.Number run first count reason state
-                    NodeSteps.commit turn session session.Connection state state effects
-                finally
-                    session.Exit()
 
     // A run of QoS 0 for one target. False: the session has to see the messages.
     let private tryForwardFrames (turn: Turn) (session: NodeSession) : bool =

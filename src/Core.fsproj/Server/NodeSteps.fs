@@ -170,7 +170,7 @@ module internal NodeSteps =
     /// A step whose effects go to this connection. Within the gate.
     and stepOn (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (event: ServerEvent) : unit =
         let before = session.State
-        let struct (after, effects) = turn.Host.Step(turn.Now, event, before)
+        let struct (after, effects) = turn.Host.Step(turn.Now, &event, before)
         commit turn session connection before after effects
 
     /// A step on the connection that the session has.
@@ -178,6 +178,8 @@ module internal NodeSteps =
         session.Enter()
 
         try
-            stepOn turn session session.Connection event
+            let before = session.State
+            let struct (after, effects) = turn.Host.Step(turn.Now, &event, before)
+            commit turn session session.Connection before after effects
         finally
             session.Exit()

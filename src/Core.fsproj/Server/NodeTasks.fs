@@ -55,12 +55,6 @@ module internal NodeTasks =
     let private refusedByApplication reason =
         Fault.peer reason PacketType.Publish -1L "PUBLISH" "3.3.4" "the application refuses the message"
 
-    let private intercept (turn: Turn) session (message: ServerMessage) : Interception =
-        if turn.Host.SeesMessages then
-            turn.Host.Intercept(session, message)
-        else
-            { Message = message; Reason = ReasonCode.Success; Properties = null }
-
     /// The message of a PUBLISH, with memory of its own.
     let messageOf (turn: Turn) (session: NodeSession) (topic: TopicName) (publish: Publish) : ServerMessage =
         ServerMessage.ofPublish turn.Now session.Number (ValueSome session.State.ClientId) topic publish
@@ -97,6 +91,15 @@ module internal NodeTasks =
                 else
                     turn.Host.Hold(condition, acknowledgement)
 
+    let private accept (turn: Turn) connection (message: ServerMessage) : ReasonCode =
+        let struct (reason, why) = NodeRouting.route turn connection message
+
+        match why with
+        | ValueSome why -> exceeded turn why
+        | ValueNone -> ()
+
+        reason
+
     let private publish (turn: Turn) (session: NodeSession) connection (publish: Publish) token =
         match publish.Topic with
         | TopicReference.Name topic ->
@@ -109,19 +112,22 @@ module internal NodeTasks =
                 refused turn session topic notAuthorized
                 promise turn session token ReasonCode.NotAuthorized null
             else
-                let interception = intercept turn session (messageOf turn session topic publish)
+                let message = messageOf turn session topic publish
 
-                let reason =
-                    match interception.Message with
-                    | message when interception.Reason = ReasonCode.Success && not (isNull message) ->
-                        let struct (reason, why) = NodeRouting.route turn connection (nonNull message)
-                        ValueOption.iter (exceeded turn) why
-                        reason
-                    | _ ->
-                        refused turn session topic (refusedByApplication interception.Reason)
-                        interception.Reason
+                if turn.Host.SeesMessages then
+                    let interception = turn.Host.Intercept(session, message)
 
-                promise turn session token reason interception.Properties
+                    let reason =
+                        match interception.Message with
+                        | message when interception.Reason = ReasonCode.Success && not (isNull message) ->
+                            accept turn connection (nonNull message)
+                        | _ ->
+                            refused turn session topic (refusedByApplication interception.Reason)
+                            interception.Reason
+
+                    promise turn session token reason interception.Properties
+                else
+                    promise turn session token (accept turn connection message) null
         | _ -> ()
 
     let private answer (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (request: Packet) =

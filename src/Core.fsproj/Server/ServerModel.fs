@@ -51,6 +51,20 @@ type RetainedCursor =
         Pinned: RetainedMessages<ServerMessage> voption
     }
 
+/// How far a session came with the retained messages of its first cursor.
+[<NoComparison; NoEquality>]
+type RetainedProgress =
+    {
+        /// The cursor that it went on from.
+        Cursor: RetainedCursor
+        /// The topic of the last message that was dealt with; absent: none was.
+        After: TopicName voption
+        /// Whether all were.
+        IsDone: bool
+        /// Whether the session had no room for the next one.
+        IsPaused: bool
+    }
+
 /// The answer of the registry to a SUBSCRIBE or an UNSUBSCRIBE.
 [<NoComparison; NoEquality>]
 type SubscriptionOutcome =
@@ -110,11 +124,8 @@ type ServerEvent =
     | AcknowledgeWith of Ticket: int64 * Reason: ReasonCode * Properties: AcknowledgementProperties
     /// What the registry answers to a SUBSCRIBE or an UNSUBSCRIBE of this connection.
     | Answered of Connection: int64 * Outcome: SubscriptionOutcome
-    /// The retained messages of the first cursor were dealt with up to a topic; absent: all were. Whether the session
-    /// had no room for the next one.
-    | RetainedAdvanced of Cursor: RetainedCursor * After: TopicName voption * IsPaused: bool
-    /// The session had no room for the first retained message of the first cursor.
-    | RetainedPaused of Cursor: RetainedCursor
+    /// Retained messages of the first cursor were dealt with.
+    | RetainedAdvanced of Progress: RetainedProgress
     /// What the authenticator made of an AUTH.
     | Judged of Connection: int64 * Judgement: Judgement
     /// The connection takes no more data for now, or takes it again.

@@ -305,33 +305,27 @@ module ServerSession =
         | _ -> struct (state, Effects.none)
 
     // Another thread may have been faster, or the subscription may be gone.
-    let private withFirstCursor cursor (next: RetainedCursor voption) (state: ServerState) =
+    let private retainedAdvanced (progress: RetainedProgress) (state: ServerState) =
         let cursors = state.Retained
 
-        if cursors.Length = 0 || not (obj.ReferenceEquals(cursors[0], cursor)) then
+        if cursors.Length = 0 || not (obj.ReferenceEquals(cursors[0], progress.Cursor)) then
             struct (state, Effects.none)
         else
             let rest = Array.sub cursors 1 (cursors.Length - 1)
 
             let cursors =
-                match next with
-                | ValueSome next -> Array.append [| next |] rest
-                | ValueNone -> rest
+                if progress.IsDone then
+                    rest
+                else
+                    let next =
+                        { progress.Cursor with
+                            After = progress.After
+                            Pinned = if progress.IsPaused then ValueNone else progress.Cursor.Pinned
+                        }
+
+                    Array.append [| next |] rest
 
             struct ({ state with Context.Retained = cursors }, Effects.none)
-
-    let private retainedAdvanced (cursor: RetainedCursor) after isPaused (state: ServerState) =
-        let next =
-            match after with
-            | ValueNone -> ValueNone
-            | ValueSome _ ->
-                ValueSome
-                    { cursor with
-                        After = after
-                        Pinned = if isPaused then ValueNone else cursor.Pinned
-                    }
-
-        withFirstCursor cursor next state
 
     // The client says goodbye. With 0x00 its Will is dropped [MQTT-3.14.4-3] [MQTT-3.1.2-10]; with any other code it
     // stays due. A changed Session Expiry Interval counts from now on.
@@ -591,9 +585,7 @@ module ServerSession =
         | ServerEvent.AcknowledgeWith(token, reason, properties) ->
             acknowledgeWith token reason properties state
         | ServerEvent.Answered(number, outcome) -> answered number outcome state
-        | ServerEvent.RetainedAdvanced(cursor, after, isPaused) -> retainedAdvanced cursor after isPaused state
-        | ServerEvent.RetainedPaused cursor ->
-            withFirstCursor cursor (ValueSome { cursor with Pinned = ValueNone }) state
+        | ServerEvent.RetainedAdvanced progress -> retainedAdvanced progress state
         | ServerEvent.Judged(number, judgement) -> on number state (judged now judgement)
         | ServerEvent.Congested(number, isCongested) -> on number state (congestion now isCongested)
         | ServerEvent.Close(reason, reference) ->

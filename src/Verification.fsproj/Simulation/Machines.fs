@@ -36,14 +36,14 @@ type internal BrokerThreads =
         TakesNoRuns: bool
     }
 
-    // Everything at once, in the order in which it comes.
+    // Everything at once, in the order in which it comes, and by the machine of the session.
     static member InOrder =
         {
             Dice = Dice 0UL
             Interleaves = false
             HoldsAcknowledgements = false
             ClaimsLater = false
-            TakesNoRuns = false
+            TakesNoRuns = true
         }
 
     // Drawn for a run.

@@ -124,7 +124,9 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
             known
         | _ -> null
 
-    override this.Step(now, event, state) =
+    override this.Step(now, event: inref<ServerEvent>, state) =
+        let event = event
+
         let step =
             match sessions.TryGetValue state.Session with
             | true, known -> known.Machine

@@ -12,7 +12,19 @@ let private ends mistake breaks (change: ConnectionEnd -> ConnectionEnd) =
         mistake
         breaks
         { Machines.Real with
-            Detach = fun () now session ending broker -> Broker.detach now session (change ending) broker
+            Session =
+                fun () now event state ->
+                    let struct (next, effects) = ServerSession.step now event state
+                    let mutable changed = Effects.none
+
+                    for effect in effects do
+                        changed <-
+                            match effect with
+                            | Effect.Serve(ServerTask.Detached ending) ->
+                                changed.Add(Effect.Serve(ServerTask.Detached(change ending)))
+                            | other -> changed.Add other
+
+                    struct (next, changed)
         }
 
 let private present (isPresent: bool) (packet: Packet) =

@@ -42,11 +42,11 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
 
     public override NodeSession? Forget(long session) => engine.Registry.Forget(session);
 
-    public override (ServerState, Effects) Step(long now, ServerEvent @event, ServerState state)
+    public override (ServerState, Effects) Step(long now, in ServerEvent @event, ServerState state)
     {
-        var (after, effects) = ServerSession.Step(now, @event, state);
-        Debug.Assert(ServerStateModule.Sound(after).IsNone, "the state of a session is not sound");
-        return (after, effects);
+        var result = ServerSession.Step(now, @event, state);
+        Debug.Assert(ServerStateModule.Sound(result.Item1).IsNone, "the state of a session is not sound");
+        return result;
     }
 
     public override void Stepped(NodeSession session, ServerState before, ServerState after)
