@@ -48,6 +48,7 @@ module AllTests =
             ServerSubscribeClausesTests.tests
             ServerSharedClausesTests.tests
             BrokerHostileTests.tests
+            NodeTests.tests
             BrokerWorldTests.tests
             TidyTests.tests
         ]

@@ -90,13 +90,15 @@ let private claimOf (connect: Connect) : ClaimRequest =
     }
 
 // All that is durable of a ledger.
-let private ledgerText (broker: Broker) =
-    let entries =
-        broker.Sessions
-        |> Map.toList
-        |> List.map (fun (_, entry) -> $"%A{entry}")
+let private durable (broker: Broker) =
+    let entry (entry: SessionEntry) =
+        struct (struct (entry.Session, entry.Connection, entry.Epoch, entry.SessionExpiry),
+                struct (entry.Will |> ValueOption.map (fun will -> textOf will.Payload),
+                        entry.WillAt,
+                        entry.EndsAt))
 
-    $"{entries} {broker.Ledger.NextSession} {broker.Ledger.NextConnection} {broker.Ledger.Due}"
+    let entries = [ for KeyValue(client, known) in broker.Sessions -> struct (client, entry known) ]
+    struct (entries, broker.Ledger.NextSession, broker.Ledger.NextConnection, Set.toList broker.Ledger.Due)
 
 let private compareWith (changes: Change list) =
     let naive = Dictionary<int, Naive>()
@@ -114,8 +116,11 @@ let private compareWith (changes: Change list) =
         | ValueSome breach -> failtest breach
         | ValueNone -> ()
 
-        let folded = (broker, outcome.Changes) ||> Array.fold (fun broker change -> Broker.apply change broker)
-        Expect.equal (ledgerText folded) (ledgerText next) "the changes make the same ledger"
+        let folded =
+            (broker, outcome.Changes)
+            ||> Array.fold (fun broker change -> Broker.apply change broker)
+
+        Expect.equal (durable folded) (durable next) "the changes make the same ledger"
 
         broker <- next
 

@@ -375,8 +375,7 @@ let private sending =
                     dropped
                     (fun happening ->
                         match happening with
-                        | MessageDropped(_, _, fault) ->
-                            fault.Reason = ReasonCode.PacketTooLarge
+                        | MessageDropped(_, _, fault) -> fault.Reason = ReasonCode.PacketTooLarge
                         | _ -> false)
                     "but is counted")
 

@@ -172,7 +172,7 @@ let private queues =
 
         let note happening =
             match happening with
-            | MessageDropped(_, message, { Limit = ValueSome LimitName.QueuedMessages }) -> dropped.Add(textOf message.Payload)
+            | MessageDropped(_, message, { Limit = ValueSome _ }) -> dropped.Add(textOf message.Payload)
             | _ -> ()
 
         let settings = { withLimits change with WhenQueueFull = whenFull }
@@ -227,7 +227,8 @@ let private queues =
 
                 let note happening =
                     match happening with
-                    | MessageDropped(_, message, { Limit = ValueSome LimitName.QueuedMessages }) -> dropped.Add(textOf message.Payload)
+                    | MessageDropped(_, message, { Limit = ValueSome _ }) ->
+                        dropped.Add(textOf message.Payload)
                     | _ -> ()
 
                 // Two messages of a byte of topic and one of payload, and not a third one.

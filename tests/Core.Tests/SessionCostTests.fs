@@ -277,9 +277,7 @@ let private eachStepped (events: ServerEvent list) state =
 // The messages as one run of PUBLISH packets, side by side.
 let private forwardedAsRun (messages: Outgoing[]) state =
     let frame message =
-        match
-            Encode.toBytes ClientToServer (Packet.Publish(Outgoing.toPublish 1us 0us true message))
-        with
+        match Encode.toBytes ClientToServer (Packet.Publish(Outgoing.toPublish 1us 0us true message)) with
         | Ok bytes -> bytes
         | Error fault -> failtest fault.Detail
 

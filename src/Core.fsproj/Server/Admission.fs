@@ -84,8 +84,7 @@ module Admission =
             "Maximum Packet Size"
             "the packet would be larger than the client takes"
 
-    let private full limit detail =
-        ours ReasonCode.QuotaExceeded "queue" detail |> Fault.exceeding limit
+    let private full limit detail = ours ReasonCode.QuotaExceeded "queue" detail |> Fault.exceeding limit
 
     /// As many messages wait in the session as may.
     let queueFull = full LimitName.QueuedMessages "the queue of the session is full"
@@ -184,10 +183,7 @@ module Admission =
         elif offer.PacketBytes > budget.MaximumPacketBytes then
             Decision.Drop tooLarge
         elif offer.QoS = QoS.AtMostOnce then
-            if budget.IsCongested then
-                Decision.Drop congested
-            else
-                Decision.Send
+            if budget.IsCongested then Decision.Drop congested else Decision.Send
         elif budget.IsCongested || budget.Sendable <= 0 then
             queue &offer &budget
         elif budget.IsIdle || offer.Cost <= budget.SendBytes then
@@ -240,4 +236,6 @@ module Admission =
 
     /// True when a message that is not taken now may be taken later, so that retained messages stop before it.
     let mayPassLater (why: Fault) : bool =
-        why.Limit.IsSome || obj.ReferenceEquals(why, absent) || obj.ReferenceEquals(why, congested)
+        why.Limit.IsSome
+        || obj.ReferenceEquals(why, absent)
+        || obj.ReferenceEquals(why, congested)

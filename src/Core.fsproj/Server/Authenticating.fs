@@ -9,6 +9,11 @@ module Authenticating =
     let unavailable =
         Fault.ours ReasonCode.ServerUnavailable PacketType.Connect "CONNECT" "the application failed"
 
+    /// What stands for the result of an authenticator that failed or took too long.
+    [<CompiledName("NoResult")>]
+    let noResult: AuthenticationResult =
+        { Reason = ReasonCode.ServerUnavailable; Data = System.Nullable(); UserName = null }
+
     /// The decision about a CONNECT or an AUTH with this Authentication Method, if it has one.
     [<CompiledName("Judge")>]
     let judge (method': Utf8String voption) (result: AuthenticationResult) : Judgement =
@@ -24,16 +29,14 @@ module Authenticating =
 
             match result.Reason, authentication with
             | ReasonCode.ContinueAuthentication, ValueSome challenge -> Judgement.Continue challenge
-            | ReasonCode.ContinueAuthentication, ValueNone -> Judgement.Refused ReasonCode.BadAuthenticationMethod
+            | ReasonCode.ContinueAuthentication, ValueNone ->
+                Judgement.Refused ReasonCode.BadAuthenticationMethod
             | _ -> Judgement.Accepted authentication
 
     /// The same for a re-authentication. Permissions and subscriptions are those of the name that the connection began
     /// with, so it keeps that name; the flag tells whether another one was proved.
     [<CompiledName("Rejudge")>]
-    let rejudge
-        (connection: ServerConnection)
-        (result: AuthenticationResult)
-        : struct (Judgement * bool) =
+    let rejudge (connection: ServerConnection) (result: AuthenticationResult) : struct (Judgement * bool) =
         let proved =
             match result.UserName with
             | null -> connection.UserName

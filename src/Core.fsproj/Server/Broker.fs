@@ -66,7 +66,8 @@ module Broker =
 
     /// The entry of a session; <c>ValueNone</c> when it has ended.
     [<CompiledName("TryFind")>]
-    let tryFind (session: int64) (broker: Broker) : SessionEntry voption = Ledger.tryFind session broker.Ledger
+    let tryFind (session: int64) (broker: Broker) : SessionEntry voption =
+        Ledger.tryFind session broker.Ledger
 
     /// What a session is subscribed to, by the text of the filter.
     [<CompiledName("FiltersOf")>]

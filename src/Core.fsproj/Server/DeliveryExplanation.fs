@@ -108,7 +108,6 @@ module DeliveryExplanation =
             match target with
             | ValueNone when isBarred -> DeliveryVerdict.NoLocal
             | ValueNone -> DeliveryVerdict.NoSubscription
-            | ValueSome _ when not mayReceive ->
-                DeliveryVerdict.NotAllowed
+            | ValueSome _ when not mayReceive -> DeliveryVerdict.NotAllowed
             | ValueSome { Shared = ValueSome _ } when members.Length > 1 -> DeliveryVerdict.SharedWith members
             | ValueSome target -> deliver (Routing.copy 0L target message) spare state

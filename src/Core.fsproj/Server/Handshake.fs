@@ -223,8 +223,7 @@ module Handshake =
 
             match problem state.Settings connect with
             | ValueSome(struct (reason, detail)) -> refuse reason detail state
-            | ValueNone ->
-                authenticate packet connect state
+            | ValueNone -> authenticate packet connect state
         | HandshakePhase.AwaitAuth, Packet.Auth auth ->
             let method =
                 state.Connect

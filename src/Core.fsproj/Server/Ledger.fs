@@ -154,8 +154,7 @@ module Ledger =
     let private endedFor reason (entry: SessionEntry) : EndedSession =
         { Session = entry.Session; ClientId = entry.ClientId; Reason = reason }
 
-    let private endedChange (entry: SessionEntry) =
-        BrokerChange.SessionEnded(entry.Session, entry.ClientId)
+    let private endedChange (entry: SessionEntry) = BrokerChange.SessionEnded(entry.Session, entry.ClientId)
 
     // Its Will is due if it is still there.
     let private finish now reason (entry: SessionEntry) : BrokerOutcome =
@@ -315,8 +314,7 @@ module Ledger =
                             SessionPresent = kept.IsSome
                             Outcome =
                                 { outcome with
-                                    Changes =
-                                        Array.append outcome.Changes [| BrokerChange.SessionSet entry |]
+                                    Changes = Array.append outcome.Changes [| BrokerChange.SessionSet entry |]
                                 }
                         })
 

@@ -151,13 +151,14 @@ module Node =
     /// Ends the connection of a session, and tells the client why.
     [<CompiledName("Disconnect")>]
     let disconnect (turn: Turn) (session: NodeSession) (reason: ReasonCode) : unit =
-        let reference =
-            if reason = ReasonCode.ServerShuttingDown then
-                turn.Host.Settings.ServerReference
-            else
-                ValueNone
+        NodeSteps.step turn session (ServerEvent.Close(reason, ValueNone))
+        NodeTasks.drain turn
 
-        NodeSteps.step turn session (ServerEvent.Close(reason, reference))
+    /// Ends the connection of a session because the server shuts down, and names the other server if there is one.
+    [<CompiledName("ShutDown")>]
+    let shutDown (turn: Turn) (session: NodeSession) : unit =
+        let reference = turn.Host.Settings.ServerReference
+        NodeSteps.step turn session (ServerEvent.Close(ReasonCode.ServerShuttingDown, reference))
         NodeTasks.drain turn
 
     /// Ends a session and its connection, and tells the client why. Its Will is published.

@@ -22,7 +22,7 @@ module internal NodeAdmission =
         (connection: NodeConnection)
         (event: HandshakeEvent)
         : ServerTask voption =
-        let mutable task = ValueNone
+        let mutable asked = ValueNone
         connection.Enter()
 
         try
@@ -38,12 +38,12 @@ module internal NodeAdmission =
                     | CloseTransport ->
                         connection.Close()
                         turn.MarkDirty connection
-                    | Serve work -> task <- ValueSome work
+                    | Serve work -> asked <- ValueSome work
                     | _ -> ()
         finally
             connection.Exit()
 
-        task
+        asked
 
     let private reject (turn: Turn) (connection: NodeConnection) (why: Fault) : Pause =
         stepHandshake turn connection (HandshakeEvent.NotAdmitted why) |> ignore
@@ -82,10 +82,7 @@ module internal NodeAdmission =
             session.Exit()
 
     // The session that a connection was admitted to, the earlier connection of it, and the claim.
-    let private enter
-        (turn: Turn)
-        (request: ClaimRequest)
-        : Result<struct (NodeSession * Claim), Fault> =
+    let private enter (turn: Turn) (request: ClaimRequest) : Result<struct (NodeSession * Claim), Fault> =
         let host = turn.Host
         host.EnterRegistry()
 
@@ -175,7 +172,9 @@ module internal NodeAdmission =
             turn.Host.Connected(connection, claim.SessionPresent)
 
             if turn.Host.IsStopping then
-                let close = ServerEvent.Close(ReasonCode.ServerShuttingDown, turn.Host.Settings.ServerReference)
+                let close =
+                    ServerEvent.Close(ReasonCode.ServerShuttingDown, turn.Host.Settings.ServerReference)
+
                 NodeSteps.step turn session close
 
         NodeTasks.drain turn
@@ -197,7 +196,8 @@ module internal NodeAdmission =
         | null -> Pause.Bytes
         | handshake ->
             match handshake.Phase, handshake.Connect with
-            | HandshakePhase.Admitting, ValueSome _ when host.IsStopping -> reject turn connection shuttingDown
+            | HandshakePhase.Admitting, ValueSome _ when host.IsStopping ->
+                reject turn connection shuttingDown
             | HandshakePhase.Admitting, ValueSome connect ->
                 let id = Ledger.identify connect (host.NewClientId()) host.Broker.Ledger
 
@@ -257,8 +257,8 @@ module internal NodeAdmission =
     let drained (turn: Turn) (connection: NodeConnection) : Pause = claimOrWait turn connection
 
     // What the handshake asks for.
-    let private perform (turn: Turn) (connection: NodeConnection) (task: ServerTask voption) : Pause =
-        match task with
+    let private perform (turn: Turn) (connection: NodeConnection) (asked: ServerTask voption) : Pause =
+        match asked with
         | ValueSome(ServerTask.Authenticate packet) -> Pause.Authenticator packet
         | ValueSome(ServerTask.Admit(connect, _)) ->
             // A client that says goodbye and comes back at once: its goodbye counts.

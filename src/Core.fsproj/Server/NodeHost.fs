@@ -239,6 +239,7 @@ type NodeHost() =
     /// The step of a session. Within its gate.
     abstract Step:
         now: Instant * event: inref<ServerEvent> * state: ServerState -> struct (ServerState * Effects)
+
     /// A session has another state. Within its gate.
     abstract Stepped: session: NodeSession * before: ServerState * after: ServerState -> unit
     /// How many more bytes all sessions together may hold. Within gates.
@@ -266,6 +267,7 @@ type NodeHost() =
     abstract SeesDeliveries: bool
     /// Whether the application wants to know of each message that is dropped.
     abstract SeesDrops: bool
+
     /// What a client may do, where null is everything, and why it is refused; null: it is not.
     abstract Authorize:
         connection: NodeConnection *
@@ -273,6 +275,7 @@ type NodeHost() =
         userName: (string | null) *
         permissions: outref<ClientPermissions | null> ->
             Fault | null
+
     /// What the application makes of a message.
     abstract Intercept: session: NodeSession * message: ServerMessage -> Interception
     /// A SUBSCRIBE as the application lets it be, and for each filter success, or the reason to refuse it with.
@@ -284,8 +287,11 @@ type NodeHost() =
     abstract Connected: connection: NodeConnection * sessionPresent: bool -> unit
     /// A client is not connected any more.
     abstract Disconnected: connection: NodeConnection * cause: Cause -> unit
+
     /// What became of a copy with this ticket; the topic is null where only the ticket is known.
-    abstract Delivered: session: NodeSession * ticket: int64 * topic: (TopicName | null) * outcome: DeliveryEnd -> unit
+    abstract Delivered:
+        session: NodeSession * ticket: int64 * topic: (TopicName | null) * outcome: DeliveryEnd -> unit
+
     /// A PUBLISH of a client was not accepted.
     abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit
     /// A connection was not accepted.

@@ -14,7 +14,13 @@ module internal NodeReading =
 
     // The first bytes of the input in one piece, which may be longer than asked for, without allocating for ordinary
     // packets. Valid until the next call.
-    let private piece (turn: Turn) session connection length (input: ReadOnlySequence<byte>) : ReadOnlyMemory<byte> =
+    let private piece
+        (turn: Turn)
+        session
+        connection
+        length
+        (input: ReadOnlySequence<byte>)
+        : ReadOnlyMemory<byte> =
         if input.First.Length >= length then
             input.First
         else
@@ -25,7 +31,12 @@ module internal NodeReading =
             ReadOnlyMemory(scratch, 0, length)
 
     // Everything that is not plain, and everything that is wrong.
-    let private takeAny (turn: Turn) (session: NodeSession) (connection: NodeConnection) (frame: ReadOnlyMemory<byte>) =
+    let private takeAny
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        (frame: ReadOnlyMemory<byte>)
+        =
         let limit = turn.Host.Settings.Limits.MaximumPacketBytes
 
         let event =
@@ -91,7 +102,13 @@ module internal NodeReading =
                 (ServerEvent.ReceivedAck(connection.Number, view.Type, view.PacketId.Value, view.Reason))
 
     // One packet of a session.
-    let private take (turn: Turn) (session: NodeSession) (connection: NodeConnection) length (input: ReadOnlySequence<byte>) =
+    let private take
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        length
+        (input: ReadOnlySequence<byte>)
+        =
         let kind = FixedHeader.packetType input.FirstSpan[0]
 
         if kind <> PacketType.Publish then
@@ -137,7 +154,12 @@ module internal NodeReading =
         | ValueNone -> ValueNone
 
     // The whole packets of a session, up to one that the authenticator has to decide about; the rest is left.
-    let private takeAll turn (session: NodeSession) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) =
+    let private takeAll
+        turn
+        (session: NodeSession)
+        (connection: NodeConnection)
+        (buffer: byref<ReadOnlySequence<byte>>)
+        =
         let limit = (turn: Turn).Host.Settings.Limits.MaximumPacketBytes
         let mutable pause = ValueNone
         let mutable going = true
@@ -164,7 +186,11 @@ module internal NodeReading =
         pause |> ValueOption.defaultValue Pause.Bytes
 
     // The next packet before the connection belongs to a session, if it is there.
-    let private takeHandshake (turn: Turn) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) =
+    let private takeHandshake
+        (turn: Turn)
+        (connection: NodeConnection)
+        (buffer: byref<ReadOnlySequence<byte>>)
+        =
         let limit = turn.Host.Settings.Limits.PacketBytesBeforeConnect
 
         match Framer.next ClientToServer limit connection.Offset buffer with

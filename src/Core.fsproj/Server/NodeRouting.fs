@@ -176,11 +176,7 @@ module internal NodeRouting =
         (publisher: NodeConnection | null)
         (message: ServerMessage)
         : struct (ReasonCode * Fault voption) =
-        let retained =
-            if message.Retain then
-                retain turn message
-            else
-                Ok turn.Host.Broker
+        let retained = if message.Retain then retain turn message else Ok turn.Host.Broker
 
         match retained with
         | Error why -> struct (why.Reason, ValueSome why)
@@ -192,9 +188,10 @@ module internal NodeRouting =
 
             let hasTargets =
                 match publisher, session with
-                | connection, session when not (isNull connection) && not (isNull session) && not message.Retain ->
-                    let cache =
-                        cached turn (nonNull session) (nonNull connection) message.Topic.Utf8.Span
+                | connection, session when
+                    not (isNull connection) && not (isNull session) && not message.Retain
+                    ->
+                    let cache = cached turn (nonNull session) (nonNull connection) message.Topic.Utf8.Span
 
                     if cache.IsComplete then
                         throughCache turn cache message
@@ -211,6 +208,7 @@ module internal NodeRouting =
     /// Gives a message to another member of the shared subscription that it came by, if there is one.
     let redeliver (turn: Turn) (message: Outgoing) (shared: SharedDelivery) : unit =
         let host = turn.Host
+
         match Routing.redeliver shared.Filter (choiceFor turn message.Topic) host.Broker.Subscriptions with
         | ValueNone -> ()
         | ValueSome target ->

@@ -34,7 +34,15 @@ module internal NodeRuns =
 
     // Acknowledgements that cannot leave at once: the packets are entered in the session, in order, and each is
     // acknowledged once its condition is met and those before it are.
-    let private hold (turn: Turn) (session: NodeSession) (connection: NodeConnection) condition first count reason =
+    let private hold
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        condition
+        first
+        count
+        reason
+        =
         let run = turn.Run
 
         for index in first .. first + count - 1 do
@@ -43,7 +51,10 @@ module internal NodeRuns =
 
             try
                 let before = session.State
-                let struct (after, held, effects) = SessionRuns.hold connection.Number run.PacketIds[index] before
+
+                let struct (after, held, effects) =
+                    SessionRuns.hold connection.Number run.PacketIds[index] before
+
                 token <- held
                 NodeSteps.commit turn session session.Connection before after effects
             finally
@@ -57,7 +68,14 @@ module internal NodeRuns =
                 else
                     turn.Host.Hold(condition, acknowledgement)
 
-    let private acknowledgeAtOnce (turn: Turn) (session: NodeSession) (connection: NodeConnection) first count reason =
+    let private acknowledgeAtOnce
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        first
+        count
+        reason
+        =
         session.Enter()
 
         try
@@ -73,11 +91,21 @@ module internal NodeRuns =
             session.Exit()
 
     // A PUBACK may not overtake one that still waits for its condition [MQTT-4.6.0-2].
-    let private acknowledge (turn: Turn) (session: NodeSession) (connection: NodeConnection) first count reason =
+    let private acknowledge
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        first
+        count
+        reason
+        =
         if turn.Run.QoS = QoS.AtLeastOnce then
             let condition = turn.Host.Condition()
 
-            if condition <> 0L || not (acknowledgeAtOnce turn session connection first count reason) then
+            if
+                condition <> 0L
+                || not (acknowledgeAtOnce turn session connection first count reason)
+            then
                 hold turn session connection condition first count reason
 
     // A run of QoS 0 for one target. False: the session has to see the messages.

@@ -41,7 +41,11 @@ module internal NodeSteps =
 
     let private sendAck (turn: Turn) (connection: NodeConnection) kind (id: uint16) reason =
         let size =
-            Encode.acknowledgement kind (PacketId.OfValid id) reason (connection.Reserve LongestAcknowledgement)
+            Encode.acknowledgement
+                kind
+                (PacketId.OfValid id)
+                reason
+                (connection.Reserve LongestAcknowledgement)
 
         connection.Advance size
         count turn 1L (int64 size)
@@ -83,7 +87,14 @@ module internal NodeSteps =
         | Settlement.Rejected fault ->
             leave turn PendingKind.Lost session connection fault effect.Number ReasonCode.Success
         | Settlement.QueueFull ->
-            leave turn PendingKind.Lost session connection Admission.queueFull effect.Number ReasonCode.Success
+            leave
+                turn
+                PendingKind.Lost
+                session
+                connection
+                Admission.queueFull
+                effect.Number
+                ReasonCode.Success
         | _ -> ()
 
     let private notify turn session connection (notice: Notice) =
@@ -96,13 +107,7 @@ module internal NodeSteps =
     let private applyTo (turn: Turn) (connection: NodeConnection) (effect: PackedEffect) =
         match effect.Effect with
         | EffectKind.SendMessage ->
-            sendMessage
-                turn
-                connection
-                (PackedEffect.content effect)
-                effect.Id
-                effect.Alias
-                effect.IsNamed
+            sendMessage turn connection (PackedEffect.content effect) effect.Id effect.Alias effect.IsNamed
         | EffectKind.SendAck -> sendAck turn connection effect.Packet effect.Id effect.Reason
         | EffectKind.SendFrames -> sendFrames turn connection (PackedEffect.content effect)
         | EffectKind.SendRun ->
@@ -168,7 +173,12 @@ module internal NodeSteps =
             | _ -> ()
 
     /// A step whose effects go to this connection. Within the gate.
-    and stepOn (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (event: ServerEvent) : unit =
+    and stepOn
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection | null)
+        (event: ServerEvent)
+        : unit =
         let before = session.State
         let struct (after, effects) = turn.Host.Step(turn.Now, &event, before)
         commit turn session connection before after effects

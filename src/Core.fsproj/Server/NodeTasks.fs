@@ -12,7 +12,10 @@ module internal NodeTasks =
         | ValueNone -> ()
 
     /// Changes what the broker knows, within the lock of the registry.
-    let inline change (turn: Turn) ([<InlineIfLambda>] transition: Broker -> struct (Broker * BrokerChange[] * 'T)) : 'T =
+    let inline change
+        (turn: Turn)
+        ([<InlineIfLambda>] transition: Broker -> struct (Broker * BrokerChange[] * 'T))
+        : 'T =
         let host = turn.Host
         host.EnterRegistry()
 
@@ -70,13 +73,7 @@ module internal NodeTasks =
         NodeSteps.step turn acknowledgement.Session event
 
     // The acknowledgement is a promise: it leaves now, or once its condition is met.
-    let private promise
-        (turn: Turn)
-        session
-        token
-        reason
-        (properties: AcknowledgementProperties | null)
-        =
+    let private promise (turn: Turn) session token reason (properties: AcknowledgementProperties | null) =
         if token <> 0L then
             let condition = turn.Host.Condition()
 
@@ -130,7 +127,12 @@ module internal NodeTasks =
                     promise turn session token (accept turn connection message) null
         | _ -> ()
 
-    let private answer (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (request: Packet) =
+    let private answer
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection | null)
+        (request: Packet)
+        =
         let number =
             match connection with
             | null -> 0L
@@ -148,7 +150,9 @@ module internal NodeTasks =
                     struct (next, changes, ValueSome outcome))
             | Packet.Unsubscribe unsubscribe ->
                 change turn (fun broker ->
-                    let struct (next, outcome, changes) = Broker.unsubscribe session.Number unsubscribe broker
+                    let struct (next, outcome, changes) =
+                        Broker.unsubscribe session.Number unsubscribe broker
+
                     struct (next, changes, ValueSome outcome))
             | _ -> ValueNone
 
@@ -177,14 +181,18 @@ module internal NodeTasks =
         | null -> ()
         | connection -> turn.Host.Disconnected(connection, ending.Cause)
 
-    let private perform (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (task: ServerTask) =
-        match task with
+    let private perform
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection | null)
+        (work: ServerTask)
+        =
+        match work with
         | ServerTask.Authenticate packet -> turn.Judging <- ValueSome packet
         | ServerTask.Answer packet -> answer turn session connection packet
         | ServerTask.Detached ending -> detached turn session connection ending
         | ServerTask.Redeliver(message, shared) -> NodeRouting.redeliver turn message shared
-        | ServerTask.Dropped(message, why) ->
-            dropped turn session message.Ticket message.Topic why
+        | ServerTask.Dropped(message, why) -> dropped turn session message.Ticket message.Topic why
         | ServerTask.Refused(topic, why) -> refused turn session topic why
         | ServerTask.Reduced limit -> turn.Host.Exceeded limit
         // A handshake asks for it, never a session.

@@ -48,13 +48,11 @@ module Registry =
 
         { registry with
             Subscriptions = subscriptions
-            Filters =
-                withFilters session (Map.add filter.Text filter (filtersOf session registry)) registry
+            Filters = withFilters session (Map.add filter.Text filter (filtersOf session registry)) registry
         }
 
     let private unsubscribed session (filter: TopicFilter) (registry: Registry) =
-        let struct (subscriptions, existed) =
-            Subscriptions.unsubscribe session filter registry.Subscriptions
+        let struct (subscriptions, existed) = Subscriptions.unsubscribe session filter registry.Subscriptions
 
         if existed then
             { registry with
@@ -270,7 +268,11 @@ module Registry =
         struct (registry, outcome, changes.ToArray())
 
     let private retainedTooMany =
-        Fault.ours ReasonCode.QuotaExceeded PacketType.Publish "RETAIN" "there are as many retained messages as may be"
+        Fault.ours
+            ReasonCode.QuotaExceeded
+            PacketType.Publish
+            "RETAIN"
+            "there are as many retained messages as may be"
         |> Fault.exceeding LimitName.RetainedMessages
 
     let private retainedTooLarge =

@@ -244,7 +244,8 @@ module internal ServerConnections =
         | ValueNone ->
             // The client does not take even a CONNACK. The registry has to hear of it.
             struct ({ state with Context.LatestConnection = attachment.Connection },
-                    (Effects.one CloseTransport).Add(detached connection true (Cause.Broken Admission.tooLarge)))
+                    (Effects.one CloseTransport)
+                        .Add(detached connection true (Cause.Broken Admission.tooLarge)))
         | ValueSome packet ->
             let limits = state.Settings.Limits
             let asked = attachment.Connect.Properties

@@ -300,7 +300,9 @@ module ServerState =
         else
             let silence =
                 match state.Connection with
-                | ValueSome({ AllowedSilence = allowed; IsJudging = false } as connection) when allowed > 0L<ms> ->
+                | ValueSome({ AllowedSilence = allowed; IsJudging = false } as connection) when
+                    allowed > 0L<ms>
+                    ->
                     ValueSome(max lastReceived connection.JudgedAt + allowed)
                 | _ -> ValueNone
 

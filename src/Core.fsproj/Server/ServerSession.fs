@@ -8,96 +8,6 @@ module ServerSession =
     let private protocolError packet clause detail =
         Fault.protocolError packet -1L (Spec.packet packet).Name clause detail
 
-    let private dropped message why = Serve(ServerTask.Dropped(message, why))
-
-    // Makes room for a message that has to wait, or says why there is none. What is dropped for it is room gained.
-    let rec private makeRoom
-        (message: Outgoing)
-        (why: Fault)
-        (spare: int64)
-        (state: ServerState)
-        (effects: Effects)
-        : struct (ServerState * Effects * Fault voption) =
-        let outbound = state.Outbound
-
-        if
-            state.Settings.WhenQueueFull = WhenFull.Refuse
-            // What is under way cannot be dropped any more, so dropping what waits would gain nothing.
-            || outbound.InFlightBytes + message.Cost > state.Settings.Limits.QueuedBytes
-        then
-            struct (state, effects, ValueSome why)
-        else
-            match outbound.Waiting.TryPeek() with
-            | ValueNone -> struct (state, effects, ValueSome why)
-            | ValueSome oldest ->
-                let struct (outbound, _) = Outbound.dropOldest outbound
-                let state = { state with Outbound = outbound }
-                let effects = effects.Add(dropped oldest why)
-                // The host may say that there is no limit.
-                let spare = spare + min oldest.Cost (System.Int64.MaxValue - max 0L spare)
-
-                match Admission.ofMessage message spare state with
-                | Decision.Drop why -> makeRoom message why spare state effects
-                | Decision.Send
-                | Decision.Wait -> struct (state, effects, ValueNone)
-
-    // A message that has to wait, and has no room, takes that of the oldest where the settings say so.
-    let private mayMakeRoom (why: Fault) (state: ServerState) =
-        why.Limit.IsSome && not state.Outbound.Waiting.IsEmpty
-
-    let private enqueue message (state: ServerState) =
-        { state with Outbound = Outbound.enqueue message state.Outbound }
-
-    // Gives the message to the sending half, or to the queue [MQTT-4.5.0-1], and tells whether it was taken.
-    let private take now (message: Outgoing) spare (state: ServerState) =
-        match Admission.ofMessage message spare state with
-        | Decision.Send ->
-            let struct (outbound, effects) = Outbound.publish now message state.Outbound
-            struct ({ state with Outbound = outbound }, effects, true)
-        | Decision.Wait -> struct (enqueue message state, Effects.none, true)
-        | Decision.Drop why when mayMakeRoom why state ->
-            let struct (state, effects, refused) = makeRoom message why spare state Effects.none
-
-            match refused with
-            | ValueNone -> struct (enqueue message state, effects, true)
-            | ValueSome why -> struct (state, effects.Add(dropped message why), false)
-        | Decision.Drop why -> struct (state, Effects.one (dropped message why), false)
-
-    // Messages are remembered as those of a shared subscription until they are settled.
-    let internal forward now (message: Outgoing) (shared: SharedDelivery voption) spare (state: ServerState) =
-        match message.ExpiresAt with
-        // [MQTT-3.3.2-5]
-        | ValueSome expires when expires <= now ->
-            struct (state, Effects.one (dropped message Admission.expired))
-        | _ ->
-            let struct (state, effects, taken) = take now message spare state
-
-            match shared with
-            | ValueSome shared when taken && message.Ticket <> 0L && message.QoS <> QoS.AtMostOnce ->
-                struct ({ state with Context.Shared = Map.add message.Ticket shared state.Shared }, effects)
-            | _ -> struct (state, effects)
-
-    // Tickets that settled are nobody's any more.
-    let private forgetSettled (state: ServerState) (effects: Effects) =
-        if Map.isEmpty state.Shared then
-            struct (state, effects)
-        else
-            let mutable shared = state.Shared
-
-            for effect in effects do
-                match effect with
-                | Settle(ticket, _)
-                | SettleWith(ticket, _) -> shared <- Map.remove ticket shared
-                | Serve(ServerTask.Dropped(message, _)) -> shared <- Map.remove message.Ticket shared
-                | Notify(Notice.Undeliverable(message, _)) -> shared <- Map.remove message.Ticket shared
-                | _ -> ()
-
-            struct ((if obj.ReferenceEquals(shared, state.Shared) then
-                         state
-                     else
-                         { state with Context.Shared = shared }),
-                    effects)
-
     let private notUtf8 =
         Fault.peer
             ReasonCode.PayloadFormatInvalid
@@ -271,7 +181,10 @@ module ServerSession =
     // The cursors after a SUBSCRIBE or an UNSUBSCRIBE: of a subscription that is gone, or that was made anew, no
     // more retained messages are due [MQTT-3.10.4-2].
     let private withCursors (outcome: SubscriptionOutcome) (state: ServerState) =
-        if outcome.Retained.Length = 0 && (outcome.Removed.Length = 0 || state.Retained.Length = 0) then
+        if
+            outcome.Retained.Length = 0
+            && (outcome.Removed.Length = 0 || state.Retained.Length = 0)
+        then
             state
         else
             let isOver (cursor: RetainedCursor) =
@@ -294,7 +207,8 @@ module ServerSession =
         match state.Connection, outcome.Answer with
         | ValueSome connection, (Packet.Suback acknowledgement | Packet.Unsuback acknowledgement) when
             connection.Number = number
-            && PacketIdMap.tryFind acknowledgement.PacketId.Value connection.Asked = ValueSome outcome.Answer.Type
+            && PacketIdMap.tryFind acknowledgement.PacketId.Value connection.Asked =
+                ValueSome outcome.Answer.Type
             ->
             let connection =
                 { connection with
@@ -578,7 +492,8 @@ module ServerSession =
         | ServerEvent.ReceivedFault(number, fault) -> on number state (ServerConnections.fail fault)
         | ServerEvent.RateExceeded number -> on number state (ServerConnections.fail rateExceeded)
         | ServerEvent.TransportClosed(number, cause) -> on number state (ServerConnections.lost true cause)
-        | ServerEvent.Forward(message, shared, spare) -> forward now message shared spare state
+        | ServerEvent.Forward(message, shared, spare) ->
+            SessionDelivery.forward now message shared spare state
         | ServerEvent.Acknowledge(token, reason) ->
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
@@ -612,4 +527,4 @@ module ServerSession =
             | _ -> struct (state, Effects.none)
         else
             let struct (state, effects) = next now event state
-            forgetSettled state effects
+            SessionDelivery.forgetSettled state effects

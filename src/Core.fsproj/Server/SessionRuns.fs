@@ -75,12 +75,7 @@ module SessionRuns =
         let mutable going = true
 
         while going && count < copies.Length do
-            let offer =
-                {
-                    QoS = QoS.AtLeastOnce
-                    Cost = copies[count].Cost
-                    PacketBytes = largestPacketBytes
-                }
+            let offer = { QoS = QoS.AtLeastOnce; Cost = copies[count].Cost; PacketBytes = largestPacketBytes }
 
             match Admission.decide &offer &budget with
             | Decision.Send ->
@@ -109,11 +104,7 @@ module SessionRuns =
             else
                 struct (before, 0)
 
-        let mutable state =
-            if count = 0 then
-                state
-            else
-                { state with Outbound = outbound }
+        let mutable state = if count = 0 then state else { state with Outbound = outbound }
 
         let mutable effects =
             if count = 0 then
@@ -125,7 +116,7 @@ module SessionRuns =
 
         for index in count .. copies.Length - 1 do
             let held = state.Outbound.HeldBytes
-            let struct (next, more) = ServerSession.forward now copies[index] ValueNone left state
+            let struct (next, more) = SessionDelivery.forward now copies[index] ValueNone left state
             left <- left - (next.Outbound.HeldBytes - held)
             state <- next
             effects <- effects.Append more

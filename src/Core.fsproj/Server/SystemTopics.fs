@@ -59,14 +59,16 @@ module SystemTopics =
         [|
             "clients/total", (fun (broker: Broker) _ -> int64 broker.SessionCount)
             "clients/connected", (fun (broker: Broker) _ -> int64 broker.Connections)
-            "clients/disconnected", (fun (broker: Broker) _ -> int64 (broker.SessionCount - broker.Connections))
+            "clients/disconnected",
+            (fun (broker: Broker) _ -> int64 (broker.SessionCount - broker.Connections))
             "clients/maximum", (fun _ counters -> int64 counters.MostClients)
             "clients/expired", (fun _ counters -> counters.SessionsExpired)
             "subscriptions/count", (fun (broker: Broker) _ -> int64 broker.Subscriptions.Count)
             "retained messages/count", (fun (broker: Broker) _ -> int64 broker.Retained.Count)
             "store/messages/count",
             (fun (broker: Broker) counters -> int64 broker.Retained.Count + counters.MessagesQueued)
-            "store/messages/bytes", (fun (broker: Broker) counters -> broker.RetainedBytes + counters.BytesQueued)
+            "store/messages/bytes",
+            (fun (broker: Broker) counters -> broker.RetainedBytes + counters.BytesQueued)
             "messages/received", (fun _ counters -> counters.PacketsReceived)
             "messages/sent", (fun _ counters -> counters.PacketsSent)
             "publish/messages/received", (fun _ counters -> counters.PublishReceived)

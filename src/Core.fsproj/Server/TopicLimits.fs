@@ -21,10 +21,12 @@ module TopicLimits =
             && topic[0] = '$'B
             && (not settings.ClientsPublishToDollar || isOwn topic))
 
-    let private nameRefused = Fault.peer ReasonCode.TopicNameInvalid PacketType.Publish -1L "Topic Name" "3.3.2.1"
+    let private nameRefused =
+        Fault.peer ReasonCode.TopicNameInvalid PacketType.Publish -1L "Topic Name" "3.3.2.1"
 
     let private tooLong =
-        nameRefused "the topic is longer than the limit" |> Fault.exceeding LimitName.TopicBytes
+        nameRefused "the topic is longer than the limit"
+        |> Fault.exceeding LimitName.TopicBytes
 
     let private tooDeep =
         nameRefused "the topic has more levels than the limit"

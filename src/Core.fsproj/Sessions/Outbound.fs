@@ -135,9 +135,7 @@ module Outbound =
         effects
         : struct (Outbound * Effects * bool) =
         if expired now message then
-            struct ({ state with Queue = withoutFirstWaiting state.Queue },
-                    dropExpired message effects,
-                    true)
+            struct ({ state with Queue = withoutFirstWaiting state.Queue }, dropExpired message effects, true)
         elif message.QoS = QoS.AtMostOnce then
             let struct (state, effects) =
                 sendQoS0 now message { state with Queue = withoutFirstWaiting state.Queue } effects

@@ -62,8 +62,7 @@ type internal SimulatedBroker
         host.ShowsMessages <- threads.TakesNoRuns
         host.ClaimsLater <- threads.ClaimsLater
 
-        host.Opening <-
-            fun state -> { state with Outbound = { state.Outbound with LastId = lastPacketId } }
+        host.Opening <- fun state -> { state with Outbound = { state.Outbound with LastId = lastPacketId } }
 
         host.Watch <-
             fun _ event _ ->
@@ -206,7 +205,10 @@ type internal SimulatedBroker
 
     // Runs something once no turn of the reading of a connection is under way.
     member private _.AfterReading(connection: NodeConnection, action: unit -> unit) =
-        match connections.Values |> Seq.tryFind (fun one -> obj.ReferenceEquals(one.Connection, connection)) with
+        match
+            connections.Values
+            |> Seq.tryFind (fun one -> obj.ReferenceEquals(one.Connection, connection))
+        with
         | Some one when one.IsReading -> one.WhenRead.Enqueue action
         | _ -> action ()
 
@@ -232,7 +234,10 @@ type internal SimulatedBroker
             one.IsPaused <- true
 
             let takeAll () =
-                match connections.Values |> Seq.tryFind (fun known -> obj.ReferenceEquals(known.Connection, earlier)) with
+                match
+                    connections.Values
+                    |> Seq.tryFind (fun known -> obj.ReferenceEquals(known.Connection, earlier))
+                with
                 | Some known -> this.Read known
                 | None -> ()
 

@@ -44,7 +44,8 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     member val Ended: int64 -> unit = ignore with get, set
 
     /// What a client may do.
-    member val PermissionsOf: ClientId -> string | null -> ClientPermissions | null = (fun _ _ -> null) with get, set
+    member val PermissionsOf: ClientId -> string | null -> ClientPermissions | null =
+        (fun _ _ -> null) with get, set
 
     /// Told of each message of a client before it is routed, where the host sees messages.
     member val Routing: NodeSession -> ServerMessage -> unit = (fun _ _ -> ()) with get, set

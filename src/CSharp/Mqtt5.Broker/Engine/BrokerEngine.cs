@@ -178,7 +178,7 @@ internal sealed partial class BrokerEngine
         foreach (var session in Registry.Sessions)
         {
             var turn = Rent();
-            Node.Disconnect(turn, session, ReasonCode.ServerShuttingDown);
+            Node.ShutDown(turn, session);
             Return(turn);
         }
 

@@ -13,8 +13,6 @@ internal sealed partial class Connection : NodeConnection
     private const long MostBytesBeforeTakeover = 256 * 1024;
     private static readonly TimeSpan MostTimeBeforeTakeover = TimeSpan.FromMilliseconds(250);
 
-    private static readonly AuthenticationResult Unavailable = new(ReasonCode.ServerUnavailable, null, null);
-
     private readonly BrokerEngine engine;
     private readonly PipeReader input;
     private readonly Lock ownGate = new();
@@ -392,12 +390,12 @@ internal sealed partial class Connection : NodeConnection
         }
         catch (OperationCanceledException)
         {
-            return Unavailable;
+            return Authenticating.NoResult;
         }
         catch (Exception failure)
         {
             Log.AuthenticatorFailed(engine.Logger, failure);
-            return Unavailable;
+            return Authenticating.NoResult;
         }
     }
 

@@ -1,0 +1,204 @@
+/// The node over the host of the simulation: what a single machine cannot show.
+module Mqtt5.Tests.NodeTests
+
+open Expecto
+open Mqtt5
+open Mqtt5.Tests.Clauses
+open Mqtt5.Tests.BrokerWorld
+open Mqtt5.Tests.ServerScenes
+
+let private stepped event state =
+    let struct (state, effects) = ServerSession.step 0L<ms> event state
+    struct (state, [ for effect in effects -> effect ])
+
+let private attached (change: Connect -> Connect) =
+    let attachment =
+        {
+            Connection = 1L
+            Connect = change (connectPacket "a")
+            Assigned = false
+            SessionPresent = false
+            Authentication = ValueNone
+            UserName = ValueSome "anna"
+        }
+
+    let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+    let struct (state, _) = stepped (ServerEvent.Attach attachment) state
+    state
+
+let private scram data : Authentication =
+    { Method = Utf8String.Of "SCRAM"; Data = ValueSome(Secret(Bytes.OfText data)) }
+
+let private auth reason : Packet =
+    Packet.Auth
+        {
+            Reason = reason
+            Authentication = scram "proof"
+            ReasonString = ValueNone
+            UserProperties = UserProperties.Empty
+        }
+
+let private withScram (connect: Connect) =
+    { connect with
+        KeepAlive = 10us<s>
+        Properties = { connect.Properties with Authentication = ValueSome(scram "first") }
+    }
+
+let tests =
+    testList
+        "Node"
+        [
+            testCase "while the authenticator decides, the client is not silent" (fun () ->
+                let state = attached withScram
+                Expect.equal (ServerState.deadline 0L<ms> state) (ValueSome 15_000L<ms>) "its Keep Alive"
+                let event = ServerEvent.Received(1L, auth ReasonCode.ReAuthenticate)
+                let struct (judging, _) = stepped event state
+                Expect.equal (ServerState.deadline 0L<ms> judging) ValueNone "nothing is read from it"
+
+                let struct (late, effects) = ServerSession.step 60_000L<ms> (ServerEvent.Tick 0L<ms>) judging
+
+                Expect.equal effects.Count 0 "it is not cut"
+
+                let struct (after, _) =
+                    ServerSession.step
+                        60_000L<ms>
+                        (ServerEvent.Judged(1L, Judgement.Accepted(ValueSome(scram "done"))))
+                        late
+
+                Expect.equal
+                    (ServerState.deadline 0L<ms> after)
+                    (ValueSome 75_000L<ms>)
+                    "its time begins with the decision")
+
+            testCase "a client that authenticates again keeps its name" (fun () ->
+                let connection = (attached withScram).Connection.Value
+
+                let rejudged (name: string | null) =
+                    Authenticating.rejudge
+                        connection
+                        { Reason = ReasonCode.Success; Data = System.Nullable(); UserName = name }
+
+                match rejudged "anna", rejudged null, rejudged "bob" with
+                | (Judgement.Accepted _, false),
+                  (Judgement.Accepted _, false),
+                  (Judgement.Refused reason, true) ->
+                    Expect.equal reason ReasonCode.NotAuthorized "another name"
+                | _ -> failtest "the same name, none, and another one")
+
+            testCase "a message that expires while it waits is dropped once, ticket or no ticket" (fun () ->
+                for showsDeliveries in [ true; false ] do
+                    let why = ResizeArray<Fault>()
+
+                    let world =
+                        World(
+                            BrokerSettings.Default,
+                            everything,
+                            fun happening ->
+                                match happening with
+                                | MessageDropped(_, _, fault) -> why.Add fault
+                                | _ -> ()
+                        )
+
+                    world.Host.ShowsDeliveries <- showsDeliveries
+                    let link = connectKept world "a"
+                    subscribe world link "t" 1
+                    world.Drop link
+
+                    let message =
+                        { SystemTopics.message { Topic = TopicName.Of "t"; Value = "1" } with
+                            QoS = QoS.AtLeastOnce
+                            Retain = false
+                            ExpiresAt = ValueSome(world.Now + 1_000L<ms>)
+                        }
+
+                    world.Route message |> ignore
+                    Expect.equal why.Count 0 "it waits"
+                    world.Advance 3_000L<ms>
+                    Expect.equal (why |> Seq.map _.Detail |> Seq.toList) [ "it expired" ] "told once")
+
+            clause [ "MQTT-3.10.4-2" ] "an UNSUBSCRIBE ends the retained messages that wait" (fun () ->
+                let settings = withLimits (fun limits -> { limits with QueuedMessages = 0 })
+                let world = worldWith settings
+                let publisher = connect world "p"
+
+                for topic in [ "a/1"; "a/2" ] do
+                    let publish = publishPacket (Delivery.AtLeastOnce(PacketId.Of 1us, false)) topic "x"
+                    world.Send(publisher, Packet.Publish { publish with Retain = true })
+
+                let link, _ =
+                    connectWith
+                        world
+                        (connectPacket "a"
+                         |> withProperties (fun properties ->
+                             { properties with ReceiveMaximum = ValueSome 1us }))
+
+                subscribe world link "a/+" 1
+                Expect.equal world.Machines[link.Session].Retained.Length 1 "one waits"
+                world.Send(link, Packet.Unsubscribe(unsubscribePacket 7us [ "a/+" ]))
+                Expect.isEmpty world.Machines[link.Session].Retained "none does"
+                readAll link |> ignore
+                world.Send(link, Packet.Puback(ack 1us ReasonCode.Success))
+                Expect.isEmpty (readAll link) "nothing more comes")
+
+            clause
+                [ "MQTT-3.1.4-3" ]
+                "a Will of the earlier connection does not reach that connection"
+                (fun () ->
+                    let world = world ()
+
+                    let dying, _ =
+                        connectWith
+                            world
+                            { keeping 60u (connectPacket "a") with Will = ValueSome(will "w" "gone") }
+
+                    subscribe world dying "w" 1
+                    readAll dying |> ignore
+                    let link, connack = connectWith world (keeping 60u (connectPacket "a"))
+                    Expect.isTrue connack.SessionPresent "the same session"
+
+                    let isPublish packet =
+                        match packet with
+                        | Packet.Publish _ -> true
+                        | _ -> false
+
+                    Expect.isFalse (readAll dying |> List.exists isPublish) "not on the dying connection"
+                    Expect.isTrue (readAll link |> List.exists isPublish) "but on the new one")
+
+            testCase "a session belongs to the user who made it" (fun () ->
+                let claim owner isTrusted connect : ClaimRequest =
+                    {
+                        ClientId = ClientId.Of "a"
+                        Assigned = false
+                        Owner = owner
+                        IsTrusted = isTrusted
+                        Connect = connect
+                    }
+
+                let admit owner isTrusted broker =
+                    Broker.admit 0L<ms> (claim owner isTrusted (keeping 60u (connectPacket "a"))) broker
+
+                let broker = Broker.create 0L<ms> (HashSeed.Of(1UL, 2UL)) BrokerSettings.Default
+
+                match admit (ValueSome "anna") false broker with
+                | broker, Ok first ->
+                    Expect.equal first.Epoch 1L "the first claim"
+
+                    match admit (ValueSome "bob") false broker with
+                    | _, Error why -> Expect.equal why.Reason ReasonCode.NotAuthorized "another user"
+                    | _ -> failtest "refused"
+
+                    match admit ValueNone false broker with
+                    | _, Error why -> Expect.equal why.Reason ReasonCode.NotAuthorized "nobody"
+                    | _ -> failtest "refused"
+
+                    match admit ValueNone true broker with
+                    | broker, Ok trusted ->
+                        Expect.equal trusted.Epoch 2L "the second claim"
+
+                        Expect.equal
+                            (Broker.tryFind trusted.Session broker).Value.Owner
+                            (ValueSome "anna")
+                            "it stays hers"
+                    | _ -> failtest "trusted"
+                | _ -> failtest "admitted")
+        ]
