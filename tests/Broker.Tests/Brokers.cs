@@ -2,12 +2,16 @@ namespace Mqtt5.BrokerTests;
 
 internal static class Brokers
 {
+    // Longer than any test waits: a connection that a test expects to be cut must not be cut because it said nothing.
+    public static readonly TimeSpan NoConnectTimeout = 10 * RawClient.Patience;
+
     // A broker on a free port, silent about itself.
     public static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions>? configure = null) =>
         MqttBroker.StartAsync(options =>
         {
             options.Listen(0);
             options.SystemTopicsInterval = TimeSpan.Zero;
+            options.Limits.ConnectTimeout = NoConnectTimeout;
             configure?.Invoke(options);
         });
 

@@ -89,7 +89,11 @@ public sealed class ClausesTransport
     [InlineData(true)]
     public async Task A_text_frame_ends_the_connection_and_the_Will_applies(bool connected)
     {
-        await using var broker = await MqttBroker.StartAsync(options => options.Listen(0).ListenWebSocket(0));
+        await using var broker = await MqttBroker.StartAsync(options =>
+        {
+            options.Listen(0).ListenWebSocket(0);
+            options.Limits.ConnectTimeout = Brokers.NoConnectTimeout;
+        });
         await using var watcher = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"w\"");
         await watcher.SubscribeAsync("\"will\"");
         using var socket = await OpenAsync(broker);

@@ -127,6 +127,8 @@ public sealed class LimitTests
             options.Limits.PendingConnections = 1;
         });
         await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"a\"");
+        // Its CONNACK can be here before the broker has counted it out of those on their way.
+        await Waits.UntilAsync(() => broker.Engine.Pending == 0);
         await using var waiting = await RawClient.OpenAsync(broker);
         await Waits.UntilAsync(() => broker.Engine.Pending == 1);
         await using var beyond = await RawClient.OpenAsync(broker);
@@ -169,12 +171,14 @@ public sealed class LimitTests
         {
             options.TimeProvider = time;
             options.Limits.PacketBytesBeforeConnect = 100;
+            options.Limits.ConnectTimeout = TimeSpan.FromSeconds(10);
         });
         await using var large = await RawClient.OpenAsync(broker);
         await large.SendAsync(0x10, 0xFF, 0x7F);
         await large.ExpectStartAsync("CONNACK rc=PacketTooLarge");
         await large.ExpectEndAsync();
         exceeded.Expect(LimitName.PacketBytesBeforeConnect);
+        await Waits.UntilAsync(() => broker.Engine.Pending == 0);
         await using var late = await RawClient.OpenAsync(broker);
         await Waits.UntilAsync(() => broker.Engine.Pending == 1);
         time.Advance(TimeSpan.FromSeconds(11));

@@ -158,7 +158,7 @@ public sealed class ProxyTests
 
         while (!cut.IsCompleted)
         {
-            time.Advance(TimeSpan.FromSeconds(11));
+            time.Advance(Brokers.NoConnectTimeout);
             await Task.WhenAny(cut, Task.Delay(10));
         }
 
@@ -221,7 +221,7 @@ public sealed class ProxyTests
     {
         ListenOptions? endpoint = null;
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddMqttBroker();
+        builder.Services.AddMqttBroker(options => options.Limits.ConnectTimeout = Brokers.NoConnectTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
             kestrel.Listen(IPAddress.Loopback, 0, listen => endpoint = listen.UseProxyProtocol().UseMqtt()));
         await using var application = builder.Build();
@@ -250,6 +250,7 @@ public sealed class ProxyTests
         {
             options.AllowAnonymous = true;
             options.Listen(0, proxyProtocol: true);
+            options.Limits.ConnectTimeout = Brokers.NoConnectTimeout;
             configure?.Invoke(options);
         });
 

@@ -69,7 +69,11 @@ public sealed class TransportTests
     [Fact]
     public async Task Clause_MQTT_6_0_0_1_a_text_frame_ends_the_connection()
     {
-        await using var broker = await MqttBroker.StartAsync(options => options.ListenWebSocket(0));
+        await using var broker = await MqttBroker.StartAsync(options =>
+        {
+            options.ListenWebSocket(0);
+            options.Limits.ConnectTimeout = Brokers.NoConnectTimeout;
+        });
         using var socket = new ClientWebSocket();
         socket.Options.AddSubProtocol("mqtt");
         await socket.ConnectAsync(broker.Addresses[0], default).Bounded();

@@ -64,11 +64,19 @@ public sealed class LatencyHistogramTests
     {
         var histogram = new LatencyHistogram();
         histogram.Record(1);
-        var before = GC.GetAllocatedBytesForCurrentThread();
+        var least = long.MaxValue;
 
-        for (var value = 0; value < 10_000; value++)
-            histogram.Record(value);
+        // In a single round the runtime may add bytes of its own, when it compiles the code anew.
+        for (var round = 0; round < 10; round++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
 
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+            for (var value = 0; value < 10_000; value++)
+                histogram.Record(value);
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        Assert.Equal(0, least);
     }
 }

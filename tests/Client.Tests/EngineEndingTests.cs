@@ -50,16 +50,24 @@ public sealed class EngineEndingTests
         await using var world = new World();
         await world.OpenAsync();
 
-        // The peer reads nothing, so what is sent from now on waits.
-        for (var i = 0; i < 20; i++)
+        // The peer reads nothing. A pipe that holds as much as this lets the write that brought it wait, and what is sent
+        // from then on waits in the buffer. Before, a write may still take all that waits there.
+        const int PipeBytes = 64 * 1024;
+
+        for (var i = 0; i < 8; i++)
             await world.Client.PublishAsync("a", new byte[10_000]).Bounded();
 
-        var engine = world.Client.Engine;
         await Waits.UntilAsync(() =>
         {
-            lock (engine.Gate)
-                return engine.Current!.Waiting > 0;
+            if (!world.Connection!.Input.TryRead(out var unread))
+                return false;
+
+            var bytes = unread.Buffer.Length;
+            world.Connection.Input.AdvanceTo(unread.Buffer.Start);
+            return bytes >= PipeBytes;
         });
+        await world.Client.PublishAsync("a", new byte[10_000]).Bounded();
+        var engine = world.Client.Engine;
 
         lock (engine.Gate)
             engine.Current!.Advance(int.MaxValue - engine.Current.Waiting - 1);

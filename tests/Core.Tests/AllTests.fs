@@ -2,6 +2,11 @@ namespace Mqtt5.Tests
 
 open Expecto
 open Xunit
+open Xunit.Sdk
+open Xunit.v3
+
+[<assembly: Parallelization(Mode = ParallelMode.All)>]
+do ()
 
 /// Every Expecto test of this project by its name, for the test platform.
 module AllTests =
@@ -64,7 +69,7 @@ module AllTests =
 
 type Core() =
 
-    static member Names() = AllTests.suite.Names
+    static member Rows() = AllTests.suite.Rows
 
-    [<Theory; MemberData(nameof Core.Names)>]
+    [<Theory; MemberData(nameof Core.Rows)>]
     member _.Test(name: string) = AllTests.suite.Run name

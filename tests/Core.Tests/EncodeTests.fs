@@ -522,7 +522,7 @@ let tests =
             clause [ "MQTT-1.5.5-1" ] "lengths are the shortest at every limit" remainingLengths
             testCase "a PUBLISH in parts is the PUBLISH in one" parts
             testCase "an acknowledgement in parts is the packet in its shortest form" acknowledgementParts
-            testCase "the hot paths allocate nothing" hotPathsAllocateNothing
+            Parsing.measuring "the hot paths allocate nothing" hotPathsAllocateNothing
             testPropertyWithConfig
                 Clauses.samples
                 "a packet is parsed from its bytes, and size counts them"

@@ -197,7 +197,7 @@ let private early =
                     "incomplete"
                     "the largest packet")
 
-            testCase "nothing is allocated, neither for a frame nor for one that has yet to come" (fun () ->
+            measuring "nothing is allocated, neither for a frame nor for one that has yet to come" (fun () ->
                 let allocated (input: ReadOnlySequence<byte>) =
                     allocated (fun () -> Framer.next ClientToServer noLimit 0L input |> ignore)
 

@@ -214,14 +214,14 @@ let private limits =
                 Expect.isOk (limited connect.Length) "all of CONNECT counts"
                 Expect.isError (limited (connect.Length - 1)) "a byte less")
 
-            testCase "a packet beyond the limit costs no more than its fault" (fun () ->
+            measuring "a packet beyond the limit costs no more than its fault" (fun () ->
                 let frame = packetOf "10" "0004 4D515454 05 02 0000 00 0001 61 00*1000000"
                 let parse () = Grammar.parse ClientToServer 65_536 0L (ReadOnlyMemory frame)
                 Expect.isError (parse ()) "refused"
                 let bytes = Parsing.allocated (parse >> ignore)
                 Expect.isLessThan bytes 2_000L "allocated")
 
-            testCase "the payload is not copied" (fun () ->
+            measuring "the payload is not copied" (fun () ->
                 let frame = packetOf "30" "0001 61 00 61*1000000"
                 Expect.isLessThan (allocated ClientToServer frame) 2_000L "allocated"
 
@@ -231,7 +231,7 @@ let private limits =
                     Expect.equal publish.Payload.Span[999_999] 0uy "the payload borrows the frame"
                 | packet -> failtest $"{packet.Type}")
 
-            testCase "memory is bounded by 64 KiB and eight times the packet" (fun () ->
+            measuring "memory is bounded by 64 KiB and eight times the packet" (fun () ->
                 let many = 60_000
 
                 let amplifiers =

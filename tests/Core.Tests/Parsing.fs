@@ -60,6 +60,9 @@ let allocated (action: unit -> unit) : int64 =
 
     Seq.min [ for _ in 1..10 -> once () ]
 
+/// A test that measures what it allocates; no other runs beside it.
+let measuring (name: string) (body: unit -> unit) : Test = testSequenced (testCase name body)
+
 let both = [ ClientToServer; ServerToClient ]
 
 /// No limit that a test could meet by accident.

@@ -93,7 +93,8 @@ let private bytesOfOne window (state: 'State) send acknowledge =
     float (GC.GetAllocatedBytesForCurrentThread() - before) / float messages
 
 let private costs =
-    testList
+    testSequenced
+    <| testList
         "the bytes of a message"
         [
             for window, bound in [ 1, 430.0; 64, 410.0 ] do

@@ -1,11 +1,13 @@
 namespace Mqtt5.Tests
 
+open System
 open System.Collections.Generic
 open System.Threading
 open Expecto
 open Xunit
 
-/// Expecto tests by their names, for the test platform.
+/// Expecto tests by their names, for the test platform. They run in parallel, on as many threads as there are
+/// processors; those within `testSequenced` run alone, one after another.
 type ExpectoSuite(tests: Test) =
 
     let byName =
@@ -19,14 +21,18 @@ type ExpectoSuite(tests: Test) =
     /// The name of a test with those of the lists that it stands in.
     static member FullName(test: FlatTest) : string = String.concat " / " test.name
 
-    /// All names, for a theory.
-    member _.Names: TheoryData<string> =
-        let names = TheoryData<string>()
-
-        for name in byName.Keys do
-            names.Add name
-
-        names
+    /// A row of a theory for each test. It is shown by the whole name, and not by that of the theory with the
+    /// beginning of its argument.
+    member _.Rows: TheoryDataRow<string>[] =
+        [|
+            for test in byName do
+                TheoryDataRow<string>(
+                    test.Key,
+                    TestDisplayName = test.Key,
+                    Label = "",
+                    DisableParallelization = Nullable(test.Value.sequenced <> SequenceMethod.InParallel)
+                )
+        |]
 
     /// Runs the test with this name; it throws as the test does.
     member _.Run(name: string) : unit =

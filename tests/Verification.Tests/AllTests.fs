@@ -2,6 +2,11 @@ namespace Mqtt5.Tests
 
 open Expecto
 open Xunit
+open Xunit.Sdk
+open Xunit.v3
+
+[<assembly: Parallelization(Mode = ParallelMode.All)>]
+do ()
 
 /// Every Expecto test of this project by its name, for the test platform.
 type Verification() =
@@ -23,7 +28,7 @@ type Verification() =
                 ]
         )
 
-    static member Names() = suite.Names
+    static member Rows() = suite.Rows
 
-    [<Theory; MemberData(nameof Verification.Names)>]
+    [<Theory; MemberData(nameof Verification.Rows)>]
     member _.Test(name: string) = suite.Run name

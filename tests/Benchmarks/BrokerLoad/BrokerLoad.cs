@@ -5,9 +5,10 @@ namespace Mqtt5.Benchmarks;
 
 /// <summary>
 /// Measures brokers side by side in one run: <c>broker [--brokers NAMES] [--loads NAMES] [--warm N] [--rounds N]
-/// [--seconds N] [--connections N]</c>. In each load they get it for some time that does not count, then take turns, and
-/// the best round of each counts, because other programs can only make one slower. Prints a table in Markdown, and every
-/// round to standard error.
+/// [--seconds N] [--connections N] [--old DIRECTORY --new DIRECTORY [--at-least N]]</c>. In each load they get it for some
+/// time that does not count, then take turns, and the best round of each counts, because other programs can only make one
+/// slower; where two builds of ours are compared, the median does. Prints a table in Markdown, and every round to standard
+/// error. The exit code is 1 if a rate of the new build is below the given part of the old one's.
 /// </summary>
 internal static class BrokerLoad
 {
@@ -23,6 +24,9 @@ internal static class BrokerLoad
     private static readonly string[] All =
         [BrokerProcess.Relay, BrokerProcess.Mosquitto, BrokerProcess.MqttNet, BrokerProcess.Ours];
 
+    private static readonly string[] Compared =
+        [BrokerProcess.Relay, BrokerProcess.Mosquitto, BrokerProcess.Old, BrokerProcess.New];
+
     public static async Task<int> RunAsync(string[] arguments)
     {
         var options = new BrokerLoadOptions(arguments);
@@ -31,14 +35,15 @@ internal static class BrokerLoad
         if (tools is null)
             return 1;
 
-        var table = new LoadTable([.. All.Where(name => options.Brokers?.Contains(name) ?? true)]);
+        string[] all = options.InTurns ? Compared : All;
+        var table = new LoadTable([.. all.Where(name => options.Brokers?.Contains(name) ?? true)], options.InTurns);
         var brokers = new List<BrokerProcess>();
 
         try
         {
             foreach (var name in table.Brokers)
             {
-                if (BrokerProcess.Start(name, tools) is { } broker)
+                if (BrokerProcess.Start(name, tools, options) is { } broker)
                     brokers.Add(broker);
                 else
                     Console.Error.WriteLine($"{name} is not installed");
@@ -50,8 +55,11 @@ internal static class BrokerLoad
             if (options.Wants(LoadKind.Latency))
                 AddLatency(table, brokers, options, tools);
 
-            if (options.Wants(LoadKind.Idle))
-                AddIdle(table, brokers, options, tools);
+            if (options.Wants(LoadKind.Beside))
+                AddBeside(table, brokers, options, tools);
+
+            if (options.Names(SteadyLoads.Cost))
+                SteadyLoads.AddCost(table, brokers, options, tools);
         }
         finally
         {
@@ -60,23 +68,32 @@ internal static class BrokerLoad
 
         // A broker with nothing behind it, so that its memory is that of the idle connections.
         if (options.Wants(LoadKind.Memory))
-            table.AddBytes(LoadKind.Memory.Title, name => Memory(name, options, tools));
+            table.Add(LoadKind.Memory.Title, LoadUnit.Kilobytes, name => Memory(name, options, tools) is { } bytes ? [bytes] : null, Enumerable.Max);
+
+        if (options.Names(SteadyLoads.Connect))
+            SteadyLoads.AddConnect(table, options, tools);
+
+        if (options.Names(SteadyLoads.FirstSecond))
+            SteadyLoads.AddFirstSecond(table, options, tools);
+
+        if (options.Names(SteadyLoads.Idle))
+            SteadyLoads.AddIdle(table, options, tools);
 
         if (options.Wants(LoadKind.Allocated) && table.Brokers.Contains(BrokerProcess.Ours))
         {
             var bytes = await AllocatedAsync(options, tools).ConfigureAwait(false);
-            table.AddNumbers(LoadKind.Allocated.Title, name => name == BrokerProcess.Ours ? bytes : null);
+            table.Add(LoadKind.Allocated.Title, LoadUnit.Number, name => name == BrokerProcess.Ours && bytes is { } least ? [least] : null, Enumerable.Min);
         }
 
         await Console.Out.WriteAsync(table.ToString()).ConfigureAwait(false);
-        return 0;
+        return options.AtLeast is { } bound && table.IsBelow(bound) ? 1 : 0;
     }
 
     private static void AddRates(
         LoadTable table, LoadKind load, List<BrokerProcess> brokers, BrokerLoadOptions options, LoadTools tools)
     {
         var rounds = Rounds(load, brokers, options, tools);
-        table.AddRates(load.Title, name => rounds.TryGetValue(name, out var all) ? all.Max(one => one.Delivered) : null);
+        table.Add(load.Title, LoadUnit.Rate, name => Samples(rounds, name, one => one.Delivered), Enumerable.Max);
     }
 
     private static void AddLatency(
@@ -84,53 +101,51 @@ internal static class BrokerLoad
     {
         var load = LoadKind.Latency;
         var rounds = Rounds(load, brokers, options, tools);
-        Add("p50", "the median of the rounds", one => one.Median, Middle);
-        Add("p99", "the median of the rounds", one => one.Percentile99, Middle);
-        Add("p99", "the best round", one => one.Percentile99, Enumerable.Min);
-        Add("p99.9", "the median of the rounds", one => one.Percentile999, Middle);
+        Add("p50", "the median of the rounds", one => one.Median, LoadTable.Median);
+        Add("p99", "the median of the rounds", one => one.Percentile99, LoadTable.Median);
+
+        if (!options.InTurns)
+            Add("p99", "the best round", one => one.Percentile99, Enumerable.Min);
+
+        Add("p99.9", "the median of the rounds", one => one.Percentile999, LoadTable.Median);
 
         void Add(string what, string which, Func<LoadResult, double> value, Func<IEnumerable<double>, double> choose) =>
-            table.AddTimes(
-                $"{what} in ms at {load.Title} ({which})",
-                name => rounds.TryGetValue(name, out var all) ? choose(all.Select(value)) : null);
+            table.Add($"{what} in ms at {load.Title} ({which})", LoadUnit.Fine, name => Samples(rounds, name, value), choose);
     }
 
-    private static double Middle(IEnumerable<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return sorted[sorted.Length / 2];
-    }
+    private static double[]? Samples(Dictionary<string, List<LoadResult>> rounds, string name, Func<LoadResult, double> value) =>
+        rounds.TryGetValue(name, out var all) ? [.. all.Select(value)] : null;
 
     // Without idle clients and beside them, in turns, as the machine may change meanwhile.
-    private static void AddIdle(LoadTable table, List<BrokerProcess> brokers, BrokerLoadOptions options, LoadTools tools)
+    private static void AddBeside(LoadTable table, List<BrokerProcess> brokers, BrokerLoadOptions options, LoadTools tools)
     {
-        var without = new Dictionary<string, double>();
-        var beside = new Dictionary<string, double>();
+        var without = new Dictionary<string, List<double>>();
+        var beside = new Dictionary<string, List<double>>();
 
         // The relay knows no subscriptions.
         foreach (var broker in brokers.Where(broker => broker.Name != BrokerProcess.Relay))
         {
             for (var turn = 0; turn < 2; turn++)
             {
-                Best(without, broker);
+                Run(without, broker);
                 using var clients = new IdleClients();
                 clients.Add(broker.Port, IdleConnections, IdleSubscriptions / IdleConnections);
-                Best(beside, broker);
+                Run(beside, broker);
             }
         }
 
-        table.AddRates($"{LoadKind.OneToOne.Title}, before and after the next row", name => Found(without, name));
-        table.AddRates(LoadKind.Idle.Title, name => Found(beside, name));
+        table.Add($"{LoadKind.OneToOne.Title}, before and after the next row", LoadUnit.Rate, without.GetValueOrDefault, Enumerable.Max);
+        table.Add(LoadKind.Beside.Title, LoadUnit.Rate, beside.GetValueOrDefault, Enumerable.Max);
 
-        void Best(Dictionary<string, double> rates, BrokerProcess broker)
+        void Run(Dictionary<string, List<double>> rates, BrokerProcess broker)
         {
             if (Rounds(LoadKind.OneToOne, [broker], options, tools).TryGetValue(broker.Name, out var rounds))
-                rates[broker.Name] = Math.Max(rates.GetValueOrDefault(broker.Name), rounds.Max(one => one.Delivered));
+            {
+                rates.TryAdd(broker.Name, []);
+                rates[broker.Name].AddRange(rounds.Select(one => one.Delivered));
+            }
         }
     }
-
-    private static double? Found(Dictionary<string, double> values, string name) =>
-        values.TryGetValue(name, out var value) ? value : null;
 
     // The rounds of each broker that got through all of them.
     private static Dictionary<string, List<LoadResult>> Rounds(
@@ -191,7 +206,7 @@ internal static class BrokerLoad
         if (name == BrokerProcess.Relay)
             return null;
 
-        using var broker = BrokerProcess.Start(name, tools);
+        using var broker = BrokerProcess.Start(name, tools, options);
 
         if (broker is null)
             return null;

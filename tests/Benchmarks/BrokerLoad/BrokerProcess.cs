@@ -9,13 +9,15 @@ namespace Mqtt5.Benchmarks;
 internal sealed class BrokerProcess : IDisposable
 {
     public const string Ours = "Mqtt5";
+    public const string Old = "old";
+    public const string New = "new";
     public const string Mosquitto = "mosquitto";
     public const string MqttNet = "MQTTnet";
     public const string Relay = "relay";
 
-    // As many messages as the other brokers let wait here. The generator lets more be under way than the command's own
-    // limit, and a broker that drops some fails the round.
-    private static readonly string[] Queue = ["--max-queued-messages", "100000"];
+    // As many messages as the other brokers let wait here, and connections. The generator lets more be under way than the
+    // command's own limit, and a broker that drops some fails the round.
+    private static readonly string[] Limits = ["--max-queued-messages", "100000", "--max-connections", "100000"];
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
@@ -49,6 +51,8 @@ internal sealed class BrokerProcess : IDisposable
 
     public int Port { get; }
 
+    public int ProcessId => process.Id;
+
     /// <summary>The memory that is resident, in bytes.</summary>
     public long ResidentBytes
     {
@@ -60,14 +64,16 @@ internal sealed class BrokerProcess : IDisposable
     }
 
     /// <summary>Starts a broker and waits until it listens. Null: it is not installed.</summary>
-    public static BrokerProcess? Start(string name, LoadTools tools)
+    public static BrokerProcess? Start(string name, LoadTools tools, BrokerLoadOptions options)
     {
         var port = FreePort();
         var text = port.ToString(CultureInfo.InvariantCulture);
         var broker = name switch
         {
             Relay => new BrokerProcess(name, tools.Relay, [text], port),
-            Ours => new BrokerProcess(name, "dotnet", [Command(), "broker", "--port", text, "--allow-anonymous", .. Queue], port),
+            Ours => StartBuild(name, Command(Repository()), port),
+            Old => StartBuild(name, Command(options.Old!), port),
+            New => StartBuild(name, Command(options.New!), port),
             MqttNet => new BrokerProcess(name, Environment.ProcessPath!, ["mqttnet-broker", text], port),
             Mosquitto => StartMosquitto(port),
             _ => throw new ArgumentException($"no broker is called {name}", nameof(name)),
@@ -109,19 +115,28 @@ internal sealed class BrokerProcess : IDisposable
         return new BrokerProcess(Mosquitto, program, ["-c", file], port, file);
     }
 
-    private static string Command()
+    private static BrokerProcess StartBuild(string name, string command, int port) => new(
+        name,
+        "dotnet",
+        [command, "broker", "--port", port.ToString(CultureInfo.InvariantCulture), "--allow-anonymous", .. Limits],
+        port);
+
+    // The folder of a build, or the top of a repository with a Release build.
+    private static string Command(string folder)
+    {
+        string[] places = [Path.Combine(folder, "mqtt5.dll"), Path.Combine(folder, "src/CSharp/Mqtt5.Cli/bin/Release/net10.0/mqtt5.dll")];
+        return places.FirstOrDefault(File.Exists)
+            ?? throw new InvalidOperationException($"{string.Join(" and ", places)} are not there: build with -c Release");
+    }
+
+    private static string Repository()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
 
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Mqtt5.sln")))
             folder = folder.Parent;
 
-        var command = Path.Combine(
-            folder?.FullName ?? throw new InvalidOperationException("the benchmarks run within the repository only"),
-            "src/CSharp/Mqtt5.Cli/bin/Release/net10.0/mqtt5.dll");
-        return File.Exists(command)
-            ? command
-            : throw new InvalidOperationException($"{command} is not there: build with -c Release");
+        return folder?.FullName ?? throw new InvalidOperationException("the benchmarks run within the repository only");
     }
 
     private static int FreePort()

@@ -22,7 +22,7 @@ internal sealed record LoadKind(
 
     public static LoadKind Allocated { get; } = new("allocated", "bytes allocated a message, QoS 0, 1 to 1", 1, 1, 0);
 
-    public static LoadKind Idle { get; } = new("idle", "QoS 0, 1 to 1, beside 100,000 idle subscriptions", 1, 1, 0);
+    public static LoadKind Beside { get; } = new("beside", "QoS 0, 1 to 1, beside 100,000 idle subscriptions", 1, 1, 0);
 
     /// <summary>The loads whose result is messages delivered a second.</summary>
     public static LoadKind[] Rates { get; } =

@@ -15,10 +15,14 @@ internal sealed class LoadTools : IDisposable
     public LoadTools()
     {
         Generator = Build("loadgen");
+        Connections = Build("connections");
         Relay = Build("relay");
     }
 
     public string Generator { get; }
+
+    /// <summary>The generator of connections that do nothing more.</summary>
+    public string Connections { get; }
 
     public string Relay { get; }
 
@@ -45,24 +49,31 @@ internal sealed class LoadTools : IDisposable
     /// <param name="payloadBytes">The size of a payload; at least 8.</param>
     public LoadResult? Run(LoadKind load, int port, long messages, int payloadBytes = 16)
     {
-        var (exitCode, output, error) = Execute(Generator, load.Arguments(port, messages, payloadBytes));
+        using var json = Measure(Generator, load.Title, load.Arguments(port, messages, payloadBytes));
+        return json is null ? null : ResultOf(json.RootElement);
+    }
 
-        if (exitCode != 0)
-        {
-            Console.Error.WriteLine($"{load.Title}: the load failed. {error.Trim()} {output.Trim()}");
-            return null;
-        }
+    /// <summary>Runs a generator and gives what it says. Null: it failed, and standard error tells how.</summary>
+    public static JsonDocument? Measure(string generator, string title, string[] arguments)
+    {
+        var (exitCode, output, error) = Execute(generator, arguments);
 
-        using var json = JsonDocument.Parse(output);
-        var result = json.RootElement;
-        return new LoadResult(
+        if (exitCode == 0)
+            return JsonDocument.Parse(output);
+
+        Console.Error.WriteLine($"{title}: the load failed. {error.Trim()} {output.Trim()}");
+        return null;
+    }
+
+    /// <summary>What the generator of messages says.</summary>
+    public static LoadResult ResultOf(JsonElement result) =>
+        new(
             result.GetProperty("delivered_s").GetDouble(),
             result.GetProperty("published_s").GetDouble(),
             result.GetProperty("p50_us").GetDouble() / 1000,
             result.GetProperty("p99_us").GetDouble() / 1000,
             result.GetProperty("p999_us").GetDouble() / 1000,
             result.GetProperty("gen_cpu_s").GetDouble());
-    }
 
     private static (int ExitCode, string Output, string Error) Execute(string program, string[] arguments)
     {

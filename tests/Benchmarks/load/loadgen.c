@@ -2,22 +2,15 @@
 // MQTT 5 load generator: one epoll thread, closed loop, so that the broker under test is the bottleneck.
 // Every run is lossless by credit: publishers stop while (sent * fan-out - received) exceeds --credit.
 // Prints one JSON line: delivered messages a second, published a second, loss, latency percentiles (us), CPU seconds of
-// the generator.
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+// the generator, and with --watch PROCESS-ID those of the broker while it was measured.
+//
+// --rate: messages a second in all, from the publishers in turn. With --wait sleep it sleeps until the next is due or
+// something comes; with --wait poll it looks without a pause and uses one processor up.
+// --for: sends so many seconds; with --msgs 0 it holds its connections so long and sends nothing.
+#include "common.h"
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include <poll.h>
+#include <sys/prctl.h>
 
 typedef struct {
   int fd, index, is_sub;
@@ -34,23 +27,15 @@ typedef struct {
 
 static int qos = 0, size_ = 16, pubs = 1, subs = 1, window = 100, batch = 32, refill = 1;
 static uint64_t per_pub = 100000, credit = 20000;
-static double rate = 0, limit_s = 60;
+static double rate = 0, limit_s = 60, for_s = 0, settle_s = 0;
+static int sleeps = 0;
 static const char *mode = "pair";
-static int port = 1883;
-static const char *host = "127.0.0.1";
 static uint64_t total_sent, total_recv, total_acked, fan;
 static uint64_t hist[65536]; // 1us buckets up to 65ms, last is overflow
 static uint64_t lat_max;
+static uint64_t by_second[128]; // received in each second, by the clock of the run
+static uint64_t begun_ns;
 
-static uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-static void die(const char *m) {
-  fprintf(stderr, "loadgen: %s: %s\n", m, strerror(errno));
-  exit(1);
-}
 static void need(uint8_t **b, size_t *cap, size_t n) {
   if (n > *cap) {
     while (*cap < n)
@@ -63,16 +48,6 @@ static void put(Conn *c, const void *p, size_t n) {
   memcpy(c->out + c->out_len, p, n);
   c->out_len += n;
 }
-static size_t varint(uint8_t *p, uint32_t v) {
-  size_t i = 0;
-  do {
-    uint8_t d = v & 127;
-    v >>= 7;
-    p[i++] = v ? d | 128 : d;
-  } while (v);
-  return i;
-}
-
 static int dial(void) {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -106,23 +81,8 @@ static size_t read_packet(int fd, uint8_t *type, uint8_t *body) {
   return len;
 }
 static void handshake(Conn *c, const char *id) {
-  uint8_t v[256], p[300];
-  size_t n = 0;
-  size_t idl = strlen(id);
-  memcpy(v, "\0\4MQTT\5\2\0\0", 10);
-  n = 10; // v5, clean start, keep alive 0
-  v[n++] = 3;
-  v[n++] = 0x21;
-  v[n++] = 0xff;
-  v[n++] = 0xff; // receive maximum 65535
-  v[n++] = idl >> 8;
-  v[n++] = idl;
-  memcpy(v + n, id, idl);
-  n += idl;
-  p[0] = 0x10;
-  size_t h = 1 + varint(p + 1, n);
-  memcpy(p + h, v, n);
-  if (write(c->fd, p, h + n) < 0)
+  uint8_t p[300];
+  if (write(c->fd, p, connect_packet(p, id)) < 0)
     die("write CONNECT");
   uint8_t t, body[70000];
   size_t l = read_packet(c->fd, &t, body);
@@ -264,6 +224,8 @@ static void receive(Conn *c) {
       if (us > lat_max)
         lat_max = us;
       total_recv++;
+      uint64_t second = (t_now - begun_ns) / 1000000000ull;
+      by_second[second > 127 ? 127 : second]++;
       if (q == 1) {
         uint8_t a[4] = {0x40, 2, id[0], id[1]};
         put(c, a, 4);
@@ -309,6 +271,25 @@ static uint64_t pct(uint64_t n, double q) {
   return 65535;
 }
 
+// Waits until something comes, or the next message is due.
+static int wait_for(int ep, struct epoll_event *ev, int idle, uint64_t t1) {
+  if (!idle)
+    return epoll_wait(ep, ev, 512, 0);
+  if (rate <= 0)
+    return epoll_wait(ep, ev, 512, 1);
+  if (!sleeps)
+    return epoll_wait(ep, ev, 512, 0);
+  uint64_t t = now_ns(), due = t1 + (uint64_t)(total_sent / rate * 1e9) + 1;
+  if (due > t) {
+    uint64_t left = due - t;
+    struct pollfd p = {.fd = ep, .events = POLLIN};
+    // No longer than a second, so that a run in which all was sent ends.
+    struct timespec until = {.tv_sec = left >= 1000000000ull, .tv_nsec = left >= 1000000000ull ? 0 : left};
+    ppoll(&p, 1, &until, 0);
+  }
+  return epoll_wait(ep, ev, 512, 0);
+}
+
 int main(int argc, char **argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     char *k = argv[i], *v = argv[i + 1];
@@ -340,6 +321,14 @@ int main(int argc, char **argv) {
       batch = atoi(v);
     else if (!strcmp(k, "--refill"))
       refill = atoi(v);
+    else if (!strcmp(k, "--watch"))
+      watch = atoi(v);
+    else if (!strcmp(k, "--for"))
+      for_s = atof(v);
+    else if (!strcmp(k, "--settle"))
+      settle_s = atof(v);
+    else if (!strcmp(k, "--wait"))
+      sleeps = !strcmp(v, "sleep");
     else {
       fprintf(stderr, "loadgen: unknown %s\n", k);
       return 2;
@@ -354,6 +343,8 @@ int main(int argc, char **argv) {
     fan = subs;
   if (size_ < 8)
     size_ = 8;
+  // The system may let a timer of this process be late by 50 us otherwise.
+  prctl(PR_SET_TIMERSLACK, 1);
   int ep = epoll_create1(0), n = pubs + subs;
   Conn *cs = calloc(n, sizeof *cs);
   uint64_t t0 = now_ns();
@@ -378,10 +369,24 @@ int main(int argc, char **argv) {
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
     epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e);
   }
-  uint64_t t1 = now_ns(), goal = per_pub * pubs, want = goal * fan, last = t1, last_recv = 0;
+  pause_s(settle_s);
+  int holds = per_pub == 0, turn = 0;
+  if (for_s > 0 && !holds)
+    per_pub = 1000000000000ull;
+  double cpu = watched_cpu(), own = generator_cpu();
+  uint64_t t1 = begun_ns = now_ns(), goal = per_pub * pubs, want = goal * fan, last = t1, last_recv = 0;
   struct epoll_event ev[512];
+  if (holds)
+    pause_s(for_s);
   while (total_recv < want || (qos && total_acked < goal)) {
     uint64_t t = now_ns();
+    if (for_s > 0 && t - t1 > for_s * 1e9 && goal != total_sent) {
+      goal = total_sent;
+      want = goal * fan;
+      for (int i = 0; i < pubs; i++)
+        cs[i].sent = per_pub;
+      continue;
+    }
     int idle = 1;
     if (total_recv + total_acked != last_recv) {
       last_recv = total_recv + total_acked;
@@ -389,8 +394,8 @@ int main(int argc, char **argv) {
     }
     if (t - last > 3000000000ull || t - t1 > limit_s * 1e9)
       break;
-    for (int i = 0; i < pubs; i++) {
-      Conn *c = cs + i;
+    for (int j = 0; j < pubs; j++) {
+      Conn *c = cs + (turn + j) % pubs;
       if (c->out_len > 262144)
         continue;
       // A window that was filled is filled again once --refill messages of it were acknowledged.
@@ -405,11 +410,17 @@ int main(int argc, char **argv) {
           break;
         publish(c);
         idle = 0;
+        // At a rate the publishers take turns; without one each fills its window.
+        if (rate > 0) {
+          turn = (turn + j + 1) % pubs;
+          j = pubs;
+          break;
+        }
       }
       if (c->out_len && !c->want_write)
         flush(ep, c);
     }
-    int m = epoll_wait(ep, ev, 512, idle ? (rate > 0 ? 0 : 1) : 0);
+    int m = wait_for(ep, ev, idle, t1);
     for (int i = 0; i < m; i++) {
       Conn *c = ev[i].data.ptr;
       if (ev[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
@@ -422,13 +433,15 @@ int main(int argc, char **argv) {
   if (t2 - last > 2900000000ull)
     t2 = last;
   double s = (t2 - t1) / 1e9;
-  struct rusage u;
-  getrusage(RUSAGE_SELF, &u);
+  cpu = watched_cpu() - cpu;
   printf("{\"mode\":\"%s\",\"qos\":%d,\"size\":%d,\"pubs\":%d,\"subs\":%d,\"sent\":%lu,\"received\":%lu,\"lost\":%ld,"
          "\"seconds\":%.3f,\"published_s\":%.0f,\"delivered_s\":%.0f,\"p50_us\":%lu,\"p99_us\":%lu,\"p999_us\":%lu,"
-         "\"max_us\":%lu,\"connect_s\":%.3f,\"gen_cpu_s\":%.2f}\n",
+         "\"max_us\":%lu,\"connect_s\":%.3f,\"gen_cpu_s\":%.2f,\"gen_share\":%.4f,\"watched_share\":%.6f,\"by_second\":[",
          mode, qos, size_, pubs, subs, total_sent, total_recv, (long)(total_sent * fan - total_recv), s, total_sent / s,
          total_recv / s, pct(total_recv, .5), pct(total_recv, .99), pct(total_recv, .999), lat_max, (t1 - t0) / 1e9,
-         u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+         generator_cpu(), (generator_cpu() - own) / s, cpu / s);
+  for (int i = 0; i < (int)s && i < 127; i++)
+    printf("%s%lu", i ? "," : "", by_second[i]);
+  printf("]}\n");
   return total_recv < want || (qos && total_acked < goal);
 }
