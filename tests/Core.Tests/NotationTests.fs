@@ -261,7 +261,7 @@ let private faults =
         41,
         "binary data takes more than 65,535 bytes"
         "CONNECT name=\"MQIsdp\"", 1, 14, "the Protocol Name is another one"
-        "CONNECT ver=4", 1, 13, "the number is out of range"
+        "CONNECT ver=6", 1, 13, "the number is out of range"
         "CONNECT will[qos=1]", 1, 9, "the field topic is missing"
         "CONNECT will[]", 1, 9, "the field topic is missing"
         "CONNECT will[topic=\"a\", topic=\"b\"]", 1, 25, "a connection has one Will Message"
