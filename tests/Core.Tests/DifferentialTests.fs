@@ -145,6 +145,10 @@ let private mutantsBefore5: Mutant list =
     let mutant name text change = { Name = name; Text = text; Change = change }
 
     [
+        mutant
+            "takes + and # in topics that are ASCII"
+            "(AsciiTopic.isPlain &first topicAt lengthOfTopic"
+            "(frame.IndexOfAnyInRange(0x80uy, 0xFFuy) < 0"
         mutant "takes an empty topic" "lengthOfTopic > 0" "lengthOfTopic >= 0"
         mutant "takes a cut identifier" "&& payloadStart <= frame.Length" "&& afterTopic <= frame.Length"
         mutant
@@ -153,8 +157,8 @@ let private mutantsBefore5: Mutant list =
             "twoByteIntegerAt &first afterTopic >= 0"
         mutant
             "takes any bytes as a topic"
-            "&& isTopicText (frame.Slice(topicAt, lengthOfTopic))"
-            "&& frame.Length >= topicAt"
+            "|| isTopicText (frame.Slice(topicAt, lengthOfTopic))"
+            "|| frame.Length >= topicAt"
         mutant
             "reads the identifier as payload"
             "if first &&& 6uy = 0uy then afterTopic else afterTopic + 2"

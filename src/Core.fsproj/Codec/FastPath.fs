@@ -353,7 +353,8 @@ module FastPath =
                 lengthOfTopic > 0
                 && payloadStart <= frame.Length
                 && (payloadStart = afterTopic || twoByteIntegerAt &first afterTopic > 0)
-                && isTopicText (frame.Slice(topicAt, lengthOfTopic))
+                && (AsciiTopic.isPlain &first topicAt lengthOfTopic
+                    || isTopicText (frame.Slice(topicAt, lengthOfTopic)))
             then
                 view <- PublishView(frame, topicAt, lengthOfTopic, payloadStart, payloadStart, 0, 0)
                 true
@@ -361,7 +362,7 @@ module FastPath =
                 false
 
     /// As <c>tryPublish</c>, on a connection of this version.
-    [<CompiledName "TryPublishIn">]
+    [<CompiledName "TryPublishIn"; MethodImpl(MethodImplOptions.AggressiveInlining)>]
     let tryPublishIn
         (version: ProtocolVersion)
         (direction: Direction)
@@ -374,7 +375,7 @@ module FastPath =
         | ProtocolVersion.V31 -> tryPublishV3 frame &view
 
     /// As <c>tryAcknowledgement</c>, on a connection of this version; before MQTT 5 the Remaining Length is 2.
-    [<CompiledName "TryAcknowledgementIn">]
+    [<CompiledName "TryAcknowledgementIn"; MethodImpl(MethodImplOptions.AggressiveInlining)>]
     let tryAcknowledgementIn
         (version: ProtocolVersion)
         (direction: Direction)

@@ -97,7 +97,13 @@ module Framer =
         input.Slice(0L, int64 header.Length).CopyTo(Span header)
         ofHeader rules direction maximumPacketBytes offset (ReadOnlySpan header) input.Length
 
-    let private nextBy rules direction maximumPacketBytes offset (input: ReadOnlySequence<byte>) : Framing =
+    let inline private nextBy
+        rules
+        direction
+        maximumPacketBytes
+        offset
+        (input: ReadOnlySequence<byte>)
+        : Framing =
         if input.IsSingleSegment || input.FirstSpan.Length >= HeaderBytes then
             ofHeader rules direction maximumPacketBytes offset input.FirstSpan input.Length
         else
