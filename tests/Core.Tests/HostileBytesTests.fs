@@ -1,7 +1,6 @@
 /// Random and damaged frames by the million: each ends as a packet or as a fault of the peer, and costs no
-/// more memory than its size allows. They share the number of frames among the versions of the protocol;
-/// `MQTT5_HOSTILE_FRAMES` sets a number for each of them and `MQTT5_HOSTILE_SEED` another seed; a failure prints the seed and
-/// the frame.
+/// more memory than its size allows, in each version of the protocol. `MQTT5_HOSTILE_FRAMES` sets another number of
+/// frames and `MQTT5_HOSTILE_SEED` another seed; a failure prints the seed and the frame.
 module Mqtt5.Tests.HostileBytesTests
 
 open System
@@ -19,16 +18,7 @@ let private setting (name: string) (otherwise: uint64) =
     | "" -> otherwise
     | text -> UInt64.Parse text
 
-// In the ordinary run, of five million the half for MQTT 5.
-let private framesOf (version: ProtocolVersion) : int =
-    let ordinary =
-        match version with
-        | ProtocolVersion.V5 -> 2_500_000UL
-        | ProtocolVersion.V311 -> 1_500_000UL
-        | ProtocolVersion.V31 -> 1_000_000UL
-
-    int (setting "MQTT5_HOSTILE_FRAMES" ordinary)
-
+let private frames = int (setting "MQTT5_HOSTILE_FRAMES" 5_000_000UL)
 let private seed = setting "MQTT5_HOSTILE_SEED" 20_190_307UL
 
 // SplitMix64: the whole run follows from the seed.
@@ -239,8 +229,6 @@ let private read
     | ValueSome _, Error _ -> failtest "the fast path takes what the grammar refuses"
 
 let private run (version: ProtocolVersion) (progress: int ref) : Tally =
-    let frames = framesOf version
-
     let originals =
         (match version with
          | ProtocolVersion.V5 -> FastPathCorpus.originals 200 700
@@ -293,7 +281,6 @@ let private run (version: ProtocolVersion) (progress: int ref) : Tally =
 
 // Runs beside a watch, so that a frame that is never done fails the test instead of stopping it.
 let private millions (version: ProtocolVersion) () =
-    let frames = framesOf version
     let progress = ref -1
     let work = Task.Factory.StartNew((fun () -> run version progress), TaskCreationOptions.LongRunning)
     let mutable last = -2
@@ -365,7 +352,7 @@ let tests =
         [
             for version in ProtocolVersion.V5 :: Parsing.before5 do
                 let name = (Spec.version version).Name
-                testCase $"{framesOf version} random and damaged frames of {name}" (millions version)
+                testCase $"{frames} random and damaged frames of {name}" (millions version)
 
             testCase "large frames stay within their allowance" largeFrames
         ]
