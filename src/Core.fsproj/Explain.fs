@@ -45,7 +45,7 @@ module Explain =
             { First = max 0 (row - RowsAround); End = min rows (row + RowsAround + 1); Rows = rows }
 
     // The fields and secrets that touch what is shown, and the offset from which on all is secret.
-    let private read (frame: ReadOnlyMemory<byte>) window showSecrets =
+    let private read version (frame: ReadOnlyMemory<byte>) window showSecrets =
         let fields = List<Field>()
         let secrets = List<struct (int * int)>()
         let first = window.First * RowBytes
@@ -56,6 +56,7 @@ module Explain =
         let hiddenFrom =
             Layout.visit
                 {
+                    Version = version
                     Frame = frame
                     Visit =
                         fun start length name ->
@@ -176,9 +177,15 @@ module Explain =
                 .Append('\n')
             |> ignore
 
-    let private heading (text: StringBuilder) frameOffset (frame: ReadOnlyMemory<byte>) =
+    let private heading
+        (version: ProtocolVersion)
+        (text: StringBuilder)
+        frameOffset
+        (frame: ReadOnlyMemory<byte>)
+        =
         text
             .Append((Spec.packet (Layout.packetType frame)).Name)
+            .Append(if version.IsV5 then "" else $" of {(Spec.version version).Name}")
             .Append(": ")
             .Append(plural (int64 frame.Length) "byte")
             .Append(" from byte ")
@@ -186,7 +193,7 @@ module Explain =
             .Append('\n')
         |> ignore
 
-    let private render showSecrets (frameOffset: int64) (frame: ReadOnlyMemory<byte>) (fault: Fault) =
+    let private render version showSecrets (frameOffset: int64) (frame: ReadOnlyMemory<byte>) (fault: Fault) =
         let relative = fault.Offset - frameOffset
 
         let caret =
@@ -196,9 +203,9 @@ module Explain =
                 -1
 
         let window = window frame.Length caret
-        let struct (fields, isHidden) = read frame window showSecrets
+        let struct (fields, isHidden) = read version frame window showSecrets
         let text = StringBuilder()
-        heading text frameOffset frame
+        heading version text frameOffset frame
 
         addRows
             text
@@ -243,22 +250,47 @@ module Explain =
     /// bytes and any fault give a text.
     [<CompiledName "Fault">]
     let fault (frameOffset: int64) (frame: ReadOnlyMemory<byte>) (fault: Fault) : string =
-        render false frameOffset frame fault
+        render ProtocolVersion.V5 false frameOffset frame fault
+
+    /// As <c>Fault</c>, of a frame on a connection of this version.
+    [<CompiledName "FaultIn">]
+    let faultIn
+        (version: ProtocolVersion)
+        (frameOffset: int64)
+        (frame: ReadOnlyMemory<byte>)
+        (fault: Fault)
+        : string =
+        render version false frameOffset frame fault
 
     /// As <c>Fault</c>, but with passwords and Authentication Data in full. Never log it.
     [<CompiledName "FaultWithSecrets">]
     let faultWithSecrets (frameOffset: int64) (frame: ReadOnlyMemory<byte>) (fault: Fault) : string =
-        render true frameOffset frame fault
+        render ProtocolVersion.V5 true frameOffset frame fault
 
-    /// Explains a packet of which the end is missing: what is there, and how many bytes are not. Secrets are
-    /// hidden as in <c>Fault</c> unless <paramref name="showSecrets"/> is set.
-    [<CompiledName "CutOff">]
-    let cutOff (showSecrets: bool) (frameOffset: int64) (start: ReadOnlyMemory<byte>) : string =
+    /// As <c>FaultWithSecrets</c>, of a frame on a connection of this version. Never log it.
+    [<CompiledName "FaultWithSecretsIn">]
+    let faultWithSecretsIn
+        (version: ProtocolVersion)
+        (frameOffset: int64)
+        (frame: ReadOnlyMemory<byte>)
+        (fault: Fault)
+        : string =
+        render version true frameOffset frame fault
+
+    /// Explains a packet on a connection of this version, of which the end is missing: what is there, and how many bytes are not. Secrets are
+    /// hidden as in <c>FaultIn</c> unless <paramref name="showSecrets"/> is set.
+    [<CompiledName "CutOffIn">]
+    let cutOffIn
+        (version: ProtocolVersion)
+        (showSecrets: bool)
+        (frameOffset: int64)
+        (start: ReadOnlyMemory<byte>)
+        : string =
         let caret = start.Length
         let window = window start.Length caret
-        let struct (fields, isHidden) = read start window showSecrets
+        let struct (fields, isHidden) = read version start window showSecrets
         let text = StringBuilder()
-        heading text frameOffset start
+        heading version text frameOffset start
         addRows text frameOffset start window isHidden caret "the bytes end here"
         addFields text frameOffset fields caret
 
@@ -268,6 +300,11 @@ module Explain =
             | size -> plural (size - int64 start.Length) "byte" + $" of {size}"
 
         text.Append("missing ").Append(missing).ToString()
+
+    /// As <c>CutOffIn</c>, on a connection of MQTT 5.
+    [<CompiledName "CutOff">]
+    let cutOff (showSecrets: bool) (frameOffset: int64) (start: ReadOnlyMemory<byte>) : string =
+        cutOffIn ProtocolVersion.V5 showSecrets frameOffset start
 
     /// The size in bytes of the packet whose fixed header stands at the start of these bytes, if that is there
     /// and its Remaining Length can be read, else -1. Nothing else of it is judged: for finding the next packet

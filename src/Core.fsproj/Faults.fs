@@ -120,6 +120,12 @@ module Fault =
     /// log and hook need not guess it later.
     let exceeding (limit: LimitName) (fault: Fault) : Fault = { fault with Limit = ValueSome limit }
 
+    /// The same fault, naming the statement of a version instead of that of MQTT 5 (<c>Spec.clauseIn</c>).
+    let inVersion (version: ProtocolVersion) (fault: Fault) : Fault =
+        match version with
+        | ProtocolVersion.V5 -> fault
+        | _ -> { fault with Clause = Spec.clauseIn version fault.Clause }
+
     // A code outside of the packet's table would itself be a Protocol Error.
     let private orElse direction packetType (fault: Fault) =
         if Spec.reasonAllowed direction packetType fault.Reason then
@@ -141,3 +147,18 @@ module Fault =
         | Server, BeforeConnect when fault.Packet <> PacketType.Connect -> CloseOnly
         | Server, (BeforeConnect | Connecting) -> SendConnack(orElse ServerToClient PacketType.Connack fault)
         | Server, Connected -> SendDisconnect(orElse ServerToClient PacketType.Disconnect fault)
+
+    /// As <c>onWire</c> in a version of the protocol. Before MQTT 5 neither end says why it closes
+    /// [MQTT3-4.8.0-1] [MQTT3-2.2.2-2]; only a server that refuses a CONNECT may, with one of five return codes. A CONNECT
+    /// that breaks the rules of its layout [MQTT3-3.1.4-1], and what no code fits [MQTT3-3.2.2-6], get no CONNACK; a version
+    /// that is not spoken gets 0x01 [MQTT3-3.1.2-2], a Client Identifier that is not taken 0x02 [MQTT3-3.1.3-8]
+    /// [MQTT3-3.1.3-9].
+    let onWireIn (version: ProtocolVersion) (role: Role) (phase: Phase) (fault: Fault) : WireReply =
+        match version, role, phase with
+        | ProtocolVersion.V5, _, _ -> onWire role phase fault
+        | _, Server, BeforeConnect when fault.Packet <> PacketType.Connect -> CloseOnly
+        | _, Server, (BeforeConnect | Connecting) ->
+            match Spec.returnCodeOf fault.Reason with
+            | ValueSome rule when rule.Reason <> ReasonCode.Success -> SendConnack rule.Reason
+            | _ -> CloseOnly
+        | _ -> CloseOnly

@@ -10,6 +10,8 @@ module internal Layout =
     [<Struct; NoComparison; NoEquality>]
     type Walk =
         {
+            /// The version of the connection; a CONNECT goes by the one that it says.
+            Version: ProtocolVersion
             /// The frame.
             Frame: ReadOnlyMemory<byte>
             /// Called for each field in order with start, length and name.
@@ -104,7 +106,7 @@ module internal Layout =
             isText (value.Slice(2, nameStop - 2)) && isText (value.Slice(nameStop + 2))
         | _ -> true
 
-    let private properties walk scope title limit at =
+    let private propertySection walk scope title limit at =
         let struct (start, length) = variable walk limit at
 
         if start < 0 then
@@ -141,6 +143,12 @@ module internal Layout =
 
                 next
 
+    // Before MQTT 5 there are none.
+    let private properties (walk: Walk) scope title limit at =
+        match walk.Version with
+        | ProtocolVersion.V5 -> propertySection walk scope title limit at
+        | _ -> at
+
     let private propertyLength = "Property Length"
 
     // Fields that repeat up to the end of the packet.
@@ -152,19 +160,21 @@ module internal Layout =
 
         next
 
-    let private isMqtt5 (walk: Walk) body =
-        walk.Frame.Length >= body + 7
-        && walk.Frame.Span.Slice(body + 2, 4).SequenceEqual "MQTT"B
-        && walk.Frame.Span[body + 6] = Spec.ProtocolVersion
+    let private connect (connection: Walk) limit body =
+        let protocol = Greeting.find connection.Frame.Span
 
-    let private connect walk limit body =
+        let walk =
+            match protocol with
+            | ValueSome protocol -> { connection with Version = protocol.Version }
+            | ValueNone -> connection
+
         let head =
             body
             |> prefixed walk "Protocol Name" false limit
             |> fixedBytes walk "Protocol Version" 1 limit
 
-        // Another version has other fields from here on.
-        if head < 0 || not (isMqtt5 walk body) || head >= limit then
+        // A version that is not known has other fields from here on.
+        if head < 0 || protocol.IsNone || head >= limit then
             Lost
         else
             let flags = walk.Frame.Span[head]
@@ -200,9 +210,9 @@ module internal Layout =
         else
             fixedBytes walk "Payload" (limit - payload) limit payload
 
-    // A reason code and properties, of which the end may be missing.
-    let private outcome walk scope limit at =
-        if at = limit then
+    // A reason code and properties, of which the end may be missing; before MQTT 5 neither.
+    let private outcome (walk: Walk) scope limit at =
+        if at = limit || not walk.Version.IsV5 then
             at
         else
             let next = fixedBytes walk "Reason Code" 1 limit at
@@ -218,15 +228,16 @@ module internal Layout =
         |> properties walk scope propertyLength limit
         |> repeated step limit
 
-    let private body walk (packetType: PacketType) limit at =
+    let private body (walk: Walk) (packetType: PacketType) limit at =
         let scope = Spec.scopeOf packetType
+        let named name before5 = if walk.Version.IsV5 then name else before5
 
         match packetType with
         | PacketType.Connect -> connect walk limit at
         | PacketType.Connack ->
             at
             |> fixedBytes walk "Connect Acknowledge Flags" 1 limit
-            |> fixedBytes walk "Connect Reason Code" 1 limit
+            |> fixedBytes walk (named "Connect Reason Code" "Connect Return Code") 1 limit
             |> properties walk scope propertyLength limit
         | PacketType.Publish -> publish walk limit at
         | PacketType.Puback
@@ -240,12 +251,15 @@ module internal Layout =
             let subscription at =
                 at
                 |> prefixed walk "Topic Filter" false limit
-                |> fixedBytes walk "Subscription Options" 1 limit
+                |> fixedBytes walk (named "Subscription Options" "Requested QoS") 1 limit
 
             identified walk scope subscription limit at
         | PacketType.Unsubscribe -> identified walk scope (prefixed walk "Topic Filter" false limit) limit at
+        | PacketType.Unsuback when not walk.Version.IsV5 -> fixedBytes walk "Packet Identifier" 2 limit at
+        | PacketType.Auth when not walk.Version.IsV5 -> Lost
         | PacketType.Suback
-        | PacketType.Unsuback -> identified walk scope (fixedBytes walk "Reason Code" 1 limit) limit at
+        | PacketType.Unsuback ->
+            identified walk scope (fixedBytes walk (named "Reason Code" "Return Code") 1 limit) limit at
         | PacketType.Disconnect
         | PacketType.Auth -> outcome walk scope limit at
         | PacketType.Pingreq
@@ -261,7 +275,14 @@ module internal Layout =
 
     /// The size of the whole packet that the fixed header announces, or -1 when it is not all there or wrong.
     let announced (frame: ReadOnlyMemory<byte>) : int64 =
-        let walk = { Frame = frame; Visit = (fun _ _ _ -> ()); Hide = (fun _ _ -> ()) }
+        let walk =
+            {
+                Version = ProtocolVersion.V5
+                Frame = frame
+                Visit = (fun _ _ _ -> ())
+                Hide = (fun _ _ -> ())
+            }
+
         let struct (start, length) = variable walk frame.Length 1
         if start < 0 then -1L else int64 start + int64 length
 

@@ -40,7 +40,9 @@ type Will =
         Payload: Bytes
     }
 
-/// CONNECT (section 3.1). Protocol Name and Version are always <c>MQTT</c> and 5.
+/// CONNECT (section 3.1). Protocol Name and Version are those of the version that it is laid out in. Before MQTT 5 a
+/// CleanSession of 1 is a Clean Start of 1 and no Session Expiry Interval [MQTT3-3.1.2-6], a CleanSession of 0 a Clean
+/// Start of 0 and a Session Expiry Interval of 4,294,967,295 [MQTT3-3.1.2-4].
 [<NoComparison>]
 type Connect =
     {
@@ -323,10 +325,16 @@ type TopicFilterList private (wire: Bytes, count: int) =
     // For bytes that the grammar has checked.
     static member internal OfValid(wire: Bytes, count: int) = TopicFilterList(wire, count)
 
-/// The payload of SUBACK or UNSUBACK: a reason code for each Topic Filter, in the order of the request.
+/// The payload of SUBACK or UNSUBACK: a reason code for each Topic Filter, in the order of the request. An UNSUBACK
+/// before MQTT 5 has none.
 [<Sealed; AllowNullLiteral(false)>]
 type ReasonCodeList private (wire: Bytes) =
     inherit WireList<ReasonCode>(wire, wire.Length)
+
+    static let empty = ReasonCodeList Bytes.Empty
+
+    /// No code, as an UNSUBACK before MQTT 5 has it.
+    static member Empty = empty
 
     override _.ReadAt offset = struct (LanguagePrimitives.EnumOfValue wire.Span[offset], offset + 1)
 
@@ -357,7 +365,7 @@ type SubscriptionAcknowledgement =
         PacketId: PacketId
         /// The properties.
         Properties: AcknowledgementProperties
-        /// The reason codes, one for each Topic Filter.
+        /// The reason codes, one for each Topic Filter; none in an UNSUBACK before MQTT 5.
         Reasons: ReasonCodeList
     }
 
@@ -387,7 +395,8 @@ type Auth =
         UserProperties: UserProperties
     }
 
-/// A control packet of MQTT 5 (chapter 3).
+/// A control packet (chapter 3). What MQTT 3.1.1 and 3.1 lay out otherwise is held in the terms of MQTT 5: a return code
+/// of CONNACK as the reason code that stands for it, a SUBACK of 0x80 as Unspecified error, a missing property as absent.
 [<RequireQualifiedAccess; NoComparison>]
 type Packet =
     /// A client asks for a connection.

@@ -26,6 +26,10 @@ module Spec =
     [<Literal>]
     let MaximumStringBytes = 65_535
 
+    /// A Session Expiry Interval that never ends, in seconds (section 3.1.2.11.2).
+    [<Literal>]
+    let NoExpiry = 0xFFFF_FFFFu
+
     /// The scope of a packet's own properties.
     let scopeOf (packetType: PacketType) : Scope = enum (1 <<< int packetType)
 
@@ -384,3 +388,106 @@ module Spec =
         | PacketType.Disconnect -> "MQTT-3.14.2-1"
         | PacketType.Auth -> "MQTT-3.15.2-1"
         | _ -> "2.4"
+
+    /// A rule for each version, the newest first.
+    let versions: VersionRule[] = SpecVersions.rules
+
+    /// The rule of a version.
+    let version (version: ProtocolVersion) : VersionRule =
+        match version with
+        | ProtocolVersion.V5 -> versions[0]
+        | ProtocolVersion.V311 -> versions[1]
+        | ProtocolVersion.V31 -> versions[2]
+
+    // AUTH is a reserved type [MQTT3-2.2.2-2], and a server sends no DISCONNECT. MQTT 3.1 defines no flags but
+    // those of PUBLISH and lets DUP be set elsewhere, so they are not judged.
+    let private packetsBefore5 (version: ProtocolVersion) : PacketRule[] =
+        packets
+        |> Array.map (fun rule ->
+            { rule with
+                Flags =
+                    if version.IsV31 && rule.Type <> PacketType.Reserved then
+                        -1
+                    else
+                        rule.Flags
+                FromClient = rule.FromClient && rule.Type <> PacketType.Auth
+                FromServer =
+                    rule.FromServer
+                    && rule.Type <> PacketType.Auth
+                    && rule.Type <> PacketType.Disconnect
+                Properties = [||]
+            })
+
+    let private packetsOfV311 = packetsBefore5 Mqtt5.ProtocolVersion.V311
+    let private packetsOfV31 = packetsBefore5 Mqtt5.ProtocolVersion.V31
+
+    /// The rule of a packet type in a version. A type that the version reserves travels in no direction; the flags
+    /// are -1 where the version judges none. <c>FlagsClause</c> is that of MQTT 5; <c>clauseIn</c> has the other.
+    let packetIn (version: ProtocolVersion) (packetType: PacketType) : PacketRule =
+        match version with
+        | ProtocolVersion.V5 -> packet packetType
+        | ProtocolVersion.V311 -> packetsOfV311[int packetType &&& 15]
+        | ProtocolVersion.V31 -> packetsOfV31[int packetType &&& 15]
+
+    /// True when a packet of this type may travel this way in a version.
+    let mayTravelIn (version: ProtocolVersion) (direction: Direction) (packetType: PacketType) : bool =
+        match direction with
+        | ClientToServer -> (packetIn version packetType).FromClient
+        | ServerToClient -> (packetIn version packetType).FromServer
+
+    /// A rule for each return code of CONNACK before MQTT 5, at the index of its number.
+    let returnCodes: ReturnCodeRule[] = SpecVersions.returnCodes
+
+    /// The rule of a return code of CONNACK before MQTT 5, if there is one of this number.
+    let tryReturnCode (code: byte) : ReturnCodeRule voption =
+        if int code < returnCodes.Length then
+            ValueSome returnCodes[int code]
+        else
+            ValueNone
+
+    let private returnCodeOfReason: ReturnCodeRule voption[] =
+        Array.init 256 (fun code ->
+            match
+                returnCodes
+                |> Array.tryFind (fun rule ->
+                    rule.Says |> Array.contains (LanguagePrimitives.EnumOfValue(byte code)))
+            with
+            | Some rule -> ValueSome rule
+            | None -> ValueNone)
+
+    /// The return code that tells a reason code of CONNACK to a client before MQTT 5, or <c>ValueNone</c> where none
+    /// fits: then the connection is closed without CONNACK [MQTT3-3.2.2-6].
+    let returnCodeOf (reason: ReasonCode) : ReturnCodeRule voption = returnCodeOfReason[int reason]
+
+    /// True when a reason code may stand in a packet of this type in a version: before MQTT 5 those that stand for a
+    /// return code of CONNACK, and in SUBACK the three granted QoS and, in 3.1.1, Unspecified error, which is 0x80
+    /// [MQTT3-3.9.3-2]. No other packet has codes then.
+    let reasonAllowedIn
+        (version: ProtocolVersion)
+        (direction: Direction)
+        (packetType: PacketType)
+        (code: ReasonCode)
+        : bool =
+        match version, packetType, direction with
+        | ProtocolVersion.V5, _, _ -> reasonAllowed direction packetType code
+        | _, PacketType.Connack, ServerToClient ->
+            match returnCodeOf code with
+            | ValueSome rule -> rule.Reason = code
+            | ValueNone -> false
+        | _, PacketType.Suback, ServerToClient ->
+            code <= ReasonCode.GrantedQoS2
+            || (version.IsV311 && code = ReasonCode.UnspecifiedError)
+        | _ -> code = ReasonCode.Success
+
+    let private clausesBefore5 = dict SpecVersions.counterparts
+
+    /// The statement or section of a version that says what a statement or section of MQTT 5 says, as
+    /// <c>MQTT3-3.3.2-2</c> before MQTT 5; itself where it has no counterpart. MQTT 3.1 has no numbered statements and is
+    /// cited by those of 3.1.1.
+    let clauseIn (version: ProtocolVersion) (clause: string) : string =
+        match version with
+        | ProtocolVersion.V5 -> clause
+        | _ ->
+            match clausesBefore5.TryGetValue clause with
+            | true, counterpart -> counterpart
+            | _ -> clause

@@ -60,3 +60,29 @@ type ReasonRule =
         /// The packets in which a server may send it.
         FromServer: Scope
     }
+
+/// What a version of the protocol is called and how its CONNECT begins.
+type VersionRule =
+    {
+        /// The version.
+        Version: ProtocolVersion
+        /// Its name, such as <c>MQTT 3.1.1</c>.
+        Name: string
+        /// The Protocol Name of its CONNECT.
+        ProtocolName: string
+        /// The Protocol Version of its CONNECT, which 3.1.1 calls Protocol Level.
+        Level: byte
+    }
+
+/// What MQTT 3.1.1 says of a return code of CONNACK (table 3.1 of MQTT 3.1.1).
+type ReturnCodeRule =
+    {
+        /// The code, 0 to 5.
+        Code: byte
+        /// The name as the standard writes it.
+        Title: string
+        /// The reason code that stands for it in a packet.
+        Reason: ReasonCode
+        /// The reason codes of MQTT 5 that it says, the one that stands for it among them.
+        Says: ReasonCode[]
+    }

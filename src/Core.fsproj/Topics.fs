@@ -47,7 +47,8 @@ module TextRules =
 
     /// The first problem of a UTF-8 Encoded String: ill-formed UTF-8, surrogates among it [MQTT-1.5.4-1], or
     /// U+0000 [MQTT-1.5.4-2]. U+FEFF is an ordinary character [MQTT-1.5.4-3]; control characters and
-    /// non-characters are tolerated, as section 1.5.4 allows.
+    /// non-characters are tolerated, as section 1.5.4 allows. MQTT 3.1.1 has the same rules [MQTT3-1.5.3-1]
+    /// [MQTT3-1.5.3-2] [MQTT3-1.5.3-3] [MQTT3-4.7.3-3].
     let utf8Problem (utf8: ReadOnlySpan<byte>) : TextProblem voption =
         if utf8.Length > Spec.MaximumStringBytes then
             malformed Spec.MaximumStringBytes "MQTT-4.7.3-3" "the text takes more than 65,535 bytes in UTF-8"
@@ -104,6 +105,16 @@ module TextRules =
         else
             0
 
+    /// The first problem of a Topic Filter before MQTT 5, where <c>$share</c> is a level as any other: those of a string,
+    /// no character at all [MQTT3-4.7.3-1], or a misplaced wildcard [MQTT3-4.7.1-2] [MQTT3-4.7.1-3].
+    let unsharedFilterProblem (utf8: ReadOnlySpan<byte>) : TextProblem voption =
+        if utf8.IsEmpty then
+            notAllowed 0 "MQTT-4.7.3-1" "a Topic Filter has at least one character"
+        else
+            match utf8Problem utf8 with
+            | ValueSome problem -> ValueSome problem
+            | ValueNone -> wildcardProblem 0 utf8
+
     /// The first problem of a Topic Filter: those of a string, no character at all [MQTT-4.7.3-1], a misplaced
     /// wildcard [MQTT-4.7.1-1] [MQTT-4.7.1-2], or, where it begins with <c>$share/</c>, a ShareName that is
     /// empty or holds a wildcard [MQTT-4.8.2-1], or no Topic Filter after it [MQTT-4.8.2-2].
@@ -127,6 +138,19 @@ module TextRules =
                         notAllowed start "MQTT-4.8.2-2" "no Topic Filter follows the ShareName"
                     | -1 -> wildcardProblem start utf8
                     | at -> notAllowed (name + at) "MQTT-4.8.2-2" "the ShareName contains neither # nor +"
+
+    // Where the pattern of a filter starts that one of the two rules above accepts: behind a prefix of a shared
+    // subscription that is well formed, else at 0.
+    let internal patternStart (utf8: ReadOnlySpan<byte>) : int =
+        let name = sharePrefix.Length
+
+        match sharedPrefixLength utf8 with
+        | start when start > name + 1 && start < utf8.Length ->
+            if utf8.Slice(name, start - 1 - name).IndexOfAny wildcards < 0 then
+                start
+            else
+                0
+        | _ -> 0
 
     // The bytes of an application's string. Unpaired surrogates would silently become U+FFFD, so they are
     // looked for first.
@@ -253,10 +277,11 @@ type TopicName private (text: string, utf8: byte[]) =
     interface IEquatable<TopicName> with
         member this.Equals other = this.Equals other
 
-/// A valid Topic Filter, shared or not (sections 4.7 and 4.8.2). Immutable.
+/// A valid Topic Filter, shared or not (sections 4.7 and 4.8.2). One that begins with <c>$share/</c> and is not shared, for
+/// its ShareName is not well formed, comes from a client before MQTT 5 only. Immutable.
 [<Sealed; AllowNullLiteral(false)>]
 type TopicFilter private (text: string, utf8: byte[]) =
-    let patternStart = TextRules.sharedPrefixLength (ReadOnlySpan utf8)
+    let patternStart = TextRules.patternStart (ReadOnlySpan utf8)
 
     /// The whole filter as text, with <c>$share/{ShareName}/</c> if it has that. It identifies the subscription.
     member _.Text = text
@@ -264,7 +289,7 @@ type TopicFilter private (text: string, utf8: byte[]) =
     /// The whole filter in UTF-8.
     member _.Utf8 = Bytes.OfArray utf8
 
-    /// True for a shared subscription: the filter begins with <c>$share/</c>.
+    /// True for a shared subscription: the filter begins with <c>$share/</c> and a ShareName.
     member _.IsShared = patternStart > 0
 
     /// The ShareName; empty when the filter is not shared.

@@ -37,6 +37,28 @@ type PacketType =
     /// 15: a step of enhanced authentication, either way.
     | Auth = 15uy
 
+/// A version of the protocol. The vocabulary of packets is that of MQTT 5 for all of them: a version says how a
+/// packet is laid out, and what of it can be said. The default value is MQTT 5.
+[<Struct; RequireQualifiedAccess; NoComparison>]
+type ProtocolVersion =
+    /// MQTT 5: protocol level 5.
+    | V5
+    /// MQTT 3.1.1: protocol level 4.
+    | V311
+    /// MQTT 3.1: Protocol Name <c>MQIsdp</c>, protocol level 3.
+    | V31
+
+/// What a CONNECT says of its connection beside its fields: the version, and whether it comes from a bridge.
+[<Struct; NoComparison>]
+type Protocol =
+    {
+        /// The version, which lays out all packets of the connection.
+        Version: ProtocolVersion
+        /// True when bit 7 of the protocol level is set, as bridges do before MQTT 5 to have No Local and Retain
+        /// As Published for all of their subscriptions.
+        IsBridge: bool
+    }
+
 /// Which way a packet travels.
 [<Struct>]
 type Direction =

@@ -174,4 +174,64 @@ public sealed class DecodeTests
         Assert.True(trace.IsOk);
         Assert.Equal(4, trace.ResultValue.Length);
     }
+
+    [Theory]
+    [InlineData("311")]
+    [InlineData("mqttv311")]
+    public async Task Packets_of_3_1_1_are_decoded_in_their_layout(string version)
+    {
+        var run = await DecodeAsync(
+            "-V", version, "1010 0004 4D515454 04 82 003C 0001 61 0001 75", "2002 0005", "3007 0003 612F62 6869", "4002 0001", "8206 0001 0001 61 01", "9004 0001 01 80", "B002 0007", "E000");
+
+        Assert.Equal(
+            [
+                "[c>s] CONNECT ver=4 clean=1 keepalive=60 clientid=\"a\" username=\"u\"",
+                "[s>c] CONNACK rc=NotAuthorized",
+                "PUBLISH topic=\"a/b\" payload=\"hi\"",
+                "PUBACK id=1",
+                "[c>s] SUBSCRIBE id=1 filters[\"a\" qos=1]",
+                "[s>c] SUBACK id=1 codes[GrantedQoS1, UnspecifiedError]",
+                "[s>c] UNSUBACK id=7 codes[]",
+                "[c>s] DISCONNECT",
+            ],
+            run.Lines);
+        Assert.Equal(0, run.ExitCode);
+    }
+
+    [Fact]
+    public async Task A_connect_tells_the_version_of_what_follows()
+    {
+        // MQTT 3.1 from a bridge, then 3.1.1, then 5, with a PUBLISH in the layout of each.
+        var run = await DecodeAsync(
+            "100F 0006 4D5149736470 83 02 003C 0001 61", "3003 0001 61", "100D 0004 4D515454 04 02 003C 0001 61", "3003 0001 61", "100E 0004 4D515454 05 02 003C 00 0001 61", "3004 0001 61 00");
+
+        Assert.Equal(
+            [
+                "[c>s] CONNECT ver=3 clean=1 keepalive=60 clientid=\"a\" # from a bridge",
+                "PUBLISH topic=\"a\"",
+                "[c>s] CONNECT ver=4 clean=1 keepalive=60 clientid=\"a\"",
+                "PUBLISH topic=\"a\"",
+                "[c>s] CONNECT clean=1 keepalive=60 clientid=\"a\"",
+                "PUBLISH topic=\"a\"",
+            ],
+            run.Lines);
+        Assert.Equal(0, run.ExitCode);
+        Assert.True(Notation.ParseTrace(run.Output).IsOk);
+    }
+
+    [Fact]
+    public async Task A_fault_names_the_statement_of_its_version_and_hides_the_password()
+    {
+        var run = await DecodeAsync("-V", "311", "1013 0004 4D515454 04 C3 003C 0001 61 0001 75 0001 70");
+        Assert.Equal("CONNECT of MQTT 3.1.1: 21 bytes from byte 0", run.Lines[0]);
+        Assert.Contains("clause  MQTT3-3.1.2-3", run.Lines);
+        Assert.Contains("01 ** 00 01 **", run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Property Length", run.Output, StringComparison.Ordinal);
+        Assert.Equal(1, run.ExitCode);
+
+        // The same bytes are no CONNECT of another version, and a layout of 5 is none of 3.1.1.
+        Assert.Contains("reason  0x84 Unsupported Protocol Version", (await DecodeAsync("-V", "5", "100D 0004 4D515454 04 02 003C 0001 61")).Lines);
+        Assert.Contains("clause  2.2.3", (await DecodeAsync("-V", "311", "4004 0001 00 00")).Lines);
+        Assert.Equal(2, (await DecodeAsync("-V", "4", "C000")).ExitCode);
+    }
 }

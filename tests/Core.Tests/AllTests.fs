@@ -20,10 +20,13 @@ module AllTests =
             TopicsTests.tests
             PacketsTests.tests
             GoldenVectors.tests
+            GoldenVectors311.tests
+            VersionClauseTests.tests
             GrammarTests.tests
             FramerTests.tests
             FastPathTests.tests
             EncodeTests.tests
+            LoweringTests.tests
             DifferentialTests.tests
             HostileBytesTests.tests
             TopicAliasesTests.tests

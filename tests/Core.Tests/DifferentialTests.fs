@@ -17,7 +17,7 @@ let private agreesOn (cases: Case[]) =
 let private shareTaken (cases: Case[]) =
     let taken =
         cases
-        |> Array.filter (fun case -> (recognise ofLibrary case.Direction case.Frame).IsSome)
+        |> Array.filter (fun case -> (recognise ofLibrary case.Version case.Direction case.Frame).IsSome)
 
     float taken.Length / float cases.Length
 
@@ -140,6 +140,77 @@ let private mutants: Mutant list =
         mutant "takes acknowledgements of identifier 0" "packetId <> 0us" "packetId <> 0xABCDus"
     ]
 
+// Mistakes in what is read of PUBLISH and its acknowledgements before MQTT 5.
+let private mutantsBefore5: Mutant list =
+    let mutant name text change = { Name = name; Text = text; Change = change }
+
+    [
+        mutant
+            "takes + and # in topics that are ASCII"
+            "(AsciiTopic.isPlain &first topicAt lengthOfTopic"
+            "(frame.IndexOfAnyInRange(0x80uy, 0xFFuy) < 0"
+        mutant "takes an empty topic" "lengthOfTopic > 0" "lengthOfTopic >= 0"
+        mutant "takes a cut identifier" "&& payloadStart <= frame.Length" "&& afterTopic <= frame.Length"
+        mutant
+            "takes identifier 0"
+            "twoByteIntegerAt &first afterTopic > 0"
+            "twoByteIntegerAt &first afterTopic >= 0"
+        mutant
+            "takes any bytes as a topic"
+            "|| isTopicText (frame.Slice(topicAt, lengthOfTopic))"
+            "|| frame.Length >= topicAt"
+        mutant
+            "reads the identifier as payload"
+            "if first &&& 6uy = 0uy then afterTopic else afterTopic + 2"
+            "if first &&& 6uy = 0uy then afterTopic else afterTopic + 0"
+        mutant
+            "reads a Property Length"
+            "PublishView(frame, topicAt, lengthOfTopic, payloadStart, payloadStart, 0, 0)"
+            "PublishView(frame, topicAt, lengthOfTopic, payloadStart, min frame.Length (payloadStart + 1), 0, 0)"
+        mutant
+            "takes other packets than PUBLISH"
+            "frame.Length < 5 || not (isPublishByte frame[0])"
+            "frame.Length < 5"
+        mutant "takes QoS 3" "0b0011_1100_0011_1111u" "0b1111_1100_1111_1111u"
+        mutant "takes DUP at QoS 0" "0b0011_1100_0011_1111u" "0b0011_1111_0011_1111u"
+        mutant "declines frames above 16,383 bytes" "| 0 -> bodyOf frame + 2" "| 0 -> bodyOf frame * 0"
+        mutant
+            "takes a frame that goes on after a Remaining Length of one byte"
+            "if low = frame.Length - 2"
+            "if low <= frame.Length - 2"
+        mutant
+            "takes a frame that goes on after a Remaining Length of two bytes"
+            "low - 0x80 + (high <<< 7) = frame.Length - 3"
+            "low - 0x80 + (high <<< 7) <= frame.Length - 3"
+        mutant
+            "takes a long frame that goes on after its Remaining Length"
+            "remaining = frame.Length - at"
+            "remaining <= frame.Length - at"
+        mutant "takes a long form of the Remaining Length" "uint32 (high - 1) < 0x7Fu" "uint32 high < 0x80u"
+        mutant
+            "takes # in topics that are not ASCII"
+            "utf8.IndexOfAny(0uy, '#'B, '+'B)"
+            "utf8.IndexOfAny(0uy, '+'B)"
+        mutant "takes ill-formed topics" "(Utf8.IsValid utf8 && utf8.IndexOfAny(" "(utf8.IndexOfAny("
+        mutant
+            "takes acknowledgements with a reason code"
+            "(version.IsV5 || frame.Length = 4)"
+            "(version.IsV5 || frame.Length >= 4)"
+        mutant
+            "declines acknowledgements"
+            "(version.IsV5 || frame.Length = 4)"
+            "(version.IsV5 || frame.Length > 4)"
+        mutant "takes PUBREL without its flags" "0x62uy -> PacketType.Pubrel" "0x60uy -> PacketType.Pubrel"
+        mutant "confuses PUBREC and PUBCOMP" "0x50uy -> PacketType.Pubrec" "0x50uy -> PacketType.Pubcomp"
+        mutant "takes acknowledgements of identifier 0" "packetId <> 0us" "packetId <> 0xABCDus"
+        mutant
+            "reads a connection of an older version as MQTT 5"
+            "| ProtocolVersion.V31 -> tryPublishV3 frame &view"
+            "| ProtocolVersion.V31 -> tryPublish direction frame &view"
+    ]
+
+let private allMutants = mutants @ mutantsBefore5
+
 let private source =
     lazy File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "source", "FastPath.fs"))
 
@@ -177,7 +248,7 @@ let private build (directory: DirectoryInfo) : Assembly =
     write "Directory.Packages.props" "<Project />"
     write "Mutants.fsproj" project
 
-    mutants
+    allMutants
     |> List.iteri (fun number mutant -> write $"Number{number:D2}.fs" (mutated number mutant))
 
     let start =
@@ -229,30 +300,36 @@ let private recogniserOf (assembly: Assembly) (number: int) : Recogniser =
             | found -> found
 
         {
-            Publish = (find "TryPublish").CreateDelegate<TryPublish>()
-            Acknowledgement = (find "TryAcknowledgement").CreateDelegate<TryAcknowledgement>()
+            Publish = (find "TryPublishIn").CreateDelegate<TryPublish>()
+            Acknowledgement = (find "TryAcknowledgementIn").CreateDelegate<TryAcknowledgement>()
         }
 
+// Each version's frames have to show the mistakes that can be made with it.
 let private catchesMutants () =
     let directory = Directory.CreateTempSubdirectory "mqtt5-mutants-"
 
     try
         let assembly = build directory
 
-        let survivors =
+        let survivorsIn version first (mutants: Mutant list) =
             mutants
             |> List.indexed
             |> List.filter (fun (number, _) ->
-                let recogniser = recogniserOf assembly number
+                let recogniser = recogniserOf assembly (first + number)
                 let caught case = (disagreement recogniser case).IsSome
 
                 not (
-                    Array.exists caught acknowledgements.Value
-                    || Array.exists caught mutations.Value
+                    Array.exists caught (acknowledgementsIn version).Value
+                    || Array.exists caught (mutationsIn version).Value
                 ))
             |> List.map (fun (_, mutant) -> mutant.Name)
 
-        Expect.equal survivors [] "mutants that no frame tells from the fast path"
+        let survivors = "mutants that no frame tells from the fast path"
+        Expect.equal (survivorsIn ProtocolVersion.V5 0 mutants) [] survivors
+
+        for version in Parsing.before5 do
+            let survived = survivorsIn version mutants.Length mutantsBefore5
+            Expect.equal survived [] $"{survivors} of {Parsing.nameOfVersion version}"
     finally
         directory.Delete true
 
@@ -280,5 +357,28 @@ let tests =
                     | ValueNone -> ()
                     | ValueSome text -> failtest (text.Substring(0, min 400 text.Length)))
 
-            testCase $"the corpus catches {mutants.Length} mutants of the fast path" catchesMutants
+            for version in Parsing.before5 do
+                testCase
+                    $"{Parsing.nameOfVersion version}: what the fast path takes, the grammar reads alike"
+                    (fun () ->
+                        let cases = (mutationsIn version).Value
+                        Expect.isGreaterThan cases.Length 50_000 "frames"
+                        Expect.isGreaterThan (shareTaken cases) 0.1 "share that is taken"
+                        agreesOn cases
+                        agreesOn (acknowledgementsIn version).Value)
+
+                testCase
+                    $"{Parsing.nameOfVersion version}: ordinary frames of every size are taken"
+                    (fun () ->
+                        let frames = originalsIn version 2_000 Int32.MaxValue
+                        Expect.isGreaterThan frames.Length 6_000 "frames"
+
+                        for struct (direction, frame) in frames do
+                            match disagreement ofLibrary (caseIn version direction frame) with
+                            | ValueNone -> ()
+                            | ValueSome text -> failtest (text.Substring(0, min 400 text.Length)))
+
+            testCase
+                $"the corpus catches {mutants.Length} mutants of the fast path, and {mutantsBefore5.Length} before MQTT 5"
+                catchesMutants
         ]

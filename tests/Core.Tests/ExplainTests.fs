@@ -99,6 +99,54 @@ let private examples =
             Expect.stringContains (cutOff "3004 0001 61") "\nmissing 1 byte of 6" "one byte"
             Expect.stringContains (cutOff "30FF") "\nmissing the end of the fixed header" "header"
             Expect.stringContains (cutOff "3004 00 01") "^^ the bytes end here" "caret")
+
+        testCase "the fields are those of the connection's version" (fun () ->
+            let fields version hex offset =
+                let text = Explain.faultIn version 0L (ReadOnlyMemory(bytes hex)) (faultAt offset)
+
+                [
+                    for line in text.Split '\n' do
+                        let found = Regex.Match(line, @"^(?:fields| {6})  bytes? [\d to]+: (.*?)(, here)?$")
+
+                        if found.Success then
+                            found.Groups[1].Value
+                ]
+
+            let v311 = ProtocolVersion.V311
+            let payload = "30 07 0001 61 0000 0000"
+            Expect.equal (fields v311 payload 5L) [ "Remaining Length"; "Topic Name"; "Payload" ] "PUBLISH"
+
+            Expect.equal
+                (fields ProtocolVersion.V5 payload 5L)
+                [ "Remaining Length"; "Topic Name"; "Property Length"; "Payload" ]
+                "PUBLISH of MQTT 5"
+
+            let subscribe = "82 06 0001 0001 61 01"
+
+            Expect.equal
+                (fields v311 subscribe 7L)
+                [ "Packet Identifier"; "Topic Filter"; "Requested QoS" ]
+                "SUBSCRIBE"
+
+            Expect.equal
+                (fields v311 "90 03 0001 80" 4L)
+                [ "Remaining Length"; "Packet Identifier"; "Return Code" ]
+                "SUBACK"
+
+            Expect.equal
+                (fields v311 "20 02 00 05" 3L)
+                [ "Remaining Length"; "Connect Acknowledge Flags"; "Connect Return Code" ]
+                "CONNACK"
+
+            Expect.equal
+                (fields v311 "40 02 0001" 2L)
+                [ "Packet Type and Flags"; "Remaining Length"; "Packet Identifier" ]
+                "PUBACK"
+
+            let heading =
+                (Explain.faultIn v311 0L (ReadOnlyMemory(bytes "C000")) (faultAt 0L)).Split('\n')[0]
+
+            Expect.equal heading "PINGREQ of MQTT 3.1.1: 2 bytes from byte 0" "heading")
     ]
 
 let private secrets =
@@ -132,9 +180,27 @@ let private secrets =
             Expect.equal (cells text |> List.take 12 |> List.contains "**") false "before"
             Expect.equal (cells text |> List.skip 12 |> List.forall ((=) "**")) true "after")
 
-        testCase "a CONNECT of another version hides all from its Keep Alive on" (fun () ->
-            let text = explain "1016 0006 4D5149736470 03 C2 003C 0001 61 0001 75 0001 70" 2L
-            Expect.equal (cells text |> List.skip 12 |> List.forall ((=) "**")) true "hidden")
+        testCase "a CONNECT of a version that is not known hides all from its Keep Alive on" (fun () ->
+            for hex in
+                [
+                    "1013 0004 4D515454 06 C2 003C 0001 61 0001 75 0001 70"
+                    "1015 0006 4D5149736470 04 C2 003C 0001 61 0001 75 0001 70"
+                ] do
+                let text = explain hex 2L
+                Expect.equal (cells text |> List.skip 12 |> List.forall ((=) "**")) true hex)
+
+        testCase "a CONNECT goes by the version that it says, and hides the secrets of that" (fun () ->
+            for hex in
+                [
+                    "1018 0004 4D515454 04 C6 003C 0001 61 0001 77 0000 0001 75 0001 70"
+                    "101A 0006 4D5149736470 83 C6 003C 0001 61 0001 77 0000 0001 75 0001 70"
+                ] do
+                let text = explain hex 9L
+                let frame = Convert.ToHexString(bytes hex)
+                let shown = cells text |> String.concat ""
+                // User Name and Password are the last six bytes, of which the lengths are shown.
+                Expect.equal shown (frame[.. frame.Length - 13] + "0001**0001**") hex
+                Expect.stringContains text "Connect Flags" "the fields of 3.1.1")
 
         testCase "secrets are shown on demand only" (fun () ->
             let text = Explain.faultWithSecrets 0L (ReadOnlyMemory(bytes connect)) (faultAt 9L)
@@ -163,7 +229,7 @@ let private isOfPassword (cell: string) = cell[0] = 'E'
 
 let private field (content: byte[]) = Array.append [| 0uy; byte content.Length |] content
 
-let private connectWithPassword =
+let private connectWithPassword (version: ProtocolVersion) =
     gen {
         let! text = Gen.choose (0, 12) |> Gen.arrayOfLength 3
 
@@ -175,22 +241,24 @@ let private connectWithPassword =
         let content length = field (Array.create length 'a'B)
 
         let properties =
-            if authenticates then
+            if authenticates && version.IsV5 then
                 Array.concat [ "\021"B; content 3; "\022"B; field (Array.truncate 9 password) ]
             else
                 [||]
 
         let will =
             if hasWill then
-                Array.concat [ [| 0uy |]; content 2; content text[2] ]
+                Array.concat [ (if version.IsV5 then [| 0uy |] else [||]); content 2; content text[2] ]
             else
                 [||]
 
         return
             Array.concat
                 [
-                    bytes "00044D51545405"
-                    [| (if hasWill then 0xC6uy else 0xC2uy); 0uy; 60uy; byte properties.Length |]
+                    field (Text.Encoding.ASCII.GetBytes (Spec.version version).ProtocolName)
+                    [| (Spec.version version).Level |]
+                    [| (if hasWill then 0xC6uy else 0xC2uy); 0uy; 60uy |]
+                    (if version.IsV5 then [| byte properties.Length |] else [||])
                     properties
                     content text[0]
                     will
@@ -199,9 +267,9 @@ let private connectWithPassword =
                 ]
     }
 
-let private damaged =
+let private damaged (version: ProtocolVersion) =
     gen {
-        let! body = connectWithPassword
+        let! body = connectWithPassword version
         let! at = Gen.choose (0, body.Length - 1)
         let! value = Gen.choose (0, 0xDF) |> Gen.map byte
         let! count = Gen.choose (1, 2)
@@ -232,10 +300,15 @@ let private properties =
             (Prop.forAll (Arb.fromGen (Gen.zip anyBytes (Gen.choose (-3, 800)))) (fun (frame, offset) ->
                 let text = Explain.fault 2L (ReadOnlyMemory frame) (faultAt (int64 offset))
                 let cutOff = Explain.cutOff false 2L (ReadOnlyMemory frame)
+
+                let older =
+                    Explain.faultIn ProtocolVersion.V311 2L (ReadOnlyMemory frame) (faultAt (int64 offset))
+
                 let within = offset >= 2 && offset <= frame.Length + 2
 
                 text.Contains "\nclause  MQTT-3.1.2-3\n"
                 && Regex.IsMatch(text, @"^ {10,}\^\^ ", RegexOptions.Multiline) = within
+                && older.Contains "\nclause  MQTT-3.1.2-3\n"
                 && cutOff.Contains "^^ the bytes end here"))
 
         testPropertyWithConfig
@@ -248,18 +321,19 @@ let private properties =
                 shown = List.truncate shown.Length hex
                 && (frame.Length > 256 || shown.Length = hex.Length)))
 
-        testPropertyWithConfig
-            config
-            "a damaged CONNECT never shows a byte of its Password or Authentication Data"
-            (Prop.forAll (Arb.fromGen damaged) (fun (struct (frame, offset)) ->
-                let memory = ReadOnlyMemory frame
-                let fault = Explain.fault 0L memory (faultAt offset)
-                let cutOff = Explain.cutOff false 0L memory
+        for version in [ ProtocolVersion.V5; ProtocolVersion.V311; ProtocolVersion.V31 ] do
+            testPropertyWithConfig
+                config
+                $"a damaged CONNECT of {(Spec.version version).Name} never shows a byte of its Password or Authentication Data"
+                (Prop.forAll (Arb.fromGen (damaged version)) (fun (struct (frame, offset)) ->
+                    let memory = ReadOnlyMemory frame
+                    let fault = Explain.faultIn version 0L memory (faultAt offset)
+                    let cutOff = Explain.cutOffIn version false 0L memory
 
-                not (
-                    cells fault |> List.exists isOfPassword
-                    || cells cutOff |> List.exists isOfPassword
-                )))
+                    not (
+                        cells fault |> List.exists isOfPassword
+                        || cells cutOff |> List.exists isOfPassword
+                    )))
     ]
 
 let tests = testList "Explain" (examples @ secrets @ properties)

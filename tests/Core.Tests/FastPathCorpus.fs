@@ -8,8 +8,10 @@ open Mqtt5
 open Mqtt5.Verification
 open Mqtt5.Tests.PacketSamples
 
-type TryPublish = delegate of Direction * ReadOnlySpan<byte> * byref<PublishView> -> bool
-type TryAcknowledgement = delegate of Direction * ReadOnlySpan<byte> * byref<AcknowledgementView> -> bool
+type TryPublish = delegate of ProtocolVersion * Direction * ReadOnlySpan<byte> * byref<PublishView> -> bool
+
+type TryAcknowledgement =
+    delegate of ProtocolVersion * Direction * ReadOnlySpan<byte> * byref<AcknowledgementView> -> bool
 
 /// A fast path: the one of the library, or a mutant of it.
 [<NoComparison; NoEquality>]
@@ -17,53 +19,61 @@ type Recogniser = { Publish: TryPublish; Acknowledgement: TryAcknowledgement }
 
 let ofLibrary: Recogniser =
     {
-        Publish = TryPublish(fun direction frame view -> FastPath.tryPublish direction frame &view)
+        Publish =
+            TryPublish(fun version direction frame view ->
+                FastPath.tryPublishIn version direction frame &view)
         Acknowledgement =
-            TryAcknowledgement(fun direction frame view -> FastPath.tryAcknowledgement direction frame &view)
+            TryAcknowledgement(fun version direction frame view ->
+                FastPath.tryAcknowledgementIn version direction frame &view)
     }
 
-/// A frame, the direction it travels in, and what the grammar makes of it.
+/// A frame, the connection it travels on, and what the grammar makes of it.
 [<Struct; NoComparison; NoEquality>]
-type Case = { Direction: Direction; Frame: byte[]; Packet: Packet voption }
+type Case = { Version: ProtocolVersion; Direction: Direction; Frame: byte[]; Packet: Packet voption }
 
-let case (direction: Direction) (frame: byte[]) : Case =
+let caseIn (version: ProtocolVersion) (direction: Direction) (frame: byte[]) : Case =
     {
+        Version = version
         Direction = direction
         Frame = frame
         Packet =
-            match Parsing.parse direction frame with
+            match Parsing.parseIn version direction frame with
             | Ok packet -> ValueSome packet
             | Error _ -> ValueNone
     }
 
+let case (direction: Direction) (frame: byte[]) : Case = caseIn ProtocolVersion.V5 direction frame
+
 /// What a fast path makes of a frame.
-let recognise (recogniser: Recogniser) (direction: Direction) (frame: byte[]) : Packet voption =
+let recognise (recogniser: Recogniser) (version: ProtocolVersion) direction (frame: byte[]) : Packet voption =
     let mutable publish = PublishView()
     let mutable acknowledgement = Unchecked.defaultof<AcknowledgementView>
 
-    if recogniser.Publish.Invoke(direction, ReadOnlySpan frame, &publish) then
+    if recogniser.Publish.Invoke(version, direction, ReadOnlySpan frame, &publish) then
         ValueSome(Packet.Publish(publish.ToPublish(ReadOnlyMemory frame)))
-    elif recogniser.Acknowledgement.Invoke(direction, ReadOnlySpan frame, &acknowledgement) then
+    elif recogniser.Acknowledgement.Invoke(version, direction, ReadOnlySpan frame, &acknowledgement) then
         ValueSome(acknowledgement.ToPacket())
     else
         ValueNone
 
-// An ordinary packet: what this library's own encoder writes, apart from acknowledgements with properties.
-let private isOrdinary (packet: Packet) (frame: byte[]) =
-    match packet with
-    | Packet.Publish _ ->
-        let written = Array.zeroCreate (Encode.size packet)
+let private isWritten version (packet: Packet) (frame: byte[]) =
+    let written = Array.zeroCreate (Encode.sizeIn version packet)
 
-        Encode.write packet (Span written) = frame.Length
-        && written.AsSpan().SequenceEqual(ReadOnlySpan frame)
-    | Packet.Puback packet
-    | Packet.Pubrec packet
-    | Packet.Pubrel packet
-    | Packet.Pubcomp packet ->
-        match packet.Outcome with
+    Encode.writeIn version packet (Span written) = frame.Length
+    && written.AsSpan().SequenceEqual(ReadOnlySpan frame)
+
+// An ordinary packet: what this library's own encoder writes, apart from acknowledgements with properties.
+let private isOrdinary (version: ProtocolVersion) (packet: Packet) (frame: byte[]) =
+    match packet with
+    | Packet.Publish _ -> isWritten version packet frame
+    | Packet.Puback content
+    | Packet.Pubrec content
+    | Packet.Pubrel content
+    | Packet.Pubcomp content ->
+        match content.Outcome with
         | Outcome.Full(_, properties) -> properties.ReasonString.IsNone && properties.UserProperties.IsEmpty
         | Outcome.Omitted
-        | Outcome.Code _ -> true
+        | Outcome.Code _ -> version.IsV5 || isWritten version packet frame
     | _ -> false
 
 /// How the fast path disagrees with the grammar on a frame: it takes what the grammar refuses, reads it
@@ -71,10 +81,11 @@ let private isOrdinary (packet: Packet) (frame: byte[]) =
 let disagreement (recogniser: Recogniser) (case: Case) : string voption =
     let found =
         try
-            match recognise recogniser case.Direction case.Frame, case.Packet with
+            match recognise recogniser case.Version case.Direction case.Frame, case.Packet with
             | ValueSome _, ValueNone -> "takes what the grammar refuses"
             | ValueSome read, ValueSome packet when read <> packet -> "reads another packet than the grammar"
-            | ValueNone, ValueSome packet when isOrdinary packet case.Frame -> "declines an ordinary frame"
+            | ValueNone, ValueSome packet when isOrdinary case.Version packet case.Frame ->
+                "declines an ordinary frame"
             | _ -> ""
         with error ->
             error.GetType().Name
@@ -82,7 +93,8 @@ let disagreement (recogniser: Recogniser) (case: Case) : string voption =
     if found = "" then
         ValueNone
     else
-        ValueSome $"{found}: {case.Direction} {Convert.ToHexString case.Frame}"
+        let version = (Spec.version case.Version).Name
+        ValueSome $"{found}: {version} {case.Direction} {Convert.ToHexString case.Frame}"
 
 // One change in one byte, with the length as it was.
 let private byteChanges (frame: byte[]) : byte[] seq =
@@ -237,6 +249,72 @@ let mutations: Lazy<Case[]> =
                         case other changed
         |]
 
+/// Whole frames of a version before MQTT 5 to start from: the golden rows and lowered packets, always the same, none
+/// above this size.
+let originalsIn
+    (version: ProtocolVersion)
+    (generated: int)
+    (maximumBytes: int)
+    : struct (Direction * byte[])[] =
+    [|
+        for vector in GoldenVectors311.vectors do
+            if vector.Version = version then
+                for direction in vector.Directions do
+                    struct (direction, vector.Bytes)
+
+        for direction in Parsing.both do
+            for packetType in [ PacketType.Publish; PacketType.Puback ] do
+                let packets =
+                    Gen.sampleWithSeed
+                        (FsCheck.Rnd(20_141_029UL, 5UL))
+                        20
+                        generated
+                        (PacketGenerators.packetOf packetType direction)
+
+                for packet in packets do
+                    match Lowering.lower version direction packet with
+                    | ValueSome lowered -> struct (direction, encodedIn version direction lowered)
+                    | ValueNone -> ()
+    |]
+    |> Array.filter (fun struct (_, frame) -> frame.Length > 0 && frame.Length <= maximumBytes)
+
+let private mutationsOf (version: ProtocolVersion) : Case[] =
+    [|
+        for struct (direction, frame) in originalsIn version 50 140 do
+            let other = if direction = ClientToServer then ServerToClient else ClientToServer
+
+            let changes =
+                seq {
+                    frame
+                    yield! byteChanges frame
+
+                    if (Parsing.parseIn version direction frame).IsOk then
+                        yield! lengthChanges frame
+                }
+
+            for changed in changes do
+                if changed.Length > 0 then
+                    caseIn version direction changed
+                    caseIn version other changed
+
+        // A few that are too large to change at each place.
+        for struct (direction, frame) in originalsIn version 25 Int32.MaxValue do
+            if frame.Length > 140 then
+                caseIn version direction frame
+                caseIn version direction (Array.append frame [| 0uy |])
+                caseIn version direction frame[.. frame.Length - 2]
+    |]
+
+let private mutationsOfV311 = lazy mutationsOf ProtocolVersion.V311
+let private mutationsOfV31 = lazy mutationsOf ProtocolVersion.V31
+
+/// As <c>mutations</c>, in a version.
+let mutationsIn (version: ProtocolVersion) : Lazy<Case[]> =
+    match version with
+    | ProtocolVersion.V5 -> mutations
+    | ProtocolVersion.V311 -> mutationsOfV311
+    | ProtocolVersion.V31 -> mutationsOfV31
+
 /// Every acknowledgement with every kind of identifier, every reason code, every length, in both directions.
 let acknowledgements: Lazy<Case[]> =
     lazy
@@ -266,3 +344,12 @@ let acknowledgements: Lazy<Case[]> =
                                 ] do
                                 case direction (framed first (Array.append [| high; low; code |] rest))
         |]
+
+/// The same in a version before MQTT 5, which reads none of them but the shortest.
+let acknowledgementsIn (version: ProtocolVersion) : Lazy<Case[]> =
+    match version with
+    | ProtocolVersion.V5 -> acknowledgements
+    | _ ->
+        lazy
+            (acknowledgements.Value
+             |> Array.map (fun case -> caseIn version case.Direction case.Frame))

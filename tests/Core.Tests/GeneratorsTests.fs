@@ -19,7 +19,8 @@ let private sample (generator: Gen<'T>) : 'T[] = Gen.sampleWithSeed (Rnd 5UL) 10
 
 let private packets = lazy sample anyPacket
 
-let private scopesOf (packet: Packet) : (Scope * PropertySet) list =
+/// The properties of a packet by the place where they stand.
+let internal scopesOf (packet: Packet) : (Scope * PropertySet) list =
     let scope = Spec.scopeOf packet.Type
 
     match packet with

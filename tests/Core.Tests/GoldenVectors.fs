@@ -82,7 +82,7 @@ let private asPacket (vector: Vector) (direction: Direction) () =
         | Incomplete, Error fault -> failtest $"the framer waits, but the grammar refuses: {fault}"
     | verdict, _ -> failtest $"{verdict} is wanted, but the framer decides otherwise"
 
-let private nameOf direction =
+let nameOf direction =
     match direction with
     | ClientToServer -> "c>s"
     | ServerToClient -> "s>c"

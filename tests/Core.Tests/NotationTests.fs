@@ -200,6 +200,10 @@ let private equivalents =
         "PUBLISH topic=\"aaa\"", "PUBLISH topic=\"a\"*3"
         "PUBLISH topic=\"😀\"", "PUBLISH topic=\"\\ud83d\\uDE00\""
         "CONNECT", "CONNECT name=\"MQTT\" ver=5 clean=0 keepalive=0 props{} clientid=\"\""
+        // The older versions in the terms of MQTT 5.
+        "CONNECT clean=1", "CONNECT ver=4 clean=1"
+        "CONNECT clean=1", "CONNECT name=\"MQIsdp\" ver=3 clean=1"
+        "CONNECT props{SessionExpiryInterval=4294967295}", "CONNECT ver=4"
         "CONNECT will[topic=\"w\"]", "CONNECT will[ payload=x'' topic=\"w\" qos=0 ]"
         "CONNACK rc=Success", "CONNACK"
         "PUBACK id=1 rc=Success props{ReasonString=\"\"}", "PUBACK props{ReasonString=\"\"} id=1"
@@ -261,7 +265,11 @@ let private faults =
         41,
         "binary data takes more than 65,535 bytes"
         "CONNECT name=\"MQIsdp\"", 1, 14, "the Protocol Name is another one"
-        "CONNECT ver=4", 1, 13, "the number is out of range"
+        "CONNECT ver=6", 1, 13, "the number is out of range"
+        "CONNECT ver=2", 1, 13, "the number is out of range"
+        "CONNECT ver=4 name=\"MQIsdp\"", 1, 20, "the Protocol Name is another one"
+        "CONNECT ver=3 name=\"MQTT\"", 1, 20, "the Protocol Name is another one"
+        "CONNECT ver=4 props{}", 1, 15, "MQTT 3.1.1 has no properties"
         "CONNECT will[qos=1]", 1, 9, "the field topic is missing"
         "CONNECT will[]", 1, 9, "the field topic is missing"
         "CONNECT will[topic=\"a\", topic=\"b\"]", 1, 25, "a connection has one Will Message"

@@ -152,6 +152,11 @@ let encoded direction packet : byte[] =
     | Ok bytes -> bytes
     | Error fault -> failtest (fault.ToString())
 
+let encodedIn version direction packet : byte[] =
+    match Encode.toBytesIn version direction packet with
+    | Ok bytes -> bytes
+    | Error fault -> failtest (fault.ToString())
+
 /// The four acknowledgements of PUBLISH.
 let acknowledgements: (PacketType * (Acknowledgement -> Packet)) list =
     [

@@ -91,3 +91,29 @@ let protocolError = ReasonCode.ProtocolError
 
 let frame (direction: Direction) (bytes: byte[]) : Framing =
     Framer.next direction noLimit 0L (ReadOnlySequence bytes)
+
+let parseIn (version: ProtocolVersion) (direction: Direction) (frame: byte[]) : Result<Packet, Fault> =
+    Grammar.parseIn version direction noLimit 0L (ReadOnlyMemory frame)
+
+let acceptedIn (version: ProtocolVersion) (direction: Direction) (frame: byte[]) : Packet =
+    match parseIn version direction frame with
+    | Ok packet -> packet
+    | Error fault -> failtest $"refused: {fault}"
+
+/// As <c>refused</c>, on a connection of this version.
+let refusedIn version direction (reason: ReasonCode) (clause: string) (offset: int) (frame: byte[]) =
+    match parseIn version direction frame with
+    | Ok packet -> failtest $"accepted as {packet.Type}"
+    | Error fault ->
+        Expect.equal fault.Reason reason $"reason of {fault}"
+        Expect.equal fault.Blame Peer "the peer broke the rule"
+        Expect.equal fault.Clause clause $"clause of {fault}"
+        Expect.equal fault.Offset (int64 offset) $"offset of {fault}"
+
+let frameIn (version: ProtocolVersion) (direction: Direction) (bytes: byte[]) : Framing =
+    Framer.nextIn version direction noLimit 0L (ReadOnlySequence bytes)
+
+/// The versions before MQTT 5.
+let before5 = [ ProtocolVersion.V311; ProtocolVersion.V31 ]
+
+let nameOfVersion (version: ProtocolVersion) = (Spec.version version).Name

@@ -20,7 +20,7 @@ let private samples (rule: BrokenRule) : BrokenPacket[] =
     Gen.sampleWithSeed (Rnd 7UL) 50 SamplesPerRule (BrokenPackets.breaking rule)
 
 let private verdict (broken: BrokenPacket) =
-    Grammar.parse broken.Direction Int32.MaxValue 0L broken.Frame.Memory
+    Grammar.parseIn broken.Rule.Version broken.Direction Int32.MaxValue 0L broken.Frame.Memory
 
 // Follows the first smaller packet again and again.
 let rec private smallest (steps: int) (broken: BrokenPacket) =
@@ -41,17 +41,26 @@ let private nameOfPackets (rule: BrokenRule) =
 
     String.Join(", ", rule.Packets) + direction
 
+let private nameOfVersion (rule: BrokenRule) =
+    if rule.Version.IsV5 then
+        ""
+    else
+        $" of {(Spec.version rule.Version).Name}"
+
 let private ruleTests =
     [
-        for rule in BrokenPackets.rules do
-            testCase $"[{rule.Clause}] {rule.Name} in {nameOfPackets rule}" (fun () ->
+        for rule in
+            Spec.versions
+            |> Array.collect (fun version -> BrokenPackets.rulesIn version.Version) do
+            testCase $"[{rule.Clause}] {rule.Name} in {nameOfPackets rule}{nameOfVersion rule}" (fun () ->
                 let broken = samples rule
                 Expect.equal broken.Length SamplesPerRule "samples"
 
                 for one in broken do
                     refusedFor rule one
                     // What it was made of is valid, so nothing else is wrong.
-                    Expect.isTrue (Encode.check one.Direction one.Packet).IsNone "the packet before"
+                    let before = Encode.checkIn rule.Version one.Direction one.Packet
+                    Expect.isTrue before.IsNone "the packet before"
 
                 for one in Array.truncate 20 broken do
                     let least = smallest 0 one
@@ -71,6 +80,41 @@ let tests =
                 match Encode.toBytes sample.Direction sample.Packet with
                 | Ok frame -> (Grammar.parse sample.Direction Int32.MaxValue 0L (ReadOnlyMemory frame)).IsOk
                 | Error fault -> failtest $"{fault}")
+            testPropertyWithConfig
+                config
+                "what is valid in a version is taken in it, and so is what it shrinks to"
+                (fun (sample: VersionedPacketSample) ->
+                    let isTaken packet =
+                        match Encode.toBytesIn sample.Version sample.Direction packet with
+                        | Ok frame ->
+                            let frame = ReadOnlyMemory frame
+
+                            Grammar.parseIn sample.Version sample.Direction Int32.MaxValue 0L frame =
+                                Ok packet
+                        | Error fault -> failtest $"{fault}"
+
+                    isTaken sample.Packet
+                    && PacketShrinking.shrinkPacketIn sample.Version sample.Direction sample.Packet
+                       |> Seq.truncate 3
+                       |> Seq.forall isTaken)
+            testCase "every packet of every version comes" (fun () ->
+                for rule in Spec.versions do
+                    for direction in [ ClientToServer; ServerToClient ] do
+                        let packets =
+                            Gen.sampleWithSeed
+                                (Rnd 7UL)
+                                50
+                                2_000
+                                (PacketGenerators.packetIn rule.Version direction)
+
+                        for packet in Spec.packets do
+                            let count =
+                                packets |> Array.filter (fun one -> one.Type = packet.Type) |> Array.length
+
+                            if Spec.mayTravelIn rule.Version direction packet.Type then
+                                Expect.isGreaterThan count 20 $"{packet.Name} of {rule.Name}"
+                            else
+                                Expect.equal count 0 $"{packet.Name} of {rule.Name}")
             testPropertyWithConfig
                 config
                 "mutated frames give a packet or a fault"

@@ -33,6 +33,13 @@ internal static class DecodeCommand
         };
         from.AcceptOnlyFromAmong("client", "server", "any");
 
+        var version = new Option<string?>("--protocol-version", "-V")
+        {
+            Description = "The version of the protocol: 5, 311 or 31. Default: what a CONNECT among the packets says, and 5 before the first one.",
+            HelpName = "VERSION",
+        };
+        version.AcceptOnlyFromAmong([.. ProtocolVersionName.All]);
+
         var maximum = new Option<int>("--max-packet-bytes")
         {
             Description = "Refuse a larger packet from its header.",
@@ -57,6 +64,7 @@ internal static class DecodeCommand
             Examples:
               mqtt5 decode 30080003612F62006869
               mqtt5 decode --from server --file capture.hex
+              mqtt5 decode -V 311 3007 0003612F626869
               echo C0 00 | mqtt5 decode
 
             Exit codes:
@@ -70,6 +78,7 @@ internal static class DecodeCommand
             raw,
             text,
             from,
+            version,
             maximum,
             secrets,
         };
@@ -114,6 +123,7 @@ internal static class DecodeCommand
                     "server" => [Direction.ServerToClient],
                     _ => [Direction.ClientToServer, Direction.ServerToClient],
                 },
+                result.GetValue(version) is { } name ? ProtocolVersionName.Find(name) : null,
                 result.GetValue(maximum),
                 result.GetValue(secrets));
 

@@ -4,7 +4,7 @@ using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Writes the notation of each packet of a stream, or what is wrong with it.</summary>
+/// <summary>Writes the notation of each packet of a stream, or what is wrong with it, in the version that was asked for or that a CONNECT tells.</summary>
 internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
 {
     // What is shown of bytes whose packet has no known end.
@@ -14,6 +14,8 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
     private const int BytesOfHeader = 5;
 
     private long offset;
+
+    private ProtocolVersion version = request.Version ?? ProtocolVersion.V5;
 
     /// <summary>True when a packet had a fault or was cut off.</summary>
     public bool HasFault { get; private set; }
@@ -42,7 +44,7 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
                 if (!rest.IsEmpty)
                 {
                     HasFault = true;
-                    output.WriteLine(Explain.CutOff(request.ShowSecrets, offset, rest.ToArray()));
+                    output.WriteLine(Explain.CutOffIn(version, request.ShowSecrets, offset, rest.ToArray()));
                 }
 
                 break;
@@ -64,7 +66,7 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
 
             foreach (var direction in directions)
             {
-                framings.Add(Framer.Next(direction, request.MaximumPacketBytes, offset, rest));
+                framings.Add(FramingOf(direction, rest));
             }
 
             if (framings.Exists(framing => framing.IsIncomplete))
@@ -108,6 +110,14 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
         return true;
     }
 
+    // Where the packets tell the version, that of a CONNECT is not known before it is whole.
+    private bool TellsVersion(byte first) => request.Version is null && (PacketType)(first >> 4) == PacketType.Connect;
+
+    private Framing FramingOf(Direction direction, ReadOnlySequence<byte> rest) =>
+        TellsVersion(rest.FirstSpan[0])
+            ? Framer.First(direction, request.MaximumPacketBytes, offset, rest)
+            : Framer.NextIn(version, direction, request.MaximumPacketBytes, offset, rest);
+
     // The size of a packet whose first byte alone is wrong, so that the next packet can be found; else -1.
     private long SizeDespite(Fault fault, ReadOnlySequence<byte> rest)
     {
@@ -119,22 +129,26 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
     // packet and not about who sent it.
     private IReadOnlyList<Direction> DirectionsOf(PacketType type)
     {
-        var possible = request.Directions.Where(direction => Spec.mayTravel(direction, type)).ToList();
+        var possible = request.Directions.Where(direction => Spec.mayTravelIn(version, direction, type)).ToList();
         return possible.Count > 0 ? possible : request.Directions;
     }
 
     private void Show(byte[] frame, IReadOnlyList<Direction> directions)
     {
-        var results = directions.Select(direction => Grammar.Parse(direction, request.MaximumPacketBytes, offset, frame)).ToList();
+        if (TellsVersion(frame[0]))
+            version = Greeting.AnswerIn(frame);
+
+        var results = directions.Select(direction => Grammar.ParseIn(version, direction, request.MaximumPacketBytes, offset, frame)).ToList();
         var fit = results.FindIndex(result => result.IsOk);
 
         if (fit >= 0)
         {
             var packet = results[fit].ResultValue;
-            var notation = request.ShowSecrets ? Notation.Print(packet) : Notation.PrintRedacted(packet);
+            var notation = request.ShowSecrets ? Notation.PrintIn(version, packet) : Notation.PrintRedactedIn(version, packet);
+            var remark = Greeting.Find(frame) is { IsSome: true, Value.IsBridge: true } ? " # from a bridge" : "";
 
             // As in a trace: a direction where the bytes tell it.
-            output.WriteLine(IsTold(directions, results) ? $"{Mark(directions[fit])} {notation}" : notation);
+            output.WriteLine(IsTold(directions, results) ? $"{Mark(directions[fit])} {notation}{remark}" : notation + remark);
             return;
         }
 
@@ -164,5 +178,5 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
     private static string Sender(Direction direction) => direction.IsClientToServer ? "client" : "server";
 
     private string ExplainFault(byte[] frame, Fault fault) =>
-        request.ShowSecrets ? Explain.FaultWithSecrets(offset, frame, fault) : Explain.Fault(offset, frame, fault);
+        request.ShowSecrets ? Explain.FaultWithSecretsIn(version, offset, frame, fault) : Explain.FaultIn(version, offset, frame, fault);
 }

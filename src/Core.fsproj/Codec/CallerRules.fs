@@ -16,7 +16,7 @@ module internal CallerRules =
     let private notAllowed packet field clause detail =
         fault ReasonCode.ProtocolError packet field clause detail
 
-    let private packetId packet (id: PacketId) =
+    let packetId packet (id: PacketId) =
         if id.Value = 0us then
             notAllowed packet "Packet Identifier" "2.2.1" "a Packet Identifier is not 0"
         else
@@ -218,8 +218,9 @@ module internal CallerRules =
         reason direction PacketType.Auth auth.Reason
         |> andThen (fun () -> authentication PacketType.Auth (ValueSome auth.Authentication))
 
-    let private size (packet: Packet) =
-        if PacketSize.remaining packet > int64 Spec.MaximumVariableByteInteger then
+    /// A fault for a Remaining Length that no packet can have.
+    let size (packet: Packet) (remaining: int64) =
+        if remaining > int64 Spec.MaximumVariableByteInteger then
             fault
                 ReasonCode.PacketTooLarge
                 packet.Type
@@ -229,8 +230,8 @@ module internal CallerRules =
         else
             ValueNone
 
-    /// The first fault of a packet that the caller wants to send in this direction.
-    let check (direction: Direction) (packet: Packet) : Fault voption =
+    /// The first fault of a packet that the caller wants to send in this direction, but for its size.
+    let content (direction: Direction) (packet: Packet) : Fault voption =
         (if Spec.mayTravel direction packet.Type then
              ValueNone
          else
@@ -256,4 +257,8 @@ module internal CallerRules =
             | Packet.Pingresp -> ValueNone
             | Packet.Disconnect outcome -> disconnect direction outcome
             | Packet.Auth packet -> auth direction packet)
-        |> andThen (fun () -> size packet)
+
+    /// The first fault of a packet that the caller wants to send in this direction.
+    let check (direction: Direction) (packet: Packet) : Fault voption =
+        content direction packet
+        |> andThen (fun () -> size packet (PacketSize.remaining packet))

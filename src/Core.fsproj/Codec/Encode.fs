@@ -8,20 +8,6 @@ open FieldWriter
 [<RequireQualifiedAccess>]
 module Encode =
 
-    // The first byte of a packet that has fixed flags [MQTT-2.1.3-1].
-    let private firstByte (packetType: PacketType) : byte =
-        match packetType with
-        | PacketType.Pubrel
-        | PacketType.Subscribe
-        | PacketType.Unsubscribe -> (Operators.byte packetType <<< 4) ||| 2uy
-        | _ -> Operators.byte packetType <<< 4
-
-    let private publishByte (qos: QoS) (retain: bool) (dup: bool) : byte =
-        0x30uy
-        ||| (Operators.byte qos <<< 1)
-        ||| (if retain then 1uy else 0uy)
-        ||| (if dup then 8uy else 0uy)
-
     let private connectProperties (properties: ConnectProperties) (destination: Span<byte>) (at: int) : int =
         let at = variableByteInteger (int (PacketSize.connectProperties properties)) destination at
 
@@ -187,25 +173,11 @@ module Encode =
 
     let private protocolName = Bytes.OfText Spec.ProtocolName
 
-    let private connectFlags (connect: Connect) : byte =
-        let will =
-            match connect.Will with
-            | ValueNone -> 0uy // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
-            | ValueSome will ->
-                0x04uy
-                ||| (Operators.byte will.QoS <<< 3)
-                ||| (if will.Retain then 0x20uy else 0uy)
-
-        will
-        ||| (if connect.CleanStart then 0x02uy else 0uy)
-        ||| (if connect.Password.IsSome then 0x40uy else 0uy)
-        ||| (if connect.UserName.IsSome then 0x80uy else 0uy)
-
     // The payload fields in the order of [MQTT-3.1.3-1].
     let private connect (connect: Connect) (destination: Span<byte>) (at: int) : int =
         let at = prefixed protocolName.Span destination at
         let at = byte Spec.ProtocolVersion destination at
-        let at = byte (connectFlags connect) destination at
+        let at = byte (FirstBytes.connectFlags connect) destination at
         let at = twoByteInteger (uint16 connect.KeepAlive) destination at
         let at = connectProperties connect.Properties destination at
 
@@ -266,13 +238,13 @@ module Encode =
         let at =
             match publish.Delivery with
             | Delivery.AtMostOnce ->
-                let first = publishByte QoS.AtMostOnce publish.Retain false
+                let first = FirstBytes.ofPublish QoS.AtMostOnce publish.Retain false
                 publishStart first (int remaining) topic 0us (int properties) destination
             | Delivery.AtLeastOnce(id, dup) ->
-                let first = publishByte QoS.AtLeastOnce publish.Retain dup
+                let first = FirstBytes.ofPublish QoS.AtLeastOnce publish.Retain dup
                 publishStart first (int remaining) topic id.Value (int properties) destination
             | Delivery.ExactlyOnce(id, dup) ->
-                let first = publishByte QoS.ExactlyOnce publish.Retain dup
+                let first = FirstBytes.ofPublish QoS.ExactlyOnce publish.Retain dup
                 publishStart first (int remaining) topic id.Value (int properties) destination
 
         let at =
@@ -288,7 +260,7 @@ module Encode =
         (acknowledgement: Acknowledgement)
         (destination: Span<byte>)
         : int =
-        destination[0] <- firstByte packetType
+        destination[0] <- FirstBytes.ofType packetType
         let at = variableByteInteger (int (PacketSize.acknowledgement acknowledgement)) destination 1
         let at = twoByteInteger acknowledgement.PacketId.Value destination at
 
@@ -361,7 +333,7 @@ module Encode =
         | Packet.Pubrel packet -> acknowledgementPacket PacketType.Pubrel packet destination
         | Packet.Pubcomp packet -> acknowledgementPacket PacketType.Pubcomp packet destination
         | _ ->
-            destination[0] <- firstByte packet.Type
+            destination[0] <- FirstBytes.ofType packet.Type
 
             let at = variableByteInteger (int (PacketSize.remaining packet)) destination 1
             body packet destination at
@@ -374,6 +346,38 @@ module Encode =
         | ValueNone ->
             let bytes = Array.zeroCreate (size packet)
             write packet (Span bytes) |> ignore
+            Ok bytes
+
+    /// As <c>check</c>, in a version of the protocol: before MQTT 5 also what the version cannot say, by the name of the
+    /// field. In what <c>Lowering.lower</c> gives it finds nothing of that kind.
+    [<CompiledName "CheckIn">]
+    let checkIn (version: ProtocolVersion) (direction: Direction) (packet: Packet) : Fault voption =
+        match version with
+        | ProtocolVersion.V5 -> check direction packet
+        | _ -> CallerRulesV3.check version direction packet
+
+    /// As <c>size</c>, in a version of the protocol, for a packet in which <c>checkIn</c> found nothing.
+    [<CompiledName "SizeIn">]
+    let sizeIn (version: ProtocolVersion) (packet: Packet) : int =
+        match version with
+        | ProtocolVersion.V5 -> size packet
+        | _ -> int (PacketSize.whole (PacketSizeV3.remaining version packet))
+
+    /// As <c>write</c>, in a version of the protocol, for a packet in which <c>checkIn</c> found nothing.
+    [<CompiledName "WriteIn">]
+    let writeIn (version: ProtocolVersion) (packet: Packet) (destination: Span<byte>) : int =
+        match version with
+        | ProtocolVersion.V5 -> write packet destination
+        | _ -> EncodeV3.write version packet destination
+
+    /// As <c>toBytes</c>, in a version of the protocol: the fault is the one that <c>checkIn</c> finds.
+    [<CompiledName "ToBytesIn">]
+    let toBytesIn (version: ProtocolVersion) (direction: Direction) (packet: Packet) : Result<byte[], Fault> =
+        match checkIn version direction packet with
+        | ValueSome fault -> Error fault
+        | ValueNone ->
+            let bytes = Array.zeroCreate (sizeIn version packet)
+            writeIn version packet (Span bytes) |> ignore
             Ok bytes
 
     /// The size in bytes of a whole PUBLISH: its head, which <c>publishHead</c> writes, and its payload. It
@@ -407,9 +411,40 @@ module Encode =
             nameof payloadBytes
         )
 
-        let first = publishByte qos retain dup
+        let first = FirstBytes.ofPublish qos retain dup
         let at = publishStart first (int remaining) topic packetId properties.Length destination
         raw properties destination at
+
+    /// As <c>publishSize</c>, in a version of the protocol; before MQTT 5 the properties take no bytes.
+    [<CompiledName "PublishSizeIn">]
+    let publishSizeIn
+        (version: ProtocolVersion)
+        (topicBytes: int)
+        (qos: QoS)
+        (propertyBytes: int)
+        (payloadBytes: int)
+        : int64 =
+        match version with
+        | ProtocolVersion.V5 -> publishSize topicBytes qos propertyBytes payloadBytes
+        | _ -> PacketSize.whole (PacketSizeV3.publish topicBytes qos payloadBytes)
+
+    /// As <c>publishHead</c>, in a version of the protocol; before MQTT 5 the Topic Name is not empty, and the properties
+    /// are left out.
+    [<CompiledName "PublishHeadIn">]
+    let publishHeadIn
+        (version: ProtocolVersion)
+        (qos: QoS)
+        (retain: bool)
+        (dup: bool)
+        (topic: ReadOnlySpan<byte>)
+        (packetId: uint16)
+        (properties: ReadOnlySpan<byte>)
+        (payloadBytes: int)
+        (destination: Span<byte>)
+        : int =
+        match version with
+        | ProtocolVersion.V5 -> publishHead qos retain dup topic packetId properties payloadBytes destination
+        | _ -> EncodeV3.publishHead qos retain dup topic packetId payloadBytes destination
 
     /// Writes a PUBACK, PUBREC, PUBREL or PUBCOMP without properties in its shortest form: four bytes for
     /// success, five for another reason code. Returns the number of bytes written. Which code the packet may
@@ -430,7 +465,7 @@ module Encode =
             nameof packetType
         )
 
-        destination[0] <- firstByte packetType
+        destination[0] <- FirstBytes.ofType packetType
         destination[1] <- if reason = ReasonCode.Success then 2uy else 3uy
         let at = twoByteInteger packetId.Value destination 2
 
@@ -439,87 +474,18 @@ module Encode =
         else
             byte (Operators.byte reason) destination at
 
-    // The same packet with what its sender may leave out: a Reason String, User Properties, and what is then
-    // without content at the end.
-    let private without (reasonString: bool) (userProperties: bool) (packet: Packet) : Packet =
-        let text (value: Utf8String voption) = if reasonString then ValueNone else value
-        let list (value: UserProperties) = if userProperties then UserProperties.Empty else value
-
-        let acknowledged (properties: AcknowledgementProperties) : AcknowledgementProperties =
-            {
-                ReasonString = text properties.ReasonString
-                UserProperties = list properties.UserProperties
-            }
-
-        let outcome (packet: Acknowledgement) =
-            match packet.Outcome with
-            | Outcome.Full(reason, properties) ->
-                { packet with Outcome = Outcome.Full(reason, acknowledged properties) }
-            | Outcome.Omitted
-            | Outcome.Code _ -> packet
-
-        let answer (packet: SubscriptionAcknowledgement) =
-            { packet with Properties = acknowledged packet.Properties }
-
-        match packet with
-        | Packet.Connack connack ->
-            Packet.Connack
-                { connack with
-                    Properties.ReasonString = text connack.Properties.ReasonString
-                    Properties.UserProperties = list connack.Properties.UserProperties
-                }
-        | Packet.Puback packet -> Packet.Puback(outcome packet)
-        | Packet.Pubrec packet -> Packet.Pubrec(outcome packet)
-        | Packet.Pubrel packet -> Packet.Pubrel(outcome packet)
-        | Packet.Pubcomp packet -> Packet.Pubcomp(outcome packet)
-        | Packet.Suback packet -> Packet.Suback(answer packet)
-        | Packet.Unsuback packet -> Packet.Unsuback(answer packet)
-        | Packet.Disconnect(Outcome.Full(reason, properties)) ->
-            Packet.Disconnect(
-                Outcome.Full(
-                    reason,
-                    { properties with
-                        ReasonString = text properties.ReasonString
-                        UserProperties = list properties.UserProperties
-                    }
-                )
-            )
-        | Packet.Auth auth ->
-            Packet.Auth
-                { auth with
-                    ReasonString = text auth.ReasonString
-                    UserProperties = list auth.UserProperties
-                }
-        | Packet.Connect _
-        | Packet.Publish _
-        | Packet.Subscribe _
-        | Packet.Unsubscribe _
-        | Packet.Pingreq
-        | Packet.Pingresp
-        | Packet.Disconnect _ -> packet
-
-    // The shortest form of a reason code without properties.
-    let private shortest (reason: ReasonCode) : Outcome<'Properties> =
-        if reason = ReasonCode.Success then
-            Outcome.Omitted
-        else
-            Outcome.Code reason
-
-    let private shortened (packet: Packet) : Packet =
-        let outcome (packet: Acknowledgement) =
-            match packet.Outcome with
-            | Outcome.Full(_, properties) when PacketSize.acknowledgementProperties properties > 0L -> packet
-            | outcome -> { packet with Outcome = shortest outcome.Reason }
-
-        match packet with
-        | Packet.Puback packet -> Packet.Puback(outcome packet)
-        | Packet.Pubrec packet -> Packet.Pubrec(outcome packet)
-        | Packet.Pubrel packet -> Packet.Pubrel(outcome packet)
-        | Packet.Pubcomp packet -> Packet.Pubcomp(outcome packet)
-        | Packet.Disconnect(Outcome.Full(_, properties)) when PacketSize.disconnectProperties properties > 0L ->
-            packet
-        | Packet.Disconnect outcome -> Packet.Disconnect(shortest outcome.Reason)
-        | _ -> packet
+    /// As <c>acknowledgement</c>, in a version of the protocol; before MQTT 5 it is four bytes whatever the reason.
+    [<CompiledName "AcknowledgementIn">]
+    let acknowledgementIn
+        (version: ProtocolVersion)
+        (packetType: PacketType)
+        (packetId: PacketId)
+        (reason: ReasonCode)
+        (destination: Span<byte>)
+        : int =
+        match version with
+        | ProtocolVersion.V5 -> acknowledgement packetType packetId reason destination
+        | _ -> acknowledgement packetType packetId ReasonCode.Success destination
 
     /// The packet as it can be sent to a peer that takes packets of at most this many bytes
     /// [MQTT-3.1.2-24] [MQTT-3.2.2-15]: itself where it fits; else without User Properties, without Reason
@@ -533,20 +499,33 @@ module Encode =
         if fits packet then
             ValueSome packet
         else
-            let noUserProperties = without false true packet
+            let noUserProperties = Shortening.without false true packet
 
             if fits noUserProperties then
                 ValueSome noUserProperties
             else
-                let noReasonString = without true false packet
+                let noReasonString = Shortening.without true false packet
 
                 if fits noReasonString then
                     ValueSome noReasonString
                 else
-                    let neither = without true true packet
+                    let neither = Shortening.without true true packet
 
                     if fits neither then
                         ValueSome neither
                     else
-                        let short = shortened neither
+                        let short = Shortening.shortened neither
                         if fits short then ValueSome short else ValueNone
+
+    /// As <c>fit</c>, in a version of the protocol; before MQTT 5 there is nothing that may be left out.
+    [<CompiledName "FitIn">]
+    let fitIn (version: ProtocolVersion) (maximumPacketBytes: int) (packet: Packet) : Packet voption =
+        match version with
+        | ProtocolVersion.V5 -> fit maximumPacketBytes packet
+        | _ ->
+            let size = PacketSize.whole (PacketSizeV3.remaining version packet)
+
+            if size <= int64 maximumPacketBytes then
+                ValueSome packet
+            else
+                ValueNone

@@ -327,3 +327,59 @@ module FastPath =
                 true
             else
                 false
+
+    // A PUBLISH before MQTT 5: what follows the Topic Name, which is not empty [MQTT3-4.7.3-1], and the Packet
+    // Identifier, which at QoS 0 is missing [MQTT3-2.3.1-5] and else not 0 [MQTT3-2.3.1-1], is the payload. QoS 3
+    // [MQTT3-3.3.1-4] and DUP at QoS 0 [MQTT3-3.3.1-2] are declined.
+    let private tryPublishV3 (frame: ReadOnlySpan<byte>) (view: byref<PublishView>) : bool =
+        let topicAt =
+            if frame.Length < 5 || not (isPublishByte frame[0]) then
+                0
+            else
+                match topicAtShort frame with
+                | 0 -> bodyOf frame + 2
+                | short -> short
+
+        // Behind a Remaining Length that is wrong, bodyOf is -1. One of three bytes and more leaves room for a topic.
+        if topicAt < 4 then
+            false
+        else
+            let first = &MemoryMarshal.GetReference frame
+            let lengthOfTopic = twoByteIntegerAt &first (topicAt - 2)
+            let afterTopic = topicAt + lengthOfTopic
+            let payloadStart = if first &&& 6uy = 0uy then afterTopic else afterTopic + 2
+
+            if
+                lengthOfTopic > 0
+                && payloadStart <= frame.Length
+                && (payloadStart = afterTopic || twoByteIntegerAt &first afterTopic > 0)
+                && (AsciiTopic.isPlain &first topicAt lengthOfTopic
+                    || isTopicText (frame.Slice(topicAt, lengthOfTopic)))
+            then
+                view <- PublishView(frame, topicAt, lengthOfTopic, payloadStart, payloadStart, 0, 0)
+                true
+            else
+                false
+
+    /// As <c>tryPublish</c>, on a connection of this version.
+    [<CompiledName "TryPublishIn"; MethodImpl(MethodImplOptions.AggressiveInlining)>]
+    let tryPublishIn
+        (version: ProtocolVersion)
+        (direction: Direction)
+        (frame: ReadOnlySpan<byte>)
+        ([<Out>] view: byref<PublishView>)
+        : bool =
+        match version with
+        | ProtocolVersion.V5 -> tryPublish direction frame &view
+        | ProtocolVersion.V311
+        | ProtocolVersion.V31 -> tryPublishV3 frame &view
+
+    /// As <c>tryAcknowledgement</c>, on a connection of this version; before MQTT 5 the Remaining Length is 2.
+    [<CompiledName "TryAcknowledgementIn"; MethodImpl(MethodImplOptions.AggressiveInlining)>]
+    let tryAcknowledgementIn
+        (version: ProtocolVersion)
+        (direction: Direction)
+        (frame: ReadOnlySpan<byte>)
+        ([<Out>] view: byref<AcknowledgementView>)
+        : bool =
+        (version.IsV5 || frame.Length = 4) && tryAcknowledgement direction frame &view

@@ -162,3 +162,36 @@ module internal FieldWriter =
             | ValueSome data ->
                 destination[at] <- Operators.byte PropertyId.AuthenticationData
                 prefixed data.Reveal.Span destination (at + 1)
+
+// The bytes of flags that all versions have in common.
+[<RequireQualifiedAccess>]
+module internal FirstBytes =
+
+    // The first byte of a packet that has fixed flags [MQTT-2.1.3-1] [MQTT3-2.2.2-1].
+    let ofType (packetType: PacketType) : byte =
+        match packetType with
+        | PacketType.Pubrel
+        | PacketType.Subscribe
+        | PacketType.Unsubscribe -> (Operators.byte packetType <<< 4) ||| 2uy
+        | _ -> Operators.byte packetType <<< 4
+
+    let ofPublish (qos: QoS) (retain: bool) (dup: bool) : byte =
+        0x30uy
+        ||| (Operators.byte qos <<< 1)
+        ||| (if retain then 1uy else 0uy)
+        ||| (if dup then 8uy else 0uy)
+
+    // CleanSession before MQTT 5 is the bit of Clean Start [MQTT3-3.1.2-6].
+    let connectFlags (connect: Connect) : byte =
+        let will =
+            match connect.Will with
+            | ValueNone -> 0uy // [MQTT-3.1.2-11] [MQTT-3.1.2-13] [MQTT3-3.1.2-13] [MQTT3-3.1.2-15]
+            | ValueSome will ->
+                0x04uy
+                ||| (Operators.byte will.QoS <<< 3)
+                ||| (if will.Retain then 0x20uy else 0uy)
+
+        will
+        ||| (if connect.CleanStart then 0x02uy else 0uy)
+        ||| (if connect.Password.IsSome then 0x40uy else 0uy)
+        ||| (if connect.UserName.IsSome then 0x80uy else 0uy)

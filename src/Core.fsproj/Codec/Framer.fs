@@ -24,6 +24,8 @@ module Framer =
     [<Literal>]
     let private HeaderBytes = 5
 
+    let private broken (rules: HeaderRules) (fault: Fault) = Broken(Fault.inVersion rules.Version fault)
+
     let private tooLarge packet offset (size: int) (maximumPacketBytes: int) =
         Fault.peer
             ReasonCode.PacketTooLarge
@@ -35,6 +37,7 @@ module Framer =
 
     // The Remaining Length, in the fewest bytes that hold it [MQTT-1.5.5-1].
     let private afterFirst
+        (rules: HeaderRules)
         direction
         maximumPacketBytes
         offset
@@ -54,38 +57,57 @@ module Framer =
         let lastOffset = offset + int64 index - 1L
 
         if last >= 0x80 && index = HeaderBytes then
-            Broken(FixedHeader.tooLong packet lastOffset FixedHeader.RemainingLength)
+            broken rules (FixedHeader.tooLong packet lastOffset FixedHeader.RemainingLength)
         elif last >= 0x80 then
             Incomplete
         elif last = 0 && index > 2 then
-            Broken(FixedHeader.notMinimal packet lastOffset FixedHeader.RemainingLength)
+            broken rules (FixedHeader.notMinimal packet lastOffset FixedHeader.RemainingLength)
         else
             let size = index + length
 
-            match FixedHeader.directionProblem direction packet with
+            match FixedHeader.directionProblem rules direction packet with
             | null ->
                 if size > maximumPacketBytes then
-                    Broken(tooLarge packet offset size maximumPacketBytes)
+                    broken rules (tooLarge packet offset size maximumPacketBytes)
                 elif int64 size > available then
                     Incomplete
                 else
                     Frame size
-            | problem -> Broken(FixedHeader.firstByteFault offset problem)
+            | problem -> broken rules (FixedHeader.firstByteFault offset problem)
 
-    let private ofHeader direction maximumPacketBytes offset (header: ReadOnlySpan<byte>) (available: int64) =
+    let private ofHeader
+        rules
+        direction
+        maximumPacketBytes
+        offset
+        (header: ReadOnlySpan<byte>)
+        (available: int64)
+        =
         if header.IsEmpty then
             Incomplete
         else
-            match FixedHeader.firstByteProblem header[0] with
-            | null -> afterFirst direction maximumPacketBytes offset header available
-            | problem -> Broken(FixedHeader.firstByteFault offset problem)
+            match FixedHeader.firstByteProblem rules header[0] with
+            | null -> afterFirst rules direction maximumPacketBytes offset header available
+            | problem -> broken rules (FixedHeader.firstByteFault offset problem)
 
     // Kept apart, so that the ordinary way needs no stack memory.
     [<MethodImpl(MethodImplOptions.NoInlining)>]
-    let private acrossSegments direction maximumPacketBytes offset (input: ReadOnlySequence<byte>) =
+    let private acrossSegments rules direction maximumPacketBytes offset (input: ReadOnlySequence<byte>) =
         let header: byte[] = Array.zeroCreate (int (min (int64 HeaderBytes) input.Length))
         input.Slice(0L, int64 header.Length).CopyTo(Span header)
-        ofHeader direction maximumPacketBytes offset (ReadOnlySpan header) input.Length
+        ofHeader rules direction maximumPacketBytes offset (ReadOnlySpan header) input.Length
+
+    let inline private nextBy
+        rules
+        direction
+        maximumPacketBytes
+        offset
+        (input: ReadOnlySequence<byte>)
+        : Framing =
+        if input.IsSingleSegment || input.FirstSpan.Length >= HeaderBytes then
+            ofHeader rules direction maximumPacketBytes offset input.FirstSpan input.Length
+        else
+            acrossSegments rules direction maximumPacketBytes offset input
 
     /// What the bytes at the start of the input are, which travel in this direction. <c>offset</c> is the
     /// input's first byte counted from the start of the stream; faults give their offsets from there too. A
@@ -99,10 +121,29 @@ module Framer =
         (offset: int64)
         (input: ReadOnlySequence<byte>)
         : Framing =
-        if input.IsSingleSegment || input.FirstSpan.Length >= HeaderBytes then
-            ofHeader direction maximumPacketBytes offset input.FirstSpan input.Length
-        else
-            acrossSegments direction maximumPacketBytes offset input
+        nextBy (FixedHeader.rulesOf ProtocolVersion.V5) direction maximumPacketBytes offset input
+
+    /// As <c>next</c>, on a connection of this version.
+    [<CompiledName("NextIn")>]
+    let nextIn
+        (version: ProtocolVersion)
+        (direction: Direction)
+        (maximumPacketBytes: int)
+        (offset: int64)
+        (input: ReadOnlySequence<byte>)
+        : Framing =
+        nextBy (FixedHeader.rulesOf version) direction maximumPacketBytes offset input
+
+    /// As <c>next</c>, for the first packet of a connection, when no version is known yet: a CONNECT of any version is
+    /// cut out, for <c>Grammar.parseFirst</c> to judge.
+    [<CompiledName("First")>]
+    let first
+        (direction: Direction)
+        (maximumPacketBytes: int)
+        (offset: int64)
+        (input: ReadOnlySequence<byte>)
+        : Framing =
+        nextBy FixedHeader.beforeConnect direction maximumPacketBytes offset input
 
     /// A copy of the first <c>length</c> bytes of the input, for a packet that outlives the input's memory.
     [<CompiledName("Copy")>]

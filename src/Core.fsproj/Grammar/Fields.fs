@@ -9,20 +9,20 @@ module internal Fields =
 
     let field name clause : Field = { Name = name; Clause = clause }
 
-    let private firstByte: Rule<byte> =
+    let private firstByte (rules: HeaderRules) : Rule<byte> =
         andThen (oneByte (field "packet type" "2.1.2")) (fun first stream ->
-            match FixedHeader.firstByteProblem first with
+            match FixedHeader.firstByteProblem rules first with
             | null -> Reply first
             | problem -> fail (FixedHeader.firstByteFault (source stream).Offset problem))
 
     // Says exactly what follows. A packet in the wrong direction is refused before that is looked at.
-    let private remainingLength: Rule<unit> =
+    let private remainingLength (rules: HeaderRules) : Rule<unit> =
         let field = field FixedHeader.RemainingLength "2.1.4"
 
         andThen (variableByteInteger field) (fun length stream ->
             let source = source stream
 
-            match FixedHeader.directionProblem source.Direction source.Packet with
+            match FixedHeader.directionProblem rules source.Direction source.Packet with
             | null ->
                 if length > remaining stream then
                     malformedAt 1 field "the packet ends before its Remaining Length" stream
@@ -34,7 +34,9 @@ module internal Fields =
             | problem -> fail (FixedHeader.firstByteFault source.Offset problem))
 
     // First byte and Remaining Length (section 2.1).
-    let fixedHeader: Rule<byte> = firstByte .>> remainingLength
+    let fixedHeader (version: ProtocolVersion) : Rule<byte> =
+        let rules = FixedHeader.rulesOf version
+        firstByte rules .>> remainingLength rules
 
     let private topic = TextRule(fun utf8 -> TextRules.topicNameProblem "MQTT-4.7.0-1" utf8)
 
@@ -70,13 +72,13 @@ module internal Fields =
     let acknowledgedPacketId (clause: string) : Rule<PacketId> = identifier (fun _ -> clause)
 
     // A reason code that the packet may carry in its direction.
-    let reasonCode (packetType: PacketType) : Rule<ReasonCode> =
+    let reasonCode (version: ProtocolVersion) (packetType: PacketType) : Rule<ReasonCode> =
         let field = field "Reason Code" (Spec.reasonClause packetType)
 
         andThen (oneByte field) (fun number stream ->
             let code: ReasonCode = LanguagePrimitives.EnumOfValue number
 
-            if Spec.reasonAllowed (source stream).Direction packetType code then
+            if Spec.reasonAllowedIn version (source stream).Direction packetType code then
                 Reply code
             else
                 let detail =
@@ -89,8 +91,12 @@ module internal Fields =
     let endOfPacket: Rule<unit> = nothingLeft (field "end of packet" "2.1.4")
 
     // How an acknowledgement and DISCONNECT end: with nothing, with a reason code, or with a reason code and a
-    // property section (sections 3.4.2.1 and 3.14.2.1).
-    let outcome (reasonCode: Rule<ReasonCode>) (properties: Rule<'Properties>) : Rule<Outcome<'Properties>> =
+    // property section (sections 3.4.2.1 and 3.14.2.1); before MQTT 5 always with nothing.
+    let outcome
+        (version: ProtocolVersion)
+        (reasonCode: Rule<ReasonCode>)
+        (properties: Rule<'Properties>)
+        : Rule<Outcome<'Properties>> =
         let full =
             pipe3 reasonCode properties endOfPacket (fun reason properties () ->
                 Outcome.Full(reason, properties))
@@ -98,8 +104,11 @@ module internal Fields =
         let short = reasonCode |>> Outcome.Code
         let omitted = preturn Outcome.Omitted
 
-        fun stream ->
-            match remaining stream with
-            | 0 -> omitted stream
-            | 1 -> short stream
-            | _ -> full stream
+        match version with
+        | ProtocolVersion.V5 ->
+            fun stream ->
+                match remaining stream with
+                | 0 -> omitted stream
+                | 1 -> short stream
+                | _ -> full stream
+        | _ -> endOfPacket >>. omitted

@@ -22,12 +22,22 @@ module internal MessagePackets =
 
         text rule topicField
 
+    // A Topic Name [MQTT3-3.3.2-1] [MQTT3-3.3.2-2] [MQTT3-4.7.1-1] [MQTT3-4.7.3-2], never empty [MQTT3-4.7.3-1]: before
+    // MQTT 5 there are no aliases.
+    let private topic: Rule<Slice> =
+        text (TextRule(fun utf8 -> TextRules.topicNameProblem "MQTT-3.3.2-2" utf8)) topicField
+
+    let private topicIn (version: ProtocolVersion) =
+        match version with
+        | ProtocolVersion.V5 -> topicOrNothing
+        | _ -> topic
+
     // By the flags of the first byte. QoS 3 does not come here [MQTT-3.3.1-4], DUP not at QoS 0 [MQTT-3.3.1-2].
     let private delivery (first: byte) : Rule<Delivery> =
         let dup = first &&& 0x08uy <> 0uy
 
         match first &&& 0x06uy with
-        | 0x00uy -> preturn Delivery.AtMostOnce // [MQTT-2.2.1-2]
+        | 0x00uy -> preturn Delivery.AtMostOnce // [MQTT-2.2.1-2] [MQTT3-2.3.1-5]
         | 0x02uy -> newPacketId |>> fun id -> Delivery.AtLeastOnce(id, dup)
         | _ -> newPacketId |>> fun id -> Delivery.ExactlyOnce(id, dup)
 
@@ -51,12 +61,12 @@ module internal MessagePackets =
                 let at = topic.Start - 2
                 protocolErrorAt at topicField "neither a Topic Name nor a Topic Alias" stream
 
-    let publish (first: byte) : Rule<Packet> =
+    let publish (version: ProtocolVersion) (first: byte) : Rule<Packet> =
         let lengths =
             pipe3
-                topicOrNothing
+                (topicIn version)
                 (delivery first)
-                (PropertySections.section Scope.Publish)
+                (PropertySections.section version Scope.Publish)
                 (fun topic delivery section -> struct (topic, delivery, section))
 
         let head =
@@ -89,7 +99,7 @@ module internal MessagePackets =
 
     // The number of a PUBLISH's bytes before its payload, as far as its lengths can be read: where one is
     // missing or says more than there is, the grammar stops there. Only these bytes go on the tape.
-    let publishHead (frame: ReadOnlySpan<byte>) : int =
+    let publishHead (version: ProtocolVersion) (frame: ReadOnlySpan<byte>) : int =
         let topic = afterVariable frame 1
 
         if topic + 2 > frame.Length then
@@ -102,6 +112,8 @@ module internal MessagePackets =
                 topic + 2
             elif properties >= frame.Length then
                 frame.Length
+            elif not version.IsV5 then
+                properties
             else
                 let start = afterVariable frame properties
                 let mutable length = 0
@@ -111,16 +123,25 @@ module internal MessagePackets =
 
                 if length > frame.Length - start then start else start + length
 
-    let private acknowledgement (packetType: PacketType) (packet: Acknowledgement -> Packet) : Rule<Packet> =
-        let outcome = outcome (reasonCode packetType) (PropertySections.ofAcknowledgement packetType)
+    // The identifier of what is acknowledged [MQTT3-2.3.1-6], and before MQTT 5 nothing more.
+    let private acknowledgement
+        (version: ProtocolVersion)
+        (packetType: PacketType)
+        (packet: Acknowledgement -> Packet)
+        : Rule<Packet> =
+        let outcome =
+            outcome
+                version
+                (reasonCode version packetType)
+                (PropertySections.ofAcknowledgement version packetType)
 
         pipe2 (acknowledgedPacketId "MQTT-2.2.1-5") outcome (fun id outcome ->
             packet { PacketId = id; Outcome = outcome })
 
-    let puback: Rule<Packet> = acknowledgement PacketType.Puback Packet.Puback // [MQTT-3.4.2-1]
+    let puback version = acknowledgement version PacketType.Puback Packet.Puback // [MQTT-3.4.2-1]
 
-    let pubrec: Rule<Packet> = acknowledgement PacketType.Pubrec Packet.Pubrec // [MQTT-3.5.2-1]
+    let pubrec version = acknowledgement version PacketType.Pubrec Packet.Pubrec // [MQTT-3.5.2-1]
 
-    let pubrel: Rule<Packet> = acknowledgement PacketType.Pubrel Packet.Pubrel // [MQTT-3.6.2-1]
+    let pubrel version = acknowledgement version PacketType.Pubrel Packet.Pubrel // [MQTT-3.6.2-1]
 
-    let pubcomp: Rule<Packet> = acknowledgement PacketType.Pubcomp Packet.Pubcomp // [MQTT-3.7.2-1]
+    let pubcomp version = acknowledgement version PacketType.Pubcomp Packet.Pubcomp // [MQTT-3.7.2-1]

@@ -277,7 +277,7 @@ module internal PropertySections =
 
     // Property Length, 0 for a section without properties [MQTT-2.2.2-1], and the properties, which end
     // exactly where it says.
-    let section (scope: Scope) : Rule<PropertySection> =
+    let private sectionOf5 (scope: Scope) : Rule<PropertySection> =
         let field =
             if scope = Scope.Will then
                 { Name = "Will Property Length"; Clause = "MQTT-3.1.2-9" }
@@ -301,6 +301,12 @@ module internal PropertySections =
             else
                 within reply.Result properties stream
 
+    // The property section of a scope; before MQTT 5 there are none, and no byte is read.
+    let section (version: ProtocolVersion) (scope: Scope) : Rule<PropertySection> =
+        match version with
+        | ProtocolVersion.V5 -> sectionOf5 scope
+        | _ -> preturn PropertySection.Empty
+
     // Method and data of enhanced authentication. Data alone is a Protocol Error (section 3.1.2.11.10).
     let authentication (section: PropertySection) (stream: Stream) : Reply<Authentication voption> =
         match section.Text PropertyId.AuthenticationMethod with
@@ -323,11 +329,14 @@ module internal PropertySections =
             }
 
     // The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK or UNSUBACK.
-    let ofAcknowledgement (packetType: PacketType) : Rule<AcknowledgementProperties> =
-        section (Spec.scopeOf packetType) |>> acknowledgement
+    let ofAcknowledgement
+        (version: ProtocolVersion)
+        (packetType: PacketType)
+        : Rule<AcknowledgementProperties> =
+        section version (Spec.scopeOf packetType) |>> acknowledgement
 
-    let ofConnect: Rule<ConnectProperties> =
-        andThen (section Scope.Connect) (fun section stream ->
+    let ofConnect (version: ProtocolVersion) : Rule<ConnectProperties> =
+        andThen (section version Scope.Connect) (fun section stream ->
             let authentication = authentication section stream
 
             if authentication.Status <> Ok then
@@ -356,10 +365,10 @@ module internal PropertySections =
             UserProperties = section.UserProperties
         }
 
-    let ofWill: Rule<WillProperties> = section Scope.Will |>> will
+    let ofWill (version: ProtocolVersion) : Rule<WillProperties> = section version Scope.Will |>> will
 
-    let ofConnack: Rule<ConnackProperties> =
-        andThen (section Scope.Connack) (fun section stream ->
+    let ofConnack (version: ProtocolVersion) : Rule<ConnackProperties> =
+        andThen (section version Scope.Connack) (fun section stream ->
             let authentication = authentication section stream
 
             if authentication.Status <> Ok then
@@ -412,10 +421,11 @@ module internal PropertySections =
             UserProperties = section.UserProperties
         }
 
-    let ofSubscribe: Rule<SubscribeProperties> = section Scope.Subscribe |>> subscribe
+    let ofSubscribe (version: ProtocolVersion) : Rule<SubscribeProperties> =
+        section version Scope.Subscribe |>> subscribe
 
-    let ofUnsubscribe: Rule<UserProperties> =
-        section Scope.Unsubscribe |>> fun section -> section.UserProperties
+    let ofUnsubscribe (version: ProtocolVersion) : Rule<UserProperties> =
+        section version Scope.Unsubscribe |>> fun section -> section.UserProperties
 
     let private disconnect (section: PropertySection) : DisconnectProperties =
         {
@@ -425,4 +435,5 @@ module internal PropertySections =
             ServerReference = section.Text PropertyId.ServerReference
         }
 
-    let ofDisconnect: Rule<DisconnectProperties> = section Scope.Disconnect |>> disconnect
+    let ofDisconnect (version: ProtocolVersion) : Rule<DisconnectProperties> =
+        section version Scope.Disconnect |>> disconnect

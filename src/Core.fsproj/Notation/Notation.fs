@@ -69,6 +69,25 @@ module Notation =
             NotationPrint.direction output direction
             NotationPrint.packet output true packet)
 
+    /// As <c>print</c>, on a connection of this version. Before MQTT 5 a CONNECT begins with its level, as
+    /// <c>CONNECT ver=4 clean=1</c>, and goes without the Session Expiry Interval that <c>clean</c> says; <c>parse</c> reads
+    /// that again. Other packets are written as by <c>print</c>.
+    [<CompiledName("PrintIn")>]
+    let printIn (version: ProtocolVersion) (packet: Packet) : string =
+        printed (fun output -> NotationPrint.packetIn version output false packet)
+
+    /// As <c>printIn</c>, but with <c>***</c> for the password.
+    [<CompiledName("PrintRedactedIn")>]
+    let printRedactedIn (version: ProtocolVersion) (packet: Packet) : string =
+        printed (fun output -> NotationPrint.packetIn version output true packet)
+
+    /// As <c>printTraced</c>, on a connection of this version.
+    [<CompiledName("PrintTracedIn")>]
+    let printTracedIn (version: ProtocolVersion) (direction: Direction) (packet: Packet) : string =
+        printed (fun output ->
+            NotationPrint.direction output direction
+            NotationPrint.packetIn version output true packet)
+
     let private packetParser = oneLine NotationSyntax.line NotationParse.packet
 
     /// The one packet that a text holds, besides empty lines and comments.

@@ -185,29 +185,42 @@ module internal NotationParse =
             faultAt group.Start "a connection has one Will Message" "]"
         | _ -> faultAt field.Name "the fields of a Will Message stand in brackets" "will["
 
-    // Name and version are the same in every packet that there is a record for.
+    // The version whose level is given, MQTT 5 when none is, and whose Protocol Name stands there, if one does.
     let private protocol fields =
         result {
+            let! level = orElse (uint32 Spec.ProtocolVersion) "ver" (number 3u 5u) fields
+            let rule = Spec.versions |> Array.find (fun rule -> uint32 rule.Level = level)
+
             match!
                 optional
                     "name"
                     (fun value -> text value |> Result.map (fun text -> struct (value, text)))
                     fields
             with
-            | ValueSome(struct (value, name)) when name.Text <> Spec.ProtocolName ->
-                return! faultAt value "the Protocol Name is another one" $"\"{Spec.ProtocolName}\""
-            | _ ->
-                let version = uint32 Spec.ProtocolVersion
-                let! _ = optional "ver" (number version version) fields
-                return ()
+            | ValueSome(struct (value, name)) when name.Text <> rule.ProtocolName ->
+                return! faultAt value "the Protocol Name is another one" $"\"{rule.ProtocolName}\""
+            | _ -> return rule.Version
         }
+
+    // Before MQTT 5 a CONNECT has no properties, and clean says how long the session lives.
+    let private connectProperties (version: ProtocolVersion) cleanStart (fields: Fields) =
+        match version with
+        | ProtocolVersion.V5 -> properties Scope.Connect fields |> Result.map PropertySet.toConnect
+        | _ when fields.ByName.ContainsKey "props" ->
+            faultAt fields.ByName["props"].Name $"{(Spec.version version).Name} has no properties" ""
+        | _ when cleanStart -> Ok ConnectProperties.Empty
+        | _ ->
+            Ok
+                { ConnectProperties.Empty with
+                    SessionExpiryInterval = ValueSome(LanguagePrimitives.UInt32WithMeasure Spec.NoExpiry)
+                }
 
     let private connect fields =
         result {
-            do! protocol fields
+            let! version = protocol fields
             let! cleanStart = flag "clean" fields
             let! keepAlive = orElse 0u "keepalive" (number 0u 65_535u) fields
-            let! properties = properties Scope.Connect fields
+            let! properties = connectProperties version cleanStart fields
             let! clientId = optional "clientid" text fields
 
             let! will =
@@ -223,7 +236,7 @@ module internal NotationParse =
                     {
                         CleanStart = cleanStart
                         KeepAlive = LanguagePrimitives.UInt16WithMeasure<s>(uint16 keepAlive)
-                        Properties = PropertySet.toConnect properties
+                        Properties = properties
                         ClientId =
                             match clientId with
                             | ValueSome text when not text.IsEmpty -> ValueSome(ClientId.OfValid text)

@@ -187,13 +187,18 @@ module internal NotationPrint =
         output.Append(" will[").Append(inside, 1, inside.Length - 1).Append(']')
         |> ignore
 
-    let private connect (output: StringBuilder) redacted (connect: Connect) =
+    // Before MQTT 5 the level is written, and the Session Expiry Interval is what it and clean say.
+    let private connectOf (version: ProtocolVersion) (output: StringBuilder) redacted (connect: Connect) =
+        if not version.IsV5 then
+            number output "ver" (int (Spec.version version).Level)
+
         flag output "clean" connect.CleanStart
 
         if connect.KeepAlive <> 0us<s> then
             number output "keepalive" (int connect.KeepAlive)
 
-        properties output redacted Scope.Connect (PropertySet.ofConnect connect.Properties)
+        if version.IsV5 then
+            properties output redacted Scope.Connect (PropertySet.ofConnect connect.Properties)
 
         match connect.ClientId with
         | ValueSome id ->
@@ -282,12 +287,12 @@ module internal NotationPrint =
         if subscription.Options.RetainHandling <> RetainHandling.SendAtSubscribe then
             number output "rh" (int subscription.Options.RetainHandling)
 
-    let private fields (output: StringBuilder) redacted (packet: Packet) =
+    let private fields version (output: StringBuilder) redacted (packet: Packet) =
         let scope = Spec.scopeOf packet.Type
         let id (id: PacketId) = number output "id" (int id.Value)
 
         match packet with
-        | Packet.Connect packet -> connect output redacted packet
+        | Packet.Connect packet -> connectOf version output redacted packet
         | Packet.Connack packet -> connack output redacted packet
         | Packet.Publish packet -> publish output redacted packet
         | Packet.Puback packet
@@ -317,9 +322,12 @@ module internal NotationPrint =
             reason output packet.Reason
             properties output redacted scope (PropertySet.ofAuth packet)
 
-    let packet (output: StringBuilder) (redacted: bool) (packet: Packet) =
+    let packetIn (version: ProtocolVersion) (output: StringBuilder) (redacted: bool) (packet: Packet) =
         output.Append((Spec.packet packet.Type).Name) |> ignore
-        fields output redacted packet
+        fields version output redacted packet
+
+    let packet (output: StringBuilder) (redacted: bool) (packet: Packet) =
+        packetIn ProtocolVersion.V5 output redacted packet
 
     let direction (output: StringBuilder) (direction: Direction) =
         match direction with

@@ -20,6 +20,26 @@ type PacketSample =
 
     override this.ToString() = this.Display
 
+/// A packet, a version that can say it, and a direction that it is valid in. It shows as one line of notation.
+[<StructuredFormatDisplay("{Display}"); NoComparison>]
+type VersionedPacketSample =
+    {
+        /// The version of the connection.
+        Version: ProtocolVersion
+        /// The way that the packet may travel.
+        Direction: Direction
+        /// The packet.
+        Packet: Packet
+    }
+
+    /// The packet as a line of notation, and its version as a comment.
+    member this.Display =
+        Notation.printIn this.Version this.Packet
+        + " # "
+        + (Spec.version this.Version).Name
+
+    override this.ToString() = this.Display
+
 /// A Topic Name and a Topic Filter over the same small alphabet, so that the filter often matches the name.
 [<NoComparison>]
 type TopicSample =
@@ -46,6 +66,20 @@ type MqttArbitraries =
             |> Gen.map (fun (struct (direction, packet)) -> { Direction = direction; Packet = packet }),
             fun sample ->
                 PacketShrinking.shrinkPacket sample.Packet
+                |> Seq.map (fun packet -> { sample with Packet = packet })
+        )
+
+    /// A packet of any version, valid in it, with a direction.
+    static member VersionedPacketSample() : Arbitrary<VersionedPacketSample> =
+        Arb.fromGenShrink (
+            gen {
+                let! rule = Gen.elements Spec.versions
+                let! direction = Gen.elements [ ClientToServer; ServerToClient ]
+                let! packet = PacketGenerators.packetIn rule.Version direction
+                return { Version = rule.Version; Direction = direction; Packet = packet }
+            },
+            fun sample ->
+                PacketShrinking.shrinkPacketIn sample.Version sample.Direction sample.Packet
                 |> Seq.map (fun packet -> { sample with Packet = packet })
         )
 
@@ -102,6 +136,13 @@ type MqttArbitrary =
     /// Packets that are valid in this direction.
     static member Packets(direction: Direction) : Arbitrary<Packet> =
         Arb.fromGenShrink (PacketGenerators.packet direction, PacketShrinking.shrinkPacket)
+
+    /// Packets that are valid in this direction and version.
+    static member PacketsIn(version: ProtocolVersion, direction: Direction) : Arbitrary<Packet> =
+        Arb.fromGenShrink (
+            PacketGenerators.packetIn version direction,
+            PacketShrinking.shrinkPacketIn version direction
+        )
 
     /// Packets of one type that are valid in this direction. Throws <see cref="T:System.ArgumentException"/> if the type
     /// does not travel in it.

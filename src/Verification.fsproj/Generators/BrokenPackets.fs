@@ -5,34 +5,6 @@ open FsCheck
 open FsCheck.FSharp
 open Mqtt5
 
-/// A rule of the standard that a packet can break by itself.
-[<Sealed; AllowNullLiteral(false)>]
-type BrokenRule
-    internal
-    (
-        clause: string,
-        name: string,
-        packets: PacketType[],
-        direction: Direction voption,
-        break': FrameParts -> FrameParts voption
-    ) =
-
-    /// The statement, as <c>MQTT-3.3.2-2</c>, or the section where the standard has no numbered one.
-    member _.Clause = clause
-
-    /// What is wrong with a packet that breaks it.
-    member _.Name = name
-
-    /// The packets that can break it.
-    member _.Packets: System.Collections.Generic.IReadOnlyList<PacketType> = packets
-
-    /// The direction in which it is broken; absent: either.
-    member _.Direction = direction
-
-    member internal _.Break(parts: FrameParts) = break' parts
-
-    override _.ToString() = $"{clause}: {name}"
-
 /// A frame that breaks one rule, and the valid packet that it was made of.
 [<NoComparison>]
 type BrokenPacket =
@@ -48,7 +20,7 @@ type BrokenPacket =
     }
 
     override this.ToString() =
-        $"{this.Rule}: {this.Frame} of {Notation.printTraced this.Direction this.Packet}"
+        $"{this.Rule}: {this.Frame} of {Notation.printTracedIn this.Rule.Version this.Direction this.Packet}"
 
 /// Packets with one rule broken: near enough to valid ones that a receiver which checks little takes them.
 [<RequireQualifiedAccess>]
@@ -118,7 +90,8 @@ module BrokenPackets =
 
     let private hasWill (parts: FrameParts) = flags parts &&& 0x04uy <> 0uy
 
-    let private rule clause name packets break' = BrokenRule(clause, name, packets, ValueNone, break')
+    let private rule clause name packets break' =
+        BrokenRule(ProtocolVersion.V5, clause, name, packets, ValueNone, break')
 
     let private idZero (parts: FrameParts) =
         match FrameParts.packetIdAt parts with
@@ -142,7 +115,7 @@ module BrokenPackets =
             PacketType.Pingresp
         |]
 
-    /// Every rule that can be broken.
+    /// Every rule that can be broken in MQTT 5.
     let rules: BrokenRule[] =
         let publish = [| PacketType.Publish |]
         let connect = [| PacketType.Connect |]
@@ -173,8 +146,22 @@ module BrokenPackets =
                 "Packet Identifier 0"
                 [| PacketType.Subscribe; PacketType.Unsubscribe |]
                 idZero
-            BrokenRule("MQTT-2.2.1-3", "Packet Identifier 0", publish, ValueSome ClientToServer, idZero)
-            BrokenRule("MQTT-2.2.1-4", "Packet Identifier 0", publish, ValueSome ServerToClient, idZero)
+            BrokenRule(
+                ProtocolVersion.V5,
+                "MQTT-2.2.1-3",
+                "Packet Identifier 0",
+                publish,
+                ValueSome ClientToServer,
+                idZero
+            )
+            BrokenRule(
+                ProtocolVersion.V5,
+                "MQTT-2.2.1-4",
+                "Packet Identifier 0",
+                publish,
+                ValueSome ServerToClient,
+                idZero
+            )
             rule
                 "MQTT-2.2.1-5"
                 "Packet Identifier 0"
@@ -195,6 +182,7 @@ module BrokenPackets =
                 publish
                 (only (withoutProperty 0x23uy) (addProperty [| 0x23uy; 0uy; 0uy |]))
             BrokenRule(
+                ProtocolVersion.V5,
                 "MQTT-3.3.4-6",
                 "a Subscription Identifier from a client",
                 publish,
@@ -263,11 +251,18 @@ module BrokenPackets =
                 (fun parts -> ValueSome { parts with Body = Array.append parts.Body [| 0uy |] })
         |]
 
+    /// Every rule that can be broken in a version.
+    let rulesIn (version: ProtocolVersion) : BrokenRule[] =
+        match version with
+        | ProtocolVersion.V5 -> rules
+        | ProtocolVersion.V311 -> BrokenRulesV3.ofV311
+        | ProtocolVersion.V31 -> BrokenRulesV3.ofV31
+
     let private directionsOf (rule: BrokenRule) packet =
         [
             for direction in [ ClientToServer; ServerToClient ] do
                 if
-                    Spec.mayTravel direction packet
+                    Spec.mayTravelIn rule.Version direction packet
                     && (rule.Direction.IsNone || rule.Direction = ValueSome direction)
                 then
                     direction
@@ -275,7 +270,7 @@ module BrokenPackets =
 
     /// Breaks the rule in a packet; <c>ValueNone</c> where the packet gives no occasion for it.
     let tryBreak (rule: BrokenRule) (direction: Direction) (packet: Packet) : BrokenPacket voption =
-        match Encode.toBytes direction packet with
+        match Encode.toBytesIn rule.Version direction packet with
         | Error _ -> ValueNone
         | Ok frame when Seq.contains packet.Type rule.Packets ->
             rule.Break(FrameParts.ofFrame frame)
@@ -295,7 +290,7 @@ module BrokenPackets =
             let! direction = Gen.elements (directionsOf rule kind)
 
             let! packet =
-                PacketGenerators.packetOf kind direction
+                PacketGenerators.packetOfIn rule.Version kind direction
                 |> Gen.tryFilter (fun packet -> (tryBreak rule direction packet).IsSome)
 
             return
@@ -305,7 +300,7 @@ module BrokenPackets =
         |> Gen.where Option.isSome
         |> Gen.map Option.get
 
-    /// Packets that break one rule, each rule as often as any other.
+    /// Packets of MQTT 5 that break one rule, each rule as often as any other.
     let any: Gen<BrokenPacket> = Gen.bind breaking (Gen.elements rules)
 
     /// The smaller packets that break the same rule.

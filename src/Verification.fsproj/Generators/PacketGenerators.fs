@@ -482,3 +482,66 @@ let anyPacket: Gen<struct (Direction * Packet)> =
         let! packet = packet direction
         return struct (direction, packet)
     }
+
+// Draws what an older version can say where a packet of MQTT 5 says something else, so that nearly none is lost.
+let private adapted (version: ProtocolVersion) (direction: Direction) (packet: Packet) : Gen<Packet> =
+    match packet with
+    | Packet.Connect connect ->
+        let needsId = not connect.CleanStart || version.IsV31
+
+        Gen.constant (
+            Packet.Connect
+                { connect with
+                    Properties =
+                        { ConnectProperties.Empty with
+                            SessionExpiryInterval =
+                                if connect.CleanStart then ValueNone else ValueSome 0xFFFF_FFFFu<s>
+                        }
+                    ClientId =
+                        if connect.ClientId.IsNone && needsId then
+                            ValueSome(ClientId.Of "c")
+                        else
+                            connect.ClientId
+                    Password = if connect.UserName.IsNone then ValueNone else connect.Password
+                }
+        )
+    | Packet.Connack connack when connack.Reason <> ReasonCode.Success ->
+        Gen.elements Spec.returnCodes
+        |> Gen.map (fun rule ->
+            Packet.Connack
+                { connack with
+                    SessionPresent = connack.SessionPresent && rule.Reason = ReasonCode.Success
+                    Reason = rule.Reason
+                })
+    | Packet.Publish({ Topic = TopicReference.Alias _ } as publish) ->
+        topicName
+        |> Gen.map (fun name -> Packet.Publish { publish with Topic = TopicReference.Name name })
+    | Packet.Disconnect _ when direction = ClientToServer -> Gen.constant (Packet.Disconnect Outcome.Omitted)
+    | _ -> Gen.constant packet
+
+/// Any packet of one type that is valid in this direction and version. Throws
+/// <see cref="T:System.ArgumentException"/> if the type does not travel in it.
+let packetOfIn (version: ProtocolVersion) (packetType: PacketType) (direction: Direction) : Gen<Packet> =
+    if not (Spec.mayTravelIn version direction packetType) then
+        raise (
+            System.ArgumentException(
+                $"{packetType} does not travel {direction} in {(Spec.version version).Name}"
+            )
+        )
+
+    match version with
+    | ProtocolVersion.V5 -> packetOf packetType direction
+    | _ ->
+        packetOf packetType direction
+        |> Gen.bind (adapted version direction)
+        |> Gen.map (fun packet ->
+            match Lowering.lower version direction packet with
+            | ValueSome lowered -> lowered
+            | ValueNone -> failwith $"{packet.Type} cannot be said in {(Spec.version version).Name}")
+
+/// Any packet that is valid in this direction and version.
+let packetIn (version: ProtocolVersion) (direction: Direction) : Gen<Packet> =
+    Spec.packets
+    |> Array.filter (fun rule -> Spec.mayTravelIn version direction rule.Type)
+    |> Array.map (fun rule -> weight rule.Type, packetOfIn version rule.Type direction)
+    |> Gen.frequency

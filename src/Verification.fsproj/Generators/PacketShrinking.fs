@@ -195,3 +195,8 @@ and private shrinkOutcome<'Properties> (outcome: Outcome<'Properties>) : seq<obj
 
 /// The packets that are one step smaller.
 let shrinkPacket (packet: Packet) : seq<Packet> = shrinkValue packet |> Seq.map unbox<Packet>
+
+/// Packets that are smaller and valid in this direction and version.
+let shrinkPacketIn (version: ProtocolVersion) (direction: Direction) (packet: Packet) : seq<Packet> =
+    shrinkPacket packet
+    |> Seq.filter (fun smaller -> (Encode.checkIn version direction smaller).IsNone)

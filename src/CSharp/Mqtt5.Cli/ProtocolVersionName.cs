@@ -1,0 +1,17 @@
+namespace Mqtt5.Cli;
+
+/// <summary>The names of protocol versions on a command line, which are those of mosquitto's clients.</summary>
+internal static class ProtocolVersionName
+{
+    /// <summary>The names that are taken, the shortest first for each version.</summary>
+    public static IReadOnlyList<string> All { get; } = ["5", "311", "31", "mqttv5", "mqttv311", "mqttv31"];
+
+    /// <summary>The version of a name, or null if there is none of that name.</summary>
+    public static ProtocolVersion? Find(string name) => name switch
+    {
+        "5" or "mqttv5" => ProtocolVersion.V5,
+        "311" or "mqttv311" => ProtocolVersion.V311,
+        "31" or "mqttv31" => ProtocolVersion.V31,
+        _ => null,
+    };
+}
