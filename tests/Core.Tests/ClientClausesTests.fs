@@ -257,10 +257,7 @@ let private keepAlive =
                 Expect.isEmpty one.Sent "too early"
                 one.Receive(arriving Delivery.AtMostOnce)
 
-                Expect.equal
-                    (one.Deadline 0L<ms>)
-                    (ValueSome 7_500L<ms>)
-                    "the time it is due"
+                Expect.equal (one.Deadline 0L<ms>) (ValueSome 7_500L<ms>) "the time it is due"
 
                 one.Now <- 7_500L<ms>
                 one.Tick 0L<ms>

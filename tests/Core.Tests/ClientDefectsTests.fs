@@ -469,7 +469,9 @@ let private packets =
         <| fun () ->
             let one = connected ()
             let filters = [ "a/+/+"; "a/+/b"; "a/+"; "+/b"; "#"; "$share/g/c/#" ]
-            filters |> List.iteri (fun index filter -> subscribe one [ filter ] (int64 index + 1L))
+
+            filters
+            |> List.iteri (fun index filter -> subscribe one [ filter ] (int64 index + 1L))
 
             let expected = [ "a/b", 3; "a/b/c", 2; "a/x/b", 3; "a", 1; "$SYS/b", 0; "$SYS", 0; "c", 2 ]
 

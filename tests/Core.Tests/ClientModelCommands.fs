@@ -232,6 +232,7 @@ let command (run: Run) (a: byte) (b: byte) (c: byte) : unit =
     | 17uy -> answerOne run b c (c >= 230uy)
     | 18uy ->
         run.Advance(pick [| 1L<ms>; 300L<ms>; 1_100L<ms>; 20_000L<ms> |] b)
+
         run.Do(
             ClientEvent.Tick
                 {

@@ -184,9 +184,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
             && one.Ticket = 0L
             && (one.Number = silent
                 || settings.Queue.WhenFull = WhenFull.DropOldest
-                || one.QoS = QoS.AtMostOnce
-                   && not settings.Queue.KeepQoS0
-                   && not state.IsConnected
+                || one.QoS = QoS.AtMostOnce && not settings.Queue.KeepQoS0 && not state.IsConnected
                 || one.ExpiresAt.IsSome && one.ExpiresAt.Value <= now))
         |> ignore
 

@@ -84,7 +84,8 @@ let private backoff =
                     one.Publish(qos1 (one.NewTicket()))
                     one.Puback(int one.State.Outbound.LastId)
 
-            testCase "grows on connections that end before they have done something, and not on one that lasts"
+            testCase
+                "grows on connections that end before they have done something, and not on one that lasts"
             <| fun () ->
                 let one = connected ()
 
@@ -97,7 +98,9 @@ let private backoff =
                     one.Receive(Packet.Connack accepted)
                     announced
 
-                let delays = [ for lasting in [ 0L<ms>; 500L<ms>; 1_000L<ms>; 60_000L<ms>; 0L<ms> ] -> again lasting ]
+                let delays =
+                    [ for lasting in [ 0L<ms>; 500L<ms>; 1_000L<ms>; 60_000L<ms>; 0L<ms> ] -> again lasting ]
+
                 Expect.equal delays [ 1_000L; 2_000L; 4_000L; 1_000L; 1_000L ] "the delays"
 
             testCase "holds for a first connection that is retried"

@@ -84,7 +84,11 @@ let private congestion =
             <| fun () ->
                 let limited whenFull =
                     let queue =
-                        { QueueLimits.Default with MaximumBytes = 100L; WhenFull = whenFull; MaximumMessages = 3 }
+                        { QueueLimits.Default with
+                            MaximumBytes = 100L
+                            WhenFull = whenFull
+                            MaximumMessages = 3
+                        }
 
                     connectedWith { settings with Queue = queue } accepted
 
@@ -112,7 +116,8 @@ let private congestion =
                 Expect.isTrue (isFull two 4L) "what is under way cannot be dropped"
                 Expect.equal two.State.Outbound.Waiting.Count 1 "so nothing is"
 
-            testCase "a message of QoS 0 that waits for the transport outlives the connection only if that is wanted"
+            testCase
+                "a message of QoS 0 that waits for the transport outlives the connection only if that is wanted"
             <| fun () ->
                 let lose keep =
                     let queue = { QueueLimits.Default with KeepQoS0 = keep }
@@ -137,8 +142,7 @@ let private liveness =
         one.Now <- now
         one.Do(ClientEvent.Tick traffic)
 
-    let impatient =
-        { settings with KeepAlive = 10us<s>; PingTimeout = 5L * second }
+    let impatient = { settings with KeepAlive = 10us<s>; PingTimeout = 5L * second }
 
     testList
         "liveness"
@@ -149,7 +153,12 @@ let private liveness =
                 let traffic now = { LastSent = now; LastReceived = 0L<ms>; LastPing = 0L<ms> }
                 ticking one 9_999L<ms> (traffic 9_999L<ms>)
                 Expect.isEmpty one.Sent "not yet"
-                Expect.equal (ClientState.deadline (traffic 9_999L<ms>) one.State) (ValueSome 10_000L<ms>) "then"
+
+                Expect.equal
+                    (ClientState.deadline (traffic 9_999L<ms>) one.State)
+                    (ValueSome 10_000L<ms>)
+                    "then"
+
                 ticking one 10_000L<ms> (traffic 10_000L<ms>)
                 Expect.equal one.Sent [ "PINGREQ" ] "it pings"
                 let asked now = { traffic now with LastPing = 10_000L<ms> }
@@ -158,7 +167,8 @@ let private liveness =
                 ticking one 15_000L<ms> (asked 15_000L<ms>)
                 Expect.isFalse one.State.IsConnected "it is dead, although bytes were sent"
 
-            testCase "the time for the answer runs from when PINGREQ is on its way, and until then bytes that go are life"
+            testCase
+                "the time for the answer runs from when PINGREQ is on its way, and until then bytes that go are life"
             <| fun () ->
                 let one = connectedWith impatient accepted
                 let traffic = { LastSent = 0L<ms>; LastReceived = 0L<ms>; LastPing = 0L<ms> }
@@ -277,7 +287,8 @@ let private unclaimed =
     testList
         "unclaimed messages"
         [
-            testCase "in a session that was found they wait for a subscription, in their order, across connections"
+            testCase
+                "in a session that was found they wait for a subscription, in their order, across connections"
             <| fun () ->
                 let one = inherited settings
                 one.Receive(arriving1 1 false)
@@ -293,7 +304,8 @@ let private unclaimed =
                 Expect.equal one.Tokens.Length 2 "both"
                 Expect.isTrue one.State.Subscriptions.Unclaimed.IsEmpty "none waits"
 
-            testCase "they are dropped and told of in a session that this client began, and where an option says so"
+            testCase
+                "they are dropped and told of in a session that this client began, and where an option says so"
             <| fun () ->
                 let one = connected ()
                 one.Receive(arriving1 1 false)
@@ -332,7 +344,8 @@ let private unclaimed =
                 one.Connect accepted
                 Expect.equal (drops one) 1 "told"
 
-            testCase "a client that was closed unsubscribes from what was given up meanwhile, and from nothing else"
+            testCase
+                "a client that was closed unsubscribes from what was given up meanwhile, and from nothing else"
             <| fun () ->
                 let one = inherited settings
                 one.Do(ClientEvent.Subscribe(subscribing [ "a"; "b" ], 1L))
@@ -359,7 +372,10 @@ let private identifiers =
                 let one = connectedWith assigning accepted
 
                 let subscribe ticket (own: uint32 voption) =
-                    one.Do(ClientEvent.Subscribe({ subscribing [ $"f{ticket}" ] with Identifier = own }, ticket))
+                    one.Do(
+                        ClientEvent.Subscribe({ subscribing [ $"f{ticket}" ] with Identifier = own }, ticket)
+                    )
+
                     identifierOf one
 
                 Expect.equal (subscribe 1L ValueNone) (ValueSome 1u) "the first"
@@ -368,13 +384,17 @@ let private identifiers =
                 Expect.equal (subscribe 4L (ValueSome 268_435_455u)) (ValueSome 268_435_455u) "the greatest"
                 Expect.equal (subscribe 5L ValueNone) (ValueSome 4u) "below it"
 
-                let subscriptions =
-                    { one.State.Subscriptions with LastIdentifier = 268_435_454u }
+                let subscriptions = { one.State.Subscriptions with LastIdentifier = 268_435_454u }
 
                 let struct (wrapped, _) = FilterTable.identified (subscribing [ "g" ]) subscriptions
-                Expect.equal wrapped.Identifier (ValueSome 5u) "after the greatest comes the first that is free"
 
-            testCase "a message goes to the subscriptions that it names, or to all that match where it names none of them"
+                Expect.equal
+                    wrapped.Identifier
+                    (ValueSome 5u)
+                    "after the greatest comes the first that is free"
+
+            testCase
+                "a message goes to the subscriptions that it names, or to all that match where it names none of them"
             <| fun () ->
                 let one = connectedWith assigning accepted
 
@@ -408,6 +428,4 @@ let private identifiers =
         ]
 
 let tests =
-    testList
-        "Client and its transport"
-        [ congestion; liveness; smallPackets; unclaimed; identifiers ]
+    testList "Client and its transport" [ congestion; liveness; smallPackets; unclaimed; identifiers ]

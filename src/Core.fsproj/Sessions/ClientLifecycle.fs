@@ -238,7 +238,9 @@ module internal ClientLifecycle =
 
             struct ({ state with Outbound = outbound },
                     (if message.Ticket > 0L then
-                         effects.Add(SettleWith(message.Ticket, Settlement.Published(outcome.Reason, properties)))
+                         effects.Add(
+                             SettleWith(message.Ticket, Settlement.Published(outcome.Reason, properties))
+                         )
                      else
                          effects))
         | struct (_, ValueNone) -> struct (state, effects)
@@ -267,11 +269,7 @@ module internal ClientLifecycle =
                     id
                     { state with
                         Context.Progress =
-                            { progress with
-                                Futile = 0
-                                Refusals = 0
-                                Careful = progress.Careful - 1
-                            }
+                            { progress with Futile = 0; Refusals = 0; Careful = progress.Careful - 1 }
                     }
                     effects
             else
@@ -302,10 +300,7 @@ module internal ClientLifecycle =
                     let fault = ClientLimits.noConnection PacketType.Publish
                     effects <- effects.Add(SettleWith(message.Ticket, Settlement.Rejected fault))
 
-            struct ({ state with
-                        Outbound = { state.Outbound with Queue.Waiting = waiting }
-                    },
-                    effects)
+            struct ({ state with Outbound = { state.Outbound with Queue.Waiting = waiting } }, effects)
 
     /// The connection, or the attempt at one, is over. The session is kept [MQTT-4.1.0-1].
     let lost (now: Instant) (cause: Cause) (state: ClientState) (effects: Effects) =
@@ -493,8 +488,7 @@ module internal ClientLifecycle =
 
         let effects = (Effects.one (Notify(Notice.Connected(connack, again)))).Append resubscribed
 
-        let struct (state, effects) =
-            UnclaimedMessages.opened connack.SessionPresent again state effects
+        let struct (state, effects) = UnclaimedMessages.opened connack.SessionPresent again state effects
 
         let state =
             if connack.SessionPresent && not again then
@@ -513,10 +507,7 @@ module internal ClientLifecycle =
             Outbound.resumedWithin
                 now
                 settings.TransportBufferBytes
-                (if state.Progress.Careful > 0 then
-                     1us
-                 else
-                     limits.ReceiveMaximum)
+                (if state.Progress.Careful > 0 then 1us else limits.ReceiveMaximum)
                 (int (min limits.MaximumPacketBytes (uint32 Spec.MaximumPacketBytes)))
                 (OutboundTopicAliases.Empty aliases)
                 (ClientLimits.refuse limits)

@@ -105,7 +105,11 @@ module internal ClientLimits =
             "there is no connection, and it may not wait for one"
 
     /// The packet that ends a connection, as far as the server takes it [MQTT-3.2.2-15].
-    let disconnect (limits: ServerLimits) (outcome: Outcome<DisconnectProperties>) (effects: Effects) : Effects =
+    let disconnect
+        (limits: ServerLimits)
+        (outcome: Outcome<DisconnectProperties>)
+        (effects: Effects)
+        : Effects =
         let limit = int (min limits.MaximumPacketBytes (uint32 Spec.MaximumPacketBytes))
 
         match Encode.fit limit (Packet.Disconnect outcome) with

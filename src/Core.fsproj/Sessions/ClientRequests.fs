@@ -312,8 +312,7 @@ module internal ClientRequests =
         withSubscriptions { state.Subscriptions with GivenUp = givenUp } state
 
     /// The client goes on with a session that the server has: what was given up while it had ended is unsubscribed from.
-    let giveBackLater (state: ClientState) : ClientState =
-        giveBack state.Subscriptions.GivenUp.Values state
+    let giveBackLater (state: ClientState) : ClientState = giveBack state.Subscriptions.GivenUp.Values state
 
     let private wrongCount kind clause =
         Fault.protocolError

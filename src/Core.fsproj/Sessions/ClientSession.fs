@@ -71,7 +71,8 @@ module ClientSession =
         let malformed = ClientLimits.malformed message
 
         match state.Phase with
-        | ClientPhase.Ended -> struct (state, rejected message.Ticket (ClientLimits.noConnection PacketType.Publish))
+        | ClientPhase.Ended ->
+            struct (state, rejected message.Ticket (ClientLimits.noConnection PacketType.Publish))
         | _ when malformed.IsSome -> struct (state, rejected message.Ticket malformed.Value)
         | ClientPhase.Connected ->
             match ClientLimits.refuse state.Connection.Limits message with
@@ -262,7 +263,8 @@ module ClientSession =
             struct (state, rejected ticket fault)
 
         match state.Connection.Method with
-        | _ when not state.IsConnected -> struct (state, rejected ticket (ClientLimits.noConnection PacketType.Auth))
+        | _ when not state.IsConnected ->
+            struct (state, rejected ticket (ClientLimits.noConnection PacketType.Auth))
         | ValueSome method' when method'.Equals authentication.Method ->
             if state.Connection.Reauthentication <> 0L then
                 reject ReasonCode.ProtocolError "4.12.1" "a re-authentication is under way"
@@ -484,7 +486,8 @@ module ClientSession =
         | Publish message -> publish now message state
         | Subscribe(request, ticket) ->
             match state.Phase with
-            | ClientPhase.Ended -> struct (state, rejected ticket (ClientLimits.noConnection PacketType.Subscribe))
+            | ClientPhase.Ended ->
+                struct (state, rejected ticket (ClientLimits.noConnection PacketType.Subscribe))
             | _ -> ClientRequests.subscribe request ticket state
         | Unsubscribe(request, ticket) ->
             match state.Phase with

@@ -333,7 +333,9 @@ module ClientState =
         match keepAlive connection with
         | ValueNone -> ValueNone
         | ValueSome interval ->
-            ValueSome(min (since traffic.LastSent + interval * 3L / 4L) (since traffic.LastReceived + interval))
+            ValueSome(
+                min (since traffic.LastSent + interval * 3L / 4L) (since traffic.LastReceived + interval)
+            )
 
     // When the transport took the first PINGREQ that is not answered.
     let internal pingTaken (traffic: Traffic) (connection: ClientConnection) : Instant voption =

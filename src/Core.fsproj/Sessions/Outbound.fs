@@ -151,10 +151,14 @@ module Outbound =
         let mutable state = state
         let mutable effects = effects
         let mutable left = bytes
-        let mutable going = state.IsOnline && not state.IsCongested && not (OutboundOrder.nothingIsLeft state)
+
+        let mutable going =
+            state.IsOnline
+            && not state.IsCongested
+            && not (OutboundOrder.nothingIsLeft state)
 
         while going do
-            let cost = if bytes = System.Int64.MaxValue then 0L else OutboundOrder.costOfNext state
+            let cost = OutboundOrder.costOfNext bytes state
 
             let struct (next, more, sent) =
                 match Fifo.tryPeek state.Resend with
@@ -376,11 +380,7 @@ module Outbound =
 
         for message in state.Waiting do
             if message.QoS = QoS.AtMostOnce && left <= 0L then
-                rest <-
-                    { rest with
-                        Queue.Waiting = rest.Waiting.Add message
-                        Connection.IsCongested = true
-                    }
+                rest <- { rest with Queue.Waiting = rest.Waiting.Add message; Connection.IsCongested = true }
             elif message.QoS = QoS.AtMostOnce then
                 left <- left - message.Cost
 
@@ -490,8 +490,7 @@ module Outbound =
             effects
 
     /// As <c>resumedWithin</c>, with a transport that takes all of it.
-    let resumed now receiveMaximum maximumPacketBytes aliases refuse (state: Outbound) : struct (Outbound * Effects) =
-        resumedWithin now System.Int64.MaxValue receiveMaximum maximumPacketBytes aliases refuse state
+    let resumed (now: Instant) = resumedWithin now System.Int64.MaxValue
 
     /// A session begins that the application asked for anew: what an earlier one had under way is over, and was
     /// settled when it ended. What waits was not part of it.

@@ -182,9 +182,10 @@ module internal OutboundOrder =
     /// True when no message waits to be sent, for the first time or again.
     let nothingIsLeft (state: Outbound) = state.Waiting.IsEmpty && state.Resend.IsEmpty
 
-    /// What the next message to be sent costs, in bytes.
-    let costOfNext (state: Outbound) =
+    /// What the next message to be sent costs, in bytes, of so many; of the greatest number it costs nothing.
+    let costOfNext (bytes: int64) (state: Outbound) =
         match Fifo.tryPeek state.Resend with
+        | _ when bytes = System.Int64.MaxValue -> 0L
         | ValueSome id ->
             match PacketIdMap.tryFind id state.InFlight with
             | ValueSome(Exchange.Message(Message = message)) -> message.Cost

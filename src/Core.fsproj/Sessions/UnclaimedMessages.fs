@@ -41,7 +41,11 @@ module internal UnclaimedMessages =
             drop publish token state Effects.none
 
     /// Hands over what waits for filters that are subscribed to now.
-    let claim (filters: TopicFilter[]) (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
+    let claim
+        (filters: TopicFilter[])
+        (state: ClientState)
+        (effects: Effects)
+        : struct (ClientState * Effects) =
         let subscriptions = state.Subscriptions
 
         let givenUp =
@@ -64,7 +68,11 @@ module internal UnclaimedMessages =
         struct ({ state with Context.Subscriptions = subscriptions }, effects)
 
     /// The application gives filters up: what waits for them is dropped, and what still comes for them does not wait.
-    let giveUp (filters: TopicFilter[]) (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
+    let giveUp
+        (filters: TopicFilter[])
+        (state: ClientState)
+        (effects: Effects)
+        : struct (ClientState * Effects) =
         let subscriptions = state.Subscriptions
 
         if not subscriptions.IsInherited then
@@ -83,7 +91,8 @@ module internal UnclaimedMessages =
                 else
                     left <- Fifo.enqueue (struct (publish, token)) left
 
-            let givenUp = Map.fold (fun all text filter -> Map.add text filter all) subscriptions.GivenUp given
+            let givenUp =
+                Map.fold (fun all text filter -> Map.add text filter all) subscriptions.GivenUp given
 
             struct ({ state with
                         Context.Subscriptions = { subscriptions with Unclaimed = left; GivenUp = givenUp }
