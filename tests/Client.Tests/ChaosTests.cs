@@ -67,12 +67,12 @@ public sealed class ChaosTests
         await server.Bounded();
         Assert.Equal(MqttConnectionStatus.Closed, client.State.Status);
         var engine = client.Engine;
-        await Waits.UntilAsync(() => engine.Handling().Length == 0 && !engine.HasSettled);
+        await Waits.UntilAsync(() => engine.Subscriptions.Handling().Length == 0 && !engine.Turns.HasSettled);
 
         lock (engine.Gate)
         {
             Assert.Equal(0, engine.CallsUnderWay);
-            Assert.Empty(engine.Subscriptions());
+            Assert.Empty(engine.Subscriptions.All());
             Assert.True(ClientStateModule.Sound(engine.State) is { IsNone: true });
         }
     }

@@ -46,6 +46,7 @@ module AllTests =
             ClientClausesTestsDelivery.tests
             ClientSessionTestsTwoParty.tests
             ClientQoS0Tests.tests
+            ClientTransportTests.tests
             RoutingTests.tests
             AccessTests.tests
             LimitTableTests.tests

@@ -253,19 +253,16 @@ let private keepAlive =
             <| fun () ->
                 let one = withKeepAlive ValueNone
                 one.Now <- 7_499L<ms>
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
                 Expect.isEmpty one.Sent "too early"
                 one.Receive(arriving Delivery.AtMostOnce)
 
-                Expect.equal
-                    (ClientState.deadline 0L<ms> one.State)
-                    (ValueSome 7_500L<ms>)
-                    "the time it is due"
+                Expect.equal (one.Deadline 0L<ms>) (ValueSome 7_500L<ms>) "the time it is due"
 
                 one.Now <- 7_500L<ms>
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
                 Expect.equal one.Sent [ "PINGREQ" ] "due, although something was received"
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
                 Expect.isEmpty one.Sent "once, even if it is not written yet"
 
             clause [ "MQTT-3.1.2-20" ] "while PINGRESP is late, the next interval gets its PINGREQ"
@@ -279,7 +276,7 @@ let private keepAlive =
 
                 for now in 0L<ms> .. 50L<ms> .. 4_950L<ms> do
                     one.Now <- now
-                    one.Do(ClientEvent.Tick lastSent)
+                    one.Tick lastSent
 
                     if one.Sent = [ "PINGREQ" ] then
                         Expect.isLessThanOrEqual (now - lastSent) 1_000L<ms> "within the Keep Alive"
@@ -289,7 +286,7 @@ let private keepAlive =
                 Expect.equal pings 6 "every three quarters of a second"
                 Expect.isTrue one.State.IsConnected "the answer may still come"
                 one.Now <- 5_800L<ms>
-                one.Do(ClientEvent.Tick lastSent)
+                one.Tick lastSent
                 Expect.isTrue one.Closes "the time for an answer to the first is over"
 
             clause
@@ -297,9 +294,9 @@ let private keepAlive =
                 "a Server Keep Alive takes the place of the client's own"
             <| fun () ->
                 let one = withKeepAlive (ValueSome 2us<s>)
-                Expect.equal (ClientState.deadline 0L<ms> one.State) (ValueSome 1_500L<ms>) "two seconds"
+                Expect.equal (one.Deadline 0L<ms>) (ValueSome 1_500L<ms>) "two seconds"
                 let off = withKeepAlive (ValueSome 0us<s>)
-                Expect.equal (ClientState.deadline 0L<ms> off.State) ValueNone "off"
+                Expect.equal (off.Deadline 0L<ms>) ValueNone "off"
         ]
 
 let private withMethod = { Credentials.None with Authentication = ValueSome(authenticationWith "m") }
@@ -325,7 +322,7 @@ let private authentication =
                 one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 2L))
                 Expect.isEmpty one.Sent "SUBSCRIBE waits"
                 one.Now <- 9_000L<ms>
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
                 Expect.isEmpty one.Sent "PINGREQ is not due"
                 one.Do(ClientEvent.Answer(authenticationWith "m"))
                 Expect.isEmpty one.Sent "AUTH, unless asked for, is not due either"
@@ -354,13 +351,13 @@ let private authentication =
                 Expect.isTrue (one.Settlement 5L).IsSome "the caller is told"
                 let giving = opened settings withMethod
                 giving.Receive(auth ReasonCode.ContinueAuthentication "m")
-                giving.Do(ClientEvent.GiveUp "no such user")
+                giving.Do(ClientEvent.GiveUp(failedAuthenticator "no such user"))
                 giving.EndsWith "DISCONNECT 80"
                 let doubting = opened settings withMethod
-                doubting.Do(ClientEvent.GiveUp "the server has not proven itself")
+                doubting.Do(ClientEvent.GiveUp(failedAuthenticator "the server has not proven itself"))
                 doubting.EndsWith "DISCONNECT 80"
                 let without = connected ()
-                without.Do(ClientEvent.GiveUp "nothing to give up")
+                without.Do(ClientEvent.GiveUp(failedAuthenticator "nothing to give up"))
                 Expect.isEmpty without.Sent "there is no authentication"
 
             clause [ "MQTT-4.12.0-5" ] "every AUTH and a CONNACK of success have the method of CONNECT"
@@ -400,11 +397,11 @@ let private authentication =
                 let one = authenticated ()
                 one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 5L))
                 one.Receive(auth ReasonCode.ContinueAuthentication "m")
-                one.Do(ClientEvent.GiveUp "wrong signature")
+                one.Do(ClientEvent.GiveUp(failedAuthenticator "wrong signature"))
                 one.EndsWith "DISCONNECT 80"
 
                 match one.Settlement 5L with
-                | Some(Settlement.Ended(Cause.AuthenticationFailed _)) -> ()
+                | Some(Settlement.Ended(Cause.Failed { Part = FailedPart.Authenticator })) -> ()
                 | _ -> failtest "the caller is told why"
 
             clause
@@ -438,7 +435,7 @@ let private disconnecting =
                 one.Publish(qos0 3L)
                 Expect.isEmpty one.Sent "no PUBLISH"
                 one.Now <- 100_000L<ms>
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
                 Expect.isEmpty one.Sent "no PINGREQ"
 
             clause [ "MQTT-3.14.1-1" ] "DISCONNECT has flags 0"

@@ -80,8 +80,8 @@ let private publishing =
                     one.Publish(if ticket % 2L = 0L then qos2 ticket else qos1 ticket)
 
                 one.Pubrec 2
-                one.Now <- 100_000L<ms>
-                one.Do(ClientEvent.Tick one.Now)
+                one.Now <- 50_000L<ms>
+                one.Tick one.Now
                 Expect.isEmpty one.Sent "nothing is sent again on the same connection"
                 again one
 
@@ -240,7 +240,7 @@ let private publishing =
                 one.Pubrec 1
                 Expect.equal one.Sent [ "PUBREL 1 00" ] "PUBREL"
                 one.Now <- 60_000L<ms>
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
                 Expect.equal one.Sent [ "PINGREQ" ] "PINGREQ"
 
             clause [ "MQTT-4.3.2-3" ] "QoS 1 is unacknowledged until its PUBACK"
@@ -280,7 +280,7 @@ let private publishing =
                 one.Lose()
                 one.Publish(expiring 2L)
                 one.Now <- one.Now + 5_000L<ms>
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
 
                 match one.Settlement 2L with
                 | Some Settlement.Expired -> ()
@@ -403,7 +403,7 @@ let private receiving =
                             })
 
                 one.Now <- 10_000L<ms>
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
                 acknowledge one token
                 Expect.equal one.Sent [ "PUBREC 7 00" ] "PUBREC"
                 one.Pubrel 7
@@ -466,7 +466,7 @@ let private receiving =
                 one.Publish(qos2 1L)
                 acknowledge one (take one (arriving2 7 false))
                 one.Now <- 1_000_000L<ms>
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
                 one.Pubrec 1
                 Expect.equal one.Sent [ "PUBREL 1 00" ] "what was sent"
                 again one

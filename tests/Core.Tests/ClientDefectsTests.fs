@@ -22,17 +22,16 @@ let private isEnded (settlement: Settlement option) =
 
 // Who gets a message for this topic.
 let private routed (one: Script) (topic: string) : int64 list =
-    let matches = SubscriptionMatches<int64>()
-    ClientSession.route (ReadOnlySpan(Text.Encoding.UTF8.GetBytes topic)) matches one.State
+    let subscribers = Collections.Generic.List<int64>()
 
-    [
-        for entry in matches.Entries.ToArray() do
-            entry.Subscriber
-        for group in matches.Groups.ToArray() do
-            for entry in group.Members do
-                entry.Subscriber
-    ]
-    |> List.sort
+    ClientSession.route
+        (ReadOnlySpan(Text.Encoding.UTF8.GetBytes topic))
+        SubscriptionIdentifiers.Empty
+        (SubscriptionMatches<int64>())
+        subscribers
+        one.State
+
+    subscribers |> Seq.sort |> List.ofSeq
 
 // Subscribes and gets its answer; the identifier is the one that comes next.
 let private subscribe (one: Script) (filters: string list) (ticket: int64) =
@@ -91,7 +90,7 @@ let private delivery =
             for now in 0L<ms> .. 100L<ms> .. 3_900L<ms> do
                 one.Now <- now
                 one.Receive(arriving Delivery.AtMostOnce)
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
 
                 if one.Sent = [ "PINGREQ" ] then
                     pinged <- now
@@ -202,7 +201,7 @@ let private lifecycle =
                 match one.Notices with
                 | [| Notice.Reconnecting(Cause.TransportFailed _, delay) |] ->
                     one.Now <- one.Now + delay
-                    one.Do(ClientEvent.Tick one.Now)
+                    one.Tick one.Now
                     Expect.equal one.Notices.Length 1 "the next attempt is told too"
                     one.Lose()
                 | _ -> failtest "a cause and a delay"
@@ -363,7 +362,7 @@ let private lifecycle =
             one.Do(ClientEvent.Disconnect(Outcome.Omitted, 1L))
             Expect.equal (one.Settled 1L) (Some ReasonCode.Success) "done"
             Expect.isEmpty one.Sent "there is no connection to send on"
-            Expect.equal (ClientState.deadline 0L<ms> one.State) ValueNone "nothing happens any more"
+            Expect.equal (one.Deadline 0L<ms>) ValueNone "nothing happens any more"
             one.Do(ClientEvent.Disconnect(Outcome.Omitted, 2L))
             Expect.equal (one.Settled 2L) (Some ReasonCode.Success) "twice is no error"
             one.Connect accepted
@@ -469,7 +468,10 @@ let private packets =
             "a wildcard at the end takes its level, and none at the start takes a topic of the server's own"
         <| fun () ->
             let one = connected ()
-            subscribe one [ "a/+/+"; "a/+/b"; "a/+"; "+/b"; "#"; "$share/g/c/#" ] 1L
+            let filters = [ "a/+/+"; "a/+/b"; "a/+"; "+/b"; "#"; "$share/g/c/#" ]
+
+            filters
+            |> List.iteri (fun index filter -> subscribe one [ filter ] (int64 index + 1L))
 
             let expected = [ "a/b", 3; "a/b/c", 2; "a/x/b", 3; "a", 1; "$SYS/b", 0; "$SYS", 0; "c", 2 ]
 

@@ -37,6 +37,7 @@ let settingsOf (a: byte) (b: byte) (c: byte) : ClientSettings =
                 KeepQoS0 = c &&& 128uy = 0uy
             }
         TopicAliasLimit = 2us
+        TransportBufferBytes = pick [| 1L; 20L; 1_000_000L |] (c >>> 4)
     }
 
 let private reasons =
@@ -176,7 +177,7 @@ let private progress (run: Run) (b: byte) (c: byte) =
             run.Connack(connack b c)
     | ClientPhase.Waiting until ->
         run.Advance(max 0L<ms> (until - run.Now))
-        run.Do(ClientEvent.Tick run.Now)
+        run.Do(ClientEvent.Tick(Traffic.At run.Now))
     | ClientPhase.Connected ->
         match b % 4uy with
         | 0uy -> answerOne run b c false
@@ -231,7 +232,15 @@ let command (run: Run) (a: byte) (b: byte) (c: byte) : unit =
     | 17uy -> answerOne run b c (c >= 230uy)
     | 18uy ->
         run.Advance(pick [| 1L<ms>; 300L<ms>; 1_100L<ms>; 20_000L<ms> |] b)
-        run.Do(ClientEvent.Tick(run.Now - pick [| 0L<ms>; 500L<ms>; 30_000L<ms> |] c))
+
+        run.Do(
+            ClientEvent.Tick
+                {
+                    LastSent = run.Now - pick [| 0L<ms>; 500L<ms>; 30_000L<ms> |] c
+                    LastReceived = run.Now - pick [| 0L<ms>; 2_500L<ms>; 70_000L<ms> |] (c >>> 2)
+                    LastPing = run.Now - pick [| 0L<ms>; 20_000L<ms> |] (c >>> 4)
+                }
+        )
     | 19uy ->
         match run.State.Phase with
         | ClientPhase.Opening _
@@ -258,7 +267,7 @@ let command (run: Run) (a: byte) (b: byte) (c: byte) : unit =
         match b % 4uy with
         | 0uy -> run.Reauthenticate()
         | 1uy -> run.AnswerChallenge()
-        | 2uy when c < 100uy -> run.Do(ClientEvent.GiveUp "no")
+        | 2uy when c < 100uy -> run.GiveUp()
         | _ ->
             if run.State.Phase.IsConnecting || run.State.Connection.Reauthentication <> 0L then
                 run.Do(
@@ -266,6 +275,7 @@ let command (run: Run) (a: byte) (b: byte) (c: byte) : unit =
                         auth (pick [| ReasonCode.ContinueAuthentication; ReasonCode.Success |] c)
                     )
                 )
+    | 24uy -> run.Do(ClientEvent.Congested(c < 128uy))
     | _ -> progress run b c
 
 /// Does all commands, then ends the client.

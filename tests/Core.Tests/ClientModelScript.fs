@@ -63,6 +63,9 @@ let unsubscribing (filters: string list) (subscriber: int64) : UnsubscribeReques
         UserProperties = UserProperties.Empty
     }
 
+let failedAuthenticator (detail: string) : Failure =
+    { Part = FailedPart.Authenticator; Detail = detail; Origin = null }
+
 let acknowledgement (id: int) (reason: ReasonCode) : Acknowledgement =
     { PacketId = PacketId.Of(uint16 id); Outcome = Outcome.Code reason }
 
@@ -143,6 +146,8 @@ type Script(settings: ClientSettings) =
     let mutable now: Instant = 0L<ms>
     let mutable last: Effect[] = [||]
     let mutable ticket = 1_000_000L
+    let mutable lastReceived: Instant = 0L<ms>
+    let mutable lastPing: Instant = 0L<ms>
 
     member _.State = state
 
@@ -176,7 +181,23 @@ type Script(settings: ClientSettings) =
         for effect in last do
             packetOf effect |> Option.iter (encoded >> ignore)
 
-    member this.Receive(packet: Packet) = this.Do(ClientEvent.Received packet)
+            match effect with
+            | Effect.Send Packet.Pingreq -> lastPing <- now
+            | _ -> ()
+
+    /// What moved last, on a transport that takes PINGREQ at once.
+    member _.Traffic(lastSent: Instant) : Traffic =
+        { LastSent = lastSent; LastReceived = lastReceived; LastPing = lastPing }
+
+    /// Time has passed since a packet was sent.
+    member this.Tick(lastSent: Instant) = this.Do(ClientEvent.Tick(this.Traffic lastSent))
+
+    /// When the next tick is due.
+    member this.Deadline(lastSent: Instant) = ClientState.deadline (this.Traffic lastSent) state
+
+    member this.Receive(packet: Packet) =
+        lastReceived <- now
+        this.Do(ClientEvent.Received packet)
 
     member this.Publish(message: Outgoing) = this.Do(ClientEvent.Publish message)
 
@@ -191,7 +212,7 @@ type Script(settings: ClientSettings) =
         | ClientPhase.Ended -> this.Do(ClientEvent.Start(this.NewTicket()))
         | ClientPhase.Waiting until ->
             now <- max now until
-            this.Do(ClientEvent.Tick now)
+            this.Tick now
         | _ -> ()
 
         this.Do(ClientEvent.TransportOpened credentials)
@@ -203,6 +224,7 @@ type Script(settings: ClientSettings) =
     member this.Lose() = this.Do(ClientEvent.TransportClosed(Cause.TransportFailed "cut"))
 
     member this.Acknowledged(kind: PacketType, id: int, reason: ReasonCode) =
+        lastReceived <- now
         this.Do(ClientEvent.ReceivedAck(kind, uint16 id, reason))
 
     member this.Puback(id: int) = this.Acknowledged(PacketType.Puback, id, ReasonCode.Success)

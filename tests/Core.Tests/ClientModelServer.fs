@@ -313,7 +313,7 @@ type World(settings: ClientSettings, receiveMaximum: uint16, refuses: uint16 -> 
         | ClientPhase.Opening _ -> this.Do(ClientEvent.TransportOpened Credentials.None)
         | ClientPhase.Waiting until ->
             now <- max now until
-            this.Do(ClientEvent.Tick now)
+            this.Do(ClientEvent.Tick(Traffic.At now))
         | _ -> ()
 
     /// All that is under way arrives and is answered, without another cut.

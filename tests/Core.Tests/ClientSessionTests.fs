@@ -23,6 +23,7 @@ let private places =
         "answered"
         "authenticated"
         "cancelled"
+        "congested"
         "connected"
         "ended"
         "expired"

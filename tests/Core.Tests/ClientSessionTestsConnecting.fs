@@ -28,12 +28,12 @@ let private delay (one: Script) : int64 =
 let private wait (one: Script) =
     match one.State.Phase with
     | ClientPhase.Waiting until ->
-        Expect.equal (ClientState.deadline 0L<ms> one.State) (ValueSome until) "the time of the next attempt"
+        Expect.equal (one.Deadline 0L<ms>) (ValueSome until) "the time of the next attempt"
         one.Now <- until - 1L<ms>
-        one.Do(ClientEvent.Tick one.Now)
+        one.Tick one.Now
         Expect.isEmpty one.Effects "not earlier"
         one.Now <- until
-        one.Do(ClientEvent.Tick one.Now)
+        one.Tick one.Now
         (isOpening one).Value
     | _ -> failtest "the client waits"
 
@@ -55,7 +55,8 @@ let private backoff =
     testList
         "backoff"
         [
-            testCase "doubles from attempt to attempt up to its maximum, and starts again after a connection"
+            testCase
+                "doubles from attempt to attempt up to its maximum, and starts again after a connection that did something"
             <| fun () ->
                 let one = connected ()
 
@@ -79,6 +80,28 @@ let private backoff =
                     wait one |> ignore
                     one.Do(ClientEvent.TransportOpened Credentials.None)
                     one.Receive(Packet.Connack accepted)
+                    // A message is acknowledged.
+                    one.Publish(qos1 (one.NewTicket()))
+                    one.Puback(int one.State.Outbound.LastId)
+
+            testCase
+                "grows on connections that end before they have done something, and not on one that lasts"
+            <| fun () ->
+                let one = connected ()
+
+                let again lasting =
+                    one.Now <- one.Now + lasting
+                    one.Lose()
+                    let announced = delay one
+                    wait one |> ignore
+                    one.Do(ClientEvent.TransportOpened Credentials.None)
+                    one.Receive(Packet.Connack accepted)
+                    announced
+
+                let delays =
+                    [ for lasting in [ 0L<ms>; 500L<ms>; 1_000L<ms>; 60_000L<ms>; 0L<ms> ] -> again lasting ]
+
+                Expect.equal delays [ 1_000L; 2_000L; 4_000L; 1_000L; 1_000L ] "the delays"
 
             testCase "holds for a first connection that is retried"
             <| fun () ->
@@ -137,12 +160,12 @@ let private backoff =
                 one.Lose()
                 wait one |> ignore
                 one.Now <- one.Now + 10_000L<ms>
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
                 Expect.isTrue one.Closes "no transport came"
                 wait one |> ignore
                 one.Do(ClientEvent.TransportOpened Credentials.None)
                 one.Now <- one.Now + 10_000L<ms>
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
                 Expect.isTrue one.Closes "no CONNACK came"
 
                 match one.Notices with
@@ -153,14 +176,14 @@ let private backoff =
             <| fun () ->
                 let one = connectedWith { settings with KeepAlive = 10us<s> } accepted
                 one.Now <- 7_500L<ms>
-                one.Do(ClientEvent.Tick 0L<ms>)
+                one.Tick 0L<ms>
                 Expect.equal one.Sent [ "PINGREQ" ] "asked"
                 one.Receive Packet.Pingresp
                 one.Now <- 15_000L<ms>
-                one.Do(ClientEvent.Tick 7_500L<ms>)
+                one.Tick 7_500L<ms>
                 Expect.equal one.Sent [ "PINGREQ" ] "asked again"
                 one.Now <- 25_000L<ms>
-                one.Do(ClientEvent.Tick 24_999L<ms>)
+                one.Tick 24_999L<ms>
 
                 match one.Notices with
                 | [| Notice.Reconnecting(Cause.PingTimeout, _) |] -> Expect.isTrue one.Closes "closed"
@@ -190,7 +213,7 @@ let private servers =
                 let one = connectedWith allowed accepted
                 one.Receive(redirecting "other:1883")
                 Expect.equal (delay one) 0L "at once"
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
                 Expect.equal (isOpening one) (Some(0, Some "other:1883")) "there"
                 let two = connected ()
                 two.Receive(redirecting "other:1883")
@@ -203,7 +226,7 @@ let private servers =
                 one.Do(ClientEvent.Start 1L)
                 one.Do(ClientEvent.TransportOpened Credentials.None)
                 one.Receive(refusedTo "other")
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
                 Expect.equal (isOpening one) (Some(0, Some "other")) "there"
                 one.Do(ClientEvent.TransportOpened Credentials.None)
                 one.Receive(refusedTo "third")
@@ -222,7 +245,8 @@ let private servers =
                     one.Receive(redirecting "a")
                     waited <- waited + delay one
 
-                Expect.equal waited 10_000L "a second each time"
+                // None of the connections does anything, so the pauses double: 2, 4, 8, 16 and six times 32 seconds.
+                Expect.equal waited 222_000L "longer each time"
 
             testCase "an assigned Client Identifier is used again"
             <| fun () ->

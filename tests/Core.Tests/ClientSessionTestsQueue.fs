@@ -20,12 +20,12 @@ let private queue =
                 one.Publish(qos1 2L |> expiring 60L one.Now)
 
                 Expect.equal
-                    (ClientState.deadline 0L<ms> one.State)
+                    (one.Deadline 0L<ms>)
                     (ValueSome(one.Now + 1_000L<ms>))
                     "the attempt"
 
                 one.Now <- one.Now + 10_500L<ms>
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
 
                 match one.Settlement 1L with
                 | Some Settlement.Expired -> ()
@@ -42,7 +42,7 @@ let private queue =
             <| fun () ->
                 let one = connected ()
                 one.Lose()
-                one.Do(ClientEvent.Tick one.Now)
+                one.Tick one.Now
 
                 for index in 1L .. 3_000L do
                     one.Publish { qos1 index with ExpiresAt = ValueSome(one.Now + index * 1L<ms>) }
@@ -54,7 +54,7 @@ let private queue =
                 while one.State.Outbound.SoonestExpiry.IsSome && one.Now < last do
                     one.Now <- one.State.Outbound.SoonestExpiry.Value
                     let struct (_, effects) = Outbound.expire one.Now one.State.Outbound
-                    one.Do(ClientEvent.Tick one.Now)
+                    one.Tick one.Now
                     looks <- looks + 1
                     expired <- expired + effects.Count
 

@@ -172,7 +172,9 @@ let private clientMutants =
                                 | ReceivedAck _ ->
                                     received <- now
                                     ClientSession.step now event state
-                                | Tick sent -> ClientSession.step now (Tick(max sent received)) state
+                                | Tick traffic ->
+                                    let wrong = { traffic with LastSent = max traffic.LastSent received }
+                                    ClientSession.step now (Tick wrong) state
                                 | other -> ClientSession.step now other state
                 }
         }

@@ -26,7 +26,9 @@ module internal ClientLifecycle =
     let private open' (now: Instant) (state: ClientState) (effects: Effects) =
         let progress = state.Progress
 
-        let effects = effects.Add(Notify(Notice.Connecting(progress.Attempts + 1)))
+        let attempt = progress.Attempts + 1
+        let retry = if progress.WasConnected then attempt else attempt - 1
+        let effects = effects.Add(Notify(Notice.Connecting(attempt, retry)))
 
         struct ({ state with
                     Context.Phase = ClientPhase.Opening(now + state.Settings.ConnectTimeout)
@@ -48,6 +50,9 @@ module internal ClientLifecycle =
                     Attempts = 0
                     WasConnected = false
                     Reference = ValueNone
+                    Futile = 0
+                    Refusals = 0
+                    Careful = 0
                 }
 
             open' now { state with Context.Progress = progress } Effects.none
@@ -91,7 +96,8 @@ module internal ClientLifecycle =
                         { state.Connection with
                             Reauthentication = 0L
                             AnswerDue = false
-                            PingDeadline = ValueNone
+                            PingAsked = ValueNone
+                            PingTaken = ValueNone
                         }
                     Context.Progress = { state.Progress with StartTicket = 0L }
                 },
@@ -159,10 +165,27 @@ module internal ClientLifecycle =
         | Cause.Refused connack -> not (isFinal connack.Reason)
         // What the application asks for breaks a rule and will do so again.
         | Cause.Broken fault -> not fault.Blame.IsCaller
+        | Cause.Failed _
         | Cause.TransportFailed _
         | Cause.ConnectTimeout
         | Cause.PingTimeout
         | Cause.AuthenticationFailed _ -> true
+
+    // Reasons of a DISCONNECT that a message can have given the server, and will give it again.
+    let private mayBlameMessage reason =
+        match reason with
+        | ReasonCode.UnspecifiedError
+        | ReasonCode.MalformedPacket
+        | ReasonCode.ProtocolError
+        | ReasonCode.ImplementationSpecificError
+        | ReasonCode.NotAuthorized
+        | ReasonCode.TopicNameInvalid
+        | ReasonCode.TopicAliasInvalid
+        | ReasonCode.PacketTooLarge
+        | ReasonCode.PayloadFormatInvalid
+        | ReasonCode.RetainNotSupported
+        | ReasonCode.QoSNotSupported -> true
+        | _ -> false
 
     // The Server Reference of a redirection (section 4.11).
     let private redirection cause =
@@ -176,11 +199,11 @@ module internal ClientLifecycle =
         | _ -> ValueNone
 
     // The delay before the next attempt. Attempts count from the last connection or, before there was one, from the
-    // first attempt, which had no delay.
+    // first attempt, which had no delay. Connections that end before they have done something count as well.
     let private nextDelay backoff (progress: ClientProgress) =
         let nth =
             if progress.WasConnected then
-                progress.Attempts + 1
+                progress.Attempts + max 1 progress.Futile
             else
                 progress.Attempts
 
@@ -202,8 +225,92 @@ module internal ClientLifecycle =
                 },
                 (effects: Effects).Add(Notify(Notice.Reconnecting(cause, wait))))
 
+    // The only message under way is the one that the server ended the connection for: it is settled with the reason, so
+    // that it does not end the next one as well.
+    let private blame (outcome: Outcome<DisconnectProperties>) id (state: ClientState) (effects: Effects) =
+        match OutboundSuspects.remove id state.Outbound with
+        | struct (outbound, ValueSome message) ->
+            let properties =
+                match outcome.Properties with
+                | ValueSome given ->
+                    { ReasonString = given.ReasonString; UserProperties = given.UserProperties }
+                | ValueNone -> AcknowledgementProperties.Empty
+
+            struct ({ state with Outbound = outbound },
+                    (if message.Ticket > 0L then
+                         effects.Add(
+                             SettleWith(message.Ticket, Settlement.Published(outcome.Reason, properties))
+                         )
+                     else
+                         effects))
+        | struct (_, ValueNone) -> struct (state, effects)
+
+    // Whether a connection has done something: a message was acknowledged on it, or it lasted longer than the wait for it.
+    let private hasServed (now: Instant) (state: ClientState) =
+        state.Connection.HasServed
+        || match state.Settings.Reconnect with
+           | ValueSome backoff ->
+               let struct (usual, _) = nextDelay { backoff with Jitter = 0.0 } state.Progress
+               now - state.Connection.OpenedAt >= usual
+           | ValueNone -> true
+
+    // Learns from how a connection ended. A server that ends it for a message, by DISCONNECT, does so each time that the
+    // message is sent again. After the second time that it may be so, the messages that were under way are sent one at a
+    // time; then the one that is under way when it happens again is the cause.
+    let private learn now cause (state: ClientState) (effects: Effects) =
+        let progress = state.Progress
+        let progress = { progress with Futile = if hasServed now state then 0 else progress.Futile + 1 }
+
+        match cause, OutboundSuspects.underWay state.Outbound with
+        | Cause.ByPeer outcome, struct (count, id) when count > 0 && mayBlameMessage outcome.Reason ->
+            if progress.Careful > 0 && count = 1 then
+                blame
+                    outcome
+                    id
+                    { state with
+                        Context.Progress =
+                            { progress with Futile = 0; Refusals = 0; Careful = progress.Careful - 1 }
+                    }
+                    effects
+            else
+                let refusals = if state.Connection.HasServed then 1 else progress.Refusals + 1
+
+                struct ({ state with
+                            Context.Progress =
+                                { progress with
+                                    Refusals = refusals
+                                    Careful = if refusals > 1 then count else progress.Careful
+                                }
+                        },
+                        effects)
+        | _ -> struct ({ state with Context.Progress = { progress with Refusals = 0 } }, effects)
+
+    // Messages of QoS 0 that waited for the transport do not wait for the next one unless they are to be kept.
+    let private withoutQoS0 (state: ClientState) (effects: Effects) =
+        if state.Settings.Queue.KeepQoS0 || state.Outbound.Waiting.IsEmpty then
+            struct (state, effects)
+        else
+            let mutable waiting = WaitingMessages.Empty
+            let mutable effects = effects
+
+            for message in state.Outbound.Waiting do
+                if message.QoS <> QoS.AtMostOnce then
+                    waiting <- waiting.Add message
+                elif message.Ticket > 0L then
+                    let fault = ClientLimits.noConnection PacketType.Publish
+                    effects <- effects.Add(SettleWith(message.Ticket, Settlement.Rejected fault))
+
+            struct ({ state with Outbound = { state.Outbound with Queue.Waiting = waiting } }, effects)
+
     /// The connection, or the attempt at one, is over. The session is kept [MQTT-4.1.0-1].
     let lost (now: Instant) (cause: Cause) (state: ClientState) (effects: Effects) =
+        let struct (state, effects) =
+            if state.IsConnected then
+                let struct (state, effects) = learn now cause state effects
+                withoutQoS0 state effects
+            else
+                struct (state, effects)
+
         let struct (outbound, tickets) = Outbound.connectionLost state.Outbound
 
         let effects =
@@ -246,6 +353,13 @@ module internal ClientLifecycle =
         // so that a circle of servers does not spin.
         | _ when reference.IsSome && progress.Reference.IsNone ->
             retry now cause reference 0L<ms> progress.Seed state effects
+        // The first connection tries each server before it gives up, one right after the other.
+        | _ when not again && progress.Attempts < state.Settings.ServerCount && worthRetry cause ->
+            let server = (progress.Server + 1) % state.Settings.ServerCount
+
+            let progress = { progress with Server = server; Reference = ValueNone }
+            let effects = effects.Add(Notify(Notice.Reconnecting(cause, 0L<ms>)))
+            open' now { state with Context.Progress = progress } effects
         | ValueSome backoff when again && worthRetry cause ->
             let struct (wait, seed) = nextDelay backoff progress
             retry now cause reference wait seed state effects
@@ -269,7 +383,7 @@ module internal ClientLifecycle =
                     else
                         Outcome.Code reason
 
-                Effects.one (Send(Packet.Disconnect outcome))
+                ClientLimits.disconnect state.Connection.Limits outcome Effects.none
             | CloseOnly
             | SendConnack _ -> Effects.none
 
@@ -278,6 +392,31 @@ module internal ClientLifecycle =
     /// Ends the connection without a word, and treats it as a lost one.
     let drop (now: Instant) (cause: Cause) (state: ClientState) : struct (ClientState * Effects) =
         lost now cause state (Effects.one CloseTransport)
+
+    /// The server has answered a message. As long as suspects are sent one at a time, each that is done with counts.
+    let served (before: Outbound) (state: ClientState) : ClientState =
+        if state.Connection.HasServed && state.Progress.Careful = 0 then
+            state
+        else
+            let isDone = state.Outbound.InFlight.Count < before.InFlight.Count
+
+            let careful =
+                if isDone then
+                    max 0 (state.Progress.Careful - 1)
+                else
+                    state.Progress.Careful
+
+            let limits = state.Connection.Limits
+
+            { state with
+                Context.Connection = { state.Connection with HasServed = true }
+                Context.Progress = { state.Progress with Careful = careful; Refusals = 0 }
+                Outbound =
+                    if careful = 0 && state.Progress.Careful > 0 then
+                        OutboundSuspects.widen limits.ReceiveMaximum state.Outbound
+                    else
+                        state.Outbound
+            }
 
     let private sessionMissing =
         Fault.protocolError
@@ -302,97 +441,6 @@ module internal ClientLifecycle =
         | ValueSome given, ValueSome expected when given.Method.Equals expected -> ValueNone
         | _ -> ValueSome(wrongMethod packet)
 
-    let private tooLarge =
-        Fault.caller
-            ReasonCode.PacketTooLarge
-            PacketType.Publish
-            "Maximum Packet Size"
-            "MQTT-3.2.2-15"
-            "the packet would be larger than the server takes"
-
-    let private qosNotSupported =
-        Fault.caller
-            ReasonCode.QoSNotSupported
-            PacketType.Publish
-            "QoS"
-            "MQTT-3.2.2-11"
-            "the QoS is above the Maximum QoS of the server"
-
-    let private retainNotSupported =
-        Fault.caller
-            ReasonCode.RetainNotSupported
-            PacketType.Publish
-            "RETAIN"
-            "MQTT-3.2.2-14"
-            "the server does not keep retained messages"
-
-    // The PUBLISH with its topic in full: a Topic Alias is only used where it has room.
-    let private inFull (message: Outgoing) =
-        let id = PacketId.OfValid 1us
-
-        let delivery =
-            match message.QoS with
-            | QoS.AtMostOnce -> Delivery.AtMostOnce
-            | _ -> Delivery.AtLeastOnce(id, false)
-
-        let expiry =
-            if message.ExpiresAt.IsSome then
-                ValueSome 0u<s>
-            else
-                message.Properties.MessageExpiryInterval
-
-        Packet.Publish
-            {
-                Delivery = delivery
-                Retain = message.Retain
-                Topic = TopicReference.Name message.Topic
-                Properties = { message.Properties with MessageExpiryInterval = expiry }
-                Payload = message.Payload
-            }
-
-    // Below this size of the parts, no PUBLISH exceeds the greatest Remaining Length.
-    let private safePayload = Spec.MaximumVariableByteInteger - 1_000_000
-
-    /// Why no server could take a message [MQTT-3.3.4-6]; most cannot be wrong and cost nothing here.
-    let malformed (message: Outgoing) : Fault voption =
-        let correlation =
-            match message.Properties.CorrelationData with
-            | ValueSome data -> data.Length
-            | ValueNone -> 0
-
-        if message.QoS > QoS.ExactlyOnce then
-            ValueSome(
-                Fault.caller
-                    ReasonCode.MalformedPacket
-                    PacketType.Publish
-                    "QoS"
-                    "MQTT-3.3.1-4"
-                    "the QoS is 0, 1 or 2"
-            )
-        elif
-            message.Properties.SubscriptionIdentifiers.IsEmpty
-            && correlation <= Spec.MaximumStringBytes
-            && message.Payload.Length <= safePayload
-            && message.Properties.UserProperties.Wire.Length <= Spec.MaximumStringBytes
-        then
-            ValueNone
-        else
-            Encode.check ClientToServer (inFull message)
-
-    /// Why a message may not be sent on a connection with these limits.
-    let refuse (limits: ServerLimits) (message: Outgoing) : Fault voption =
-        if message.QoS > limits.MaximumQoS then
-            ValueSome qosNotSupported
-        elif message.Retain && not limits.RetainAvailable then
-            ValueSome retainNotSupported
-        elif
-            limits.MaximumPacketBytes < uint32 Spec.MaximumPacketBytes
-            && int64 (Encode.size (inFull message)) > int64 limits.MaximumPacketBytes
-        then
-            ValueSome tooLarge
-        else
-            ValueNone
-
     let private accepted now (connack: Connack) (state: ClientState) =
         let settings = state.Settings
         let limits = ServerLimits.Of(settings, connack)
@@ -409,7 +457,7 @@ module internal ClientLifecycle =
         let state =
             { state with
                 Context.Phase = ClientPhase.Connected
-                Context.Connection = { state.Connection with Limits = limits }
+                Context.Connection = { state.Connection with Limits = limits; OpenedAt = now }
                 Context.Progress =
                     { state.Progress with
                         Attempts = 0
@@ -440,6 +488,14 @@ module internal ClientLifecycle =
 
         let effects = (Effects.one (Notify(Notice.Connected(connack, again)))).Append resubscribed
 
+        let struct (state, effects) = UnclaimedMessages.opened connack.SessionPresent again state effects
+
+        let state =
+            if connack.SessionPresent && not again then
+                ClientRequests.giveBackLater state
+            else
+                state
+
         // Subscriptions go first, so that they get a Packet Identifier however many messages wait, and so that
         // answers to what is published find them.
         let struct (state, effects) = ClientRequests.issue state effects
@@ -448,12 +504,13 @@ module internal ClientLifecycle =
         let opened = Inbound.connectionOpened receiveMaximum state.Inbound
 
         let struct (outbound, resumed) =
-            Outbound.resumed
+            Outbound.resumedWithin
                 now
-                limits.ReceiveMaximum
+                settings.TransportBufferBytes
+                (if state.Progress.Careful > 0 then 1us else limits.ReceiveMaximum)
                 (int (min limits.MaximumPacketBytes (uint32 Spec.MaximumPacketBytes)))
                 (OutboundTopicAliases.Empty aliases)
-                (refuse limits)
+                (ClientLimits.refuse limits)
                 state.Outbound
 
         struct ({ state with

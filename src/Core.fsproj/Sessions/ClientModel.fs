@@ -23,13 +23,14 @@ type WhenFull =
     /// The oldest waiting messages are dropped with <c>Settlement.QueueFull</c> until the new one fits.
     | DropOldest
 
-/// The limits of the messages that wait in a client for a connection or for quota.
+/// The limits of the messages that wait in a client for a connection, for the transport or for quota.
 [<NoComparison>]
 type QueueLimits =
     {
         /// The greatest number of waiting messages.
         MaximumMessages: int
-        /// The greatest size of all waiting messages, in bytes of topics, payloads and User Properties.
+        /// The greatest size of all messages that wait or, at QoS 1 and 2, are under way, in bytes of topics, payloads
+        /// and User Properties. A message above it is sent where nothing else is under way.
         MaximumBytes: int64
         /// What happens beyond that.
         WhenFull: WhenFull
@@ -45,6 +46,15 @@ type QueueLimits =
             WhenFull = WhenFull.Refuse
             KeepQoS0 = true
         }
+
+/// What happens to a message of QoS 1 or 2 that no subscription of this client takes.
+[<Struct; RequireQualifiedAccess>]
+type WhenUnclaimed =
+    /// If it belongs to a session that an earlier client began, and was not given up since, it waits unacknowledged
+    /// until the application has subscribed to its topic. The Receive Maximum bounds how many do.
+    | Wait
+    /// It is acknowledged and dropped.
+    | Drop
 
 /// How a client behaves. Immutable; checked once by <c>ClientSession.start</c>'s caller through the smart
 /// constructors of its parts.
@@ -77,10 +87,17 @@ type ClientSettings =
         Queue: QueueLimits
         /// How many Topic Aliases to assign at most; the server's Topic Alias Maximum limits them further.
         TopicAliasLimit: uint16
+        /// About how many bytes the transport takes before messages wait for it.
+        TransportBufferBytes: int64
+        /// Whether a request to subscribe without a Subscription Identifier gets one that is not in use.
+        AssignIdentifiers: bool
+        /// What happens to a message that no subscription takes.
+        WhenUnclaimed: WhenUnclaimed
     }
 
     /// Clean start, Keep Alive of 60 seconds, one server, ten seconds for connecting and for PINGRESP, reconnect
-    /// with the default backoff, no Server Reference followed, no more than 16 Topic Aliases.
+    /// with the default backoff, no Server Reference followed, no more than 16 Topic Aliases, a send buffer of 1 MiB,
+    /// no Subscription Identifiers but those of the application, unclaimed messages wait.
     static member Default =
         {
             ClientId = ValueNone
@@ -96,6 +113,9 @@ type ClientSettings =
             FollowServerReference = false
             Queue = QueueLimits.Default
             TopicAliasLimit = 16us
+            TransportBufferBytes = 1_048_576L
+            AssignIdentifiers = false
+            WhenUnclaimed = WhenUnclaimed.Wait
         }
 
 /// What a client shows of itself at a connect. The application gives it anew for each connection.
@@ -168,7 +188,7 @@ type SubscribeRequest =
     {
         /// The Topic Filters with their options.
         Subscriptions: SubscriptionList
-        /// The Subscription Identifier to use where the server takes one.
+        /// The Subscription Identifier to use where the server takes one; absent: what the settings say.
         Identifier: uint32 voption
         /// User Properties for the SUBSCRIBE.
         UserProperties: UserProperties
@@ -186,6 +206,21 @@ type UnsubscribeRequest =
         /// User Properties for the UNSUBSCRIBE.
         UserProperties: UserProperties
     }
+
+/// When bytes moved on a connection last, as its shell saw it.
+[<Struct>]
+type Traffic =
+    {
+        /// When the transport took bytes last.
+        LastSent: Instant
+        /// When bytes were received last.
+        LastReceived: Instant
+        /// When the transport took a PINGREQ last; before the last one was asked for, it has not taken that yet.
+        LastPing: Instant
+    }
+
+    /// All of it happened at this time.
+    static member At(time: Instant) = { LastSent = time; LastReceived = time; LastPing = time }
 
 /// What happens to a client. Tickets are numbers above 0 that the shell chooses, each used once.
 [<Struct; NoComparison; NoEquality>]
@@ -214,11 +249,15 @@ type ClientEvent =
     | Acknowledge of Ticket: int64 * Reason: ReasonCode
     /// The authenticator answers a challenge.
     | Answer of Authentication: Authentication
-    /// The authenticator gives up; the text is for people.
-    | GiveUp of Detail: string
+    /// The authenticator gives up.
+    | GiveUp of Failure: Failure
     /// The application wants to authenticate again, with this method and data.
     | Reauthenticate of Authentication: Authentication * Ticket: int64
     /// The application ends the connection.
     | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: int64
-    /// Time has passed. <c>LastSent</c> is when the last packet was written to the transport.
-    | Tick of LastSent: Instant
+    /// The transport takes no more messages for now, or takes them again.
+    | Congested of IsFull: bool
+    /// Nobody took a message that was delivered; <c>Ticket</c> is its token.
+    | Unclaimed of Packet: Packet * Ticket: int64
+    /// Time has passed.
+    | Tick of Traffic: Traffic

@@ -208,6 +208,17 @@ module internal ClientRequests =
         | ValueSome(struct (_, rest)) -> withSubscriptions { state.Subscriptions with Unsent = rest } state
         | ValueNone -> state
 
+    // Messages that wait for the filters of a request go their way now.
+    let private claimed request (state: ClientState) effects =
+        match request with
+        | ClientRequest.Subscribe(subscribe, givenUp, _, false) when state.Subscriptions.IsInherited ->
+            let filters =
+                filtersOf subscribe
+                |> Array.filter (fun filter -> not (givenUp.Contains filter.Text))
+
+            UnclaimedMessages.claim filters state effects
+        | _ -> struct (state, effects)
+
     /// Sends the requests that wait, as far as there are Packet Identifiers.
     let issue (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
         let mutable state = state
@@ -238,11 +249,22 @@ module internal ClientRequests =
 
                             state <- next
                             effects <- effects.Add packet
+                            let struct (next, more) = claimed request state effects
+                            state <- next
+                            effects <- more
 
         struct (state, effects)
 
     /// Takes a request to subscribe. One that no server could take is rejected at once.
     let subscribe (request: SubscribeRequest) (ticket: int64) (state: ClientState) =
+        let struct (request, subscriptions) =
+            if request.Identifier.IsSome || state.Settings.AssignIdentifiers then
+                FilterTable.identified request state.Subscriptions
+            else
+                struct (request, state.Subscriptions)
+
+        let state = withSubscriptions subscriptions state
+
         match Encode.check ClientToServer (subscribePacket request.Identifier 1us request) with
         | ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
         | ValueNone ->
@@ -268,13 +290,29 @@ module internal ClientRequests =
             subscriptions <- FilterTable.leave request.Subscriber filter subscriptions
 
         let struct (subscriptions, sent) = FilterTable.unwanted asked subscriptions
-        let state = withSubscriptions subscriptions state
+
+        let struct (state, dropped) =
+            UnclaimedMessages.giveUp sent (withSubscriptions subscriptions state) Effects.none
 
         if sent.Length = 0 then
-            struct (state, Effects.one (Settle(ticket, ReasonCode.Success)))
+            struct (state, dropped.Add(Settle(ticket, ReasonCode.Success)))
         else
             let request = ClientRequest.Unsubscribe(asked, sent, request.UserProperties, false)
-            issue (enqueue ticket request state) Effects.none
+            issue (enqueue ticket request state) dropped
+
+    /// A client that has ended gives filters up. The server is asked once the client goes on with the session.
+    let giveUpLater (request: UnsubscribeRequest) (state: ClientState) : ClientState =
+        let givenUp =
+            Seq.fold
+                (fun (givenUp: Map<string, TopicFilter>) filter ->
+                    givenUp.Add((filter: TopicFilter).Text, filter))
+                state.Subscriptions.GivenUp
+                request.Filters
+
+        withSubscriptions { state.Subscriptions with GivenUp = givenUp } state
+
+    /// The client goes on with a session that the server has: what was given up while it had ended is unsubscribed from.
+    let giveBackLater (state: ClientState) : ClientState = giveBack state.Subscriptions.GivenUp.Values state
 
     let private wrongCount kind clause =
         Fault.protocolError
@@ -511,21 +549,15 @@ module internal ClientRequests =
 
         behind others asking
 
-    /// The client ends: no request waits any more. Gives the tickets of those that did.
+    /// The client ends: no request waits any more, and no subscriber is left. Gives the tickets of those that waited.
+    /// What the server still has for the session is not unsubscribed from, since the application did not give it up.
     let ended (state: ClientState) : struct (ClientState * int64[]) =
         let tickets = ResizeArray<int64>()
-        let mutable subscriptions = state.Subscriptions
 
         for KeyValue(ticket, request) in state.Subscriptions.Requests do
             match request with
-            | ClientRequest.Subscribe(Request = request; Again = false) ->
-                subscriptions <- unlisten ticket request subscriptions
-                tickets.Add ticket
+            | ClientRequest.Subscribe(Again = false)
             | ClientRequest.Unsubscribe(Abandoned = false) -> tickets.Add ticket
             | _ -> ()
 
-        let subscriptions =
-            FilterTable.withoutForsaken
-                { subscriptions with Pending = Map.empty; Requests = Map.empty; Unsent = Fifo.empty }
-
-        struct (withSubscriptions subscriptions state, tickets.ToArray())
+        struct (withSubscriptions (FilterTable.withoutAny state.Subscriptions) state, tickets.ToArray())

@@ -1,5 +1,7 @@
 namespace Mqtt5
 
+open System.Collections.Generic
+
 /// The client as a pure machine: what happens goes in, what is to be done comes out, and the state is a value.
 /// It has no clock, no socket and no randomness of its own, so a run can be repeated, simulated and checked.
 [<RequireQualifiedAccess>]
@@ -18,28 +20,21 @@ module ClientSession =
     let private unexpected packet clause detail =
         Fault.protocolError packet -1L (Spec.packet packet).Name clause detail
 
-    let private noConnection packet =
-        Fault.caller
-            ReasonCode.UnspecifiedError
-            packet
-            (Spec.packet packet).Name
-            "4.13"
-            "there is no connection, and it may not wait for one"
-
-    // Whether a message could wait if nothing else did.
-    let private fitsAlone (message: Outgoing) (limits: QueueLimits) =
-        limits.MaximumMessages > 0 && message.Cost <= limits.MaximumBytes
+    // Whether a message could wait if no other did.
+    let private fitsAlone (message: Outgoing) (limits: QueueLimits) (state: Outbound) =
+        limits.MaximumMessages > 0
+        && state.InFlightBytes + message.Cost <= limits.MaximumBytes
 
     // Makes room for a message that will wait, or says that there is none.
     let private makeRoom (message: Outgoing) (limits: QueueLimits) (state: Outbound) =
         let fits (state: Outbound) =
             state.Waiting.Count < limits.MaximumMessages
-            && state.WaitingBytes + message.Cost <= limits.MaximumBytes
+            && state.HeldBytes + message.Cost <= limits.MaximumBytes
 
         let mutable state = state
         let mutable effects = Effects.none
 
-        if limits.WhenFull = WhenFull.DropOldest && fitsAlone message limits then
+        if limits.WhenFull = WhenFull.DropOldest && fitsAlone message limits state then
             while not (fits state) do
                 let struct (rest, dropped) = Outbound.dropOldest state
                 state <- rest
@@ -47,36 +42,46 @@ module ClientSession =
 
         struct (state, effects, fits state)
 
+    let private queueFull (message: Outgoing) (effects: Effects) =
+        if message.Ticket > 0L then
+            effects.Add(SettleWith(message.Ticket, Settlement.QueueFull))
+        else
+            effects
+
+    // Whether too much is under way for one more message, which then could not wait either.
+    let private isTooMuch (message: Outgoing) (state: ClientState) =
+        let held = state.Outbound.InFlightBytes
+
+        held > 0L
+        && message.QoS <> QoS.AtMostOnce
+        && held + message.Cost > state.Settings.Queue.MaximumBytes
+
     let private publishWaiting now (message: Outgoing) (state: ClientState) =
         let struct (outbound, effects, fits) = makeRoom message state.Settings.Queue state.Outbound
 
         let state = { state with Outbound = outbound }
 
         if not fits then
-            let effects =
-                if message.Ticket > 0L then
-                    effects.Add(SettleWith(message.Ticket, Settlement.QueueFull))
-                else
-                    effects
-
-            struct (state, effects)
+            struct (state, queueFull message effects)
         else
             let struct (state, published) = struct' state (Outbound.publish now message state.Outbound)
             struct (state, effects.Append published)
 
     let private publish now (message: Outgoing) (state: ClientState) =
-        let malformed = ClientLifecycle.malformed message
+        let malformed = ClientLimits.malformed message
 
         match state.Phase with
-        | ClientPhase.Ended -> struct (state, rejected message.Ticket (noConnection PacketType.Publish))
+        | ClientPhase.Ended ->
+            struct (state, rejected message.Ticket (ClientLimits.noConnection PacketType.Publish))
         | _ when malformed.IsSome -> struct (state, rejected message.Ticket malformed.Value)
         | ClientPhase.Connected ->
-            match ClientLifecycle.refuse state.Connection.Limits message with
+            match ClientLimits.refuse state.Connection.Limits message with
             | ValueSome fault -> struct (state, rejected message.Ticket fault)
             | ValueNone when Outbound.mustWait message.QoS state.Outbound -> publishWaiting now message state
+            | ValueNone when isTooMuch message state -> struct (state, queueFull message Effects.none)
             | ValueNone -> struct' state (Outbound.publish now message state.Outbound)
         | _ when message.QoS = QoS.AtMostOnce && not state.Settings.Queue.KeepQoS0 ->
-            struct (state, rejected message.Ticket (noConnection PacketType.Publish))
+            struct (state, rejected message.Ticket (ClientLimits.noConnection PacketType.Publish))
         | _ -> publishWaiting now message state
 
     let private received now (publish: Publish) (state: ClientState) =
@@ -99,7 +104,7 @@ module ClientSession =
 
             match arrival with
             | Arrival.Breach fault -> ClientLifecycle.fail now fault state
-            | Arrival.Repeated -> struct (state, effects)
+            | Arrival.Repeated -> struct (state, ClientLimits.told state.Connection.Limits effects)
             | Arrival.Accept token -> struct (state, effects.AddDeliver(Packet.Publish publish, token))
 
     // Requests that wait for a Packet Identifier go before messages, which would never leave them one.
@@ -115,12 +120,15 @@ module ClientSession =
     let private acknowledged now kind id reason properties (state: ClientState) =
         match Outbound.answeredMessage kind id reason properties state.Outbound with
         | Error fault -> ClientLifecycle.fail now fault state
-        | Ok(struct (outbound, effects)) -> pump now { state with Outbound = outbound } effects
+        | Ok(struct (outbound, effects)) ->
+            let state = ClientLifecycle.served state.Outbound { state with Outbound = outbound }
+            pump now state (ClientLimits.told state.Connection.Limits effects)
 
     let private released now id (state: ClientState) =
         match Inbound.released id state.Inbound with
         | Error fault -> ClientLifecycle.fail now fault state
-        | Ok(struct (inbound, effects)) -> struct ({ state with Inbound = inbound }, effects)
+        | Ok(struct (inbound, effects)) ->
+            struct ({ state with Inbound = inbound }, ClientLimits.told state.Connection.Limits effects)
 
     let private acknowledgement now kind (packet: Acknowledgement) (state: ClientState) =
         acknowledged now kind packet.PacketId.Value packet.Outcome.Reason packet.Outcome.Properties state
@@ -206,7 +214,14 @@ module ClientSession =
         | Packet.Suback packet -> answered now PacketType.Suback packet state
         | Packet.Unsuback packet -> answered now PacketType.Unsuback packet state
         | Packet.Pingresp ->
-            struct ({ state with Context.Connection = { state.Connection with PingDeadline = ValueNone } },
+            struct ({ state with
+                        Context.Connection =
+                            { state.Connection with
+                                PingAsked = ValueNone
+                                PingTaken = ValueNone
+                                IsAskedAgain = false
+                            }
+                    },
                     Effects.none)
         | Packet.Disconnect outcome -> ClientLifecycle.drop now (Cause.ByPeer outcome) state
         | Packet.Auth auth -> reauthenticating now auth state
@@ -248,7 +263,8 @@ module ClientSession =
             struct (state, rejected ticket fault)
 
         match state.Connection.Method with
-        | _ when not state.IsConnected -> struct (state, rejected ticket (noConnection PacketType.Auth))
+        | _ when not state.IsConnected ->
+            struct (state, rejected ticket (ClientLimits.noConnection PacketType.Auth))
         | ValueSome method' when method'.Equals authentication.Method ->
             if state.Connection.Reauthentication <> 0L then
                 reject ReasonCode.ProtocolError "4.12.1" "a re-authentication is under way"
@@ -275,7 +291,8 @@ module ClientSession =
 
     // The authenticator gives up, or gave an answer that cannot be sent [MQTT-4.12.1-2].
     let private giveUp now cause (state: ClientState) =
-        let bye = Effects.one (Send(Packet.Disconnect(Outcome.Code ReasonCode.UnspecifiedError)))
+        let outcome = Outcome.Code ReasonCode.UnspecifiedError
+        let bye = ClientLimits.disconnect state.Connection.Limits outcome Effects.none
         ClientLifecycle.lost now cause state (bye.Add CloseTransport)
 
     // The connection that asked may be gone, so an answer that is not due is left out.
@@ -318,12 +335,7 @@ module ClientSession =
             let effects =
                 match state.Phase with
                 | ClientPhase.Connected ->
-                    let limit =
-                        int (min state.Connection.Limits.MaximumPacketBytes (uint32 Spec.MaximumPacketBytes))
-
-                    match Encode.fit limit (Packet.Disconnect outcome) with
-                    | ValueSome packet -> (Effects.one (Send packet)).Add CloseTransport
-                    | ValueNone -> Effects.one CloseTransport
+                    (ClientLimits.disconnect state.Connection.Limits outcome Effects.none).Add CloseTransport
                 | ClientPhase.Opening _
                 | ClientPhase.Connecting _ -> Effects.one CloseTransport
                 | _ -> Effects.none
@@ -379,17 +391,34 @@ module ClientSession =
                     pump now { state with Outbound = outbound } (Effects.one cancelled)
                 | struct (outbound, false) -> struct ({ state with Outbound = outbound }, Effects.none)
 
-    let private ping (now: Instant) (state: ClientState) =
-        let deadline =
-            match state.Connection.PingDeadline with
-            | ValueNone -> now + state.Settings.PingTimeout
-            | ValueSome deadline -> deadline
-
-        let connection = { state.Connection with PingDeadline = ValueSome deadline; PingSent = ValueSome now }
+    let private ping (now: Instant) (traffic: Traffic) (state: ClientState) =
+        let connection =
+            match state.Connection.PingAsked with
+            | ValueNone ->
+                { state.Connection with
+                    PingAsked = ValueSome now
+                    PingTaken = ValueNone
+                    PingSent = ValueSome now
+                }
+            | ValueSome _ ->
+                { state.Connection with
+                    PingTaken = ClientState.pingTaken traffic state.Connection
+                    PingSent = ValueSome now
+                }
 
         struct ({ state with Context.Connection = connection }, Effects.one (Send Packet.Pingreq))
 
-    let private tick (now: Instant) (lastSent: Instant) (state: ClientState) =
+    // A tick that comes much later than it was due shows that the process slept; what came meanwhile is not read yet.
+    let private lateBy = 2_000L<ms>
+
+    let private pingMissed (now: Instant) (deadline: Instant) traffic (state: ClientState) =
+        if now - deadline >= lateBy && not state.Connection.IsAskedAgain then
+            let connection = { state.Connection with PingAsked = ValueNone; IsAskedAgain = true }
+            ping now traffic { state with Context.Connection = connection }
+        else
+            ClientLifecycle.drop now Cause.PingTimeout state
+
+    let private tick (now: Instant) (traffic: Traffic) (state: ClientState) =
         let struct (state, expired) =
             match state.Outbound.SoonestExpiry with
             | ValueSome soonest when soonest <= now -> struct' state (Outbound.expire now state.Outbound)
@@ -402,16 +431,26 @@ module ClientSession =
                 ClientLifecycle.drop now Cause.ConnectTimeout state
             | ClientPhase.Waiting until when until <= now -> ClientLifecycle.attempt now state
             | ClientPhase.Connected ->
-                match state.Connection.PingDeadline, ClientState.pingDue lastSent state.Connection with
-                | ValueSome deadline, _ when deadline <= now ->
-                    ClientLifecycle.drop now Cause.PingTimeout state
+                let deadline = ClientState.pingDeadline state.Settings.PingTimeout traffic state.Connection
+
+                match deadline, ClientState.pingDue traffic state.Connection with
+                | ValueSome deadline, _ when deadline <= now -> pingMissed now deadline traffic state
                 // The time since the last packet that was sent counts, whatever was received and whether or not an
                 // answer is due [MQTT-3.1.2-20].
-                | _, ValueSome due when due <= now -> ping now state
+                | _, ValueSome due when due <= now -> ping now traffic state
                 | _ -> struct (state, Effects.none)
             | _ -> struct (state, Effects.none)
 
         struct (state, expired.Append effects)
+
+    // The transport takes no more messages, or takes them again.
+    let private congestion now isFull (state: ClientState) =
+        if not state.IsConnected then
+            struct (state, Effects.none)
+        elif isFull then
+            struct ({ state with Outbound = Outbound.congested state.Outbound }, Effects.none)
+        else
+            struct' state (Outbound.uncongested now state.Settings.TransportBufferBytes state.Outbound)
 
     /// The next state, and what is to be done, in order. The shell does all of it before it calls this again for
     /// the same client.
@@ -447,11 +486,14 @@ module ClientSession =
         | Publish message -> publish now message state
         | Subscribe(request, ticket) ->
             match state.Phase with
-            | ClientPhase.Ended -> struct (state, rejected ticket (noConnection PacketType.Subscribe))
+            | ClientPhase.Ended ->
+                struct (state, rejected ticket (ClientLimits.noConnection PacketType.Subscribe))
             | _ -> ClientRequests.subscribe request ticket state
         | Unsubscribe(request, ticket) ->
             match state.Phase with
-            | ClientPhase.Ended -> struct (state, rejected ticket (noConnection PacketType.Unsubscribe))
+            | ClientPhase.Ended ->
+                struct (ClientRequests.giveUpLater request state,
+                        rejected ticket (ClientLimits.noConnection PacketType.Unsubscribe))
             | _ -> ClientRequests.unsubscribe request ticket state
         | Cancel ticket -> cancel now ticket state
         | Acknowledge(token, reason) ->
@@ -464,35 +506,89 @@ module ClientSession =
                 else
                     ReasonCode.ImplementationSpecificError
 
+            let reason =
+                if state.IsConnected then
+                    ClientLimits.tellable state.Connection.Limits reason
+                else
+                    reason
+
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
+        | Congested isFull -> congestion now isFull state
+        | Unclaimed(Packet.Publish publish, token) -> UnclaimedMessages.add publish token state
+        | Unclaimed _ -> struct (state, Effects.none)
         | Answer authentication -> answer now authentication state
         // Also when it was not asked: it may not believe what the server shows with its success.
-        | GiveUp detail ->
+        | GiveUp failure ->
             match state.Phase with
             | ClientPhase.Connecting _
             | ClientPhase.Connected when state.Connection.Method.IsSome ->
-                giveUp now (Cause.AuthenticationFailed detail) state
+                giveUp now (Cause.Failed failure) state
             | _ -> struct (state, Effects.none)
         | Reauthenticate(authentication, ticket) -> reauthenticate authentication ticket state
         | Disconnect(outcome, ticket) -> disconnect outcome ticket state
-        | Tick lastSent -> tick now lastSent state
+        | Tick traffic -> tick now traffic state
 
     /// True when a PUBLISH of QoS 0 of this size in bytes, without a Topic Alias, may be written to the connection
     /// now without a step: there is a connection, and its limits allow it. Such a message changes no state.
     [<CompiledName("MaySendQoS0")>]
     let maySendQoS0 (retain: bool) (packetBytes: int) (state: ClientState) : bool =
         state.IsConnected
+        && not state.Outbound.IsCongested
         && (not retain || state.Connection.Limits.RetainAvailable)
         && int64 packetBytes <= int64 state.Connection.Limits.MaximumPacketBytes
 
-    /// Finds the subscribers that a message may go to: those whose filter matches its topic. Adds them to the matches,
-    /// each once for each matching filter. Where the server names the subscriptions that caused the message, the
-    /// caller leaves out those entries whose Subscription Identifier is not among them.
+    let private names (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<int64>) =
+        let mutable isNamed = false
+
+        match entry.Identifier with
+        | ValueSome own ->
+            for identifier in identifiers do
+                isNamed <- isNamed || identifier = own
+        | ValueNone -> ()
+
+        isNamed
+
+    let private addTargets isTarget (matches: SubscriptionMatches<int64>) (subscribers: List<int64>) =
+        let add (entry: SubscriptionEntry<int64>) =
+            if not (subscribers.Contains entry.Subscriber) then
+                subscribers.Add entry.Subscriber
+
+        for entry in matches.Entries do
+            if isTarget entry then
+                add entry
+
+        // One member of a shared subscription is enough: the server sent the message to this client once for all.
+        for group in matches.Groups do
+            let mutable index = 0
+
+            while index < group.Members.Length do
+                if isTarget group.Members[index] then
+                    add group.Members[index]
+                    index <- group.Members.Length
+                else
+                    index <- index + 1
+
+    let private everyone (_: SubscriptionEntry<int64>) = true
+
+    /// Finds the subscribers that a message goes to, and puts each of them once into the list, which it empties first:
+    /// those whose filter matches its topic. Where the server names the subscriptions that caused the message, they are
+    /// those with one of these Subscription Identifiers, if there is any; a server may name a subscription that was given
+    /// up since. <c>matches</c> and the list belong to the caller, who uses them again.
     [<CompiledName("Route")>]
     let route
         (topic: System.ReadOnlySpan<byte>)
+        (identifiers: SubscriptionIdentifiers)
         (matches: SubscriptionMatches<int64>)
+        (subscribers: List<int64>)
         (state: ClientState)
         : unit =
+        matches.Clear()
+        subscribers.Clear()
         Subscriptions.find topic matches state.Subscriptions.Routes
+
+        if not identifiers.IsEmpty then
+            addTargets (names identifiers) matches subscribers
+
+        if subscribers.Count = 0 then
+            addTargets everyone matches subscribers

@@ -63,6 +63,16 @@ type ClientSubscriptions =
         Unsent: Fifo<int64>
         /// The ticket of the next request of the client itself.
         NextOwnTicket: int64
+        /// The Subscription Identifier that was assigned last; 0: none was.
+        LastIdentifier: uint32
+        /// The greatest Subscription Identifier that was ever used; 0: none was.
+        GreatestIdentifier: uint32
+        /// Whether the server may have subscriptions for this session that the application has not asked this client for.
+        IsInherited: bool
+        /// The filters of an inherited session that the application has given up, by their text.
+        GivenUp: Map<string, TopicFilter>
+        /// The messages that no subscription takes yet, with their tokens, in the order of arrival.
+        Unclaimed: Fifo<struct (Publish * int64)>
     }
 
 /// What belongs to one connection of a client and is forgotten with it.
@@ -73,10 +83,18 @@ type ClientConnection =
         Limits: ServerLimits
         /// The Topic Aliases that the server has set.
         Aliases: InboundTopicAliases
-        /// When PINGRESP has to be here; absent: none is due.
-        PingDeadline: Instant voption
+        /// When the first PINGREQ was sent that is not answered; absent: all are.
+        PingAsked: Instant voption
+        /// When the transport took that PINGREQ; absent: it is not known to have.
+        PingTaken: Instant voption
+        /// Whether it was sent because the last one was given up on too late to tell whether its answer is here.
+        IsAskedAgain: bool
         /// When the last PINGREQ was sent; absent: none was.
         PingSent: Instant voption
+        /// When the connection was opened.
+        OpenedAt: Instant
+        /// Whether a message was acknowledged on it.
+        HasServed: bool
         /// The Authentication Method of CONNECT.
         Method: Utf8String voption
         /// The ticket of the re-authentication under way; 0: none is; -1: one is, but nobody waits for it.
@@ -108,6 +126,13 @@ type ClientProgress =
         SessionInDoubt: bool
         /// The ticket that waits for the first connection; 0: none.
         StartTicket: int64
+        /// How many connections in a row ended before they had done something.
+        Futile: int
+        /// How many connections in a row the server ended, with a reason that a message may have given it, before it had
+        /// acknowledged one.
+        Refusals: int
+        /// How many messages are sent one at a time, because one of them may be the reason.
+        Careful: int
     }
 
 /// What of a client is not the way of its messages, and which most messages do not change.
@@ -172,8 +197,12 @@ module ClientState =
                     }
                 )
             Aliases = InboundTopicAliases.Empty(ServerToClient, 0us)
-            PingDeadline = ValueNone
+            PingAsked = ValueNone
+            PingTaken = ValueNone
+            IsAskedAgain = false
             PingSent = ValueNone
+            OpenedAt = 0L<ms>
+            HasServed = false
             Method = ValueNone
             Reauthentication = 0L
             AnswerDue = false
@@ -200,6 +229,11 @@ module ClientState =
                             Requests = Map.empty
                             Unsent = Fifo.empty
                             NextOwnTicket = -1L
+                            LastIdentifier = 0u
+                            GreatestIdentifier = 0u
+                            IsInherited = false
+                            GivenUp = Map.empty
+                            Unclaimed = Fifo.empty
                         }
                     Progress =
                         {
@@ -211,6 +245,9 @@ module ClientState =
                             WasConnected = false
                             SessionInDoubt = false
                             StartTicket = 0L
+                            Futile = 0
+                            Refusals = 0
+                            Careful = 0
                         }
                 }
         }
@@ -263,11 +300,13 @@ module ClientState =
                 ValueSome "a client that has ended has requests that wait"
             elif
                 not state.IsConnected
-                && (state.Connection.Reauthentication <> 0L || state.Connection.PingDeadline.IsSome)
+                && (state.Connection.Reauthentication <> 0L || state.Connection.PingAsked.IsSome)
             then
                 ValueSome "something of a connection outlived it"
             elif state.IsConnected && state.Progress.StartTicket <> 0L then
                 ValueSome "a connection is open and its ticket is not settled"
+            elif not (state.Subscriptions.IsInherited || state.Subscriptions.Unclaimed.IsEmpty) then
+                ValueSome "messages wait for subscriptions in a session that is not inherited"
             else
                 subscriptionBreach state.Subscriptions
 
@@ -277,31 +316,45 @@ module ClientState =
         | ValueNone, ValueNone, ValueSome breach -> ValueSome breach
         | ValueNone, ValueNone, ValueNone -> ValueNone
 
-    // PINGREQ goes out after three quarters of the Keep Alive, so that it is through before the whole of it.
-    let internal pingAfter (connection: ClientConnection) : int64<ms> voption =
+    let private keepAlive (connection: ClientConnection) : int64<ms> voption =
         match connection.Limits.KeepAlive with
         | 0us<s> -> ValueNone
-        | seconds -> ValueSome(int64 seconds * 750L<ms>)
+        | seconds -> ValueSome(int64 seconds * 1_000L<ms>)
 
-    // When PINGREQ is due. A transport that takes no bytes delays the last packet sent, not the next PINGREQ.
-    let internal pingDue (lastSent: Instant) (connection: ClientConnection) : Instant voption =
-        let last =
+    // When PINGREQ is due: three quarters of the Keep Alive after the last bytes were sent, so that it is through before
+    // the whole of it, and the whole of it after the last bytes were received, since what is sent says nothing of the
+    // server. A transport that takes no bytes delays the last packet sent, not the next PINGREQ.
+    let internal pingDue (traffic: Traffic) (connection: ClientConnection) : Instant voption =
+        let since time =
             match connection.PingSent with
-            | ValueSome sent -> max sent lastSent
-            | ValueNone -> lastSent
+            | ValueSome sent -> max sent time
+            | ValueNone -> time
 
-        pingAfter connection |> ValueOption.map (fun after -> last + after)
+        match keepAlive connection with
+        | ValueNone -> ValueNone
+        | ValueSome interval ->
+            ValueSome(
+                min (since traffic.LastSent + interval * 3L / 4L) (since traffic.LastReceived + interval)
+            )
 
-    let private sooner (a: Instant voption) (b: Instant voption) =
-        match a, b with
-        | ValueSome a, ValueSome b -> ValueSome(min a b)
-        | ValueNone, only
-        | only, ValueNone -> only
+    // When the transport took the first PINGREQ that is not answered.
+    let internal pingTaken (traffic: Traffic) (connection: ClientConnection) : Instant voption =
+        match connection.PingAsked, connection.PingTaken with
+        | ValueSome asked, ValueNone when traffic.LastPing >= asked -> ValueSome traffic.LastPing
+        | _, taken -> taken
 
-    /// When the next <c>Tick</c> is due; absent: nothing depends on time. <c>lastSent</c> is when the last packet was
-    /// written to the transport.
+    // When the server is given up, if nothing more comes. The time runs from when PINGREQ is on its way. Until then
+    // bytes that the transport takes show that it still works; from then on only what is received does.
+    let internal pingDeadline timeout (traffic: Traffic) (connection: ClientConnection) : Instant voption =
+        match connection.PingAsked, pingTaken traffic connection with
+        | ValueNone, _ -> ValueNone
+        | ValueSome _, ValueSome taken -> ValueSome(max taken traffic.LastReceived + timeout)
+        | ValueSome asked, ValueNone ->
+            ValueSome(max (max asked traffic.LastSent) traffic.LastReceived + timeout)
+
+    /// When the next <c>Tick</c> is due; absent: nothing depends on time. Traffic moves it, so ask again when it has come.
     [<CompiledName("Deadline")>]
-    let deadline (lastSent: Instant) (state: ClientState) : Instant voption =
+    let deadline (traffic: Traffic) (state: ClientState) : Instant voption =
         let phase =
             match state.Phase with
             | ClientPhase.Idle
@@ -310,6 +363,8 @@ module ClientState =
             | ClientPhase.Connecting until
             | ClientPhase.Waiting until -> ValueSome until
             | ClientPhase.Connected ->
-                sooner state.Connection.PingDeadline (pingDue lastSent state.Connection)
+                OutboundTimes.sooner
+                    (pingDeadline state.Settings.PingTimeout traffic state.Connection)
+                    (pingDue traffic state.Connection)
 
-        sooner phase state.Outbound.SoonestExpiry
+        OutboundTimes.sooner phase state.Outbound.SoonestExpiry

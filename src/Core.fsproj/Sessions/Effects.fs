@@ -1,8 +1,30 @@
 namespace Mqtt5
 
+/// What of a shell can fail.
+[<Struct; RequireQualifiedAccess>]
+type FailedPart =
+    /// The transport.
+    | Transport
+    /// The authenticator of the application, or what gives its credentials.
+    | Authenticator
+
+/// What failed in a shell, in its own words.
+[<NoComparison; NoEquality>]
+type Failure =
+    {
+        /// What failed.
+        Part: FailedPart
+        /// Why, for people.
+        Detail: string
+        /// What the shell caught. It means nothing to a machine, which gives it back with the cause.
+        Origin: obj | null
+    }
+
 /// Why a connection ended, or why an attempt to connect failed.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type Cause =
+    /// Something of the shell failed.
+    | Failed of Failure: Failure
     /// The application asked for it.
     | ByApplication
     /// The peer sent a DISCONNECT.
@@ -45,8 +67,9 @@ type Settlement =
 /// What the application may want to know without having asked.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type Notice =
-    /// An attempt to connect begins, the nth in a row, counted from 1.
-    | Connecting of Attempt: int
+    /// An attempt to connect begins, the nth in a row, counted from 1. <c>Retry</c> counts those that follow a
+    /// connection or an attempt that ended, from 1; 0: none did since the client was started.
+    | Connecting of Attempt: int * Retry: int
     /// The connection is open. <c>Again</c> tells whether it is not the first.
     | Connected of Connack: Connack * Again: bool
     /// The connection ended or an attempt failed; the next attempt comes after this time.
@@ -57,6 +80,10 @@ type Notice =
     | Resubscribed of Filter: TopicFilter * Reason: ReasonCode
     /// A message was dropped unsent at a resume, because limits of the new connection forbid it.
     | Undeliverable of Message: Outgoing * Fault: Fault
+    /// A message was received that no subscription takes, and it waits until one does.
+    | Unclaimed of Publish: Publish
+    /// A message was received that no subscription takes, and it was dropped.
+    | DroppedUnclaimed of Publish: Publish
 
 /// How a connection of a client to a server ended, as far as its session and its Will depend on it.
 [<NoComparison; NoEquality>]

@@ -143,3 +143,61 @@ module internal FilterTable =
                 Identifier = filters[0].Identifier
                 UserProperties = filters[0].UserProperties
             })
+
+    let private greatestIdentifier = 268_435_455u
+
+    let private identifiersInUse (subscriptions: ClientSubscriptions) =
+        let inUse = System.Collections.Generic.HashSet<uint32>()
+
+        for active in subscriptions.Active.Values do
+            active.Identifier |> ValueOption.iter (inUse.Add >> ignore)
+
+        for request in subscriptions.Requests.Values do
+            match request with
+            | ClientRequest.Subscribe(Request = request) ->
+                request.Identifier |> ValueOption.iter (inUse.Add >> ignore)
+            | ClientRequest.Unsubscribe _ -> ()
+
+        inUse
+
+    let private after identifier = if identifier >= greatestIdentifier then 1u else identifier + 1u
+
+    /// The request with a Subscription Identifier: its own, or the next one that is not in use. Only where the greatest
+    /// one that ever was used is not below the next one does it take a look at all of them.
+    let identified (request: SubscribeRequest) (subscriptions: ClientSubscriptions) =
+        let identifier =
+            match request.Identifier with
+            | ValueSome own -> own
+            | ValueNone ->
+                let next = after subscriptions.LastIdentifier
+
+                if next > subscriptions.GreatestIdentifier then
+                    next
+                else
+                    let inUse = identifiersInUse subscriptions
+                    let mutable free = next
+
+                    while inUse.Contains free do
+                        free <- after free
+
+                    free
+
+        struct ({ request with Identifier = ValueSome identifier },
+                { subscriptions with
+                    LastIdentifier =
+                        if request.Identifier.IsSome then
+                            subscriptions.LastIdentifier
+                        else
+                            identifier
+                    GreatestIdentifier = max identifier subscriptions.GreatestIdentifier
+                })
+
+    /// The table without any subscription: the client has ended, and with it its subscribers.
+    let withoutAny (subscriptions: ClientSubscriptions) =
+        { subscriptions with
+            Active = Map.empty
+            Routes = Subscriptions.empty subscriptions.Routes.Seed
+            Pending = Map.empty
+            Requests = Map.empty
+            Unsent = Fifo.empty
+        }

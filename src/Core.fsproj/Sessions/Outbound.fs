@@ -1,5 +1,7 @@
 namespace Mqtt5
 
+open OutboundTimes
+
 /// The transitions of the sending half. None of them throws.
 [<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
 module Outbound =
@@ -10,6 +12,7 @@ module Outbound =
             Resend = Fifo.empty
             Aliases = OutboundTopicAliases.Empty 0us
             MaximumPacketBytes = Spec.MaximumPacketBytes
+            IsCongested = false
         }
 
     let private nothingWaits: OutboundQueue = { Waiting = WaitingMessages.Empty; SoonestExpiry = ValueNone }
@@ -31,11 +34,6 @@ module Outbound =
     /// connection, requests are under way only while there is one, and the waiting bytes are those of the waiting
     /// messages. Gives the first breach; meant for tests, simulation and assertions.
     let sound (state: Outbound) : string voption = OutboundChecks.breach state
-
-    let private expired (now: Instant) (message: Outgoing) =
-        match message.ExpiresAt with
-        | ValueSome expires -> expires <= now
-        | ValueNone -> false
 
     let private sendQoS0 now (message: Outgoing) (state: Outbound) (effects: Effects) =
         let struct (connection, effects) = OutboundPackets.write now message 0us state.Connection effects
@@ -152,15 +150,25 @@ module Outbound =
 
                 struct (state, effects, true)
 
-    /// Sends what may be sent now: first the messages of an earlier connection, with DUP [MQTT-3.3.1-1], in
-    /// their order [MQTT-4.6.0-1], then the waiting ones. Expired ones that were never sent are dropped
-    /// [MQTT-4.3.3-7].
-    let pump (now: Instant) (state: Outbound) (effects: Effects) : struct (Outbound * Effects) =
+    // As pump does, until this many bytes were sent; gives how many were not used.
+    let private pumpWithin
+        (now: Instant)
+        (bytes: int64)
+        (state: Outbound)
+        (effects: Effects)
+        : struct (Outbound * Effects * int64) =
         let mutable state = state
         let mutable effects = effects
-        let mutable going = state.IsOnline && not (state.Waiting.IsEmpty && state.Resend.IsEmpty)
+        let mutable left = bytes
+
+        let mutable going =
+            state.IsOnline
+            && not state.IsCongested
+            && not (OutboundOrder.nothingIsLeft state)
 
         while going do
+            let cost = OutboundOrder.costOfNext bytes state
+
             let struct (next, more, sent) =
                 match Fifo.tryPeek state.Resend with
                 | ValueSome id -> resendNext now id state effects
@@ -171,14 +179,26 @@ module Outbound =
 
             state <- next
             effects <- more
-            going <- sent
 
+            if sent then
+                left <- left - cost
+
+            going <- sent && left > 0L
+
+        struct (state, effects, left)
+
+    /// Sends what may be sent now: first the messages of an earlier connection, with DUP [MQTT-3.3.1-1], in
+    /// their order [MQTT-4.6.0-1], then the waiting ones. Expired ones that were never sent are dropped
+    /// [MQTT-4.3.3-7].
+    let pump (now: Instant) (state: Outbound) (effects: Effects) : struct (Outbound * Effects) =
+        let struct (state, effects, _) = pumpWithin now System.Int64.MaxValue state effects
         struct (state, effects)
 
     /// Whether a message has to wait: for a connection, or, above QoS 0, for quota, for a Packet Identifier or for
     /// the messages before it.
     let mustWait (qos: QoS) (state: Outbound) : bool =
         not state.IsOnline
+        || state.IsCongested
         || (qos <> QoS.AtMostOnce
             && (state.Quota = 0
                 || not state.Waiting.IsEmpty
@@ -196,7 +216,7 @@ module Outbound =
         }
 
     /// Takes a message: sends it at once if nothing is in its way, else lets it wait behind those that wait.
-    /// QoS 0 needs neither quota nor identifier and waits only for a connection.
+    /// QoS 0 needs neither quota nor identifier and waits only for a connection and for the transport.
     let publish (now: Instant) (message: Outgoing) (state: Outbound) : struct (Outbound * Effects) =
         if expired now message then
             struct (state, settle message.Ticket Settlement.Expired Effects.none)
@@ -360,13 +380,19 @@ module Outbound =
         struct ({ state with Quota = 0; InFlight = inFlight; Connection = offline },
                 requests.ToArray() |> Array.map (fun (struct (_, ticket)) -> ticket))
 
-    // Messages of QoS 0 wait for no quota, so that none of them is behind when one is published later.
-    let private sendAllQoS0 now (state: Outbound) (effects: Effects) =
+    // Messages of QoS 0 wait for no quota, so that none of them is behind when one is published later, as far as the
+    // transport takes them.
+    let private sendAllQoS0 now (bytes: int64) (state: Outbound) (effects: Effects) =
         let mutable effects = effects
+        let mutable left = bytes
         let mutable rest = { state with Queue.Waiting = WaitingMessages.Empty }
 
         for message in state.Waiting do
-            if message.QoS = QoS.AtMostOnce then
+            if message.QoS = QoS.AtMostOnce && left <= 0L then
+                rest <- { rest with Queue.Waiting = rest.Waiting.Add message; Connection.IsCongested = true }
+            elif message.QoS = QoS.AtMostOnce then
+                left <- left - message.Cost
+
                 if expired now message then
                     effects <- dropExpired message effects
                 else
@@ -378,13 +404,42 @@ module Outbound =
 
         struct (rest, effects)
 
+    // Sends what may be sent, as far as the transport takes it. What is left then waits for the transport.
+    let private flow now (bytes: int64) (state: Outbound) (effects: Effects) : struct (Outbound * Effects) =
+        let struct (state, effects, left) = pumpWithin now bytes state effects
+
+        if OutboundOrder.nothingIsLeft state then
+            struct (state, effects)
+        elif left <= 0L then
+            struct ({ state with Connection.IsCongested = true }, effects)
+        elif state.Waiting |> Seq.exists (fun message -> message.QoS = QoS.AtMostOnce) then
+            sendAllQoS0 now left state effects
+        else
+            struct (state, effects)
+
+    /// The transport takes no more messages: from now on they wait. Acknowledgements and requests do not.
+    let congested (state: Outbound) : Outbound =
+        if state.IsOnline && not state.IsCongested then
+            { state with Connection.IsCongested = true }
+        else
+            state
+
+    /// The transport takes messages again, about this many bytes of them.
+    let uncongested (now: Instant) (bytes: int64) (state: Outbound) : struct (Outbound * Effects) =
+        if state.IsCongested then
+            flow now bytes { state with Connection.IsCongested = false } Effects.none
+        else
+            struct (state, Effects.none)
+
     /// A connection that continues the session: PUBREL for what was received [MQTT-4.4.0-1], in the order of the
     /// PUBRECs [MQTT-4.6.0-4], then the PUBLISH packets again as far as the quota goes, then what waits. The send
     /// quota starts at the peer's Receive Maximum [MQTT-4.9.0-1]. <c>maximumPacketBytes</c> is its Maximum Packet
     /// Size, which decides where a Topic Alias has no room. <c>refuse</c> tells why a message may not be sent under
-    /// the limits of this connection, with its topic in full; such a message is dropped and reported.
-    let resumed
+    /// the limits of this connection, with its topic in full; such a message is dropped and reported. Of the messages,
+    /// about as many bytes are sent as the transport takes at once; the others wait for it.
+    let resumedWithin
         (now: Instant)
+        (bytes: int64)
         (receiveMaximum: uint16)
         (maximumPacketBytes: int)
         (aliases: OutboundTopicAliases)
@@ -419,33 +474,32 @@ module Outbound =
                 effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
                 effects <- settle message.Ticket (Settlement.Rejected fault) effects
 
-        let struct (pumped, effects) =
-            pump
-                now
-                { state with
-                    Quota = int receiveMaximum
-                    InFlight = inFlight
-                    InFlightBytes = inFlightBytes
-                    Connection =
-                        {
-                            Window = int receiveMaximum
-                            Resend = resend
-                            Aliases = aliases
-                            MaximumPacketBytes = maximumPacketBytes
-                        }
-                    // An empty queue is one object for all sessions.
-                    Queue =
-                        if state.Waiting.IsEmpty then
-                            state.Queue
-                        else
-                            { state.Queue with Waiting = waiting }
-                }
-                effects
+        flow
+            now
+            bytes
+            { state with
+                Quota = int receiveMaximum
+                InFlight = inFlight
+                InFlightBytes = inFlightBytes
+                Connection =
+                    {
+                        Window = int receiveMaximum
+                        Resend = resend
+                        Aliases = aliases
+                        MaximumPacketBytes = maximumPacketBytes
+                        IsCongested = false
+                    }
+                // An empty queue is one object for all sessions.
+                Queue =
+                    if state.Waiting.IsEmpty then
+                        state.Queue
+                    else
+                        { state.Queue with Waiting = waiting }
+            }
+            effects
 
-        if pumped.Waiting.IsEmpty then
-            struct (pumped, effects)
-        else
-            sendAllQoS0 now pumped effects
+    /// As <c>resumedWithin</c>, with a transport that takes all of it.
+    let resumed (now: Instant) = resumedWithin now System.Int64.MaxValue
 
     /// A session begins that the application asked for anew: what an earlier one had under way is over, and was
     /// settled when it ended. What waits was not part of it.

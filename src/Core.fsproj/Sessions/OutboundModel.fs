@@ -32,14 +32,16 @@ type OutboundConnection =
         Aliases: OutboundTopicAliases
         /// The largest packet that the peer takes on this connection, in bytes.
         MaximumPacketBytes: int
+        /// Whether the transport takes no more messages for now. Then they wait, whatever their QoS.
+        IsCongested: bool
     }
 
 /// The messages that wait, and when to look at them.
 [<NoComparison; NoEquality>]
 type OutboundQueue =
     {
-        /// Messages that wait for a connection, for quota or for a Packet Identifier, in order. Those of QoS 0 wait
-        /// only for a connection.
+        /// Messages that wait for a connection, for the transport, for quota or for a Packet Identifier, in order. Those
+        /// of QoS 0 wait only for the first two.
         Waiting: WaitingMessages
         /// When to look for waiting messages that have expired; absent: none of them ever does.
         SoonestExpiry: Instant voption
@@ -72,6 +74,9 @@ type Outbound =
 
     /// True while there is a connection.
     member this.IsOnline = this.Connection.Window > 0
+
+    /// Whether the transport takes no more messages for now.
+    member this.IsCongested = this.Connection.IsCongested
 
     /// Messages of an earlier connection that are to be sent again, in order, before any other.
     member this.Resend = this.Connection.Resend
@@ -140,6 +145,7 @@ module internal OutboundChecks =
             ValueSome "the exchanges have no order, or a request outlived its connection"
         elif
             state.IsOnline
+            && not state.IsCongested
             && state.Waiting |> Seq.exists (fun message -> message.QoS = QoS.AtMostOnce)
         then
             ValueSome "a message of QoS 0 waits although there is a connection"
@@ -156,8 +162,38 @@ module internal OutboundChecks =
         else
             ValueNone
 
-// The order of what is under way.
+// When messages expire.
+module internal OutboundTimes =
+
+    let sooner (a: Instant voption) (b: Instant voption) =
+        match a, b with
+        | ValueSome a, ValueSome b -> ValueSome(min a b)
+        | ValueNone, only
+        | only, ValueNone -> only
+
+    let expired (now: Instant) (message: Outgoing) =
+        match message.ExpiresAt with
+        | ValueSome expires -> expires <= now
+        | ValueNone -> false
+
+// The order of what is under way and of what waits.
 module internal OutboundOrder =
+
+    /// True when no message waits to be sent, for the first time or again.
+    let nothingIsLeft (state: Outbound) = state.Waiting.IsEmpty && state.Resend.IsEmpty
+
+    /// What the next message to be sent costs, in bytes, of so many; of the greatest number it costs nothing.
+    let costOfNext (bytes: int64) (state: Outbound) =
+        match Fifo.tryPeek state.Resend with
+        | _ when bytes = System.Int64.MaxValue -> 0L
+        | ValueSome id ->
+            match PacketIdMap.tryFind id state.InFlight with
+            | ValueSome(Exchange.Message(Message = message)) -> message.Cost
+            | _ -> 0L
+        | ValueNone ->
+            match state.Waiting.TryPeek() with
+            | ValueSome message -> message.Cost
+            | ValueNone -> 0L
 
     /// The messages under way: those whose PUBREL was sent, in that order, and those whose PUBLISH was, in that one.
     let inOrder (state: Outbound) =

@@ -42,7 +42,7 @@ type internal SimulatedClient
     let mutable step = machines.Client()
     let mutable state = fresh settings.Connect.CleanStart
     let mutable offset: int64<ms> = 0L<ms>
-    let mutable lastSent: Instant = 0L<ms>
+    let mutable traffic = Traffic.At 0L<ms>
     let mutable link: Link | null = null
     let mutable connections = 0
     let mutable generation = 0
@@ -77,7 +77,11 @@ type internal SimulatedClient
         match link with
         | null -> ()
         | link ->
-            lastSent <- this.Now
+            traffic <- { traffic with LastSent = this.Now }
+
+            if packet.IsPingreq then
+                traffic <- { traffic with LastPing = this.Now }
+
             output.Add packet
             model.Observe(this.Now, link.Number, Observed.Sent packet)
             observe (Observed.Sent packet) link.Number
@@ -167,7 +171,7 @@ type internal SimulatedClient
         this.Plan()
 
     member private this.Plan() =
-        match ClientState.deadline lastSent state with
+        match ClientState.deadline traffic state with
         | ValueSome due when due < timerAt ->
             timerAt <- due
 
@@ -177,8 +181,8 @@ type internal SimulatedClient
                     if timerAt = due then
                         timerAt <- Int64.MaxValue * 1L<ms>
 
-                        match ClientState.deadline lastSent state with
-                        | ValueSome at when at <= this.Now -> this.Step(Tick lastSent)
+                        match ClientState.deadline traffic state with
+                        | ValueSome at when at <= this.Now -> this.Step(Tick traffic)
                         | _ -> this.Plan()
             )
         | _ -> ()
@@ -186,7 +190,7 @@ type internal SimulatedClient
     /// The transport is open.
     member this.Opened(opened: Link) : unit =
         link <- opened
-        lastSent <- this.Now
+        traffic <- Traffic.At this.Now
         let reader = FrameReader(ServerToClient, Spec.MaximumPacketBytes)
         model.Observe(this.Now, opened.Number, Observed.Opened)
         observe Observed.Opened opened.Number
@@ -197,6 +201,8 @@ type internal SimulatedClient
                     match bytes with
                     | null -> this.Lost opened
                     | bytes ->
+                        traffic <- { traffic with LastReceived = this.Now }
+
                         reader.Read(
                             bytes,
                             (fun frame -> this.Received(opened, frame)),

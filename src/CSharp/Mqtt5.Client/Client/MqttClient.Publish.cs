@@ -28,7 +28,7 @@ public sealed partial class MqttClient
         var name = topics.Get(topic);
 
         return qos == QoS.AtMostOnce && IsPlain && !cancellationToken.IsCancellationRequested
-            && engine.TryWrite(name, payload, retain) == ClientEngine.Direct.Written
+            && engine.Publisher.TryWrite(name, payload, retain) == Publisher.Direct.Written
             ? PublishedDirectly()
             : SendAsync(name, Bytes.OfText(payload), qos, retain, PublishProperties.Empty, cancellationToken);
     }
@@ -50,7 +50,7 @@ public sealed partial class MqttClient
         var name = topics.Get(topic);
 
         return qos == QoS.AtMostOnce && IsPlain && !cancellationToken.IsCancellationRequested
-            && engine.TryWrite(name, payload.Span, retain) == ClientEngine.Direct.Written
+            && engine.Publisher.TryWrite(name, payload.Span, retain) == Publisher.Direct.Written
             ? PublishedDirectly()
             : SendAsync(name, Bytes.Copy(payload.Span), qos, retain, PublishProperties.Empty, cancellationToken);
     }
@@ -82,7 +82,7 @@ public sealed partial class MqttClient
 
         if (message.QoS == QoS.AtMostOnce && IsPlain && !cancellationToken.IsCancellationRequested
             && ReferenceEquals(properties, PublishProperties.Empty)
-            && engine.TryWrite(name, message.Payload.Span, message.Retain) == ClientEngine.Direct.Written)
+            && engine.Publisher.TryWrite(name, message.Payload.Span, message.Retain) == Publisher.Direct.Written)
         {
             return PublishedDirectly();
         }
@@ -100,7 +100,7 @@ public sealed partial class MqttClient
     /// <param name="retain">Whether the server keeps the message for later subscribers.</param>
     /// <returns>Whether it is in the send buffer.</returns>
     public bool TryPublish(string topic, ReadOnlySpan<byte> payload, bool retain = false) =>
-        Counted(engine.TryWrite(topics.Get(topic), payload, retain) == ClientEngine.Direct.Written);
+        Counted(engine.Publisher.TryWrite(topics.Get(topic), payload, retain) == Publisher.Direct.Written);
 
     /// <summary>As <see cref="TryPublish(string, ReadOnlySpan{byte}, bool)"/>, for text.</summary>
     /// <param name="topic">The Topic Name.</param>
@@ -108,7 +108,7 @@ public sealed partial class MqttClient
     /// <param name="retain">Whether the server keeps the message for later subscribers.</param>
     /// <returns>Whether it is in the send buffer.</returns>
     public bool TryPublish(string topic, string payload, bool retain = false) =>
-        Counted(engine.TryWrite(topics.Get(topic), payload, retain) == ClientEngine.Direct.Written);
+        Counted(engine.Publisher.TryWrite(topics.Get(topic), payload, retain) == Publisher.Direct.Written);
 
     /// <summary>As <see cref="TryPublish(string, ReadOnlySpan{byte}, bool)"/>, for a message of QoS 0 with properties.</summary>
     /// <param name="message">The message.</param>
@@ -123,7 +123,7 @@ public sealed partial class MqttClient
         var name = topics.Get(message.Topic);
         var properties = message.ToProperties();
         Check(name, message, properties);
-        return Counted(engine.TryPublish(name, new Bytes(message.Payload), message.Retain, properties));
+        return Counted(engine.Publisher.TryPublish(name, new Bytes(message.Payload), message.Retain, properties));
     }
 
     // Nothing has to be added to a message, and nobody watches.
@@ -170,7 +170,7 @@ public sealed partial class MqttClient
         Telemetry.Published(qos);
 
         return IsPlain
-            ? engine.PublishAsync(name, payload, qos, retain, properties, cancellationToken)
+            ? engine.Publisher.PublishAsync(name, payload, qos, retain, properties, cancellationToken)
             : TraceAsync(name, payload, qos, retain, properties, cancellationToken);
     }
 
@@ -182,6 +182,6 @@ public sealed partial class MqttClient
         if (options.PropagateTraceContext)
             properties = properties.WithUserProperties(TraceContext.Add(properties.UserProperties));
 
-        return await engine.PublishAsync(name, payload, qos, retain, properties, cancellationToken).ConfigureAwait(false);
+        return await engine.Publisher.PublishAsync(name, payload, qos, retain, properties, cancellationToken).ConfigureAwait(false);
     }
 }

@@ -1,14 +1,9 @@
-using Microsoft.FSharp.Core;
 using Mqtt5.Engine;
 
 namespace Mqtt5;
 
 public sealed partial class MqttClient
 {
-    private const uint GreatestIdentifier = 268_435_455;
-
-    private uint identifiers;
-
     /// <summary>Subscribes to a filter; the messages are read from the subscription with <c>await foreach</c>.</summary>
     /// <param name="filter">The Topic Filter; <c>$share/{ShareName}/</c> before it makes the subscription shared.</param>
     /// <param name="qos">The greatest QoS that the server may use.</param>
@@ -89,7 +84,7 @@ public sealed partial class MqttClient
         var asked = new List<Task<IReadOnlyList<MqttUnsubscribeResult>>>();
         var unknown = left.ToHashSet();
 
-        foreach (var subscription in engine.Subscriptions())
+        foreach (var subscription in engine.Subscriptions.All())
         {
             var own = subscription.Filters().Where(left.Contains).ToArray();
             unknown.ExceptWith(own);
@@ -138,9 +133,7 @@ public sealed partial class MqttClient
         ArgumentOutOfRangeException.ThrowIfNegative(how.QueueCapacity, nameof(how.QueueCapacity));
         var asked = filters.Select(filter => filter.ToSubscription()).ToArray();
         var list = SubscriptionList.Of(asked);
-        var identifier = FSharpValueOption<uint>.Some(
-            how.SubscriptionIdentifier ?? (Interlocked.Increment(ref identifiers) - 1) % GreatestIdentifier + 1);
-
+        var identifier = how.SubscriptionIdentifier.ToOption();
         var packet = Packet.NewSubscribe(new Subscribe(PacketId.Of(1), new SubscribeProperties(identifier, how.UserProperties), list));
 
         if (Encode.Check(Direction.ClientToServer, packet) is { IsSome: true } fault)
@@ -153,7 +146,7 @@ public sealed partial class MqttClient
 
         try
         {
-            var request = engine.Subscribe(subscription, new SubscribeRequest(list, identifier, how.UserProperties));
+            var request = engine.Subscriptions.Subscribe(subscription, new SubscribeRequest(list, identifier, how.UserProperties));
             var settlement = await engine.WaitAsync(request, cancellationToken).ConfigureAwait(false);
 
             if (settlement is not Settlement.Answered { Answer: var answer })
@@ -169,7 +162,7 @@ public sealed partial class MqttClient
         }
         catch
         {
-            engine.Forget(subscription);
+            engine.Subscriptions.Forget(subscription);
             subscription.Complete(null);
             await subscription.StopWorkersAsync().ConfigureAwait(false);
             // Messages may have come before the answer of the server.

@@ -28,6 +28,7 @@ public sealed partial class MqttClient : IAsyncDisposable
         var logger = (ILogger?)log ?? NullLogger.Instance;
         notices = new NoticeBoard(logger) { Sender = this };
         engine = new ClientEngine(options, notices, logger);
+        engine.Subscriptions.StartFallback();
         responses = new ResponseRouter(this);
     }
 
@@ -88,7 +89,7 @@ public sealed partial class MqttClient : IAsyncDisposable
         return settlement switch
         {
             Settlement.Connected connected => new MqttConnectResult(connected.Connack),
-            Settlement.Ended ended => throw Failures.OfConnect(ended.Cause, engine.TransportFailure),
+            Settlement.Ended ended => throw Failures.OfConnect(ended.Cause),
             _ => throw Failures.Of(settlement!, cancellationToken),
         };
     }
@@ -134,7 +135,7 @@ public sealed partial class MqttClient : IAsyncDisposable
     /// <summary>Authenticates again on the open connection, with the authenticator of the options (section 4.12.1).</summary>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>When the server has accepted.</returns>
-    public Task ReauthenticateAsync(CancellationToken cancellationToken = default) => engine.ReauthenticateAsync(cancellationToken);
+    public Task ReauthenticateAsync(CancellationToken cancellationToken = default) => engine.Authentication.ReauthenticateAsync(cancellationToken);
 
     /// <summary>
     /// Disconnects and ends everything that the client does: pending calls fail, loops end, handlers are told to stop and
@@ -147,7 +148,7 @@ public sealed partial class MqttClient : IAsyncDisposable
             return;
 
         await DisconnectAsync().ConfigureAwait(false);
-        await Task.WhenAll(engine.Handling().Select(subscription => subscription.StopWorkersAsync())).ConfigureAwait(false);
+        await Task.WhenAll(engine.Subscriptions.Handling().Select(subscription => subscription.StopWorkersAsync())).ConfigureAwait(false);
         engine.Stop();
 
         try

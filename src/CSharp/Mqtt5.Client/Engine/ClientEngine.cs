@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Mqtt5.Transports;
@@ -6,8 +7,12 @@ namespace Mqtt5.Engine;
 
 // Runs the pure machine of a client: one gate around each step and all of its effects, with no await and no code of the
 // application in between. What is allowed and what is due is decided by the machine, never here.
-internal sealed partial class ClientEngine
+internal sealed class ClientEngine
 {
+    // How many packets, and of which size, are taken before the gate is left for others.
+    private const int PacketsInGate = 1_000;
+    private const int FrameBytesInGate = 16 * 1024;
+
     // The longest time that a timer takes. What is due later is looked at again then.
     private const long LongestTimerMilliseconds = uint.MaxValue - 1L;
 
@@ -19,7 +24,6 @@ internal sealed partial class ClientEngine
     private ClientState state;
     private Link? current;
     private Task flushed = Task.CompletedTask;
-    private Exception? transportFailure;
     private long nextTicket;
     private long armedFor = long.MaxValue;
     private int linkCount;
@@ -39,13 +43,22 @@ internal sealed partial class ClientEngine
         CloseTimeout = options.CloseTimeout;
         MaximumPacketBytes = options.MaximumPacketSize;
         state = ClientStateModule.Create(RandomNumber(), HashSeed.Of(RandomNumber(), RandomNumber()), settings);
-        // The time that threads take is real, whatever the clock of the application.
-        watch = TimeProvider.System.CreateTimer(
-            static engine => ((ClientEngine)engine!).WatchTurns(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        Turns = new PublicationTurns(this);
+        Subscriptions = new SubscriptionRegistry(this, options);
+        Authentication = new ClientAuthentication(this, options);
+        Publisher = new Publisher(this, options);
         timer = Time.CreateTimer(static engine => ((ClientEngine)engine!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     public Lock Gate { get; } = new();
+
+    public PublicationTurns Turns { get; }
+
+    public SubscriptionRegistry Subscriptions { get; }
+
+    public ClientAuthentication Authentication { get; }
+
+    public Publisher Publisher { get; }
 
     public NoticeBoard Notices { get; }
 
@@ -76,7 +89,7 @@ internal sealed partial class ClientEngine
         get
         {
             lock (Gate)
-                return pending.Count + congested.Count;
+                return pending.Count;
         }
     }
 
@@ -88,9 +101,6 @@ internal sealed partial class ClientEngine
                 return state.IsConnected;
         }
     }
-
-    // What the transport or the authenticator threw last, until the next connection.
-    public Exception? TransportFailure => Volatile.Read(ref transportFailure);
 
     // Milliseconds since the engine was made.
     public long Now() => (long)Time.GetElapsedTime(origin).TotalMilliseconds;
@@ -120,14 +130,13 @@ internal sealed partial class ClientEngine
             if (link != current)
                 return;
 
-            transportFailure = failure is CredentialsException ? failure.InnerException : failure;
             Log.LinkEnded(Logger, link.Number, failure);
             current = null;
             link.Abort();
-            Run(ClientEvent.NewTransportClosed(
-                failure is CredentialsException
-                    ? Cause.NewAuthenticationFailed(failure.Message)
-                    : Cause.NewTransportFailed(failure.Message)));
+            Run(ClientEvent.NewTransportClosed(Cause.NewFailed(
+                failure is CredentialsException { InnerException: { } asked }
+                    ? FailureOf(FailedPart.Authenticator, asked)
+                    : FailureOf(FailedPart.Transport, failure))));
         }
     }
 
@@ -145,9 +154,29 @@ internal sealed partial class ClientEngine
     // The same within the gate.
     public void Ask(Pending request, Func<long, ClientEvent> happening)
     {
+        Run(happening(Register(request)));
+    }
+
+    // Gives a request its ticket. Called under the gate.
+    public long Register(Pending request)
+    {
         request.Ticket = ++nextTicket;
         pending.Add(request.Ticket, request);
-        Run(happening(request.Ticket));
+        return request.Ticket;
+    }
+
+    // Starts the client.
+    public Request Start()
+    {
+        var request = new Request();
+
+        lock (Gate)
+        {
+            ObjectDisposedException.ThrowIf(isRetired, typeof(MqttClient));
+            Ask(request, ClientEvent.NewStart);
+        }
+
+        return request;
     }
 
     // Waits for a request, and takes it back when the token is cancelled.
@@ -169,10 +198,59 @@ internal sealed partial class ClientEngine
     public void Cancel(long ticket)
     {
         lock (Gate)
+            Run(ClientEvent.NewCancel(ticket));
+    }
+
+    // Takes the packets at the front of the input that most of the traffic consists of: the messages that the machine need
+    // not see, and acknowledgements. Gives what is left. The gate is taken once for all of them.
+    public ReadOnlySequence<byte> Take(Link link, ReadOnlySequence<byte> input, ref long offset)
+    {
+        lock (Gate)
         {
-            if (!CancelCongested(ticket))
-                Run(ClientEvent.NewCancel(ticket));
+            Turns.IsTaking = true;
+
+            try
+            {
+                for (var left = PacketsInGate; left > 0 && link == current; left--)
+                {
+                    var framing = Framer.Next(Direction.ServerToClient, MaximumPacketBytes, offset, input);
+
+                    if (framing.Tag != Framing.Tags.Frame
+                        || framing.Length > FrameBytesInGate
+                        || !Take(Framer.Memory(framing.Length, input).Span))
+                    {
+                        break;
+                    }
+
+                    offset += framing.Length;
+                    input = input.Slice(framing.Length);
+                }
+            }
+            finally
+            {
+                Turns.IsTaking = false;
+            }
         }
+
+        return input;
+    }
+
+    private bool Take(ReadOnlySpan<byte> frame)
+    {
+        if ((PacketType)(frame[0] >> 4) == PacketType.Publish)
+        {
+            if (!FastPath.TryPublish(Direction.ServerToClient, frame, out var view) || !ClientQoS0.MayDeliver(view, state))
+                return false;
+
+            Subscriptions.Deliver(view);
+            return true;
+        }
+
+        if (!FastPath.TryAcknowledgement(Direction.ServerToClient, frame, out var acknowledgement))
+            return false;
+
+        Run(ClientEvent.NewReceivedAck(acknowledgement.Type, acknowledgement.PacketId.Value, acknowledgement.Reason));
+        return true;
     }
 
     // From now on the client cannot be started; false when that was so before.
@@ -209,7 +287,7 @@ internal sealed partial class ClientEngine
                 // Before anybody learns of the step, who might then look at the clock.
                 Arm();
                 ApplyAll(effects);
-                PumpCongested();
+                TellCongestion();
             }
         }
         finally
@@ -217,6 +295,22 @@ internal sealed partial class ClientEngine
             running = false;
         }
     }
+
+    // The link has written what waited, so that there may be room again. Called under the gate.
+    public void Written(Link link)
+    {
+        if (link == current && state.Outbound.IsCongested && link.Waiting < options.SendBufferBytes)
+            Run(ClientEvent.NewCongested(false));
+    }
+
+    // Tells the machine when the send buffer is full. Called under the gate.
+    public void TellCongestion()
+    {
+        if (current?.Waiting >= options.SendBufferBytes && state.IsConnected && !state.Outbound.IsCongested)
+            Run(ClientEvent.NewCongested(true));
+    }
+
+    public static Failure FailureOf(FailedPart part, Exception failure) => new(part, CauseText.Of(failure), failure);
 
     private static ulong RandomNumber()
     {
@@ -262,7 +356,7 @@ internal sealed partial class ClientEngine
                 SendAcknowledgement(effect.Kind, effect.Id, effect.Reason);
                 break;
             case Effect.Tags.Deliver:
-                Deliver(((Packet.Publish)effect.Packet!).Publish, effect.Ticket);
+                Subscriptions.Deliver((Packet.Publish)effect.Packet!, effect.Ticket);
                 break;
             case Effect.Tags.Settle:
                 if (pending.Remove(effect.Ticket, out var settled))
@@ -280,7 +374,7 @@ internal sealed partial class ClientEngine
                 current = null;
                 break;
             case Effect.Tags.Challenge:
-                Challenge(effect.Authentication!);
+                Authentication.Challenge(effect.Authentication!);
                 break;
             case Effect.Tags.Notify:
                 Notify(effect.Notice!);
@@ -292,6 +386,12 @@ internal sealed partial class ClientEngine
     {
         if (current is not { } link)
             return;
+
+        if (packet.IsPingreq)
+        {
+            link.Ping();
+            return;
+        }
 
         var size = Encode.Size(packet);
         Encode.Write(packet, link.Reserve(size));
@@ -334,28 +434,30 @@ internal sealed partial class ClientEngine
         switch (notice)
         {
             case Notice.Connected connected:
-                if (current is { } link)
-                    link.IsEstablished = true;
-
                 Log.Connected(Logger, linkCount, connected.Connack.SessionPresent);
-                transportFailure = null;
+                Subscriptions.Opened();
                 break;
             case Notice.Undeliverable undeliverable:
                 Log.Undeliverable(Logger, undeliverable.Fault.Reason);
                 break;
+            case Notice.Unclaimed:
+                Subscriptions.TellOfUnclaimed(waits: true);
+                break;
+            case Notice.DroppedUnclaimed:
+                Subscriptions.TellOfUnclaimed(waits: false);
+                break;
             case Notice.Closed closed:
-                EndCongested(closed.Cause);
-                EndSubscriptions(Failures.Of(closed.Cause, transportFailure));
+                Subscriptions.End(Failures.Of(closed.Cause));
                 break;
         }
 
-        Notices.Tell(notice, transportFailure);
+        Notices.Tell(notice);
     }
 
     // Sets the timer if something is due before it. It is not set back for what is due later; then it finds nothing to do.
     private void Arm()
     {
-        var due = ClientStateModule.Deadline(current?.LastSent ?? 0, state);
+        var due = ClientStateModule.Deadline(current?.Traffic ?? default, state);
 
         if (due.IsNone || due.Value >= armedFor)
             return;
@@ -370,11 +472,11 @@ internal sealed partial class ClientEngine
         lock (Gate)
         {
             armedFor = long.MaxValue;
-            var lastSent = current?.LastSent ?? 0;
-            var due = ClientStateModule.Deadline(lastSent, state);
+            var traffic = current?.Traffic ?? default;
+            var due = ClientStateModule.Deadline(traffic, state);
 
             if (due.IsSome && due.Value <= Now())
-                Run(ClientEvent.NewTick(lastSent));
+                Run(ClientEvent.NewTick(traffic));
             else
                 Arm();
         }

@@ -12,23 +12,24 @@ internal static class Failures
             case Settlement.Rejected rejected:
                 return Of(rejected.Fault);
             case Settlement.Ended ended:
-                return Of(ended.Cause, null) ?? Closed();
+                return Of(ended.Cause) ?? Closed();
             default:
                 if (settlement.IsExpired)
                     return new MqttMessageExpiredException("the message expired before it could be sent");
                 if (settlement.IsQueueFull)
-                    return new MqttQueueFullException("the queue of messages that wait is full") { Reason = ReasonCode.QuotaExceeded };
+                    return new MqttQueueFullException("the queue of messages that wait is full") { Reason = ReasonCode.QuotaExceeded, ReasonSource = MqttReasonSource.Client };
                 return new OperationCanceledException("the call was cancelled; what was sent already may still arrive", cancellation);
         }
     }
 
     public static MqttRejectedException Of(Fault fault) =>
-        new(fault.ToString()) { Reason = fault.Reason, Clause = fault.Clause };
+        new(fault.ToString()) { Reason = fault.Reason, ReasonSource = MqttReasonSource.Client, Clause = fault.Clause };
 
     public static MqttRefusedException Refused(ReasonCode reason, PacketType packet, AcknowledgementProperties properties) =>
         new($"the server refused: {Title(packet, reason)}")
         {
             Reason = reason,
+            ReasonSource = MqttReasonSource.Server,
             ReasonString = properties.ReasonString.ToText(),
             UserProperties = properties.UserProperties,
         };
@@ -36,7 +37,7 @@ internal static class Failures
     public static MqttDisconnectedException Closed() => new("the connection was closed by the application");
 
     // Null when the application asked for the end.
-    public static MqttException? Of(Cause cause, Exception? transport)
+    public static MqttException? Of(Cause cause)
     {
         switch (cause)
         {
@@ -45,6 +46,7 @@ internal static class Failures
                 return new MqttDisconnectedException($"the server disconnected: {Title(PacketType.Disconnect, outcome.Reason)}")
                 {
                     Reason = outcome.Reason,
+                    ReasonSource = MqttReasonSource.Server,
                     ReasonString = properties.IsSome ? properties.Value.ReasonString.ToText() : null,
                     ServerReference = properties.IsSome ? properties.Value.ServerReference.ToText() : null,
                     UserProperties = properties.IsSome ? properties.Value.UserProperties : UserProperties.Empty,
@@ -54,37 +56,40 @@ internal static class Failures
                 return new MqttConnectException($"the server refused the connection: {Title(PacketType.Connack, connack.Reason)}")
                 {
                     Reason = connack.Reason,
+                    ReasonSource = MqttReasonSource.Server,
                     ReasonString = result.ReasonString,
                     UserProperties = result.UserProperties,
                     Result = result,
                 };
             case Cause.Broken { Fault: var fault }:
-                return new MqttDisconnectedException(fault.ToString()) { Reason = fault.Reason };
-            case Cause.TransportFailed { Detail: var detail }:
-                return new MqttDisconnectedException($"the transport failed: {detail}", transport);
-            case Cause.AuthenticationFailed { Detail: var detail }:
-                return new MqttDisconnectedException($"the authentication failed: {detail}", transport)
+                return new MqttDisconnectedException(fault.ToString()) { Reason = fault.Reason, ReasonSource = MqttReasonSource.Client };
+            case Cause.Failed { Failure: var failed } when failed.Part.IsTransport:
+                return new MqttDisconnectedException($"the transport failed: {failed.Detail}", failed.Origin as Exception);
+            case Cause.Failed { Failure: var failed }:
+                return new MqttDisconnectedException($"the authentication failed: {failed.Detail}", failed.Origin as Exception)
                 {
                     Reason = ReasonCode.NotAuthorized,
+                    ReasonSource = MqttReasonSource.Client,
                 };
             default:
                 if (cause.IsConnectTimeout)
                     return new MqttDisconnectedException("the server did not answer in time");
                 if (cause.IsPingTimeout)
-                    return new MqttDisconnectedException("the server did not answer PINGREQ in time") { Reason = ReasonCode.KeepAliveTimeout };
+                    return new MqttDisconnectedException("the server did not answer PINGREQ in time") { Reason = ReasonCode.KeepAliveTimeout, ReasonSource = MqttReasonSource.Client };
                 return null;
         }
     }
 
     // The same for a connection that never opened.
-    public static Exception OfConnect(Cause cause, Exception? transport)
+    public static Exception OfConnect(Cause cause)
     {
-        var failure = Of(cause, transport) ?? Closed();
+        var failure = Of(cause) ?? Closed();
         return failure is MqttConnectException
             ? failure
             : new MqttConnectException(failure.Message, failure.InnerException)
             {
                 Reason = failure.Reason,
+                ReasonSource = failure.ReasonSource,
                 ReasonString = failure.ReasonString,
                 UserProperties = failure.UserProperties,
             };

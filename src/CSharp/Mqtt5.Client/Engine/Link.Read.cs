@@ -9,10 +9,8 @@ internal sealed partial class Link
     private const int ReadBufferBytes = 64 * 1024;
     private const int MinimumReadBytes = 4 * 1024;
 
-    // Before CONNACK the peer has shown nothing that would make a large packet worth parsing.
-    private const int TapeBytesBeforeConnack = 64 * 1024;
-
     private long offset;
+    private long lastReceived;
 
     // Reads until the peer closes; once the link is closing, what comes is thrown away. Never throws.
     private async Task ReadAsync(IMqttConnection open)
@@ -32,9 +30,10 @@ internal sealed partial class Link
                 var reading = reader.ReadAsync(stop.Token);
                 var waits = !reading.IsCompleted;
                 var result = IsTurnDue(open, isFree && waits)
-                    ? await new TurnAfterSuspension(reading, engine)
+                    ? await new TurnAfterSuspension(reading, engine.Turns)
                     : await reading.ConfigureAwait(false);
                 isFree |= waits;
+                Volatile.Write(ref lastReceived, engine.Now());
                 var taking = TakeAsync(result.Buffer);
                 isFree &= taking.IsCompleted;
                 var rest = await taking.ConfigureAwait(false);
@@ -50,7 +49,7 @@ internal sealed partial class Link
         }
         finally
         {
-            engine.RequestTurn();
+            engine.Turns.RequestTurn();
 
             if (reader is not null)
                 await reader.CompleteAsync().ConfigureAwait(false);
@@ -62,13 +61,13 @@ internal sealed partial class Link
     // A process can be set to complete them on the thread that polls all sockets, which has to go on polling.
     private bool IsTurnDue(IMqttConnection open, bool isFree)
     {
-        if (!engine.HasSettled)
+        if (!engine.Turns.HasSettled)
             return false;
 
         if (isFree && open is SocketConnection && Thread.CurrentThread.IsThreadPoolThread)
             return true;
 
-        engine.RequestTurn();
+        engine.Turns.RequestTurn();
         return false;
     }
 
@@ -95,7 +94,7 @@ internal sealed partial class Link
                 engine.Post(this, received);
 
             // The server has to prove itself before the client takes its success, and no packet is read meanwhile.
-            else if (await engine.VerifyAsync(this, received.Packet!).ConfigureAwait(false))
+            else if (await engine.Authentication.VerifyAsync(this, received.Packet!).ConfigureAwait(false))
                 engine.Post(this, received);
 
             offset += framing.Length;
@@ -119,8 +118,7 @@ internal sealed partial class Link
             return true;
         }
 
-        var tape = IsEstablished ? engine.MaximumPacketBytes : TapeBytesBeforeConnack;
-        var parsed = Grammar.Parse(Direction.ServerToClient, tape, offset, copy);
+        var parsed = Grammar.Parse(Direction.ServerToClient, engine.MaximumPacketBytes, offset, copy);
         received = parsed.IsOk ? ClientEvent.NewReceived(parsed.ResultValue) : ClientEvent.NewReceivedFault(parsed.ErrorValue);
         return type != PacketType.Connack || !parsed.IsOk || Exchange is null;
     }

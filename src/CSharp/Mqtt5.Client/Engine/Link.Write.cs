@@ -7,16 +7,23 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // More than this is not held until the end of a turn.
     private const int HeldBytes = 16 * 1024;
 
+    // How much is written at a time, so that a slow transport is seen to move.
+    private const int PieceBytes = 64 * 1024;
+
+    private static readonly byte[] Pingreq = [(byte)PacketType.Pingreq << 4, 0];
+
     private readonly SendBuffer buffer = new();
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private long lastSent = engine.Now();
+    private long lastSent;
+    private long lastPing;
+    private bool pingWaits;
     private bool writing;
 
     // What the transport was asked for last and did not complete at once.
     private Task? underWay;
 
-    // When the last packet was written to the transport.
-    public long LastSent => Volatile.Read(ref lastSent);
+    // When bytes moved last.
+    public Traffic Traffic => new(Volatile.Read(ref lastSent), Volatile.Read(ref lastReceived), Volatile.Read(ref lastPing));
 
     // How many bytes wait to be written. Used under the gate.
     public int Waiting => buffer.Length;
@@ -29,8 +36,15 @@ internal sealed partial class Link : IThreadPoolWorkItem
     {
         buffer.Advance(written);
 
-        if (!writing && (buffer.Length > HeldBytes || !engine.MayHoldPackets()))
+        if (!writing && (buffer.Length > HeldBytes || !engine.Turns.MayHoldPackets()))
             StartWriting();
+    }
+
+    // PINGREQ goes before all that waits, so that a full buffer does not hold it back. Used under the gate.
+    public void Ping()
+    {
+        pingWaits = !closing;
+        StartWriting();
     }
 
     // Has a thread of the pool write what waits. Called under the gate.
@@ -43,7 +57,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // True if the caller is to write: something waits and nobody else writes. Called under the gate.
     public bool BeginWriting()
     {
-        if (writing || connection is null || buffer.Length == 0)
+        if (writing || connection is null || (buffer.Length == 0 && !pingWaits))
             return false;
 
         writing = true;
@@ -58,6 +72,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // Nothing more is sent. Called under the gate.
     private void EndWriting()
     {
+        pingWaits = false;
         StartWriting();
 
         if (!writing)
@@ -66,7 +81,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
     private async Task WriteAsync(IMqttConnection open)
     {
-        byte[]? written = null;
+        var batch = new SendBatch();
 
         try
         {
@@ -74,34 +89,52 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
             while (true)
             {
-                ArraySegment<byte> batch;
+                ReadOnlyMemory<byte> piece;
+                bool isPing;
 
                 lock (engine.Gate)
                 {
-                    if (written is not null)
+                    if (batch.IsWritten)
                     {
-                        buffer.Return(written);
+                        buffer.Return(batch.Clear());
                         engine.Written(this);
                     }
 
-                    if (buffer.Length == 0)
+                    isPing = pingWaits && batch.IsBetweenPackets();
+
+                    if (isPing)
                     {
-                        writing = false;
-
-                        if (closing)
-                            drained.TrySetResult();
-
-                        return;
+                        pingWaits = false;
+                        piece = Pingreq;
                     }
+                    else
+                    {
+                        if (batch.IsEmpty && buffer.Length > 0)
+                            batch.Fill(buffer.Take());
 
-                    batch = buffer.Take();
+                        if (batch.IsEmpty)
+                        {
+                            writing = false;
+
+                            if (closing)
+                                drained.TrySetResult();
+
+                            return;
+                        }
+
+                        piece = batch.Next(PieceBytes, untilPacket: pingWaits);
+                    }
                 }
 
-                var started = engine.Now();
-                await BoundedAsync(stream.WriteAsync(batch, stop.Token)).ConfigureAwait(false);
+                await BoundedAsync(stream.WriteAsync(piece, stop.Token)).ConfigureAwait(false);
                 await BoundedAsync(stream.FlushAsync(stop.Token)).ConfigureAwait(false);
-                Volatile.Write(ref lastSent, started);
-                written = batch.Array!;
+                var now = engine.Now();
+                Volatile.Write(ref lastSent, now);
+
+                if (isPing)
+                    Volatile.Write(ref lastPing, now);
+                else
+                    batch.Advance(piece.Length);
             }
         }
         catch (Exception failure)

@@ -18,9 +18,6 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
     // Counts the links of a client, for its log.
     public int Number => number;
 
-    // Whether a CONNACK of success came, which raises the limit of what is parsed. Set under the gate.
-    public bool IsEstablished { get; set; }
-
     // The exchange of enhanced authentication under way. Set under the gate or before the link is the current one.
     public IMqttAuthenticationExchange? Exchange { get; set; }
 
@@ -99,20 +96,23 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
         try
         {
             if (server is null)
-                throw new UriFormatException("the Server Reference names no server that can be reached");
+                throw new UriFormatException("the Server Reference names no server that may be followed: the same kind of transport, with TLS where this one has it");
 
             opened = await engine.Transport.ConnectAsync(server, stop.Token).ConfigureAwait(false)
                 ?? throw new InvalidOperationException("the transport gave no connection");
             // It need not have listened to the token.
             stop.Token.ThrowIfCancellationRequested();
-            var credentials = await engine.GetCredentialsAsync(this).ConfigureAwait(false);
+            var credentials = await engine.Authentication.GetCredentialsAsync(this).ConfigureAwait(false);
 
             lock (engine.Gate)
             {
                 if (!closing)
                     connection = opened;
 
-                Volatile.Write(ref lastSent, engine.Now());
+                var now = engine.Now();
+                Volatile.Write(ref lastSent, now);
+                Volatile.Write(ref lastReceived, now);
+                Volatile.Write(ref lastPing, now);
             }
 
             if (connection is not null)

@@ -28,4 +28,10 @@ internal static partial class Log
 
     [LoggerMessage(8, LogLevel.Warning, "The queue of a subscription is full; messages of QoS 0 are dropped")]
     public static partial void Dropping(ILogger logger);
+
+    [LoggerMessage(9, LogLevel.Warning, "Messages that no subscription takes wait unacknowledged until the application has subscribed to their topics")]
+    public static partial void Unclaimed(ILogger logger);
+
+    [LoggerMessage(10, LogLevel.Warning, "Messages that no subscription takes are dropped")]
+    public static partial void DroppedUnclaimed(ILogger logger);
 }

@@ -10,7 +10,6 @@ internal sealed class NoticeBoard(ILogger logger)
     private readonly Channel<EventArgs> events = Channel.CreateUnbounded<EventArgs>(new UnboundedChannelOptions { SingleReader = true });
     private StateNode latest = new(new MqttConnectionState { Status = MqttConnectionStatus.Idle });
     private MqttConnectResult? result;
-    private bool wasConnected;
     private Task? telling;
 
     public event EventHandler<MqttDisconnectedEventArgs>? Disconnected;
@@ -29,20 +28,19 @@ internal sealed class NoticeBoard(ILogger logger)
     public MqttConnectResult? Result => Volatile.Read(ref result);
 
     // Called under the gate of the engine.
-    public void Tell(Notice notice, Exception? transport)
+    public void Tell(Notice notice)
     {
         switch (notice)
         {
             case Notice.Connecting connecting:
                 Become(new MqttConnectionState { Status = MqttConnectionStatus.Connecting, Attempt = connecting.Attempt });
 
-                if (wasConnected || connecting.Attempt > 1)
-                    Raise(new MqttReconnectingEventArgs(wasConnected ? connecting.Attempt : connecting.Attempt - 1));
+                if (connecting.Retry > 0)
+                    Raise(new MqttReconnectingEventArgs(connecting.Retry));
 
                 break;
             case Notice.Connected connected:
                 Volatile.Write(ref result, new MqttConnectResult(connected.Connack));
-                wasConnected = true;
                 Telemetry.Connected();
                 Become(new MqttConnectionState { Status = MqttConnectionStatus.Connected, Result = result });
 
@@ -52,16 +50,15 @@ internal sealed class NoticeBoard(ILogger logger)
                 break;
             case Notice.Reconnecting reconnecting:
                 var delay = TimeSpan.FromMilliseconds(reconnecting.Delay);
-                var lost = Failures.Of(reconnecting.Cause, transport);
+                var lost = Failures.Of(reconnecting.Cause);
                 Telemetry.Lost();
                 Log.Lost(logger, lost?.Message, delay);
                 Become(new MqttConnectionState { Status = MqttConnectionStatus.Waiting, Delay = delay, Cause = lost });
                 Raise(new MqttDisconnectedEventArgs(lost, delay));
                 break;
             case Notice.Closed closed:
-                var cause = Failures.Of(closed.Cause, transport);
+                var cause = Failures.Of(closed.Cause);
                 Log.Closed(logger, cause?.Message);
-                wasConnected = false;
                 Become(new MqttConnectionState { Status = MqttConnectionStatus.Closed, Cause = cause });
                 Raise(new MqttDisconnectedEventArgs(cause, null));
                 break;

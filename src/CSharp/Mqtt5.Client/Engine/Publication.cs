@@ -78,7 +78,7 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
             isSettled = false;
             result = default;
             failure = null;
-            engine.Recycle(this);
+            engine.Publisher.Recycle(this);
         }
     }
 
@@ -95,7 +95,7 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
         if (IsStarting)
             Complete();
         else
-            engine.Complete(this);
+            engine.Turns.Complete(this);
     }
 
     private void Cancel() => engine.Cancel(Ticket);

@@ -2,7 +2,7 @@ namespace Mqtt5.Engine;
 
 // One message that several subscriptions of a client received: its acknowledgement is due when all are done with it,
 // as a failure if all of them rejected it.
-internal sealed class SharedReceipt(ClientEngine engine, int receivers) : IReceipt
+internal sealed class SharedReceipt(SubscriptionRegistry registry, int receivers) : IReceipt
 {
     private readonly Lock gate = new();
     private int left = receivers;
@@ -22,6 +22,6 @@ internal sealed class SharedReceipt(ClientEngine engine, int receivers) : IRecei
                 return;
         }
 
-        engine.Settle(token, accepted ? ReasonCode.Success : verdict);
+        registry.Settle(token, accepted ? ReasonCode.Success : verdict);
     }
 }

@@ -15,6 +15,8 @@ internal static class Telemetry
         Meter.CreateCounter<long>("mqtt5.client.received", "{message}", "Messages that were received.");
     private static readonly Counter<long> DroppedCount =
         Meter.CreateCounter<long>("mqtt5.client.dropped", "{message}", "Messages of QoS 0 that found the queue of a subscription full.");
+    private static readonly Counter<long> UnclaimedCount =
+        Meter.CreateCounter<long>("mqtt5.client.unclaimed", "{message}", "Messages that no subscription took and that were dropped.");
     private static readonly Counter<long> ConnectedCount =
         Meter.CreateCounter<long>("mqtt5.client.connected", "{connection}", "Connections that were opened.");
     private static readonly Counter<long> LostCount =
@@ -38,6 +40,8 @@ internal static class Telemetry
     }
 
     public static void Dropped() => DroppedCount.Add(1);
+
+    public static void DroppedUnclaimed() => UnclaimedCount.Add(1);
 
     public static void Connected() => ConnectedCount.Add(1);
 

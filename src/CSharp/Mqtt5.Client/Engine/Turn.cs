@@ -2,7 +2,7 @@ namespace Mqtt5.Engine;
 
 // One thread's turn at the publish calls that have settled: what awaits them goes on, one call after another, and what it
 // sends meanwhile is written at once at the end.
-internal sealed class Turn(ClientEngine engine)
+internal sealed class Turn(PublicationTurns turns)
 {
     [ThreadStatic]
     private static Turn? ofThread;
@@ -17,7 +17,7 @@ internal sealed class Turn(ClientEngine engine)
         set => ofThread = value;
     }
 
-    public ClientEngine Engine => engine;
+    public PublicationTurns Turns => turns;
 
     // Whether packets wait for the end of the turn. Used under the gate.
     public bool HoldsPackets { get; set; }

@@ -59,7 +59,10 @@ public sealed partial class MqttClientOptions
             Reconnect?.RetryFirstConnection ?? false,
             Reconnect?.FollowServerReference ?? false,
             new QueueLimits(Queue.MaximumMessages, Queue.MaximumBytes, Queue.WhenFull, Queue.KeepQoS0),
-            (ushort)OutgoingTopicAliases);
+            (ushort)OutgoingTopicAliases,
+            SendBufferBytes,
+            true,
+            WhenUnclaimed);
 
         var connect = Packet.NewConnect(new Connect(
             CleanStart,

@@ -71,13 +71,16 @@ public sealed partial class MqttClientOptions
     /// <summary>When to connect again after a connection was lost; null: never.</summary>
     public MqttReconnectOptions? Reconnect { get; set; } = new();
 
-    /// <summary>The limits of messages that wait for a connection or for quota.</summary>
+    /// <summary>The limits of messages that wait for a connection, the socket or quota, or are under way.</summary>
     public MqttQueueOptions Queue { get; set; } = new();
 
     /// <summary>How long connecting may take, up to the answer of the server. The default is 10 seconds.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long the answer to a PINGREQ may take. The default is 10 seconds.</summary>
+    /// <summary>
+    /// How long the server may send nothing at all after a PINGREQ was handed to the transport, before the connection is
+    /// given up. Until then bytes that the transport takes show that it still works. The default is 10 seconds.
+    /// </summary>
     public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
@@ -86,7 +89,24 @@ public sealed partial class MqttClientOptions
     /// </summary>
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How many bytes may wait for the socket before QoS 0 publishing waits as well. The default is 1 MiB.</summary>
+    /// <summary>
+    /// What happens to a message of QoS 1 or 2 that no subscription takes. The default is that a message of a session that
+    /// this client did not begin waits unacknowledged until the application has subscribed to its topic. The Receive
+    /// Maximum bounds how many wait; beyond it the server sends no more of QoS 1 and 2. Any other is acknowledged, dropped,
+    /// counted by the metric <c>mqtt5.client.unclaimed</c> and told in the log.
+    /// </summary>
+    public WhenUnclaimed WhenUnclaimed { get; set; } = WhenUnclaimed.Wait;
+
+    /// <summary>
+    /// Called, one after another, for messages of any QoS that no subscription takes; a message is acknowledged when the
+    /// handler completes, and rejected when it throws. Its token is set when the client is disposed of. Null, the default:
+    /// <see cref="WhenUnclaimed"/> says what happens to them.
+    /// </summary>
+    public Func<MqttReceivedMessage, CancellationToken, Task>? DefaultHandler { get; set; }
+
+    /// <summary>
+    /// How many bytes may wait for the socket before messages wait in the queue instead, above 0. The default is 1 MiB.
+    /// </summary>
     public int SendBufferBytes { get; set; } = 1024 * 1024;
 
     /// <summary>TLS for <c>mqtts</c> and <c>wss</c>.</summary>

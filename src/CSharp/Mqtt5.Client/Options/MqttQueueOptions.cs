@@ -1,12 +1,15 @@
 namespace Mqtt5;
 
-/// <summary>The limits of the messages that wait in a client for a connection or for the server's quota.</summary>
+/// <summary>The limits of the messages that wait in a client for a connection, the socket or the server's quota.</summary>
 public sealed class MqttQueueOptions
 {
     /// <summary>The greatest number of waiting messages. The default is 100,000.</summary>
     public int MaximumMessages { get; set; } = 100_000;
 
-    /// <summary>The greatest size of all waiting messages, in bytes of topics, payloads and User Properties. The default is 64 MiB.</summary>
+    /// <summary>
+    /// The greatest size of all messages that wait or, at QoS 1 and 2, are under way, in bytes of topics, payloads and User
+    /// Properties. A message above it is sent where nothing else is under way. The default is 64 MiB.
+    /// </summary>
     public long MaximumBytes { get; set; } = 64 * 1024 * 1024;
 
     /// <summary>

@@ -17,7 +17,7 @@ public sealed partial class MqttSubscription
     // Starts the tasks that call the handler.
     internal void StartWorkers(Func<MqttReceivedMessage, CancellationToken, Task> handler)
     {
-        engine.BeginHandling(this);
+        engine.Subscriptions.BeginHandling(this);
         // No loop can be left here, so there is no null.
         ChannelReader<MqttReceivedMessage> messages = queue.Reader!;
         workers = options.Ordering switch
@@ -32,7 +32,7 @@ public sealed partial class MqttSubscription
     private async Task EndHandlingAsync()
     {
         await Task.WhenAll(workers).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        engine.EndHandling(this);
+        engine.Subscriptions.EndHandling(this);
     }
 
     private Task[] StartPartitions(ChannelReader<MqttReceivedMessage> messages, Func<MqttReceivedMessage, CancellationToken, Task> handler)

@@ -117,7 +117,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
         }
 
         Complete(null);
-        engine.Forget(this);
+        engine.Subscriptions.Forget(this);
         await StopWorkersAsync().ConfigureAwait(false);
         DiscardQueue();
     }
@@ -127,9 +127,6 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
         lock (filters)
             return [.. filters];
     }
-
-    // Null when no filter is left.
-    internal UnsubscribeRequest? ToUnsubscribeRequest() => Filters() is { Length: > 0 } left ? RequestFor(left, null) : null;
 
     // Gives some filters up. The subscription ends with its last one.
     internal async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeAsync(
@@ -151,7 +148,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
         if (isLast)
         {
             Complete(null);
-            engine.Forget(this);
+            engine.Subscriptions.Forget(this);
         }
 
         var settlement = await engine.WaitAsync(asked, cancellationToken).ConfigureAwait(false);

@@ -11,7 +11,7 @@ internal static class Proxy
 
     public static bool Knows(Uri proxy) => proxy.Scheme is "http" or "socks5";
 
-    public static EndPoint EndPointOf(Uri proxy)
+    public static DnsEndPoint EndPointOf(Uri proxy)
     {
         var port = proxy.Port > 0 ? proxy.Port : proxy.Scheme == "http" ? HttpPort : SocksPort;
         return new DnsEndPoint(proxy.IdnHost, port);

@@ -4,14 +4,15 @@ namespace Mqtt5.Transports;
 // host, a host and a port, or a URI.
 internal static class ServerReference
 {
-    // The first reference that can be read, reached like the server that gave it; null when there is none.
+    // The first reference that can be read and followed, reached like the server that gave it; null when there is none. It
+    // leads to the same kind of transport, and never from TLS to none: who can change what a server says could read all.
     public static Uri? Resolve(string reference, Uri origin)
     {
         foreach (var one in reference.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             if (one.Contains("://", StringComparison.Ordinal))
             {
-                if (Uri.TryCreate(one, UriKind.Absolute, out var whole))
+                if (Uri.TryCreate(one, UriKind.Absolute, out var whole) && MayFollow(origin.Scheme, whole.Scheme))
                     return whole;
             }
             else if (Uri.TryCreate($"{origin.Scheme}://{one}", UriKind.Absolute, out var host) && host.Host.Length > 0)
@@ -22,4 +23,6 @@ internal static class ServerReference
 
         return null;
     }
+
+    private static bool MayFollow(string from, string to) => to == from || (from, to) is ("mqtt", "mqtts") or ("ws", "wss");
 }

@@ -14,32 +14,40 @@ internal static class SocketTransport
         Uri server, MqttTlsOptions? tls, Uri? proxy, CancellationToken cancellationToken)
     {
         var port = server.Port > 0 ? server.Port : tls is null ? MqttPort : MqttTlsPort;
-        // Without Nagle's algorithm: a packet must not wait for the acknowledgement of the one before.
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         var endPoint = new DnsEndPoint(server.IdnHost, port);
-        return await ConnectAsync(socket, endPoint, server, tls, proxy, cancellationToken).ConfigureAwait(false);
+        var first = proxy is null ? endPoint : Proxy.EndPointOf(proxy);
+        var socket = await MqttDialer.Default.ConnectAsync(first.Host, first.Port, cancellationToken).ConfigureAwait(false);
+        return await SecureAsync(socket, endPoint, server, tls, proxy, cancellationToken).ConfigureAwait(false);
     }
 
     public static async ValueTask<IMqttConnection> ConnectUnixAsync(Uri server, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        var endPoint = new UnixDomainSocketEndPoint(Uri.UnescapeDataString(server.AbsolutePath));
-        return await ConnectAsync(socket, endPoint, server, null, null, cancellationToken).ConfigureAwait(false);
+
+        try
+        {
+            var endPoint = new UnixDomainSocketEndPoint(Uri.UnescapeDataString(server.AbsolutePath));
+            await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            return new SocketConnection(socket, new NetworkStream(socket, ownsSocket: true));
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
-    private static async ValueTask<IMqttConnection> ConnectAsync(
-        Socket socket, EndPoint endPoint, Uri server, MqttTlsOptions? tls, Uri? proxy, CancellationToken cancellationToken)
+    private static async ValueTask<IMqttConnection> SecureAsync(
+        Socket socket, DnsEndPoint endPoint, Uri server, MqttTlsOptions? tls, Uri? proxy, CancellationToken cancellationToken)
     {
         Stream? stream = null;
 
         try
         {
-            var first = proxy is null ? endPoint : Proxy.EndPointOf(proxy);
-            await socket.ConnectAsync(first, cancellationToken).ConfigureAwait(false);
             stream = new NetworkStream(socket, ownsSocket: true);
 
             if (proxy is not null)
-                await Proxy.TunnelAsync(stream, proxy, (DnsEndPoint)endPoint, cancellationToken).ConfigureAwait(false);
+                await Proxy.TunnelAsync(stream, proxy, endPoint, cancellationToken).ConfigureAwait(false);
 
             if (tls is not null)
             {

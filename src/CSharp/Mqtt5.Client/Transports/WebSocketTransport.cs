@@ -15,7 +15,9 @@ internal static class WebSocketTransport
             UseProxy = options.UseProxy,
             Proxy = options.Proxy ?? (proxy is null ? null : WebProxyOf(proxy)),
             PooledConnectionLifetime = TimeSpan.Zero,
-            ConnectCallback = ConnectWithoutDelayAsync,
+            // A redirect would take the credentials to a server that nobody has named.
+            AllowAutoRedirect = false,
+            ConnectCallback = DialAsync,
         };
         var invoker = new HttpMessageInvoker(handler);
         var socket = new ClientWebSocket();
@@ -49,22 +51,11 @@ internal static class WebSocketTransport
     private static WebProxy WebProxyOf(Uri proxy) =>
         new(new UriBuilder(proxy) { UserName = "", Password = "" }.Uri) { Credentials = Proxy.CredentialsOf(proxy) };
 
-    private static async ValueTask<Stream> ConnectWithoutDelayAsync(
+    private static async ValueTask<Stream> DialAsync(
         SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        var socket = new System.Net.Sockets.Socket(
-            System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp)
-        { NoDelay = true };
-
-        try
-        {
-            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken).ConfigureAwait(false);
-            return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        var server = context.DnsEndPoint;
+        var socket = await MqttDialer.Default.ConnectAsync(server.Host, server.Port, cancellationToken).ConfigureAwait(false);
+        return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
     }
 }

@@ -3,27 +3,24 @@ using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Engine;
 
-internal sealed partial class ClientEngine
+// Publishing: past the machine where it has nothing to decide, and else by way of it.
+internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
 {
     private const int PooledPublications = 256;
 
-    // Messages of QoS 0 that wait because the transport is slower than the application.
-    private readonly Queue<Outgoing> congested = new();
     private readonly Stack<Publication> publications = new();
-    private long congestedBytes;
 
     // What became of a message of QoS 0 that was to be written at once.
     public enum Direct
     {
         Written,
-        Congested,
         NotNow,
     }
 
-    // Writes a plain message of QoS 0 past the machine, whose state it does not change.
+    // Writes a plain message of QoS 0 past the machine, whose engine.State it does not change.
     public Direct TryWrite(TopicName topic, ReadOnlySpan<byte> payload, bool retain)
     {
-        lock (Gate)
+        lock (engine.Gate)
         {
             var verdict = MayWrite(topic, payload.Length, retain, out var link, out var size);
 
@@ -33,7 +30,7 @@ internal sealed partial class ClientEngine
                 var head = Encode.PublishHead(
                     QoS.AtMostOnce, retain, false, topic.Utf8.Span, 0, default, payload.Length, destination);
                 payload.CopyTo(destination[head..]);
-                link.Advance(size);
+                Advance(link, size);
             }
 
             return verdict;
@@ -45,7 +42,7 @@ internal sealed partial class ClientEngine
     {
         var length = Encoding.UTF8.GetByteCount(text);
 
-        lock (Gate)
+        lock (engine.Gate)
         {
             var verdict = MayWrite(topic, length, retain, out var link, out var size);
 
@@ -55,7 +52,7 @@ internal sealed partial class ClientEngine
                 var head = Encode.PublishHead(
                     QoS.AtMostOnce, retain, false, topic.Utf8.Span, 0, default, length, destination);
                 Encoding.UTF8.GetBytes(text, destination[head..]);
-                link.Advance(size);
+                Advance(link, size);
             }
 
             return verdict;
@@ -71,21 +68,16 @@ internal sealed partial class ClientEngine
 
         Publication publication;
 
-        lock (Gate)
+        lock (engine.Gate)
         {
             if (!publications.TryPop(out publication!))
-                publication = new Publication(this);
+                publication = new Publication(engine);
 
             publication.IsStarting = true;
-            publication.Ticket = ++nextTicket;
-            pending.Add(publication.Ticket, publication);
-            var outgoing = new Outgoing(topic, payload, qos, retain, properties, ExpiryOf(properties), publication.Ticket);
+            var ticket = engine.Register(publication);
+            var outgoing = new Outgoing(topic, payload, qos, retain, properties, ExpiryOf(properties), ticket);
 
-            if (qos == QoS.AtMostOnce && IsCongested)
-                Congest(outgoing, publication);
-            else
-                Run(ClientEvent.NewPublish(outgoing));
-
+            engine.Run(ClientEvent.NewPublish(outgoing));
             publication.IsStarting = false;
         }
 
@@ -100,13 +92,13 @@ internal sealed partial class ClientEngine
     // Publishes by way of the machine without waiting for the outcome; false when it does not go out at once.
     public bool TryPublish(TopicName topic, Bytes payload, bool retain, PublishProperties properties)
     {
-        lock (Gate)
+        lock (engine.Gate)
         {
-            if (!state.IsConnected || IsCongested)
+            if (!ClientSession.MaySendQoS0(retain, 0, engine.State))
                 return false;
 
             var refused = new Refusal();
-            Ask(refused, ticket => ClientEvent.NewPublish(
+            engine.Ask(refused, ticket => ClientEvent.NewPublish(
                 new Outgoing(topic, payload, QoS.AtMostOnce, retain, properties, ExpiryOf(properties), ticket)));
             return refused.WasSent;
         }
@@ -115,112 +107,36 @@ internal sealed partial class ClientEngine
     // Takes a publication back whose result was taken.
     public void Recycle(Publication publication)
     {
-        lock (Gate)
+        lock (engine.Gate)
         {
             if (publications.Count < PooledPublications)
                 publications.Push(publication);
         }
     }
 
-    // The link has written what waited. Called under the gate.
-    public void Written(Link link)
+    private void Advance(Link link, int size)
     {
-        if (link == current && congested.Count > 0)
-            PumpCongested();
-    }
+        link.Advance(size);
 
-    private bool IsCongested => congested.Count > 0 || current?.Waiting >= options.SendBufferBytes;
+        if (link.Waiting >= options.SendBufferBytes)
+            engine.TellCongestion();
+    }
 
     private Direct MayWrite(TopicName topic, int payloadBytes, bool retain, out Link? link, out int size)
     {
-        link = current;
+        link = engine.Current;
         var bytes = Encode.PublishSize(topic.Utf8.Length, QoS.AtMostOnce, 0, payloadBytes);
         size = (int)Math.Min(bytes, int.MaxValue);
 
-        if (link is null || bytes > Spec.MaximumPacketBytes || !ClientSession.MaySendQoS0(retain, size, state))
-            return Direct.NotNow;
-
-        return IsCongested ? Direct.Congested : Direct.Written;
+        return link is null || bytes > Spec.MaximumPacketBytes || !ClientSession.MaySendQoS0(retain, size, engine.State)
+            ? Direct.NotNow
+            : Direct.Written;
     }
 
     private FSharpValueOption<long> ExpiryOf(PublishProperties properties) =>
         properties.MessageExpiryInterval.IsSome
-            ? FSharpValueOption<long>.Some(Now() + properties.MessageExpiryInterval.Value * 1000L)
+            ? FSharpValueOption<long>.Some(engine.Now() + properties.MessageExpiryInterval.Value * 1000L)
             : FSharpValueOption<long>.None;
-
-    private void Congest(Outgoing outgoing, Publication publication)
-    {
-        if (options.Queue.WhenFull.IsDropOldest && outgoing.Cost <= options.Queue.MaximumBytes)
-        {
-            while (congested.Count > 0 && !HasRoom(outgoing))
-                Settle(Uncongest().Ticket, Settlement.QueueFull);
-        }
-
-        if (HasRoom(outgoing))
-        {
-            congested.Enqueue(outgoing);
-            congestedBytes += outgoing.Cost;
-        }
-        else
-        {
-            Settle(publication.Ticket, Settlement.QueueFull);
-        }
-    }
-
-    private bool HasRoom(Outgoing outgoing) =>
-        congested.Count < options.Queue.MaximumMessages && congestedBytes + outgoing.Cost <= options.Queue.MaximumBytes;
-
-    private Outgoing Uncongest()
-    {
-        var first = congested.Dequeue();
-        congestedBytes -= first.Cost;
-        return first;
-    }
-
-    private void Settle(long ticket, Settlement settlement)
-    {
-        if (pending.Remove(ticket, out var settled))
-            settled.Settle(settlement);
-    }
-
-    // The client has ended, and with it the wait for the transport.
-    private void EndCongested(Cause cause)
-    {
-        while (congested.Count > 0)
-            Settle(Uncongest().Ticket, Settlement.NewEnded(cause));
-    }
-
-    // Hands the next one on if the transport can take it now or there is none; its step ends with the one after it.
-    private void PumpCongested()
-    {
-        if (congested.Count > 0 && (current is null || current.Waiting < options.SendBufferBytes))
-            Run(ClientEvent.NewPublish(Uncongest()));
-    }
-
-    private bool CancelCongested(long ticket)
-    {
-        var found = false;
-
-        for (var left = congested.Count; left > 0; left--)
-        {
-            var one = congested.Dequeue();
-
-            if (one.Ticket == ticket)
-            {
-                found = true;
-                congestedBytes -= one.Cost;
-            }
-            else
-            {
-                congested.Enqueue(one);
-            }
-        }
-
-        if (found)
-            Settle(ticket, Settlement.Cancelled);
-
-        return found;
-    }
 
     // Learns within the step whether a message was sent.
     private sealed class Refusal : Pending

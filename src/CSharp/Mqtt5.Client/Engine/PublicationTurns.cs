@@ -6,7 +6,7 @@ namespace Mqtt5.Engine;
 // Where publish calls go on once they have settled. Each as a work item of its own would cost a wake-up and a write for
 // each; so one thread completes them in turn and then writes what they sent. It is a thread of the pool, outside of the
 // gate, and the loop that reads goes on without it.
-internal sealed partial class ClientEngine : IThreadPoolWorkItem
+internal sealed class PublicationTurns : IThreadPoolWorkItem
 {
     // A turn that has lasted this long leaves the rest to other threads.
     private static readonly long SliceTicks = Stopwatch.Frequency / 10_000;
@@ -15,6 +15,7 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
     // loses the turn: others complete the rest, and what it has sent is written.
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(10);
 
+    private readonly ClientEngine engine;
     private readonly ConcurrentQueue<Publication> settled = new();
     private readonly List<Turn> turns = [];
     private readonly Stack<Turn> idleTurns = new();
@@ -23,7 +24,17 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
     private int turnCount;
     private int turnCountBefore;
     private bool watching;
-    private bool taking;
+
+    public PublicationTurns(ClientEngine engine)
+    {
+        this.engine = engine;
+        // The time that threads take is real, whatever the clock of the application.
+        watch = TimeProvider.System.CreateTimer(
+            static turns => ((PublicationTurns)turns!).WatchTurns(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    // Whether the link takes what came, and sees to it afterwards that turns are taken. Used under the gate.
+    public bool IsTaking { get; set; }
 
     // Whether publish calls wait for a turn.
     public bool HasSettled => !settled.IsEmpty;
@@ -34,7 +45,7 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
         settled.Enqueue(publication);
 
         // Else the link sees to it once it has taken what came.
-        if (!taking)
+        if (!IsTaking)
             RequestTurn();
     }
 
@@ -88,7 +99,7 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
     // Whether what the calling thread has put in the send buffer is written at the end of its turn. Called under the gate.
     public bool MayHoldPackets()
     {
-        if (Turn.OfThread is not { IsOver: false } turn || turn.Engine != this)
+        if (Turn.OfThread is not { IsOver: false } turn || turn.Turns != this)
             return false;
 
         turn.HoldsPackets = true;
@@ -97,7 +108,7 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
 
     private Turn BeginTurn()
     {
-        lock (Gate)
+        lock (engine.Gate)
         {
             if (!idleTurns.TryPop(out var turn))
                 turn = new Turn(this);
@@ -120,13 +131,13 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
     {
         Link? due = null;
 
-        lock (Gate)
+        lock (engine.Gate)
         {
             if (!turn.IsOver)
             {
                 turns.Remove(turn);
 
-                if (turn.HoldsPackets && current is { } link && link.BeginWriting())
+                if (turn.HoldsPackets && engine.Current is { } link && link.BeginWriting())
                     due = link;
             }
 
@@ -139,7 +150,7 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
     // Ends the turns in which nothing has happened since the last time, and goes on while there are turns.
     private void WatchTurns()
     {
-        lock (Gate)
+        lock (engine.Gate)
         {
             for (var index = turns.Count - 1; index >= 0; index--)
             {
@@ -165,7 +176,7 @@ internal sealed partial class ClientEngine : IThreadPoolWorkItem
         turn.IsOver = true;
 
         if (turn.HoldsPackets)
-            current?.StartWriting();
+            engine.Current?.StartWriting();
 
         if (!settled.IsEmpty)
             RequestTurn();

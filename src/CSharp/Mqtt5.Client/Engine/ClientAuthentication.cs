@@ -4,7 +4,7 @@ namespace Mqtt5.Engine;
 
 // Code of the application for credentials and authentication runs in tasks of its own, and its answers come back as
 // events of the link that asked.
-internal sealed partial class ClientEngine
+internal sealed class ClientAuthentication(ClientEngine engine, MqttClientOptions options)
 {
     // What to show of the client at a connect.
     public async Task<Credentials> GetCredentialsAsync(Link link)
@@ -69,15 +69,15 @@ internal sealed partial class ClientEngine
         var request = new Request();
         Link? link;
 
-        lock (Gate)
+        lock (engine.Gate)
         {
-            link = current;
+            link = engine.Current;
 
             // While the client connects, or another one is under way, the machine rejects this one, and that keeps its exchange.
-            if (link is not null && state.IsConnected && state.Connection.Reauthentication == 0)
+            if (link is not null && engine.State.IsConnected && engine.State.Connection.Reauthentication == 0)
                 link.Exchange = exchange;
 
-            Ask(request, ticket => ClientEvent.NewReauthenticate(authentication, ticket));
+            engine.Ask(request, ticket => ClientEvent.NewReauthenticate(authentication, ticket));
         }
 
         var settlement = await WaitForAuthenticationAsync(request, cancellationToken).ConfigureAwait(false);
@@ -106,21 +106,21 @@ internal sealed partial class ClientEngine
         }
         catch (OperationCanceledException)
         {
-            Cancel(request.Ticket);
+            engine.Cancel(request.Ticket);
             throw;
         }
     }
 
-    private void Challenge(Authentication challenge)
+    public void Challenge(Authentication challenge)
     {
-        if (current is { Exchange: { } exchange } link)
+        if (engine.Current is { Exchange: { } exchange } link)
             link.Answering = AnswerAsync(link, exchange, challenge, link.Answering);
     }
 
     // An exchange is asked one thing after another, however fast the server asks.
     private Task AnsweringOf(Link link)
     {
-        lock (Gate)
+        lock (engine.Gate)
             return link.Answering;
     }
 
@@ -132,7 +132,7 @@ internal sealed partial class ClientEngine
         {
             var asked = DataOf(FSharpValueOption<Authentication>.Some(challenge));
             var data = await exchange.ContinueAsync(asked, link.Stopping).AsTask().OrCancelledAsync(link.Stopping).ConfigureAwait(false);
-            Post(link, ClientEvent.NewAnswer(AuthenticationOf(challenge.Method.Text, data)));
+            engine.Post(link, ClientEvent.NewAnswer(AuthenticationOf(challenge.Method.Text, data)));
         }
         catch (Exception failure)
         {
@@ -142,13 +142,12 @@ internal sealed partial class ClientEngine
 
     private void GiveUp(Link link, Exception failure)
     {
-        lock (Gate)
+        lock (engine.Gate)
         {
-            if (link != current)
+            if (link != engine.Current)
                 return;
 
-            transportFailure = failure;
-            Run(ClientEvent.NewGiveUp(failure.Message));
+            engine.Run(ClientEvent.NewGiveUp(ClientEngine.FailureOf(FailedPart.Authenticator, failure)));
         }
     }
 
