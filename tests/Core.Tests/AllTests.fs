@@ -10,6 +10,7 @@ module AllTests =
         [
             GeneratorsTests.tests
             PreludeTests.tests
+            PeerTextTests.tests
             CollectionsTests.tests
             SpecTests.tests
             TopicsTests.tests

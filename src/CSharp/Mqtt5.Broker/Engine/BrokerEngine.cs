@@ -23,7 +23,7 @@ internal sealed partial class BrokerEngine
     public BrokerEngine(MqttBrokerOptions options)
     {
         Settings = options.ToSettings();
-        Logger = options.LoggerFactory is { } loggers ? new UnfailingLogger(loggers.CreateLogger<MqttBroker>()) : NullLogger.Instance;
+        Logger = options.BackgroundLoggers?.CreateLogger<MqttBroker>() ?? (ILogger)NullLogger.Instance;
         Time = options.TimeProvider;
         origin = Time.GetTimestamp();
         Authenticator = options.Authenticator;
@@ -167,8 +167,8 @@ internal sealed partial class BrokerEngine
         var spare = ClientId.Of($"auto-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12))}");
         var clientId = connect.ClientId.IsSome ? connect.ClientId.Value : spare;
 
-        if (!TryAuthorize(clientId, userName, connection, out var permissions))
-            return ReasonCode.ServerUnavailable;
+        if (Authorize(clientId, userName, connection, out var permissions) is { } unauthorized)
+            return unauthorized;
 
         if (permissions is not null && connect.Will.IsSome && !permissions.MayPublish(connect.Will.Value.Topic))
             return ReasonCode.NotAuthorized;
@@ -185,11 +185,11 @@ internal sealed partial class BrokerEngine
             }
 
             // Somebody has the identifier that was drawn; the registry found another one.
-            if (!admission!.ClientId.Equals(clientId) && !TryAuthorize(admission.ClientId, userName, connection, out permissions))
+            if (!admission!.ClientId.Equals(clientId) && Authorize(admission.ClientId, userName, connection, out permissions) is { } reason)
             {
                 var end = new ConnectionEnd(admission.Connection, keepsWill: false, sessionExpiry: 0, Cause.ByApplication);
                 worker.Follow(Registry.Detach(worker.Now, session.Number, end));
-                return ReasonCode.ServerUnavailable;
+                return reason;
             }
 
             // The application hears of the end of the connection before first.
@@ -287,24 +287,32 @@ internal sealed partial class BrokerEngine
 
     private static ulong RandomNumber() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
 
-    private bool TryAuthorize(ClientId clientId, string? userName, Connection connection, out IMqttPermissions? permissions)
+    // Why the client is refused; null: it is not. Permissions of null are for everything.
+    private ReasonCode? Authorize(ClientId clientId, string? userName, Connection connection, out IMqttPermissions? permissions)
     {
         permissions = null;
+
+        if (authorizer is null)
+            return null;
 
         try
         {
             var identity = new MqttClientIdentity(
                 clientId.Text, userName, connection.Origin.EndPoint, connection.Origin.IsInProcess);
 
-            if (authorizer?.Authorize(identity) is { } given)
+            // Whatever the annotations of the application say.
+            if (authorizer.Authorize(identity) is not { } given)
+                return ReasonCode.NotAuthorized;
+
+            if (!ReferenceEquals(given, MqttPermissions.All))
                 permissions = new UnfailingPermissions(given, Logger);
 
-            return true;
+            return null;
         }
         catch (Exception failure)
         {
             Log.HookFailed(Logger, nameof(IMqttBrokerAuthorizer.Authorize), failure);
-            return false;
+            return ReasonCode.ServerUnavailable;
         }
     }
 }

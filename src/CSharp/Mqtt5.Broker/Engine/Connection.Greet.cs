@@ -181,7 +181,7 @@ internal sealed partial class Connection
 
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken());
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken(), Origin.Closed);
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
             // One that does not look at the token must not hold the connection, which others wait for.
             var result = await authenticator.AuthenticateAsync(authentication, limit.Token).AsTask()
@@ -248,7 +248,10 @@ internal sealed partial class Connection
     // Enters the client in the registry and attaches the connection. Null when it belongs to a session now.
     private async Task<ReasonCode?> AdmitAsync(Connect connect, FSharpValueOption<Authentication> final)
     {
-        userName ??= connect.UserName.IsSome ? connect.UserName.Value.Text : null;
+        // A name that no authenticator accepted is only believed of a client of the same process.
+        if (Origin.IsInProcess)
+            userName ??= connect.UserName.IsSome ? connect.UserName.Value.Text : null;
+
         var admission = engine.Admit(this, connect, userName, final, out var earlier);
 
         if (admission is { } refused)
