@@ -44,7 +44,8 @@ module PeerText =
     [<CompiledName("Escape")>]
     let escape (text: string) (keepsLines: bool) : string =
         let keeps (rune: Rune) =
-            isPrintable rune || (keepsLines && (rune.Value = 0x0A || rune.Value = 0x0D || rune.Value = 0x09))
+            isPrintable rune
+            || (keepsLines && (rune.Value = 0x0A || rune.Value = 0x0D || rune.Value = 0x09))
 
         let mutable isPlain = true
 
@@ -58,11 +59,43 @@ module PeerText =
             append output keeps text
             output.ToString()
 
+    // What does something else than to be seen: it moves the cursor, ends the line or turns the reading order.
+    let private acts (rune: Rune) =
+        match Rune.GetUnicodeCategory rune with
+        | UnicodeCategory.Control
+        | UnicodeCategory.Format
+        | UnicodeCategory.Surrogate
+        | UnicodeCategory.LineSeparator
+        | UnicodeCategory.ParagraphSeparator -> true
+        | _ -> false
+
+    /// A text in which control and format characters and separators of lines are U+FFFD, as many characters long as it was:
+    /// for a screen with columns.
+    [<CompiledName("Mask")>]
+    let mask (text: string) : string =
+        let mutable isPlain = true
+
+        for rune in text.EnumerateRunes() do
+            isPlain <- isPlain && not (acts rune)
+
+        if isPlain then
+            text
+        else
+            let output = StringBuilder(text.Length)
+
+            for rune in text.EnumerateRunes() do
+                output.Append((if acts rune then Rune.ReplacementChar else rune).ToString())
+                |> ignore
+
+            output.ToString()
+
     /// A text of a peer in one line: everything but printable characters is written as \uXXXX, a backslash as two, and what
     /// is beyond <c>MaximumCharacters</c> is replaced by how long the text is.
     [<CompiledName("Show")>]
     let show (text: string) : string =
-        let isPlain = text.Length <= MaximumCharacters && not (text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        let isPlain =
+            text.Length <= MaximumCharacters
+            && not (text.AsSpan().ContainsAnyExceptInRange(' ', '~'))
 
         if isPlain && not (text.Contains '\\') then
             text
@@ -70,9 +103,12 @@ module PeerText =
             let isCut = text.Length > MaximumCharacters
             // Not between the halves of a surrogate pair.
             let length =
-                if not isCut then text.Length
-                elif Char.IsHighSurrogate text[MaximumCharacters - 1] then MaximumCharacters - 1
-                else MaximumCharacters
+                if not isCut then
+                    text.Length
+                elif Char.IsHighSurrogate text[MaximumCharacters - 1] then
+                    MaximumCharacters - 1
+                else
+                    MaximumCharacters
 
             let output = StringBuilder(length + 32)
             append output isPrintable (text.Substring(0, length).Replace("\\", "\\\\"))

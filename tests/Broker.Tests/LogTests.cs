@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Security;
 using Microsoft.Extensions.Logging;
+using Mqtt5.Serving;
 
 namespace Mqtt5.BrokerTests;
 
@@ -64,6 +65,39 @@ public sealed class LogTests
     }
 
     [Fact]
+    public async Task Entries_beyond_the_queue_are_dropped_counted_and_told()
+    {
+        const int Logged = 10_000;
+        using var release = new ManualResetEventSlim();
+        using var log = new Recorder(_ =>
+        {
+            release.Wait(TimeSpan.FromMinutes(2));
+            return 0;
+        });
+        using var background = new BackgroundLoggerFactory(log, _ => LogLevel.Trace);
+        var logger = background.CreateLogger("test");
+        var watch = Stopwatch.StartNew();
+
+        for (var entry = 0; entry < Logged; entry++)
+            Log.LimitExceeded(logger, "x");
+
+        Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.InRange(background.Dropped, Logged - BackgroundLoggerFactory.MaximumEntries - 1, Logged);
+        release.Set();
+        await Waits.UntilAsync(() => log.Lines.Any(line => line.Contains("entries of the log were dropped", StringComparison.Ordinal)));
+        Assert.Equal(0, background.Dropped);
+    }
+
+    [Fact]
+    public async Task Exceptions_of_any_call_to_the_log_end_nothing()
+    {
+        using var broken = new BrokenFactory();
+        await using var broker = await Brokers.StartAsync(options => options.LoggerFactory = broken);
+        await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
+        await client.ExpectNothingAsync();
+    }
+
+    [Fact]
     public async Task What_a_peer_sent_is_escaped_and_cut()
     {
         using var log = new Recorder();
@@ -93,6 +127,19 @@ public sealed class LogTests
 
         Assert.DoesNotContain(log.Lines, line => line.Contains("http://", StringComparison.OrdinalIgnoreCase));
         Assert.Equal(2, log.Lines.Count(line => line.StartsWith("Listening on ", StringComparison.Ordinal)));
+    }
+
+    private sealed class BrokenFactory : ILoggerFactory
+    {
+        public ILogger CreateLogger(string categoryName) => throw new ObjectDisposedException("factory");
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     // Keeps the lines of all categories; the function is called with the number of each entry, and may throw or block.

@@ -113,6 +113,50 @@ public sealed class OperationTests : IDisposable
     }
 
     [Fact]
+    public async Task Unfinished_packets_beyond_the_memory_end_neither_the_broker_nor_its_clients()
+    {
+        // 200 MB of heap, and 210 MB of CONNECT packets that never end.
+        var process = StartLimited("export DOTNET_GCHeapHardLimit=C800000", "", "broker", "--port", "0");
+        var address = await ListeningAsync(process);
+        _ = process.StandardError.BaseStream.CopyToAsync(Stream.Null);
+        await using var early = await ConnectAsync(address);
+        byte[] unfinished = [0x10, 0xF8, 0xFF, 0x03, .. new byte[60_000]];
+        var sockets = new List<Socket>();
+
+        try
+        {
+            for (var index = 0; index < 3_500; index++)
+            {
+                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+                sockets.Add(socket);
+
+                try
+                {
+                    await socket.ConnectAsync(IPAddress.Loopback, address.Port).Bounded();
+                    await socket.SendAsync(unfinished.AsMemory(0, 60_000)).Bounded();
+                }
+                catch (SocketException)
+                {
+                    // It is one too many, and closed.
+                }
+            }
+
+            Assert.False(process.HasExited);
+            await early.PublishAsync("a", "b", QoS.AtLeastOnce).Bounded();
+            process.Refresh();
+            Assert.InRange(process.WorkingSet64, 0, 500L * 1024 * 1024);
+        }
+        finally
+        {
+            sockets.ForEach(socket => socket.Dispose());
+        }
+
+        await using var late = await ConnectAsync(address);
+        await late.PublishAsync("a", "b", QoS.AtLeastOnce).Bounded();
+        await TerminateAsync(process, TimeSpan.FromSeconds(20));
+    }
+
+    [Fact]
     public async Task A_Unix_socket_that_a_crash_left_is_taken_over_but_not_one_that_is_listened_at()
     {
         var socket = Path.Combine(folder, "mqtt.sock");

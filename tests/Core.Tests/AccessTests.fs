@@ -170,12 +170,18 @@ let private deciding =
                 let grants = [ everyone true AccessScope.All pattern ]
 
                 for name in [ "$SYS"; "$share"; "$" ] do
-                    Expect.isFalse (maySubscribe name name "$SYS/broker/version" grants) $"{pattern} for {name}"
+                    Expect.isFalse
+                        (maySubscribe name name "$SYS/broker/version" grants)
+                        $"{pattern} for {name}"
+
                     Expect.isFalse (maySubscribe name name (name + "/#") grants) $"{pattern} for {name}"
                     Expect.isFalse (mayPublish name name (name + "/x") grants) $"{pattern} for {name}"
 
             let grants = [ everyone true AccessScope.All "dev/%c" ]
-            Expect.isTrue (mayPublish "$SYS" "" "dev/$SYS" grants) "below the first level it is a name like any other"
+
+            Expect.isTrue
+                (mayPublish "$SYS" "" "dev/$SYS" grants)
+                "below the first level it is a name like any other"
 
             let grants = [ everyone true AccessScope.All "$SYS/#"; everyone false AccessScope.All "%c/#" ]
             Expect.isFalse (maySubscribe "$SYS" "" "$SYS/a" grants) "a denial holds for it"
@@ -225,17 +231,19 @@ let private reading =
             Expect.isEmpty (parsed "\n  # only words\n") "only comments")
 
         testCase "a comment may follow a name or a filter, and quotes keep what looks like one" (fun () ->
-            let subjects text =
-                parsed (text + "\nallow all a") |> List.map (fun grant -> grant.Subject)
+            let subjects text = parsed (text + "\nallow all a") |> List.map (fun grant -> grant.Subject)
 
             Expect.equal (subjects "user bob # note") [ AccessSubject.User "bob" ] "a comment"
             Expect.equal (subjects "user bob\t #") [ AccessSubject.User "bob" ] "an empty one"
             Expect.equal (subjects "user bob#1") [ AccessSubject.User "bob#1" ] "no blank before it"
             Expect.equal (subjects "user \"bob # note\" # note") [ AccessSubject.User "bob # note" ] "quotes"
-            Expect.equal (subjects "client \" a\\\"b\\\\ \"") [ AccessSubject.Client " a\"b\\ " ] "quotes within"
 
-            let pattern text =
-                (parsed ("everyone\nallow all " + text)).Head.Pattern
+            Expect.equal
+                (subjects "client \" a\\\"b\\\\ \"")
+                [ AccessSubject.Client " a\"b\\ " ]
+                "quotes within"
+
+            let pattern text = (parsed ("everyone\nallow all " + text)).Head.Pattern
 
             Expect.equal (pattern "a/b # note") "a/b" "a comment behind a filter"
             Expect.equal (pattern "# # all") "#" "the filter that looks like a comment"

@@ -140,7 +140,8 @@ module Access =
             |> Seq.filter (fun grant -> isFor client.Text userText grant.Subject)
             |> Seq.choose (fun grant ->
                 let levels =
-                    grant.Pattern.Split '/' |> Array.mapi (levelOf client.Text userText grant.Allows)
+                    grant.Pattern.Split '/'
+                    |> Array.mapi (levelOf client.Text userText grant.Allows)
 
 
                 if levels |> Array.forall (fun level -> level.IsSome) then

@@ -41,17 +41,20 @@ module private AccessGrammar =
         let inner = satisfy (fun c -> isInLine c && c <> ' ' && c <> '\t')
 
         let gap =
-            attempt (many1Satisfy (fun c -> c = ' ' || c = '\t') .>>. satisfy (fun c -> isInLine c && c <> '#'))
+            attempt (
+                many1Satisfy (fun c -> c = ' ' || c = '\t')
+                .>>. satisfy (fun c -> isInLine c && c <> '#')
+            )
             |>> fun (blanks, next) -> blanks + string next
 
         let start = satisfy (fun c -> isInLine c && first c)
 
-        blank >>. pipe2 start (manyStrings (gap <|> (inner |>> string))) (fun start rest -> string start + rest)
+        blank
+        >>. pipe2 start (manyStrings (gap <|> (inner |>> string))) (fun start rest -> string start + rest)
         <?> label
 
     let private quoted: Parser<string, unit> =
-        let character =
-            noneOf "\"\\\r\n" <|> (skipChar '\\' >>. (anyOf "\"\\" <?> "\" or \\"))
+        let character = noneOf "\"\\\r\n" <|> (skipChar '\\' >>. (anyOf "\"\\" <?> "\" or \\"))
 
         between (skipChar '"') (skipChar '"' <?> "the end of the quotes") (many1Chars character)
 
@@ -139,7 +142,8 @@ module AccessFile =
 
         if unknown >= 0 then
             ValueSome
-                struct (unknown, "expected %c for the Client Identifier, %u for the User Name or %% for a percent sign")
+                struct (unknown,
+                        "expected %c for the Client Identifier, %u for the User Name or %% for a percent sign")
         elif first.StartsWith '$' && (first.Contains "%c" || first.Contains "%u") then
             ValueSome struct (0, "a name cannot be a part of a first level that begins with $")
         else
@@ -164,7 +168,8 @@ module AccessFile =
 
                 match subject, patternProblem pattern with
                 | ValueNone, _ ->
-                    fault <- brokenAt 0 "everyone, anonymous, user or client has to come before the first rule"
+                    fault <-
+                        brokenAt 0 "everyone, anonymous, user or client has to come before the first rule"
                 | _, ValueSome(struct (offset, detail)) -> fault <- brokenAt offset detail
                 | ValueSome subject, ValueNone ->
                     grants.Add { Subject = subject; Allows = allows; Scope = scope; Pattern = pattern }

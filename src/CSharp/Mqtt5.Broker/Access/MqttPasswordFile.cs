@@ -33,16 +33,16 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     private readonly RecentPasswords recent;
     private readonly StrangerKey key = new();
     // What a name that nobody has is hashed like: the forms of the file, each as often as it stands there.
-    private readonly Check[] strangerChecks;
+    private readonly Entry[] strangerEntries;
     private readonly ScramStrangers strangers;
 
     private MqttPasswordFile(Dictionary<string, Entry> entries, TimeProvider time)
     {
         this.entries = entries.ToFrozenDictionary(StringComparer.Ordinal);
         recent = new RecentPasswords(time);
-        strangerChecks = entries.Count == 0
-            ? [new HashedPassword(Iterations, new byte[SaltBytes], new byte[HashBytes]).Matches]
-            : [.. entries.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value.Matches)];
+        strangerEntries = entries.Count == 0
+            ? [new Entry(Iterations, new HashedPassword(Iterations, new byte[SaltBytes], new byte[HashBytes]).Matches, null)]
+            : [.. entries.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value)];
         strangers = new ScramStrangers(entries.Values.Where(entry => entry.Scram is not null).Select(entry => entry.Scram!));
     }
 
@@ -139,8 +139,8 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
             return MqttAuthenticationResult.Accepted;
 
         // A name that nobody has takes as long as one that somebody has.
-        var isKnown = entries.TryGetValue(name, out var entry);
-        var expected = entry?.Matches ?? strangerChecks[key.Pick(name, strangerChecks.Length)];
+        var isKnown = entries.ContainsKey(name);
+        var expected = EntryOf(name).Matches;
         var isRight = await queue.RunAsync(
             HashQueue.AddressOf(context.EndPoint), () => expected(password.Span), cancellationToken).ConfigureAwait(false);
 
@@ -153,6 +153,12 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
         recent.Add(name, password.Span);
         return MqttAuthenticationResult.Accepted;
     }
+
+    // How often a password is hashed for this name, known or not.
+    internal int IterationsOf(string name) => EntryOf(name).Iterations;
+
+    private Entry EntryOf(string name) =>
+        entries.TryGetValue(name, out var entry) ? entry : strangerEntries[key.Pick(name, strangerEntries.Length)];
 
     private static void CheckName(string userName)
     {
@@ -179,10 +185,10 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
             return (scheme, bytes) switch
             {
                 (Scheme, [var salt, var hash]) when HashedPassword.IsUsable(salt, hash) =>
-                    (name, new Entry(new HashedPassword(count, salt, hash).Matches, null)),
+                    (name, new Entry(count, new HashedPassword(count, salt, hash).Matches, null)),
                 (ScramScheme, [var salt, var storedKey, var serverKey])
                     when new MqttScramCredentials(count, salt, storedKey, serverKey) is var credentials =>
-                    (name, new Entry(credentials.Matches, credentials)),
+                    (name, new Entry(count, credentials.Matches, credentials)),
                 _ => null,
             };
         }
@@ -194,7 +200,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
 
     private delegate bool Check(ReadOnlySpan<byte> password);
 
-    private sealed record Entry(Check Matches, MqttScramCredentials? Scram);
+    private sealed record Entry(int Iterations, Check Matches, MqttScramCredentials? Scram);
 
     private sealed class HashedPassword(int iterations, byte[] salt, byte[] hash)
     {

@@ -15,8 +15,8 @@ internal sealed class Line
     public IReadOnlyList<(string Text, Style Style)> Parts => parts;
 
     /// <summary>
-    /// Adds a text. What is no printable character, which a server may have sent, is shown as its number: it would move the
-    /// cursor, end the line or change the order in which the rest is read.
+    /// Adds a text. Control and format characters, which a server may have sent, are shown as a replacement: they would move
+    /// the cursor, end the line or change the order in which the rest is read.
     /// </summary>
     public Line Add(string text, Style? style = null)
     {
@@ -26,7 +26,7 @@ internal sealed class Line
         if (next > Width)
             Append(new string(' ', next - Width), Look.Plain);
 
-        Append(PeerText.Escape(text, keepsLines: false), style ?? Look.Plain);
+        Append(PeerText.Mask(text), style ?? Look.Plain);
         next = Width;
         return this;
     }
