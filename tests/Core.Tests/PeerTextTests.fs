@@ -3,7 +3,6 @@ module Mqtt5.Tests.PeerTextTests
 open System
 open System.Text
 open Expecto
-open FsCheck
 open Mqtt5
 
 let private isHarmless (text: string) =
@@ -61,7 +60,8 @@ let tests =
 
                 Expect.equal (PeerText.mask "plain") "plain" "as it is")
 
-            testProperty "nothing shown is harmful or long" (fun (NonNull(text: string)) ->
+            testProperty "nothing shown is harmful or long" (fun (characters: char list) ->
+                let text = String(List.toArray characters)
                 let shown = PeerText.show text
 
                 isHarmless shown

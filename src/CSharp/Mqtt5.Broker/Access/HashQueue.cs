@@ -12,9 +12,9 @@ internal sealed class HashQueue(int atATime)
     internal const int MaximumPerAddress = 100;
     internal const int MaximumTotal = 10_000;
 
-    private readonly Dictionary<string, LinkedList<TaskCompletionSource>> waiting = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Line> waiting = new(StringComparer.Ordinal);
     // The addresses that wait, the one whose turn it is first.
-    private readonly LinkedList<string> turns = new();
+    private readonly LinkedList<Line> turns = new();
     private readonly Lock gate = new();
     private int running;
     private int total;
@@ -59,6 +59,7 @@ internal sealed class HashQueue(int atATime)
     private async ValueTask<bool> TryEnterAsync(string address, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        Line? line;
         LinkedListNode<TaskCompletionSource> node;
 
         lock (gate)
@@ -69,35 +70,35 @@ internal sealed class HashQueue(int atATime)
                 return true;
             }
 
-            waiting.TryGetValue(address, out var queue);
+            waiting.TryGetValue(address, out line);
 
-            if (total >= MaximumTotal || queue?.Count >= MaximumPerAddress)
+            if (total >= MaximumTotal || line?.Entries.Count >= MaximumPerAddress)
                 return false;
 
-            if (queue is null)
+            if (line is null)
             {
-                waiting.Add(address, queue = new LinkedList<TaskCompletionSource>());
-                turns.AddLast(address);
+                waiting.Add(address, line = new Line(address));
+                turns.AddLast(line.Turn);
             }
 
-            node = queue.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            node = line.Entries.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
             total++;
         }
 
-        await using var cancelling = cancellationToken.UnsafeRegister(_ => Remove(address, node, cancellationToken), null).ConfigureAwait(false);
+        await using var cancelling = cancellationToken.UnsafeRegister(_ => Remove(line, node, cancellationToken), null).ConfigureAwait(false);
         await node.Value.Task.ConfigureAwait(false);
         return true;
     }
 
-    private void Remove(string address, LinkedListNode<TaskCompletionSource> node, CancellationToken cancellationToken)
+    private void Remove(Line line, LinkedListNode<TaskCompletionSource> node, CancellationToken cancellationToken)
     {
         lock (gate)
         {
             // It may have been let in meanwhile.
-            if (node.List is not { } queue)
+            if (node.List is null)
                 return;
 
-            Take(address, queue, node);
+            Take(line, node);
         }
 
         node.Value.TrySetCanceled(cancellationToken);
@@ -109,37 +110,52 @@ internal sealed class HashQueue(int atATime)
 
         lock (gate)
         {
-            if (turns.First is not { Value: var address } turn)
+            if (turns.First is not { Value: var line })
             {
                 running--;
                 return;
             }
 
-            var queue = waiting[address];
-            var node = queue.First!;
+            var node = line.Entries.First!;
             next = node.Value;
-            Take(address, queue, node);
+            Take(line, node);
 
             // The others first, if it has more that waits.
-            if (queue.Count > 0)
+            if (line.Entries.Count > 0)
             {
-                turns.Remove(turn);
-                turns.AddLast(turn);
+                turns.Remove(line.Turn);
+                turns.AddLast(line.Turn);
             }
         }
 
         next.SetResult();
     }
 
-    private void Take(string address, LinkedList<TaskCompletionSource> queue, LinkedListNode<TaskCompletionSource> node)
+    private void Take(Line line, LinkedListNode<TaskCompletionSource> node)
     {
-        queue.Remove(node);
+        line.Entries.Remove(node);
         total--;
 
-        if (queue.Count == 0)
+        if (line.Entries.Count == 0)
         {
-            waiting.Remove(address);
-            turns.Remove(address);
+            waiting.Remove(line.Address);
+            turns.Remove(line.Turn);
         }
+    }
+
+    // What waits for an address, and its place among the others. Everything is added and removed at the cost of one.
+    private sealed class Line
+    {
+        public Line(string address)
+        {
+            Address = address;
+            Turn = new LinkedListNode<Line>(this);
+        }
+
+        public string Address { get; }
+
+        public LinkedListNode<Line> Turn { get; }
+
+        public LinkedList<TaskCompletionSource> Entries { get; } = new();
     }
 }
