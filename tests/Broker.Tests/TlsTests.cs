@@ -50,20 +50,23 @@ public sealed class TlsTests
         await Assert.ThrowsAnyAsync<Exception>(() => NegotiateAsync(port, SslApplicationProtocol.Http2));
     }
 
-    [Fact]
-    public async Task An_endpoint_of_Kestrel_with_UseHttps_serves_clients_that_offer_mqtt_and_never_takes_h2()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task An_endpoint_of_Kestrel_with_UseHttps_serves_clients_that_offer_mqtt_and_never_takes_h2(bool offers)
     {
         using var chains = new CertificateChains();
         ListenOptions? endpoint = null;
         var builder = WebApplication.CreateSlimBuilder();
         builder.Services.AddMqttBroker();
         builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.Listen(
-            IPAddress.Loopback, 0, listen => endpoint = listen.UseHttps(chains.Server).UseMqtt()));
+            IPAddress.Loopback, 0, listen => endpoint = listen.UseHttps(chains.Server, https => _ = offers ? https.OfferMqtt() : https).UseMqtt()));
         await using var application = builder.Build();
         await application.StartAsync();
         var port = endpoint!.IPEndPoint!.Port;
-        Assert.NotEqual(SslApplicationProtocol.Http2, await NegotiateAsync(port, Mqtt));
-        Assert.NotEqual(SslApplicationProtocol.Http2, await NegotiateAsync(port, SslApplicationProtocol.Http2, Mqtt));
+        var negotiated = offers ? Mqtt : default;
+        Assert.Equal(negotiated, await NegotiateAsync(port, Mqtt));
+        Assert.Equal(negotiated, await NegotiateAsync(port, SslApplicationProtocol.Http2, SslApplicationProtocol.Http11, Mqtt));
         var options = MqttClientOptions.For($"mqtts://127.0.0.1:{port}");
         options.Reconnect = null;
         options.Tls.ApplicationProtocols.Add(Mqtt);
