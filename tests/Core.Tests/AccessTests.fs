@@ -169,7 +169,7 @@ let private deciding =
             for pattern in [ "%c/#"; "%u/#"; "%c%u/#" ] do
                 let grants = [ everyone true AccessScope.All pattern ]
 
-                for name in [ "$SYS"; "$share"; "$" ] do
+                for name in [ "$SYS"; "$queue"; "$" ] do
                     Expect.isFalse
                         (maySubscribe name name "$SYS/broker/version" grants)
                         $"{pattern} for {name}"
