@@ -12,7 +12,7 @@ internal sealed class WebAccess(MqttBrokerOptions options)
 
     private readonly string[] origins = [.. options.WebSocketOrigins.Select(Normalize)];
 
-    // Null: the request may go on. Otherwise who is refused is told in the log.
+    // False: the page may not, which the log tells.
     public bool Allows(HttpContext context, BrokerEngine engine)
     {
         var origin = context.Request.Headers.Origin.ToString();
