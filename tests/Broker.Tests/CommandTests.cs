@@ -155,6 +155,58 @@ public sealed class CommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_shows_the_whole_chain_of_its_file()
+    {
+        using var chains = new CertificateChains();
+        await using var broker = await MqttBroker.StartAsync(options => options.ListenTls(0, new MqttServerTlsOptions
+        {
+            Certificate = chains.Server,
+            Intermediates = [chains.Intermediate],
+            ClientAuthorities = [chains.Root],
+        }));
+        var (root, chain) = (Path.Combine(folder, "root.pem"), Path.Combine(folder, "chain.pem"));
+        await File.WriteAllTextAsync(root, chains.Root.ExportCertificatePem());
+        await File.WriteAllTextAsync(chain, CertificateChains.Pem(chains.Client, chains.Intermediate));
+        var port = $"{broker.Addresses[0].Port}";
+        var process = Start("pub", "-h", "localhost", "-p", port, "--cafile", root, "--cert", chain, "--key", chain, "-t", "a", "-m", "b", "-q", "1");
+        Assert.Equal("", await process.StandardError.ReadToEndAsync().Bounded());
+        Assert.Equal(0, await ExitAsync(process));
+    }
+
+    [Fact]
+    public async Task A_broker_shows_the_whole_chain_of_its_file_and_takes_clients_below_an_intermediate()
+    {
+        using var chains = new CertificateChains();
+        var (root, chain) = (Path.Combine(folder, "root.pem"), Path.Combine(folder, "chain.pem"));
+        await File.WriteAllTextAsync(root, chains.Root.ExportCertificatePem());
+        await File.WriteAllTextAsync(chain, CertificateChains.Pem(chains.Server, chains.Intermediate));
+        var process = Start("broker", "--tls-port", "0", "--cert", chain, "--client-ca", root);
+        var line = await process.StandardOutput.ReadLineAsync().Bounded();
+        var options = MqttClientOptions.For(line!["listening ".Length..]);
+        options.Reconnect = null;
+        options.Tls.CertificateAuthorities.Add(chains.Root);
+        options.Tls.ServerName = "localhost";
+        options.Tls.ClientCertificates.Add(chains.Client);
+        options.Tls.ClientCertificates.Add(X509CertificateLoader.LoadCertificate(chains.Intermediate.RawData));
+        await using var client = await MqttClient.ConnectAsync(options).Bounded();
+        await client.PublishAsync("a", "b", QoS.AtLeastOnce).Bounded();
+    }
+
+    [Fact]
+    public async Task A_Reason_String_reaches_the_terminal_escaped()
+    {
+        await using var broker = await Brokers.StartAsync(options => options.InterceptPublish = message =>
+        {
+            message.ReasonString = "closed\u202e\u2028until Monday";
+            message.Refuse(ReasonCode.QuotaExceeded);
+        });
+        var process = Start("pub", "-p", $"{broker.Addresses[0].Port}", "-t", "a", "-m", "b", "-q", "1");
+        var error = await process.StandardError.ReadToEndAsync().Bounded();
+        Assert.Contains(@"closed\u202e\u2028until Monday", error, StringComparison.Ordinal);
+        Assert.Equal((int)ReasonCode.QuotaExceeded, await ExitAsync(process));
+    }
+
+    [Fact]
     public async Task The_help_names_every_limit_with_unit_and_default()
     {
         var process = Start("broker", "--help");

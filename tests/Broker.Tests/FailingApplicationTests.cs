@@ -199,10 +199,10 @@ public sealed class FailingApplicationTests
     // Throws for the client "broken" only.
     private sealed class Throwing(params string[] where) : IMqttBrokerAuthorizer, IMqttPermissions
     {
-        public IMqttPermissions? Authorize(MqttClientIdentity client)
+        public IMqttPermissions Authorize(MqttClientIdentity client)
         {
             if (client.ClientId != "broken")
-                return null;
+                return MqttPermissions.All;
 
             Allow("Authorize");
             return this;

@@ -315,7 +315,7 @@ public sealed class LifetimeTests
     {
         public Action? Asked { get; set; }
 
-        public IMqttPermissions? Authorize(MqttClientIdentity client) => client.ClientId == "s" ? this : null;
+        public IMqttPermissions Authorize(MqttClientIdentity client) => client.ClientId == "s" ? this : MqttPermissions.All;
 
         public bool MayPublish(TopicName topic) => true;
 

@@ -14,6 +14,7 @@ public sealed class StuckWebSocketTests
         await using var broker = await Brokers.StartAsync(options => options.CloseTimeout = TimeSpan.FromMilliseconds(200));
         using var socket = new StuckWebSocket(HealthyPair.Bytes("CONNECT clean=1 clientid=\"c\""), HealthyPair.Bytes("DISCONNECT"));
         var context = new DefaultHttpContext();
+        context.Request.Host = new HostString("localhost");
         context.Request.Headers.SecWebSocketProtocol = "mqtt";
         context.Features.Set<IHttpWebSocketFeature>(socket);
         await WebSocketEndpoint.ServeAsync(context, broker).Bounded();

@@ -165,6 +165,37 @@ let private deciding =
 
             Expect.isFalse (mayPublish "a/b" "" "dev/other/data" grants) "a denial then means any name")
 
+        testCase "a name gives nobody the topics of the server" (fun () ->
+            for pattern in [ "%c/#"; "%u/#"; "%c%u/#" ] do
+                let grants = [ everyone true AccessScope.All pattern ]
+
+                for name in [ "$SYS"; "$queue"; "$" ] do
+                    Expect.isFalse
+                        (maySubscribe name name "$SYS/broker/version" grants)
+                        $"{pattern} for {name}"
+
+                    Expect.isFalse (maySubscribe name name (name + "/#") grants) $"{pattern} for {name}"
+                    Expect.isFalse (mayPublish name name (name + "/x") grants) $"{pattern} for {name}"
+
+            let grants = [ everyone true AccessScope.All "dev/%c" ]
+
+            Expect.isTrue
+                (mayPublish "$SYS" "" "dev/$SYS" grants)
+                "below the first level it is a name like any other"
+
+            let grants = [ everyone true AccessScope.All "$SYS/#"; everyone false AccessScope.All "%c/#" ]
+            Expect.isFalse (maySubscribe "$SYS" "" "$SYS/a" grants) "a denial holds for it"
+            Expect.isTrue (maySubscribe "c" "" "$SYS/a" grants) "and for nobody else")
+
+        testCase "%% is a percent sign, and what is unknown allows nothing" (fun () ->
+            let grants = [ everyone true AccessScope.All "a%%c/%c" ]
+            Expect.isTrue (mayPublish "x" "" "a%c/x" grants) "a percent sign"
+            Expect.isFalse (mayPublish "x" "" "ax/x" grants) "and no placeholder"
+
+            for pattern in [ "%d"; "a%"; "%C/x" ] do
+                let grants = [ everyone true AccessScope.All pattern ]
+                Expect.isFalse (mayPublish "x" "" pattern grants) pattern)
+
         testCase "messages need a check of their own only where something is denied" (fun () ->
             let access grants = Access.forClient (ClientId.Of "c") ValueNone grants
 
@@ -199,6 +230,25 @@ let private reading =
             Expect.isEmpty (parsed "") "an empty one"
             Expect.isEmpty (parsed "\n  # only words\n") "only comments")
 
+        testCase "a comment may follow a name or a filter, and quotes keep what looks like one" (fun () ->
+            let subjects text = parsed (text + "\nallow all a") |> List.map (fun grant -> grant.Subject)
+
+            Expect.equal (subjects "user bob # note") [ AccessSubject.User "bob" ] "a comment"
+            Expect.equal (subjects "user bob\t #") [ AccessSubject.User "bob" ] "an empty one"
+            Expect.equal (subjects "user bob#1") [ AccessSubject.User "bob#1" ] "no blank before it"
+            Expect.equal (subjects "user \"bob # note\" # note") [ AccessSubject.User "bob # note" ] "quotes"
+
+            Expect.equal
+                (subjects "client \" a\\\"b\\\\ \"")
+                [ AccessSubject.Client " a\"b\\ " ]
+                "quotes within"
+
+            let pattern text = (parsed ("everyone\nallow all " + text)).Head.Pattern
+
+            Expect.equal (pattern "a/b # note") "a/b" "a comment behind a filter"
+            Expect.equal (pattern "# # all") "#" "the filter that looks like a comment"
+            Expect.equal (pattern "a b/+ ") "a b/+" "a blank within a filter")
+
         testCase "faults say where and what" (fun () ->
             let at text =
                 let fault = fault text
@@ -211,6 +261,13 @@ let private reading =
             Expect.equal (at "everyone\n\nallow all a/#/b") (3L, 11L) "a filter that is none"
             Expect.equal (at "everyone\nallow all $share/g/a") (2L, 11L) "a shared one"
             Expect.equal (at "user") (1L, 5L) "no name"
+            Expect.equal (at "user # note") (1L, 6L) "only a comment"
+            Expect.equal (at "user \"bob") (1L, 10L) "quotes without an end"
+            Expect.equal (at "user \"\"") (1L, 7L) "empty quotes"
+            Expect.equal (at "everyone\nallow all a/%x/b") (2L, 13L) "an unknown placeholder"
+            Expect.equal (at "everyone\nallow all a%") (2L, 12L) "a percent sign alone"
+            Expect.equal (at "everyone\nallow all $%c/b") (2L, 11L) "a name behind $"
+            Expect.stringContains (fault "everyone\nallow all %U").Detail "%u" "what was meant"
             Expect.equal (at "everyone nonsense") (1L, 10L) "something after it"
             Expect.stringContains (fault "everyone\nallow publis x").Detail "subscribe" "what was expected"
             Expect.stringContains ((fault "allow all x").ToString()) "line 1, column 11" "in words")

@@ -15,6 +15,7 @@ module AllTests =
         [
             GeneratorsTests.tests
             PreludeTests.tests
+            PeerTextTests.tests
             CollectionsTests.tests
             SpecTests.tests
             TopicsTests.tests

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Reflection;
+using Microsoft.Extensions.Logging;
 using Mqtt5.Hosting;
 using Mqtt5.Serving;
 using Mqtt5.Testing;
@@ -13,6 +14,9 @@ namespace Mqtt5;
 /// </summary>
 public sealed class MqttBroker : IAsyncDisposable
 {
+    // How long a shutdown waits for the log.
+    private static readonly TimeSpan LogPatience = TimeSpan.FromSeconds(1);
+
     private readonly InMemoryTransport inProcess = new();
     private readonly Lock stopping = new();
     private readonly ConcurrentDictionary<Task, bool> served = new();
@@ -25,7 +29,15 @@ public sealed class MqttBroker : IAsyncDisposable
         this.options = options;
         options.CheckSafety();
         options.CheckRanges();
+        options.BackgroundLoggers = options.LoggerFactory is { } loggers ? new BackgroundLoggerFactory(loggers, LeastLevelOf) : null;
+        options.Machine = MachineLimits.Of(options.Listeners.Count);
+        WebAccess = new WebAccess(options);
+        WebSocketSubProtocols = [.. options.WebSocketSubProtocols];
         Engine = new BrokerEngine(options);
+
+        if (options.Machine is { Lowered: { Length: > 0 } lowered } machine)
+            Log.LimitsDerived(Engine.Logger, Descriptors.Limit, machine.MemoryMegabytes, lowered);
+
         _ = AcceptAsync();
     }
 
@@ -50,6 +62,10 @@ public sealed class MqttBroker : IAsyncDisposable
 
     internal BrokerEngine Engine { get; }
 
+    internal WebAccess WebAccess { get; }
+
+    internal IReadOnlyList<string> WebSocketSubProtocols { get; }
+
     internal bool IsForLoopbackOnly => options is { Authenticator: null, AllowAnonymous: false };
 
     internal bool IsRunning => Volatile.Read(ref stopped) is null && (host is not null || options.Listeners.Count == 0);
@@ -59,7 +75,7 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <param name="cancellationToken">Gives up starting.</param>
     /// <returns>The broker; dispose it to shut it down.</returns>
     /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
-    /// <exception cref="IOException">An address is in use.</exception>
+    /// <exception cref="IOException">It cannot be listened at an address; the message says which one and why.</exception>
     public static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions> configure, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(configure);
@@ -73,7 +89,7 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <param name="cancellationToken">Gives up starting.</param>
     /// <returns>The broker; dispose it to shut it down.</returns>
     /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
-    /// <exception cref="IOException">An address is in use.</exception>
+    /// <exception cref="IOException">It cannot be listened at an address; the message says which one and why.</exception>
     public static async Task<MqttBroker> StartAsync(MqttBrokerOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -201,7 +217,22 @@ public sealed class MqttBroker : IAsyncDisposable
 
         if (host is not null)
             await host.DisposeAsync().ConfigureAwait(false);
+
+        if (options.BackgroundLoggers is { } loggers)
+        {
+            await loggers.FlushAsync(LogPatience).ConfigureAwait(false);
+            loggers.Dispose();
+        }
     }
+
+    // The host of the listeners is no business of those who read the log: it speaks of HTTP, and the broker tells where it
+    // listens.
+    private static LogLevel LeastLevelOf(string category) =>
+        category.StartsWith("Microsoft.Hosting", StringComparison.Ordinal)
+        || category.StartsWith("Microsoft.AspNetCore.Hosting", StringComparison.Ordinal)
+        || category.StartsWith("Microsoft.Extensions.Hosting", StringComparison.Ordinal)
+            ? LogLevel.None
+            : LogLevel.Trace;
 
     // For as long as anybody can reach the broker: once it is shut down, the engine closes who comes, and nobody waits in
     // vain.

@@ -23,9 +23,13 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("cert", "FILE", "The certificate of the server and its chain, in PEM.", (request, text) => request.Certificate = Name(text)),
         new("key", "FILE", "Its private key, in PEM. Default: it is in the file of cert.", (request, text) => request.Key = Name(text)),
         new("client-ca", "FILE", "Authorities in PEM; clients on the TLS ports need a certificate of one.", (request, text) => request.ClientAuthorities = Name(text)),
-        new("ws-port", "PORT", "Listen for WebSockets here, at the path /mqtt.", (request, text) => request.WebSocketPort = Port(text)),
-        new("wss-port", "PORT", "Listen for WebSockets over TLS here, at the path /mqtt; needs cert.", (request, text) => request.SecureWebSocketPort = Port(text)),
-        new("unix", "FILE", "Listen on a Unix socket with this path.", (request, text) => request.Unix = Name(text)),
+        new("ws-port", "PORT", "Listen for WebSockets here.", (request, text) => request.WebSocketPort = Port(text)),
+        new("wss-port", "PORT", "Listen for WebSockets over TLS here; needs cert.", (request, text) => request.SecureWebSocketPort = Port(text)),
+        new("ws-path", "PATH", "The path of WebSockets. Default: /mqtt.", (request, text) => request.WebSocketPath = WebPath(text)),
+        new("ws-origins", "ORIGINS", "The web pages that may connect, by their origins with commas between them, as https://dashboard.example; *: all. Default: all where clients have to authenticate, else on loopback only those of this machine.", (request, text) => request.WebSocketOrigins = Items(text)),
+        new("ws-subprotocol", "NAMES", "The subprotocols of WebSockets that are taken, with commas between them. Default: mqtt.", (request, text) => request.WebSocketSubProtocols = Items(text)),
+        new("unix", "FILE", "Listen on a Unix socket with this path. One that a crash left is taken over.", (request, text) => request.Unix = Name(text)),
+        new("unix-mode", "MODE", "The permissions of the Unix socket in octal, as 0660. Default: as the process makes files.", (request, text) => request.UnixMode = Mode(text)),
         new("proxy-protocol", null, "A proxy in front of all listeners sends the addresses of clients by the PROXY protocol, version 1 or 2.", (request, text) => request.ProxyProtocol = Switch(text)),
         new("password-file", "FILE", "Names and passwords; 'mqtt5 passwd' writes it.", (request, text) => request.PasswordFile = Name(text)),
         new("access-file", "FILE", "Who may publish and subscribe to what.", (request, text) => request.AccessFile = Name(text)),
@@ -72,6 +76,22 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
 
     private static IPAddress Address(string text) =>
         IPAddress.TryParse(text, out var address) ? address : throw new FormatException($"'{text}' is no IP address");
+
+    private static string WebPath(string text) =>
+        text.StartsWith('/') ? text : throw new FormatException($"'{text}' does not begin with /");
+
+    private static string[] Items(string text) =>
+        text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 } items
+            ? items
+            : throw new FormatException("a name is missing");
+
+    private static UnixFileMode Mode(string text)
+    {
+        if (text.Length is < 1 or > 4 || text.Any(digit => digit is < '0' or > '7') || Convert.ToInt32(text, 8) is var mode && mode > 0x1FF)
+            throw new FormatException($"'{text}' is no octal number from 0 to 0777");
+
+        return (UnixFileMode)mode;
+    }
 
     private static string Name(string text) =>
         text.Length > 0 ? text : throw new FormatException("the name of a file is missing");

@@ -63,13 +63,24 @@ internal static class BrokerVerb
             options.ListenTls(tlsPort, certificates.Load("tls-port"), host, request.ProxyProtocol);
 
         if (request.WebSocketPort is { } webSocketPort)
-            options.ListenWebSocket(webSocketPort, address: host, proxyProtocol: request.ProxyProtocol);
+            options.ListenWebSocket(webSocketPort, request.WebSocketPath, address: host, proxyProtocol: request.ProxyProtocol);
 
         if (request.SecureWebSocketPort is { } securePort)
-            options.ListenWebSocket(securePort, tls: certificates.Load("wss-port"), address: host, proxyProtocol: request.ProxyProtocol);
+            options.ListenWebSocket(securePort, request.WebSocketPath, tls: certificates.Load("wss-port"), address: host, proxyProtocol: request.ProxyProtocol);
 
         if (request.Unix is { } unix)
-            options.ListenUnix(unix, request.ProxyProtocol);
+            options.ListenUnix(unix, request.ProxyProtocol, request.UnixMode);
+
+        foreach (var origin in request.WebSocketOrigins)
+            options.WebSocketOrigins.Add(origin);
+
+        if (request.WebSocketSubProtocols.Count == 0)
+            return;
+
+        options.WebSocketSubProtocols.Clear();
+
+        foreach (var protocol in request.WebSocketSubProtocols)
+            options.WebSocketSubProtocols.Add(protocol);
     }
 
     private static T Read<T>(string setting, string path, Func<string, T> load)

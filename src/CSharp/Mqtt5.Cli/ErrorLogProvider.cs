@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Logs to standard error, a line for each entry.</summary>
+/// <summary>Logs to standard error, a line for each entry, whatever stands in it.</summary>
 internal sealed class ErrorLogProvider(TextWriter error) : ILoggerProvider
 {
     private readonly TextWriter writer = TextWriter.Synchronized(error);
@@ -11,7 +11,10 @@ internal sealed class ErrorLogProvider(TextWriter error) : ILoggerProvider
     public ILogger CreateLogger(string categoryName) => new ErrorLog(categoryName, writer);
 
     /// <inheritdoc/>
-    public void Dispose() => writer.Flush();
+    public void Dispose()
+    {
+        // Nothing is flushed, which waits for ever where standard error is a pipe that nobody reads. Each line is written whole.
+    }
 
     private sealed class ErrorLog(string category, TextWriter writer) : ILogger
     {
@@ -24,7 +27,8 @@ internal sealed class ErrorLogProvider(TextWriter error) : ILoggerProvider
             LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             var failure = exception is null ? "" : $" ({exception.GetType().Name}: {exception.Message})";
-            writer.WriteLine($"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ss.fffZ} {logLevel} {category}: {formatter(state, exception)}{failure}");
+            var line = $"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ss.fffZ} {logLevel} {category}: {formatter(state, exception)}{failure}";
+            writer.WriteLine(PeerText.Escape(line, keepsLines: false));
         }
     }
 }

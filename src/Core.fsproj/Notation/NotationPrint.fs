@@ -13,22 +13,6 @@ module internal NotationPrint =
     [<Literal>]
     let private ShortestRepetition = 16
 
-    let private isPrintable (rune: Rune) =
-        match Rune.GetUnicodeCategory rune with
-        | UnicodeCategory.Control
-        | UnicodeCategory.Format
-        | UnicodeCategory.Surrogate
-        | UnicodeCategory.PrivateUse
-        | UnicodeCategory.OtherNotAssigned
-        | UnicodeCategory.LineSeparator
-        | UnicodeCategory.ParagraphSeparator -> false
-        | UnicodeCategory.SpaceSeparator -> rune.Value = int ' '
-        | _ -> true
-
-    let private escapeUnit (output: StringBuilder) (unit: char) =
-        output.Append("\\u").Append((int unit).ToString("x4", CultureInfo.InvariantCulture))
-        |> ignore
-
     let private character (output: StringBuilder) (rune: Rune) =
         match rune.Value with
         | 0x22 -> output.Append "\\\"" |> ignore
@@ -39,10 +23,10 @@ module internal NotationPrint =
         | 0x0C -> output.Append "\\f" |> ignore
         | 0x0D -> output.Append "\\r" |> ignore
         | value when value >= 0x20 && value <= 0x7E -> output.Append(char value) |> ignore
-        | _ when isPrintable rune -> output.Append(rune.ToString()) |> ignore
+        | _ when PeerText.isPrintable rune -> output.Append(rune.ToString()) |> ignore
         | _ ->
             for unit in rune.ToString() do
-                escapeUnit output unit
+                PeerText.escapeUnit output unit
 
     // How often the first character makes up the text, if it is all there is.
     let private repetition (text: string) =

@@ -35,7 +35,8 @@ type AccessGrant =
         Allows: bool
         /// What it is about.
         Scope: AccessScope
-        /// A Topic Filter in which %c stands for the Client Identifier and %u for the User Name, each within a level.
+        /// A Topic Filter in which %c stands for the Client Identifier, %u for the User Name, each within a level, and %%
+        /// for a percent sign. Anything else behind a percent sign makes the pattern one that allows nothing.
         Pattern: string
     }
 
@@ -76,43 +77,47 @@ type ClientAccess internal (grants: ClientGrant[]) =
 [<RequireQualifiedAccess>]
 module Access =
 
-    // What a name becomes within a level. A name that holds a separator or a wildcard must not reach beyond its
-    // level: a grant that allows is dropped, one that denies is taken to mean any level.
-    let private levelOf (client: string) (user: string voption) (allows: bool) (level: string) =
-        let usesClient = level.Contains("%c", StringComparison.Ordinal)
-        let usesUser = level.Contains("%u", StringComparison.Ordinal)
-        let isPlain (name: string) = name.Length > 0 && name.IndexOfAny [| '/'; '+'; '#' |] < 0
+    // A level with the names put in, in one pass, so that a name that holds %u or %c is not looked into. None where it
+    // asks for a name that there is not, or for something unknown.
+    let private substitute (client: string) (user: string voption) (level: string) =
+        let text = StringBuilder()
+        let mutable at = 0
+        let mutable isKnown = true
 
+        let name (value: string) =
+            // A name that holds a separator or a wildcard would reach beyond its level.
+            isKnown <- isKnown && value.Length > 0 && value.IndexOfAny [| '/'; '+'; '#' |] < 0
+            text.Append value |> ignore
+
+        while at < level.Length do
+            if level[at] <> '%' then
+                text.Append level[at] |> ignore
+                at <- at + 1
+            else
+                match if at + 1 < level.Length then level[at + 1] else ' ' with
+                | 'c' -> name client
+                | 'u' -> name (ValueOption.defaultValue "" user)
+                | '%' -> text.Append '%' |> ignore
+                | _ -> isKnown <- false
+
+                at <- at + 2
+
+        if isKnown then ValueSome(text.ToString()) else ValueNone
+
+    // What a level of a pattern means for a client. Where its names cannot be put in, a grant that allows is dropped and one
+    // that denies is taken to mean any level. A name must not make a first level that begins with $, where the topics of
+    // the server are [MQTT-4.7.2-1]: rules for those say so themselves.
+    let private levelOf client user allows index (level: string) =
         match level with
         | "+" -> ValueSome AccessLevel.Single
         | "#" -> ValueSome AccessLevel.Multi
-        | _ when not usesClient && not usesUser -> ValueSome(AccessLevel.Literal level)
+        | _ when not (level.Contains '%') -> ValueSome(AccessLevel.Literal level)
         | _ ->
-            let usable =
-                (not usesClient || isPlain client)
-                && (not usesUser || (user.IsSome && isPlain user.Value))
-
-            if usable then
-                let text = StringBuilder()
-                let mutable at = 0
-
-                // In one pass, so that a name that holds %u or %c is not looked into.
-                while at < level.Length do
-                    if level[at] = '%' && at + 1 < level.Length && level[at + 1] = 'c' then
-                        text.Append client |> ignore
-                        at <- at + 2
-                    elif level[at] = '%' && at + 1 < level.Length && level[at + 1] = 'u' then
-                        text.Append(ValueOption.defaultValue "" user) |> ignore
-                        at <- at + 2
-                    else
-                        text.Append level[at] |> ignore
-                        at <- at + 1
-
-                ValueSome(AccessLevel.Literal(text.ToString()))
-            elif allows then
-                ValueNone
-            else
-                ValueSome AccessLevel.Single
+            match substitute client user level with
+            | ValueSome text when allows && index = 0 && text.StartsWith '$' -> ValueNone
+            | ValueSome text -> ValueSome(AccessLevel.Literal text)
+            | ValueNone when allows -> ValueNone
+            | ValueNone -> ValueSome AccessLevel.Single
 
     let private isFor client user subject =
         match subject with
@@ -134,7 +139,10 @@ module Access =
             grants
             |> Seq.filter (fun grant -> isFor client.Text userText grant.Subject)
             |> Seq.choose (fun grant ->
-                let levels = grant.Pattern.Split '/' |> Array.map (levelOf client.Text userText grant.Allows)
+                let levels =
+                    grant.Pattern.Split '/'
+                    |> Array.mapi (levelOf client.Text userText grant.Allows)
+
 
                 if levels |> Array.forall (fun level -> level.IsSome) then
                     Some

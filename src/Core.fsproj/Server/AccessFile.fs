@@ -21,7 +21,8 @@ type AccessFault =
 //     # a comment
 //     everyone | anonymous | user NAME | client NAME
 //     allow | deny   publish | subscribe | all   FILTER
-// A grant is for the subject above it. NAME and FILTER go to the end of their line.
+// A grant is for the subject above it. NAME and FILTER go to the end of their line, or to a comment: a # behind a blank. A
+// NAME that holds such a #, or begins with one, or has blanks at its ends, stands in quotes, in which \ comes before " and \.
 module private AccessGrammar =
 
     [<RequireQualifiedAccess>]
@@ -34,18 +35,39 @@ module private AccessGrammar =
     let private word text : Parser<unit, unit> =
         skipString text .>> notFollowedBy (noneOf " \t\r\n#") <?> text
 
-    let private toEnd label : Parser<string, unit> =
-        blank >>. many1Satisfy (fun c -> c <> '\r' && c <> '\n')
-        |>> (fun text -> text.TrimEnd(' ', '\t'))
+    // A # behind a blank begins a comment, except as the first character of what is read: a filter may be #.
+    let private toEnd label (first: char -> bool) : Parser<string, unit> =
+        let isInLine c = c <> '\r' && c <> '\n'
+        let inner = satisfy (fun c -> isInLine c && c <> ' ' && c <> '\t')
+
+        let gap =
+            attempt (
+                many1Satisfy (fun c -> c = ' ' || c = '\t')
+                .>>. satisfy (fun c -> isInLine c && c <> '#')
+            )
+            |>> fun (blanks, next) -> blanks + string next
+
+        let start = satisfy (fun c -> isInLine c && first c)
+
+        blank
+        >>. pipe2 start (manyStrings (gap <|> (inner |>> string))) (fun start rest -> string start + rest)
         <?> label
+
+    let private quoted: Parser<string, unit> =
+        let character = noneOf "\"\\\r\n" <|> (skipChar '\\' >>. (anyOf "\"\\" <?> "\" or \\"))
+
+        between (skipChar '"') (skipChar '"' <?> "the end of the quotes") (many1Chars character)
+
+    let private name label : Parser<string, unit> =
+        blank >>. (quoted <|> toEnd label (fun c -> c <> '#' && c <> '"')) <?> label
 
     let private subject =
         choice
             [
                 word "everyone" >>% AccessSubject.Everyone
                 word "anonymous" >>% AccessSubject.Anonymous
-                word "user" >>. toEnd "a User Name" |>> AccessSubject.User
-                word "client" >>. toEnd "a Client Identifier" |>> AccessSubject.Client
+                word "user" >>. name "a User Name" |>> AccessSubject.User
+                word "client" >>. name "a Client Identifier" |>> AccessSubject.Client
             ]
         |>> Line.Subject
 
@@ -64,7 +86,7 @@ module private AccessGrammar =
             (allows .>> blank)
             (scope .>> blank)
             getPosition
-            (toEnd "a Topic Filter")
+            (toEnd "a Topic Filter" (fun _ -> true))
             (fun allows scope at text -> Line.Grant(allows, scope, text, at.Line, at.Column))
 
     let private comment: Parser<unit, unit> = skipChar '#' >>. skipRestOfLine false
@@ -97,15 +119,39 @@ module AccessFile =
         else
             "expected " + String.concat " or " labels
 
-    // What is wrong with a pattern, when any name stands for its placeholders.
-    let private patternProblem (pattern: string) =
-        let sample = pattern.Replace("%c", "c").Replace("%u", "u")
+    // Where a percent sign is followed by something that is no placeholder; -1: nowhere.
+    let private unknownPlaceholder (pattern: string) =
+        let mutable at = 0
+        let mutable found = -1
 
-        match TopicFilter.Create sample with
-        | Result.Error fault -> ValueSome fault.Detail
-        | Result.Ok filter when filter.IsShared ->
-            ValueSome "a rule names the topics; it applies to shared subscriptions as well"
-        | Result.Ok _ -> ValueNone
+        while at < pattern.Length && found < 0 do
+            if pattern[at] <> '%' then
+                at <- at + 1
+            elif at + 1 < pattern.Length && "cu%".Contains pattern[at + 1] then
+                at <- at + 2
+            else
+                found <- at
+
+        found
+
+    // What is wrong with a pattern, when any name stands for its placeholders, and how far from its beginning.
+    let private patternProblem (pattern: string) =
+        let sample = pattern.Replace("%%", "p").Replace("%c", "c").Replace("%u", "u")
+        let unknown = unknownPlaceholder pattern
+        let first = (pattern.Split '/')[0]
+
+        if unknown >= 0 then
+            ValueSome
+                struct (unknown,
+                        "expected %c for the Client Identifier, %u for the User Name or %% for a percent sign")
+        elif first.StartsWith '$' && (first.Contains "%c" || first.Contains "%u") then
+            ValueSome struct (0, "a name cannot be a part of a first level that begins with $")
+        else
+            match TopicFilter.Create sample with
+            | Result.Error fault -> ValueSome struct (0, fault.Detail)
+            | Result.Ok filter when filter.IsShared ->
+                ValueSome struct (0, "a rule names the topics; it applies to shared subscriptions as well")
+            | Result.Ok _ -> ValueNone
 
     let private assemble (lines: AccessGrammar.Line list) : Result<AccessGrant[], AccessFault> =
         let grants = ResizeArray<AccessGrant>()
@@ -116,12 +162,15 @@ module AccessFile =
             match line with
             | AccessGrammar.Line.Subject next -> subject <- ValueSome next
             | AccessGrammar.Line.Grant(allows, scope, pattern, number, column) when fault.IsNone ->
-                let broken detail = ValueSome { Line = number; Column = column; Detail = detail }
+                let brokenAt offset detail =
+                    ValueSome { Line = number; Column = column + int64 (offset: int); Detail = detail }
+
 
                 match subject, patternProblem pattern with
                 | ValueNone, _ ->
-                    fault <- broken "everyone, anonymous, user or client has to come before the first rule"
-                | _, ValueSome detail -> fault <- broken detail
+                    fault <-
+                        brokenAt 0 "everyone, anonymous, user or client has to come before the first rule"
+                | _, ValueSome(struct (offset, detail)) -> fault <- brokenAt offset detail
                 | ValueSome subject, ValueNone ->
                     grants.Add { Subject = subject; Allows = allows; Scope = scope; Pattern = pattern }
             | AccessGrammar.Line.Grant _ -> ()

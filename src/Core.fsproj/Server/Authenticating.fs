@@ -9,6 +9,15 @@ module Authenticating =
     let unavailable =
         Fault.ours ReasonCode.ServerUnavailable PacketType.Connect "CONNECT" "the application failed"
 
+    /// The application gave the client no permissions.
+    [<CompiledName("NotPermitted")>]
+    let notPermitted =
+        Fault.ours
+            ReasonCode.NotAuthorized
+            PacketType.Connect
+            "CONNECT"
+            "the application gave the client no permissions"
+
     /// What stands for the result of an authenticator that failed or took too long.
     [<CompiledName("NoResult")>]
     let noResult: AuthenticationResult =

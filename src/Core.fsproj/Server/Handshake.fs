@@ -46,11 +46,11 @@ type HandshakeState =
         Final: Authentication voption
     }
 
-    /// The name that the client proved to have, or gave; absent: none.
+    /// The name that the client proved to have, or that a trusted client gave; absent: none.
     member this.UserName =
         match this.Owner, this.Connect with
         | ValueSome owner, _ -> ValueSome owner
-        | ValueNone, ValueSome { UserName = ValueSome given } -> ValueSome given.Text
+        | ValueNone, ValueSome { UserName = ValueSome given } when this.Trust.IsTrusted -> ValueSome given.Text
         | _ -> ValueNone
 
 /// What happens to a connection before it belongs to a session.

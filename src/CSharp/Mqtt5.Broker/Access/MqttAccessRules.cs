@@ -12,8 +12,10 @@ namespace Mqtt5;
 ///   deny publish home/door
 /// </code>
 /// A rule is for the subject above it: <c>everyone</c>, <c>anonymous</c>, <c>user NAME</c> or <c>client NAME</c>. In a
-/// filter, <c>%c</c> stands for the Client Identifier and <c>%u</c> for the User Name. What no rule allows is denied,
-/// and a rule that denies wins over all that allow. Clients of the same process may do everything.
+/// filter, <c>%c</c> stands for the Client Identifier, <c>%u</c> for the User Name and <c>%%</c> for a percent sign; any
+/// other placeholder is an error. A <c>#</c> behind a blank begins a comment; a name that holds one, or has blanks at its
+/// ends, stands in quotes. What no rule allows is denied, and a rule that denies wins over all that allow. A rule for a user
+/// is for one whose name an authenticator accepted. Clients of the same process may do everything.
 /// </summary>
 public sealed class MqttAccessRules : IMqttBrokerAuthorizer
 {
@@ -40,12 +42,12 @@ public sealed class MqttAccessRules : IMqttBrokerAuthorizer
     public static MqttAccessRules Load(string path) => Parse(File.ReadAllText(path));
 
     /// <inheritdoc/>
-    public IMqttPermissions? Authorize(MqttClientIdentity client)
+    public IMqttPermissions Authorize(MqttClientIdentity client)
     {
         ArgumentNullException.ThrowIfNull(client);
 
         if (client.IsInProcess)
-            return null;
+            return MqttPermissions.All;
 
         var user = client.UserName is { } name
             ? FSharpValueOption<Utf8String>.Some(Utf8String.Of(name))

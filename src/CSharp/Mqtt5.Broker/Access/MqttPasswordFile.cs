@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Security.Cryptography;
 using Mqtt5.Signing;
@@ -12,9 +11,13 @@ namespace Mqtt5;
 /// a colon and line ends. Lines that are empty or begin with # say nothing.
 /// All of them may sign in with User Name and Password, and those with <c>scram-sha-256</c> also by enhanced
 /// authentication with SCRAM-SHA-256, as <see cref="MqttScramAuthenticator"/> does it. Clients with neither are refused.
+/// <para>
+/// A password is hashed slowly, by half of the processors at most. The addresses of clients take turns; 100 clients of an
+/// address may wait, and more are refused with 0x89, Server busy. A client that has gone is not waited for, and one whose
+/// password was right in the last hour need not wait. An unknown name takes as long as one of the file.
+/// </para>
 /// Safe to use from many threads.
 /// </summary>
-[SuppressMessage("Reliability", "CA1001", Justification = "The semaphore has no wait handle, so there is nothing to free.")]
 public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
 {
     private const string Scheme = "pbkdf2-sha512";
@@ -25,21 +28,26 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     private const string ScramScheme = "scram-sha-256";
     private const string Forms = $"NAME:{Scheme}:ITERATIONS:SALT:HASH or NAME:{ScramScheme}:ITERATIONS:SALT:STORED-KEY:SERVER-KEY";
 
-    // Hashing is slow on purpose: this many at a time, so that strangers cannot take all of the machine.
-    private readonly SemaphoreSlim turns = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly FrozenDictionary<string, Entry> entries;
-    private readonly HashedPassword nobody = new(Iterations, new byte[SaltBytes], new byte[HashBytes]);
+    private readonly HashQueue queue = new(Math.Max(1, Environment.ProcessorCount / 2));
+    private readonly RecentPasswords recent;
+    private readonly StrangerKey key = new();
+    // What a name that nobody has is hashed like: the forms of the file, each as often as it stands there.
+    private readonly Entry[] strangerEntries;
     private readonly ScramStrangers strangers;
 
-    private MqttPasswordFile(Dictionary<string, Entry> entries)
+    private MqttPasswordFile(Dictionary<string, Entry> entries, TimeProvider time)
     {
         this.entries = entries.ToFrozenDictionary(StringComparer.Ordinal);
-        // Strangers are told as many iterations as most of those who are known.
-        var usual = entries.Values.Where(entry => entry.Scram is not null)
-            .GroupBy(entry => entry.Scram!.Iterations)
-            .MaxBy(group => group.Count());
-        strangers = new ScramStrangers(usual?.Key ?? MqttScramCredentials.DefaultIterations);
+        recent = new RecentPasswords(time);
+        strangerEntries = entries.Count == 0
+            ? [new Entry(Iterations, new HashedPassword(Iterations, new byte[SaltBytes], new byte[HashBytes]).Matches, null)]
+            : [.. entries.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value)];
+        strangers = new ScramStrangers(entries.Values.Where(entry => entry.Scram is not null).Select(entry => entry.Scram!));
     }
+
+    // How many clients wait for their password to be hashed.
+    internal int Waiting => queue.Waiting;
 
     /// <summary>Reads a file in UTF-8.</summary>
     /// <param name="path">The file.</param>
@@ -52,7 +60,9 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     /// <param name="text">The text.</param>
     /// <returns>The names and passwords.</returns>
     /// <exception cref="FormatException">A line is not as it should be; the message says which.</exception>
-    public static MqttPasswordFile Parse(string text)
+    public static MqttPasswordFile Parse(string text) => Parse(text, TimeProvider.System);
+
+    internal static MqttPasswordFile Parse(string text, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(text);
         var entries = new Dictionary<string, Entry>(StringComparer.Ordinal);
@@ -72,7 +82,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
                 throw new FormatException($"line {number} has a name that stands above already");
         }
 
-        return new MqttPasswordFile(entries);
+        return new MqttPasswordFile(entries, time);
     }
 
     /// <summary>The line for a client, with a salt drawn at random.</summary>
@@ -125,21 +135,30 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
         if (context.UserName is not { } name || context.Password is not { } password)
             return MqttAuthenticationResult.Refused();
 
-        // A name that nobody has takes as long as any other.
-        var isKnown = entries.TryGetValue(name, out var entry);
-        var expected = entry?.Matches ?? nobody.Matches;
-        await turns.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (recent.Contains(name, password.Span))
+            return MqttAuthenticationResult.Accepted;
 
-        try
-        {
-            var isRight = await Task.Run(() => expected(password.Span), cancellationToken).ConfigureAwait(false);
-            return isKnown && isRight ? MqttAuthenticationResult.Accepted : MqttAuthenticationResult.Refused();
-        }
-        finally
-        {
-            turns.Release();
-        }
+        // A name that nobody has takes as long as one that somebody has.
+        var isKnown = entries.ContainsKey(name);
+        var expected = EntryOf(name).Matches;
+        var isRight = await queue.RunAsync(
+            HashQueue.AddressOf(context.EndPoint), () => expected(password.Span), cancellationToken).ConfigureAwait(false);
+
+        if (isRight is null)
+            return MqttAuthenticationResult.Refused(ReasonCode.ServerBusy);
+
+        if (!isKnown || !isRight.Value)
+            return MqttAuthenticationResult.Refused();
+
+        recent.Add(name, password.Span);
+        return MqttAuthenticationResult.Accepted;
     }
+
+    // How often a password is hashed for this name, known or not.
+    internal int IterationsOf(string name) => EntryOf(name).Iterations;
+
+    private Entry EntryOf(string name) =>
+        entries.TryGetValue(name, out var entry) ? entry : strangerEntries[key.Pick(name, strangerEntries.Length)];
 
     private static void CheckName(string userName)
     {
@@ -166,10 +185,10 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
             return (scheme, bytes) switch
             {
                 (Scheme, [var salt, var hash]) when HashedPassword.IsUsable(salt, hash) =>
-                    (name, new Entry(new HashedPassword(count, salt, hash).Matches, null)),
+                    (name, new Entry(count, new HashedPassword(count, salt, hash).Matches, null)),
                 (ScramScheme, [var salt, var storedKey, var serverKey])
                     when new MqttScramCredentials(count, salt, storedKey, serverKey) is var credentials =>
-                    (name, new Entry(credentials.Matches, credentials)),
+                    (name, new Entry(count, credentials.Matches, credentials)),
                 _ => null,
             };
         }
@@ -181,7 +200,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
 
     private delegate bool Check(ReadOnlySpan<byte> password);
 
-    private sealed record Entry(Check Matches, MqttScramCredentials? Scram);
+    private sealed record Entry(int Iterations, Check Matches, MqttScramCredentials? Scram);
 
     private sealed class HashedPassword(int iterations, byte[] salt, byte[] hash)
     {

@@ -20,7 +20,7 @@ internal sealed partial class BrokerEngine
     public BrokerEngine(MqttBrokerOptions options)
     {
         Settings = options.ToSettings();
-        Logger = options.LoggerFactory is { } loggers ? new UnfailingLogger(loggers.CreateLogger<MqttBroker>()) : NullLogger.Instance;
+        Logger = options.BackgroundLoggers?.CreateLogger<MqttBroker>() ?? (ILogger)NullLogger.Instance;
         Time = options.TimeProvider;
         origin = Time.GetTimestamp();
         Authenticator = options.Authenticator;

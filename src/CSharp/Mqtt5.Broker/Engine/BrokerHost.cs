@@ -74,12 +74,19 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
     {
         permissions = null;
 
+        if (authorizer is null)
+            return null;
+
         try
         {
             var origin = ((Connection)connection).Origin;
             var identity = new MqttClientIdentity(client.Text, userName, origin.EndPoint, origin.IsInProcess);
 
-            if (authorizer?.Authorize(identity) is { } given)
+            // Whatever the annotations of the application say.
+            if (authorizer.Authorize(identity) is not { } given)
+                return Authenticating.NotPermitted;
+
+            if (!ReferenceEquals(given, MqttPermissions.All))
                 permissions = new GuardedPermissions(given, engine.Logger);
 
             return null;

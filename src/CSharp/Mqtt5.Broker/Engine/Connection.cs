@@ -381,7 +381,7 @@ internal sealed partial class Connection : NodeConnection
 
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken());
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken(), Origin.Closed);
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
             // One that does not look at the token must not hold the connection, which others wait for.
             var result = await engine.Authenticator!.AuthenticateAsync(authentication, limit.Token).AsTask()

@@ -2,14 +2,40 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Serving;
 
-// The log of a broker. It never holds payloads, passwords or authentication data.
+// The log of a broker. It never holds payloads, passwords or authentication data. What a peer chose is escaped and cut
+// here, before it waits to be written, so that it can neither forge lines nor fill the queue.
 internal static partial class Log
 {
-    [LoggerMessage(101, LogLevel.Information, "Client {ClientId} connected from {EndPoint} (connection {Number}, session present: {SessionPresent})")]
-    public static partial void Connected(ILogger logger, string clientId, string? endPoint, long number, bool sessionPresent);
+    public static void Connected(ILogger logger, string clientId, string? endPoint, long number, bool sessionPresent)
+    {
+        if (logger.IsEnabled(LogLevel.Information))
+            WriteConnected(logger, PeerText.Show(clientId), endPoint, number, sessionPresent);
+    }
 
-    [LoggerMessage(102, LogLevel.Information, "Client {ClientId} disconnected: {Cause}")]
-    public static partial void Disconnected(ILogger logger, string clientId, string cause);
+    public static void Disconnected(ILogger logger, string clientId, string cause)
+    {
+        if (logger.IsEnabled(LogLevel.Information))
+            WriteDisconnected(logger, PeerText.Show(clientId), PeerText.Show(cause));
+    }
+
+    public static void AuthenticatedAsAnother(ILogger logger, string clientId)
+    {
+        if (logger.IsEnabled(LogLevel.Warning))
+            WriteAuthenticatedAsAnother(logger, PeerText.Show(clientId));
+    }
+
+    public static void PublishRefused(ILogger logger, string clientId, ReasonCode reason)
+    {
+        if (logger.IsEnabled(LogLevel.Debug))
+            WritePublishRefused(logger, PeerText.Show(clientId), reason);
+    }
+
+    // The values of the headers Host and Origin.
+    public static void PageRefused(ILogger logger, string? endPoint, string host, string origin)
+    {
+        if (logger.IsEnabled(LogLevel.Warning))
+            WritePageRefused(logger, endPoint, PeerText.Show(host), PeerText.Show(origin));
+    }
 
     [LoggerMessage(103, LogLevel.Information, "A client from {EndPoint} is refused: {Reason}")]
     public static partial void Refused(ILogger logger, string? endPoint, ReasonCode reason);
@@ -29,8 +55,8 @@ internal static partial class Log
     [LoggerMessage(108, LogLevel.Critical, "The sweep failed")]
     public static partial void SweepFailed(ILogger logger, Exception failure);
 
-    [LoggerMessage(110, LogLevel.Warning, "Client {ClientId} is cut off: it authenticated again under another name")]
-    public static partial void AuthenticatedAsAnother(ILogger logger, string clientId);
+    [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
+    public static partial void Listening(ILogger logger, Uri address);
 
     [LoggerMessage(111, LogLevel.Warning, "The PROXY header of {EndPoint} is refused: {Detail}")]
     public static partial void ProxyRefused(ILogger logger, System.Net.EndPoint? endPoint, string detail);
@@ -38,9 +64,33 @@ internal static partial class Log
     [LoggerMessage(112, LogLevel.Debug, "The limit {Limit} was exceeded")]
     public static partial void LimitExceeded(ILogger logger, string limit);
 
-    [LoggerMessage(113, LogLevel.Debug, "A PUBLISH of client {ClientId} is refused: {Reason}")]
-    public static partial void PublishRefused(ILogger logger, string clientId, ReasonCode reason);
+    [LoggerMessage(113, LogLevel.Warning, "{Count} entries of the log were dropped, because it is written too slowly")]
+    public static partial void EntriesDropped(ILogger logger, long count);
 
-    [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
-    public static partial void Listening(ILogger logger, Uri address);
+    [LoggerMessage(115, LogLevel.Warning, "The machine has {Descriptors} descriptors and {MemoryMegabytes} MB of memory for this process, so these limits are lower than their defaults: {Limits}")]
+    public static partial void LimitsDerived(ILogger logger, long descriptors, long memoryMegabytes, string limits);
+
+    [LoggerMessage(116, LogLevel.Warning, "No more connections are accepted at {EndPoint} until some have ended: the process is short of {What}")]
+    public static partial void AcceptingPaused(ILogger logger, System.Net.EndPoint? endPoint, string what);
+
+    [LoggerMessage(117, LogLevel.Information, "Connections are accepted at {EndPoint} again")]
+    public static partial void AcceptingResumed(ILogger logger, System.Net.EndPoint? endPoint);
+
+    [LoggerMessage(118, LogLevel.Information, "The socket {Path} was left by a process that has ended, and is taken over")]
+    public static partial void SocketTakenOver(ILogger logger, string path);
+
+    [LoggerMessage(101, LogLevel.Information, "Client {ClientId} connected from {EndPoint} (connection {Number}, session present: {SessionPresent})")]
+    private static partial void WriteConnected(ILogger logger, string clientId, string? endPoint, long number, bool sessionPresent);
+
+    [LoggerMessage(102, LogLevel.Information, "Client {ClientId} disconnected: {Cause}")]
+    private static partial void WriteDisconnected(ILogger logger, string clientId, string cause);
+
+    [LoggerMessage(119, LogLevel.Debug, "A PUBLISH of client {ClientId} is refused: {Reason}")]
+    private static partial void WritePublishRefused(ILogger logger, string clientId, ReasonCode reason);
+
+    [LoggerMessage(110, LogLevel.Warning, "Client {ClientId} is cut off: it authenticated again under another name")]
+    private static partial void WriteAuthenticatedAsAnother(ILogger logger, string clientId);
+
+    [LoggerMessage(114, LogLevel.Warning, "A web page is refused a connection from {EndPoint}: Host {Host}, Origin {Origin}; ws-origins allows pages")]
+    private static partial void WritePageRefused(ILogger logger, string? endPoint, string host, string origin);
 }

@@ -13,6 +13,9 @@ internal abstract class Origin
 
     public virtual bool IsInProcess => false;
 
+    // Set when the peer has closed its end, or the transport is over: what is done for it then is done for nobody.
+    public virtual CancellationToken Closed => default;
+
     // Whether the peer sent bytes that nobody read.
     public virtual bool HasUnreadBytes() => false;
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -69,8 +70,28 @@ public static class MqttBrokerExtensions
         if (broker.IsForLoopbackOnly && listen.IPEndPoint is { } endPoint && !IPAddress.IsLoopback(endPoint.Address))
             throw MqttBrokerOptions.Unsafe(endPoint);
 
+        // Kestrel would offer the protocols of HTTP by ALPN, and refuse clients that offer mqtt alone.
+        listen.Protocols = HttpProtocols.None;
         listen.UseConnectionHandler<MqttConnectionHandler>();
         return listen;
+    }
+
+    /// <summary>
+    /// Offers the protocol <c>mqtt</c> by ALPN, as in <c>UseHttps(https => https.OfferMqtt()).UseMqtt()</c>. Without it an
+    /// endpoint of <see cref="UseMqtt"/> takes no part in ALPN, which most clients accept.
+    /// </summary>
+    /// <param name="https">The options of TLS.</param>
+    /// <returns>The options of TLS.</returns>
+    public static HttpsConnectionAdapterOptions OfferMqtt(this HttpsConnectionAdapterOptions https)
+    {
+        ArgumentNullException.ThrowIfNull(https);
+        var before = https.OnAuthenticate;
+        https.OnAuthenticate = (connection, authentication) =>
+        {
+            before?.Invoke(connection, authentication);
+            authentication.ApplicationProtocols = [ListenerTls.Mqtt];
+        };
+        return https;
     }
 
     /// <summary>

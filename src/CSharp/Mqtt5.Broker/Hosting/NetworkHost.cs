@@ -1,11 +1,14 @@
-using System.Security.Cryptography.X509Certificates;
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
@@ -25,8 +28,14 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.CloseTimeout);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(Configure);
 
-        if (options.LoggerFactory is { } loggers)
-            builder.Services.AddSingleton(loggers);
+        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = Bind);
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => new PausingListenerFactory(
+            new SocketTransportFactory(
+                services.GetRequiredService<IOptions<SocketTransportOptions>>(), services.GetRequiredService<ILoggerFactory>()),
+            broker.Engine.Logger));
+
+        if (options.BackgroundLoggers is { } loggers)
+            builder.Services.AddSingleton<ILoggerFactory>(loggers);
 
         application = builder.Build();
         application.UseWebSockets();
@@ -71,32 +80,8 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         return new Uri($"{scheme}://{options.IPEndPoint}{listener.Path}");
     }
 
-    private static void UseTls(ListenOptions listen, MqttServerTlsOptions tls, TimeSpan timeout) =>
-        listen.UseHttps(https =>
-        {
-            https.HandshakeTimeout = timeout;
-            https.ServerCertificate = tls.Certificate;
-            https.ServerCertificateChain = tls.Intermediates;
-
-            if (tls.ClientAuthorities.Count == 0)
-                return;
-
-            https.ClientCertificateMode = tls.ClientCertificateOptional
-                ? ClientCertificateMode.AllowCertificate
-                : ClientCertificateMode.RequireCertificate;
-            https.ClientCertificateValidation = (certificate, _, _) => IsVouchedFor(certificate, tls);
-        });
-
-    private static bool IsVouchedFor(X509Certificate2 certificate, MqttServerTlsOptions tls)
-    {
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(tls.ClientAuthorities);
-        chain.ChainPolicy.RevocationMode = tls.RevocationMode;
-        // Client Authentication.
-        chain.ChainPolicy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid("1.3.6.1.5.5.7.3.2"));
-        return chain.Build(certificate);
-    }
+    private Socket Bind(EndPoint endPoint) =>
+        ListenSockets.Bind(endPoint, options.Listeners.Find(one => one.Path == endPoint.ToString()), broker.Engine.Logger);
 
     private void Configure(KestrelServerOptions kestrel)
     {
@@ -105,7 +90,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         // TLS handshakes, HTTP requests and headers of proxies are connections that the engine does not see yet. Where it
         // sees all of them, counting them once more costs each connection memory.
         if (options.Listeners.Any(listener => listener.Tls is not null || listener.IsBehindProxy || listener.Kind == ListenerKind.WebSocket))
-            kestrel.Limits.MaxConcurrentConnections = (long)options.Limits.MaximumConnections + options.Limits.PendingConnections;
+            kestrel.Limits.MaxConcurrentConnections = (long)broker.Engine.Settings.Limits.MaximumConnections + broker.Engine.Settings.Limits.PendingConnections;
 
         kestrel.Limits.RequestHeadersTimeout = options.Limits.ConnectTimeout;
         // Of a connection that asks for nothing.
@@ -128,7 +113,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
             listen.Use(next => ProxyProtocol.Before(next, broker));
 
         if (listener.Tls is { } tls)
-            UseTls(listen, tls, options.Limits.ConnectTimeout);
+            ListenerTls.Use(listen, tls, listener.Kind == ListenerKind.WebSocket, options.Limits.ConnectTimeout);
 
         if (listener.Kind == ListenerKind.WebSocket)
             listen.Protocols = HttpProtocols.Http1;

@@ -12,7 +12,9 @@ internal static class WebSocketEndpoint
     public static async Task ServeAsync(HttpContext context, MqttBroker broker)
     {
         // [MQTT-6.0.0-3] [MQTT-6.0.0-4]
-        if (!context.WebSockets.IsWebSocketRequest || !context.WebSockets.WebSocketRequestedProtocols.Contains("mqtt"))
+        var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(broker.WebSocketSubProtocols.Contains);
+
+        if (!context.WebSockets.IsWebSocketRequest || protocol is null)
         {
             context.Response.StatusCode = StatusCodes.Status400BadRequest;
             return;
@@ -24,8 +26,14 @@ internal static class WebSocketEndpoint
             return;
         }
 
+        if (!broker.WebAccess.Allows(context, broker.Engine))
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return;
+        }
+
         using var socket = await context.WebSockets.AcceptWebSocketAsync(
-            new WebSocketAcceptContext { SubProtocol = "mqtt", KeepAliveInterval = TimeSpan.Zero }).ConfigureAwait(false);
+            new WebSocketAcceptContext { SubProtocol = protocol, KeepAliveInterval = TimeSpan.Zero }).ConfigureAwait(false);
         var input = new Pipe(new PipeOptions(useSynchronizationContext: false));
         var output = new Pipe(new PipeOptions(useSynchronizationContext: false));
         using var cut = new CancellationTokenSource();

@@ -13,11 +13,15 @@ internal sealed class WebSocketOrigin(HttpContext context, CancellationTokenSour
         ? new IPEndPoint(address, context.Connection.RemotePort).ToString()
         : null;
 
+    private readonly CancellationToken closed = context.RequestAborted;
+
     private readonly X509Certificate2? certificate = context.Connection.ClientCertificate;
 
     public override string? EndPoint => endPoint;
 
     public override X509Certificate2? Certificate => certificate;
+
+    public override CancellationToken Closed => closed;
 
     public override void Abort()
     {

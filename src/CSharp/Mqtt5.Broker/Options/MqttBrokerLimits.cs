@@ -2,7 +2,10 @@ namespace Mqtt5;
 
 /// <summary>
 /// The limits of a broker; what happens beyond each is told at it, and counted in <c>mqtt5.broker.limit.exceeded</c>. A
-/// broker refuses to start with a value out of range. <see cref="LimitTable"/> has them all as data.
+/// broker refuses to start with a value out of range. <see cref="LimitTable"/> has them all as data. Where the process has
+/// few descriptors or little memory, <see cref="MaximumConnections"/>, <see cref="PendingConnections"/>,
+/// <see cref="TotalQueuedBytes"/> and <see cref="RetainedBytes"/> are lowered at the start if they are at their defaults; a
+/// warning in the log tells the values.
 /// </summary>
 public sealed class MqttBrokerLimits
 {
@@ -132,11 +135,15 @@ public sealed class MqttBrokerLimits
         }
     }
 
-    internal BrokerLimits ToLimits() =>
-        new(
-            (int)InRange(LimitName.Connections, MaximumConnections),
+    // With a machine, those at their defaults are lowered to what it has.
+    internal BrokerLimits ToLimits(MachineLimits? machine = null)
+    {
+        long Lower(LimitName limit, long value) => machine?.Lower(limit, value, PacketBytesBeforeConnect) ?? value;
+
+        return new(
+            (int)Lower(LimitName.Connections, InRange(LimitName.Connections, MaximumConnections)),
             (int)InRange(LimitName.Sessions, MaximumSessions),
-            (int)InRange(LimitName.PendingConnections, PendingConnections),
+            (int)Lower(LimitName.PendingConnections, InRange(LimitName.PendingConnections, PendingConnections)),
             (int)InRange(LimitName.ConnectionRate, ConnectionsPerSecond),
             InRange(LimitName.ConnectTimeout, (long)ConnectTimeout.TotalMilliseconds),
             (int)InRange(LimitName.PacketBytesBeforeConnect, PacketBytesBeforeConnect),
@@ -150,14 +157,15 @@ public sealed class MqttBrokerLimits
             (ushort)InRange(LimitName.OutboundTopicAliases, OutboundTopicAliases),
             (int)InRange(LimitName.QueuedMessages, QueuedMessages),
             InRange(LimitName.QueuedBytes, QueuedBytes),
-            InRange(LimitName.TotalQueuedBytes, TotalQueuedBytes),
+            Lower(LimitName.TotalQueuedBytes, InRange(LimitName.TotalQueuedBytes, TotalQueuedBytes)),
             InRange(LimitName.SendBufferBytes, SendBufferBytes),
             (int)InRange(LimitName.RetainedMessages, RetainedMessages),
-            InRange(LimitName.RetainedBytes, RetainedBytes),
+            Lower(LimitName.RetainedBytes, InRange(LimitName.RetainedBytes, RetainedBytes)),
             (uint)InRange(LimitName.SessionExpiry, Seconds(SessionExpiry)),
             (ushort)InRange(LimitName.KeepAlive, Seconds(KeepAlive)),
             (int)InRange(LimitName.PublishRate, PublishesPerSecond),
             (int)InRange(LimitName.PublishBurst, PublishBurst));
+    }
 
     private static long Seconds(TimeSpan duration) =>
         duration == Timeout.InfiniteTimeSpan ? uint.MaxValue : (long)Math.Ceiling(duration.TotalSeconds);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.FSharp.Core;
 using Mqtt5.Serving;
@@ -14,7 +15,10 @@ public sealed class MqttBrokerOptions
     /// <summary>Says who clients are; null, the default: nobody is asked, see <see cref="AllowAnonymous"/>.</summary>
     public IMqttBrokerAuthenticator? Authenticator { get; set; }
 
-    /// <summary>Says what clients may do; null, the default: everything.</summary>
+    /// <summary>
+    /// Says what clients may do; null, the default: everything. A User Name that no <see cref="Authenticator"/> accepted
+    /// counts for nothing: its client is anonymous.
+    /// </summary>
     public IMqttBrokerAuthorizer? Authorizer { get; set; }
 
     /// <summary>
@@ -103,8 +107,26 @@ public sealed class MqttBrokerOptions
     /// </summary>
     public Action<string, string, string>? MessageDropped { get; set; }
 
-    /// <summary>Makes the log; null: there is none.</summary>
+    /// <summary>
+    /// Makes the log; null: there is none. A thread of its own writes it, from a queue of 4,096 entries: one that is slow,
+    /// hangs or throws holds up nothing, and what is beyond the queue is dropped and counted in
+    /// <c>mqtt5.broker.log.dropped</c>. What clients chose is escaped and cut.
+    /// </summary>
     public ILoggerFactory? LoggerFactory { get; set; }
+
+    /// <summary>
+    /// The web pages that may connect by WebSocket, by their origin, such as <c>https://dashboard.example</c>; <c>*</c>: all.
+    /// Default: empty, and then pages of any origin where clients have to authenticate, but only those of this machine
+    /// (<c>localhost</c> and loopback addresses, in <c>Origin</c> and in <c>Host</c>) at a loopback address of a broker that
+    /// takes anonymous clients. Programs other than browsers send no origin, and are not concerned. Refused with 403.
+    /// </summary>
+    public IList<string> WebSocketOrigins { get; } = [];
+
+    /// <summary>
+    /// The subprotocols of WebSocket that are taken; a client has to offer one of them [MQTT-6.0.0-3]. Default: <c>mqtt</c>
+    /// alone, as the standard wants it.
+    /// </summary>
+    public IList<string> WebSocketSubProtocols { get; } = ["mqtt"];
 
     /// <summary>The clock and its timers.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
@@ -146,19 +168,41 @@ public sealed class MqttBrokerOptions
         return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls, proxyProtocol));
     }
 
-    /// <summary>Listens on a Unix socket. Who may connect is up to the permissions of its folder.</summary>
-    /// <param name="path">The path of the socket, which must not exist.</param>
+    /// <summary>Listens on a Unix socket. Who may connect is up to its permissions and those of its folder.</summary>
+    /// <param name="path">
+    /// The path of the socket. One that a process left behind is taken over if nothing listens there; anything else there
+    /// is an error.
+    /// </param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>.</param>
+    /// <param name="mode">The permissions of the socket, set before it listens; null: as the process makes files.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenUnix(string path, bool proxyProtocol = false)
+    /// <exception cref="ArgumentException">The path is longer than the operating system takes.</exception>
+    public MqttBrokerOptions ListenUnix(string path, bool proxyProtocol = false, UnixFileMode? mode = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return Add(new Listener(ListenerKind.Unix, null, Path.GetFullPath(path), null, proxyProtocol));
+        var full = Path.GetFullPath(path);
+
+        try
+        {
+            _ = new UnixDomainSocketEndPoint(full);
+        }
+        catch (ArgumentOutOfRangeException)
+        {
+            throw new ArgumentException($"{full} is too long for a Unix socket, whose path has about a hundred bytes at most", nameof(path));
+        }
+
+        return Add(new Listener(ListenerKind.Unix, null, full, null, proxyProtocol) { UnixMode = mode });
     }
+
+    // The loggers as the engine and Kestrel use them; made with the broker.
+    internal BackgroundLoggerFactory? BackgroundLoggers { get; set; }
+
+    // What of the machine's narrowness the limits show; made with the broker.
+    internal MachineLimits? Machine { get; set; }
 
     internal BrokerSettings ToSettings() =>
         new(
-            Limits.ToLimits(),
+            Limits.ToLimits(Machine),
             MaximumQoS,
             RetainAvailable,
             WildcardSubscriptions,

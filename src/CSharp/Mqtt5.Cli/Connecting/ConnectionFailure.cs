@@ -6,7 +6,7 @@ internal static class ConnectionFailure
     /// <summary>What happened in a line, with what the server said about it.</summary>
     public static string Describe(MqttException failure, Uri server)
     {
-        var said = failure.ReasonString is { } text ? $" ({text})" : "";
+        var said = failure.ReasonString is { } text ? $" ({PeerText.Show(text)})" : "";
         return $"{Name(server)}: {failure.Message}{said}";
     }
 

@@ -22,7 +22,7 @@ internal static class TlsFiles
             AddSystemAuthorities(options.CertificateAuthorities);
 
         if (request.Certificate is { } certificate)
-            Guard("--cert", certificate, () => options.ClientCertificates.Add(LoadClient(certificate, request.Key!)));
+            Guard("--cert", certificate, () => LoadClient(certificate, request.Key!, options.ClientCertificates));
 
         if (request.ApplicationProtocol is { } protocol)
             options.ApplicationProtocols.Add(new SslApplicationProtocol(protocol));
@@ -43,6 +43,17 @@ internal static class TlsFiles
             "tlsv1.3" => SslProtocols.Tls13,
             _ => throw new UsageException($"--tls-version is tlsv1.2 or tlsv1.3, not '{version}'"),
         };
+
+    // The client's own certificate is the first of the file; those above it are shown with it.
+    private static void LoadClient(string certificate, string key, X509Certificate2Collection certificates)
+    {
+        certificates.Add(LoadClient(certificate, key));
+        var chain = new X509Certificate2Collection();
+        chain.ImportFromPemFile(certificate);
+        chain[0].Dispose();
+        chain.RemoveAt(0);
+        certificates.AddRange(chain);
+    }
 
     private static X509Certificate2 LoadClient(string certificate, string key)
     {

@@ -9,7 +9,7 @@ internal sealed class TlsOptions(bool asksForTls)
     private readonly Option<string?> authorityFile = new("--cafile") { Description = "The authorities to trust, in PEM" + End(asksForTls), HelpName = "FILE" };
     private readonly Option<string?> authorityFolder = new("--capath") { Description = "A folder of such files" + End(asksForTls), HelpName = "FOLDER" };
     private readonly Option<bool> systemAuthorities = new("--tls-use-os-certs") { Description = "Trust the authorities of the system" + End(asksForTls), Arity = ArgumentArity.Zero };
-    private readonly Option<string?> certificate = new("--cert") { Description = "The client's certificate, in PEM; needs --key.", HelpName = "FILE" };
+    private readonly Option<string?> certificate = new("--cert") { Description = "The client's certificate, in PEM, and those between it and its authority behind it; needs --key.", HelpName = "FILE" };
     private readonly Option<string?> key = new("--key") { Description = "Its private key, in PEM.", HelpName = "FILE" };
     private readonly Option<bool> anyName = new("--insecure") { Description = "Do not compare the host with the name in the server's certificate. For tests only.", Arity = ArgumentArity.Zero };
     private readonly Option<string?> version = new("--tls-version") { Description = "The version of TLS: tlsv1.2 or tlsv1.3. Default: what the system prefers.", HelpName = "VERSION" };

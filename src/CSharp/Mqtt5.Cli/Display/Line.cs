@@ -1,4 +1,3 @@
-using System.Text;
 using Spectre.Console;
 
 namespace Mqtt5.Cli;
@@ -15,7 +14,10 @@ internal sealed class Line
     /// <summary>The texts and their styles.</summary>
     public IReadOnlyList<(string Text, Style Style)> Parts => parts;
 
-    /// <summary>Adds a text. Control characters, which a server may have sent, are shown as a replacement.</summary>
+    /// <summary>
+    /// Adds a text. Control and format characters, which a server may have sent, are shown as a replacement: they would move
+    /// the cursor, end the line or change the order in which the rest is read.
+    /// </summary>
     public Line Add(string text, Style? style = null)
     {
         if (text.Length == 0)
@@ -24,7 +26,7 @@ internal sealed class Line
         if (next > Width)
             Append(new string(' ', next - Width), Look.Plain);
 
-        Append(Harmless(text), style ?? Look.Plain);
+        Append(PeerText.Mask(text), style ?? Look.Plain);
         next = Width;
         return this;
     }
@@ -88,19 +90,6 @@ internal sealed class Line
 
     /// <summary>The line without its styles.</summary>
     public override string ToString() => string.Concat(parts.Select(part => part.Text));
-
-    private static string Harmless(string text)
-    {
-        if (!text.Any(char.IsControl))
-            return text;
-
-        var harmless = new StringBuilder(text.Length);
-
-        foreach (var character in text)
-            harmless.Append(char.IsControl(character) ? '\uFFFD' : character);
-
-        return harmless.ToString();
-    }
 
     private void Append(string text, Style style)
     {

@@ -7,10 +7,16 @@ namespace Mqtt5;
 /// <summary>How the server is authenticated, and the client to it, where the URI is <c>mqtts</c> or <c>wss</c>.</summary>
 public sealed class MqttTlsOptions
 {
-    /// <summary>The certificate authorities to trust instead of those of the system; empty: those of the system.</summary>
+    /// <summary>
+    /// The certificate authorities to trust instead of those of the system; empty: those of the system. The intermediates
+    /// below them come from the server, or stand here too: no URL in a certificate is fetched.
+    /// </summary>
     public X509Certificate2Collection CertificateAuthorities { get; } = [];
 
-    /// <summary>The certificates that the client may show, each with its private key.</summary>
+    /// <summary>
+    /// The certificate that the client shows, with its private key, and those between it and its authority, without keys,
+    /// which are shown with it. Where several have private keys, the one that the server asks for is shown alone.
+    /// </summary>
     public X509Certificate2Collection ClientCertificates { get; } = [];
 
     /// <summary>The name to ask for (SNI) and to expect in the certificate; null: the host of the URI.</summary>
@@ -41,24 +47,29 @@ public sealed class MqttTlsOptions
             RemoteCertificateValidationCallback = ValidateServerCertificate,
         };
 
-        if (ClientCertificates.Count > 0)
+        if (ClientCertificates.Count(one => one.HasPrivateKey) == 1)
+            options.ClientCertificateContext = ChainOf(ClientCertificates);
+        else if (ClientCertificates.Count > 0)
             options.ClientCertificates = ClientCertificates;
 
         if (withProtocols && ApplicationProtocols.Count > 0)
             options.ApplicationProtocols = [.. ApplicationProtocols];
 
-        if (CertificateAuthorities.Count > 0)
+        // A server that is not trusted yet must not choose what the client fetches.
+        var policy = new X509ChainPolicy
         {
-            var policy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = RevocationMode,
-            };
-            policy.CustomTrustStore.AddRange(CertificateAuthorities);
-            options.CertificateChainPolicy = policy;
-        }
+            TrustMode = CertificateAuthorities.Count > 0 ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System,
+            RevocationMode = RevocationMode,
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.AddRange(CertificateAuthorities);
+        options.CertificateChainPolicy = policy;
 
         Configure?.Invoke(options);
         return options;
     }
+
+    private static SslStreamCertificateContext ChainOf(X509Certificate2Collection certificates) =>
+        SslStreamCertificateContext.Create(
+            certificates.First(one => one.HasPrivateKey), [.. certificates.Where(one => !one.HasPrivateKey)], offline: true);
 }

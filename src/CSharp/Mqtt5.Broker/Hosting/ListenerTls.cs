@@ -1,0 +1,80 @@
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+
+namespace Mqtt5.Hosting;
+
+// TLS of the listeners of a broker that runs by itself.
+internal static class ListenerTls
+{
+    // The protocol of ALPN that IANA has registered for MQTT.
+    public static readonly SslApplicationProtocol Mqtt = new("mqtt");
+
+    private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
+
+    // How long a look-up in a revocation list may take.
+    private static readonly TimeSpan RevocationTimeout = TimeSpan.FromSeconds(5);
+
+    public static void Use(ListenOptions listen, MqttServerTlsOptions tls, bool isWebSocket, TimeSpan handshakeTimeout) =>
+        listen.UseHttps(https =>
+        {
+            https.HandshakeTimeout = handshakeTimeout;
+            https.ServerCertificate = tls.Certificate;
+            https.ServerCertificateChain = tls.Intermediates;
+            var asksForCertificate = tls.ClientAuthorities.Count > 0;
+
+            if (asksForCertificate)
+            {
+                https.ClientCertificateMode = tls.ClientCertificateOptional
+                    ? ClientCertificateMode.AllowCertificate
+                    : ClientCertificateMode.RequireCertificate;
+
+                if (tls.RevocationMode != X509RevocationMode.NoCheck)
+                    https.ClientCertificateValidation = (certificate, chain, errors) => errors == SslPolicyErrors.None && IsNotRevoked(certificate, chain, tls);
+            }
+
+            https.OnAuthenticate = (_, authentication) =>
+            {
+                if (!isWebSocket)
+                    authentication.ApplicationProtocols = [Mqtt];
+
+                if (asksForCertificate)
+                    authentication.CertificateChainPolicy = PolicyOf(tls);
+            };
+        });
+
+    // The chain is built once, by the TLS stream, from what the client sent and what was configured. A stranger can write
+    // any URL into its certificate, so nothing is fetched.
+    private static X509ChainPolicy PolicyOf(MqttServerTlsOptions tls)
+    {
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.AddRange(tls.ClientAuthorities);
+        policy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
+        return policy;
+    }
+
+    // Only for a certificate that an authority vouches for: the URL of the list is one that the authority wrote.
+    private static bool IsNotRevoked(X509Certificate2 certificate, X509Chain? verified, MqttServerTlsOptions tls)
+    {
+        using var chain = new X509Chain();
+        chain.ChainPolicy = PolicyOf(tls);
+        chain.ChainPolicy.RevocationMode = tls.RevocationMode;
+        chain.ChainPolicy.UrlRetrievalTimeout = RevocationTimeout;
+
+        if (verified is not null)
+        {
+            foreach (var element in verified.ChainElements)
+                chain.ChainPolicy.ExtraStore.Add(element.Certificate);
+        }
+
+        return chain.Build(certificate);
+    }
+}
