@@ -78,13 +78,16 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
             https.ServerCertificate = tls.Certificate;
             https.ServerCertificateChain = tls.Intermediates;
 
+            if (tls.Current is { } current)
+                https.OnAuthenticate = (_, authentication) => authentication.ServerCertificateContext = current().Context;
+
             if (tls.ClientAuthorities.Count == 0)
                 return;
 
             https.ClientCertificateMode = tls.ClientCertificateOptional
                 ? ClientCertificateMode.AllowCertificate
                 : ClientCertificateMode.RequireCertificate;
-            https.ClientCertificateValidation = (certificate, _, _) => IsVouchedFor(certificate, tls);
+            https.ClientCertificateValidation = (certificate, _, _) => IsVouchedFor(certificate, tls.Current?.Invoke() ?? tls);
         });
 
     private static bool IsVouchedFor(X509Certificate2 certificate, MqttServerTlsOptions tls)

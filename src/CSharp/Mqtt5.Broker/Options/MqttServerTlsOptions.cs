@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Mqtt5;
@@ -5,6 +6,8 @@ namespace Mqtt5;
 /// <summary>The certificates of a listener.</summary>
 public sealed class MqttServerTlsOptions
 {
+    private SslStreamCertificateContext? context;
+
     /// <summary>The certificate of the server with its private key, and the ones between it and the authority.</summary>
     public required X509Certificate2 Certificate { get; init; }
 
@@ -22,4 +25,14 @@ public sealed class MqttServerTlsOptions
 
     /// <summary>Whether certificates of clients are looked up in revocation lists. Default: not.</summary>
     public X509RevocationMode RevocationMode { get; init; } = X509RevocationMode.NoCheck;
+
+    /// <summary>
+    /// Asked at each handshake for the certificates and authorities to use instead of these, so that they can change while
+    /// the broker runs; called from many threads, must not block. Whether clients are asked for a certificate does not
+    /// change. Default: null, and these are used.
+    /// </summary>
+    public Func<MqttServerTlsOptions>? Current { get; init; }
+
+    // The server's certificate with its chain, as each handshake needs it.
+    internal SslStreamCertificateContext Context => context ??= SslStreamCertificateContext.Create(Certificate, Intermediates, offline: true);
 }
