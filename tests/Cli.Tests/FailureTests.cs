@@ -1,6 +1,7 @@
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using Mqtt5.Cli;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
@@ -53,10 +54,12 @@ public sealed class FailureTests(BrokerFixture fixture) : IClassFixture<BrokerFi
     [InlineData("wss-port needs cert", "broker", "--wss-port", "0")]
     [InlineData("", "broker", "--port", "0", "--host", "192.0.2.7", "--allow-anonymous")]
     [InlineData("give --password-file, or --allow-anonymous", "broker", "--port", "0", "--host", "0.0.0.0")]
+    [InlineData("--proxy-protocol: everybody", "broker", "--port", "0", "--proxy-protocol")]
     [InlineData("", "broker", "--unix", "/there/is/none/socket")]
     [InlineData("--config: /there/is/none", "broker", "--config", "/there/is/none")]
     [InlineData("there is no such file", "replay", "/there/is/none", "mqtt://127.0.0.1:1")]
     [InlineData("/there/is/none", "verify-client", "--commands", "/there/is/none")]
+    [ShowsOption("broker", "--allow-anonymous")]
     public async Task What_the_machine_does_not_have_is_told_without_words_of_HTTP(string message, params string[] arguments)
     {
         var run = await CommandInProcess.RunWithAsync("a password\n"u8.ToArray(), arguments);
@@ -103,6 +106,7 @@ public sealed class FailureTests(BrokerFixture fixture) : IClassFixture<BrokerFi
     }
 
     [Fact]
+    [ShowsOption("broker", "--log-level")]
     public async Task What_the_broker_logs_has_no_words_of_HTTP()
     {
         using var process = CommandProcess.Start("broker", "--port", "0", "--log-level", "debug");

@@ -1,4 +1,5 @@
 using System.Runtime.Versioning;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
@@ -27,6 +28,7 @@ public sealed class PasswordFileTests : IDisposable
     [Theory]
     [InlineData("")]
     [InlineData("--delete")]
+    [ShowsOption("passwd", "--delete")]
     public async Task Mode_owner_and_group_stay(string delete)
     {
         await SetAsync("anna");
@@ -165,6 +167,7 @@ public sealed class PasswordFileTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("passwd", "--scram", "--iterations")]
     public async Task The_number_of_iterations_is_that_of_the_option()
     {
         await SetAsync("anna", "--scram", "--iterations", "5000");

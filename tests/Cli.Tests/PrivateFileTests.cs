@@ -1,8 +1,9 @@
 using System.Runtime.Versioning;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
-// What clients and servers send each other is for nobody else on the machine.
+// Traces and captures are confidential: they hold what clients and servers send each other.
 [UnsupportedOSPlatform("windows")]
 public sealed class PrivateFileTests(BrokerFixture fixture) : IClassFixture<BrokerFixture>
 {
@@ -13,6 +14,8 @@ public sealed class PrivateFileTests(BrokerFixture fixture) : IClassFixture<Brok
     [InlineData("trace", true)]
     [InlineData("replay", false)]
     [InlineData("replay", true)]
+    [ShowsOption("trace", "--write", "--pcapng", "--listen", "--connections")]
+    [ShowsOption("replay", "--write", "--pcapng")]
     public async Task Traces_and_captures_are_for_their_owner_only(string verb, bool isThere)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "files have no modes");

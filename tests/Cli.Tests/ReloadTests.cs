@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
@@ -17,6 +18,7 @@ public sealed class ReloadTests : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
+    [ShowsOption("broker", "--password-file")]
     public async Task Passwords_are_read_again_and_the_sessions_of_a_name_that_is_gone_end()
     {
         await SetPasswordAsync("anna", "one");
@@ -56,6 +58,7 @@ public sealed class ReloadTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("broker", "--access-file")]
     public async Task Rules_are_read_again_and_hold_for_older_subscriptions()
     {
         await File.WriteAllTextAsync(Rules, "everyone\nallow all #\n");

@@ -1,6 +1,6 @@
 namespace Mqtt5.Cli;
 
-/// <summary>Finds what somebody meant who mistyped a name.</summary>
+/// <summary>Finds the name that was meant where another one was typed.</summary>
 internal static class Similar
 {
     private const int MostEdits = 2;

@@ -15,7 +15,7 @@ internal static class BrokerVerb
         // First, so that the signal does not end a broker that begins.
         using var reloads = new Reloads();
 
-        // What the web server logs is about HTTP, which nobody asked for.
+        // The web server below logs in terms of HTTP, which is no concern of a broker.
         using var loggers = LoggerFactory.Create(logging => logging
             .SetMinimumLevel(request.LogLevel)
             .AddFilter("Microsoft", request.LogLevel > LogLevel.Warning ? request.LogLevel : LogLevel.Warning)
@@ -60,10 +60,17 @@ internal static class BrokerVerb
         }
     }
 
+    // In the words of the command; the broker looks at the same.
     private static void CheckHost(BrokerRequest request)
     {
-        if (request.PasswordFile is null && !request.AllowAnonymous && !IPAddress.IsLoopback(request.Host))
-            throw new UsageException($"--host {request.Host}: everybody could connect from outside; give --password-file, or --allow-anonymous if that is meant");
+        if (request.PasswordFile is not null || request.AllowAnonymous)
+            return;
+
+        if (request.ProxyProtocol)
+            throw new UsageException("--proxy-protocol: everybody could connect through the proxy; give --password-file, or --allow-anonymous if that is meant");
+
+        if (!IPAddress.IsLoopback(request.Host))
+            throw new UsageException($"--host: {request.Host} is not a loopback address, and everybody could connect; give --password-file, or --allow-anonymous if that is meant");
     }
 
     private static async Task ReloadAsync(

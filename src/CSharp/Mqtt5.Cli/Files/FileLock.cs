@@ -57,7 +57,7 @@ internal sealed class FileLock : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        // While it is held, so that nobody else has it.
+        // Before it is released: afterwards another process may hold it.
         if (isBeside)
             System.IO.File.Delete(stream.Name);
 

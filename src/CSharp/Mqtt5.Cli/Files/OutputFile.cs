@@ -7,7 +7,7 @@ internal static class OutputFile
 
     /// <summary>
     /// Makes a file that only its owner may read, or empties one and makes it so: what clients and servers send each other
-    /// is for nobody else.
+    /// is confidential.
     /// </summary>
     /// <param name="option">The option that names it.</param>
     /// <param name="path">The file.</param>
@@ -69,7 +69,7 @@ internal static class OutputFile
         }
         catch (UnauthorizedAccessException)
         {
-            // It belongs to somebody else, who decides.
+            // It belongs to another user, who decides about its mode.
         }
     }
 }

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Messages that wait for somebody slow, as the reader of a pipe is. Of QoS 0 it holds a number and an amount of bytes, and
+/// A queue of messages for a slow consumer, such as the reader of a pipe. Of QoS 0 it holds a number and an amount of bytes, and
 /// drops what comes beyond. Messages of QoS 1 and 2 are all taken: the server sends no more than the Receive Maximum before
 /// they are acknowledged. For one writer and one reader.
 /// </summary>
@@ -101,7 +101,7 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
                 return message;
             }
 
-            // For those that ask again.
+            // Later calls return null, too.
             if (isComplete)
                 arrivals.Release();
 

@@ -84,7 +84,7 @@ internal static class SubscribeVerb
         var backlog = new Backlog(WaitingMessages, WaitingBytes);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
 
-        // Writing blocks where nobody reads the output, and the subscription alone counts messages, not their bytes.
+        // Writing blocks while the output is not read, and the queue of the subscription is bounded by number only.
         var filling = Task.Run(() => backlog.FillAsync(subscription, ended.Token), CancellationToken.None);
 
         try
