@@ -86,7 +86,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("--allow-anonymous: 'perhaps' is neither true nor false", "broker", "--allow-anonymous", "perhaps")]
     [InlineData("cert: there-is-none: ", "broker", "--tls-port", "0", "--cert", "there-is-none")]
     [InlineData("--config: there-is-none.json: ", "broker", "--config", "there-is-none.json")]
-    [InlineData("--iterations is not from 4096 to 10000000", "passwd", "file", "anna", "--scram", "--iterations", "1")]
+    [InlineData("--iterations is a whole number from 4096 to 10000000", "passwd", "file", "anna", "--scram", "--iterations", "1")]
     public async Task Bad_usage_is_told(string message, params string[] arguments)
     {
         var process = Start(arguments);

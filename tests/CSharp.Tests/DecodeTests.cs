@@ -1,4 +1,5 @@
 using System.Text;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CSharp.Tests;
 
@@ -46,6 +47,7 @@ public sealed class DecodeTests
     }
 
     [Fact]
+    [ShowsOption("decode", "--from")]
     public async Task With_from_the_other_direction_is_a_fault()
     {
         Assert.Equal(0, (await DecodeAsync("--from", "client", "C000")).ExitCode);
@@ -103,6 +105,7 @@ public sealed class DecodeTests
     }
 
     [Fact]
+    [ShowsOption("decode", "--show-secrets")]
     public async Task Secrets_are_hidden_unless_asked_for()
     {
         Assert.Contains("password=***", (await DecodeAsync(Connect)).Output, StringComparison.Ordinal);
@@ -115,6 +118,7 @@ public sealed class DecodeTests
     }
 
     [Fact]
+    [ShowsOption("decode", "--max-packet-bytes")]
     public async Task A_packet_over_the_limit_is_refused_from_its_header()
     {
         var run = await DecodeAsync("--max-packet-bytes", "5", "C000", "3004 0001 61 00");
@@ -125,6 +129,7 @@ public sealed class DecodeTests
     }
 
     [Fact]
+    [ShowsOption("decode", "--raw", "--hex")]
     public async Task Input_is_raw_or_hex_as_it_looks_or_as_told()
     {
         byte[] raw = [0xC0, 0x00, 0xD0, 0x00];
@@ -141,6 +146,7 @@ public sealed class DecodeTests
     }
 
     [Fact]
+    [ShowsOption("decode", "--file")]
     public async Task Files_are_read_as_standard_input_is()
     {
         var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Mqtt5.Interop.Tests;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CSharp.Tests;
 
@@ -121,7 +122,7 @@ public sealed class MeasuringTests
     [InlineData("--topic: ", "bench", "--topic", "a/#")]
     [InlineData("--topic: ", "probe", "--topic", "a/+")]
     [InlineData("'sideways'", "bench", "--spread", "sideways")]
-    [InlineData("'now'", "conn", "now")]
+    [InlineData("argument 1 is neither", "conn", "now")]
     public async Task Bad_usage_is_told(string message, params string[] arguments)
     {
         var run = await RunAsync(arguments);
@@ -156,6 +157,7 @@ public sealed class MeasuringTests
     [InlineData(1, 2, 4, "paired", 2)]
     [InlineData(1, 2, 2, "all", 2)]
     [InlineData(2, 1, 1, "all", 1)]
+    [ShowsOption("bench", "--publishers", "--subscribers", "--qos", "--size", "--spread", "--seconds", "--warm-up")]
     public async Task Bench_counts_what_was_sent_and_every_copy_that_came(int qos, int publishers, int subscribers, string spread, int copies)
     {
         var json = await JsonAsync(
@@ -196,6 +198,7 @@ public sealed class MeasuringTests
     }
 
     [Fact]
+    [ShowsOption("bench", "--connects")]
     public async Task Bench_opens_connections_and_counts_those_that_are_refused()
     {
         await using var broker = await MqttBroker.StartAsync(

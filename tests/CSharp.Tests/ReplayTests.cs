@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using System.Text.RegularExpressions;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CSharp.Tests;
 
@@ -90,6 +91,7 @@ public sealed partial class ReplayTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("replay", "--speed", "--no-wait")]
     public async Task The_times_of_the_recording_are_kept()
     {
         await using var broker = await StartAsync();
@@ -109,6 +111,7 @@ public sealed partial class ReplayTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("replay", "--connection")]
     public async Task One_connection_can_be_chosen()
     {
         await using var broker = await StartAsync();
@@ -135,6 +138,7 @@ public sealed partial class ReplayTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("replay", "--strict", "--payloads")]
     public async Task What_another_server_answers_is_told_in_notation_and_fails_on_request_only()
     {
         await using var broker = await MqttBroker.StartAsync(
@@ -205,6 +209,7 @@ public sealed partial class ReplayTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("replay", "--patience")]
     public async Task A_server_that_never_answers_ends_a_replay_all_the_same()
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);

@@ -1,8 +1,9 @@
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
 using Mqtt5.Client.Tests;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CSharp.Tests;
 
@@ -219,6 +220,7 @@ public sealed class TraceTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("trace", "--address")]
     public async Task A_trace_listens_where_it_is_told_to()
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
@@ -237,6 +239,7 @@ public sealed class TraceTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("trace", "--only", "--topic", "--payloads")]
     public async Task Filters_choose_what_is_shown()
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);

@@ -42,7 +42,7 @@ public sealed class UsageTests
     [InlineData("'both'", "decode", "C000", "--from", "both")]
     [InlineData("--file", "decode", "--file")]
     [InlineData("'nope'", "nope")]
-    [InlineData("Required command was not provided", new string[0])]
+    [InlineData("mqtt5 VERB [options]", new string[0])]
     [InlineData("Nothing to decode", "decode")]
     [InlineData("there-is-no-such-file", "decode", "--file", "there-is-no-such-file")]
     [InlineData("mqtt5: /: ", "decode", "--file", "/")]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Xml.Linq;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CSharp.Tests;
 
@@ -16,6 +17,7 @@ public sealed class VerifyRandomSessionsTests
     }
 
     [Fact]
+    [ShowsOption("verify", "--random-sessions", "--only")]
     public async Task A_random_session_that_fails_is_shown_with_a_small_script_and_found_again_by_its_seed()
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using System.Text;
 using System.Xml.Linq;
 using Mqtt5.Cli;
+using Mqtt5.Tests;
 using Mqtt5.Verification;
 
 namespace Mqtt5.CSharp.Tests;
@@ -33,6 +34,7 @@ public sealed partial class VerifyTests
     };
 
     [Fact]
+    [ShowsOption("verify", "--seed", "--embedded")]
     public async Task The_embedded_broker_breaks_no_statement_and_the_same_seed_finds_the_same()
     {
         // Both mostly wait.
@@ -183,6 +185,7 @@ public sealed partial class VerifyTests
     }
 
     [Fact]
+    [ShowsOption("verify", "--json", "--junit", "--html")]
     public async Task The_files_show_what_failed()
     {
         var folder = Directory.CreateTempSubdirectory("mqtt5-verify-").FullName;
@@ -212,6 +215,7 @@ public sealed partial class VerifyTests
 
     [Theory]
     [MemberData(nameof(WrongServers))]
+    [ShowsOption("verify", "--clause", "--hostile")]
     public async Task A_wrong_server_fails_the_statement_that_it_breaks(string mistake, string statement)
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
@@ -9,6 +10,10 @@ public sealed class MosquittoScriptTests : IDisposable
     private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-shims-").FullName;
 
     [Fact]
+    [ShowsOption("pub", "--topic", "--message", "--file", "--stdin-line", "--stdin-file", "--null-message", "--qos", "--retain", "--repeat")]
+    [ShowsOption("sub", "--topic", "--filter-out", "--unsubscribe", "--count", "--timeout", "--no-retained", "--retained-only")]
+    [ShowsOption("sub", "--remove-retained", "--format", "--verbose", "--no-newline", "--pretty")]
+    [ShowsOption("rr", "--topic", "--message", "--response-topic", "--timeout", "--verbose")]
     public async Task A_script_for_mosquittos_clients_gives_the_same_with_mqtt5()
     {
         if (!Array.TrueForAll(Names, name => Folders().Any(place => File.Exists(Path.Combine(place, name)))))

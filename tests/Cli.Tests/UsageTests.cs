@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
@@ -47,6 +48,7 @@ public sealed class UsageTests(BrokerFixture fixture) : IClassFixture<BrokerFixt
     [InlineData("give the password once", "pub", "-t", "a", "-m", "x", "-u", "anna", "-P", "x", "--pw-prompt")]
     [InlineData("there is no terminal", "pub", "-t", "a", "-m", "x", "-u", "anna", "--pw-prompt")]
     [InlineData("one message", "rr", "-t", "a", "-l")]
+    [ShowsOption("rr", "--stdin-line")]
     public async Task Bad_usage_is_told_and_ends_with_1(string message, params string[] arguments)
     {
         using var output = new StringWriter();
@@ -74,6 +76,7 @@ public sealed class UsageTests(BrokerFixture fixture) : IClassFixture<BrokerFixt
     }
 
     [Fact]
+    [ShowsOption("connection", "--protocol-version", "--quiet")]
     public async Task An_older_version_is_noted_and_MQTT_5_is_spoken()
     {
         var run = await fixture.RunAsync("pub", "-t", "a", "-m", "x", "-V", "mqttv311");
@@ -83,6 +86,7 @@ public sealed class UsageTests(BrokerFixture fixture) : IClassFixture<BrokerFixt
     }
 
     [Fact]
+    [ShowsOption("connection", "--pw-file")]
     public async Task The_password_comes_from_the_command_line_the_environment_or_a_file_and_a_wrong_one_ends_with_134()
     {
         var file = fixture.FilePath("password");
@@ -99,6 +103,7 @@ public sealed class UsageTests(BrokerFixture fixture) : IClassFixture<BrokerFixt
     }
 
     [Fact]
+    [ShowsOption("connection", "--pw-prompt")]
     public async Task A_password_that_is_typed_does_not_show()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "the command 'script' of util-linux makes the terminal");

@@ -30,6 +30,25 @@ if [ "$PART" = messages ]; then
     step sub -t s/bin -C 1 -F '%x|%X|%l'
     step in_ 'all of\nthe input' pub -t s/in -s -r -q 2
     step sub -t s/in -C 1
+    step pub -t s/bytes -m $'a\xff\xfeb' -r
+    step sub -t s/bytes -C 1
+    step sub -t s/bytes -C 1 -F $'\xff%p'
+    step pub -t s/bytes -m x -r -D publish correlation-data $'c\xff'
+    step sub -t s/bytes -C 1 -F %D
+    printf 'a\0b\nc\0' >"$file"
+    step pub -t s/zeros -f "$file" -r
+    step sub -t s/zeros -C 1 -N
+    step in_ 'a\0b\n' pub -t s/zeros -s -r
+    step sub -t s/zeros -C 1 -N
+    step pub -t s/kept -m kept -r
+    step in_ '' pub -t s/kept -s -r
+    step in_ '' pub -t s/kept -l -r
+    step sub -t s/kept -C 1
+    step pub -t s/kept -f /dev/null -r
+    step sub -t s/kept -W 1
+    step pub -t s/kept -m kept -r
+    step pub -t s/kept -m '' -r
+    step sub -t s/kept -W 1
     step pub -t s/minus -m -n -r
     step sub -t s/minus -C 1 -F '[%p]'
     step pub -t s/props -m '{"a":[1,2.50,"x"]}' -r -q 1 -D publish user-property k 'v w' -D publish user-property l m -D publish content-type application/json -D publish response-topic r/t -D publish correlation-data c0 -D publish payload-format-indicator 1
@@ -89,6 +108,13 @@ else
     step code pub -m b
     step pub -t 'a/#' -m b
     step pub -t a -m b -n
+    step pub -t $'a\xff' -m b
+    step sub -t $'a\xff' -W 1
+    step rr -t $'a\xff' -e b -m c
+    step pub -t a -m b -u $'a\xff' -P c
+    step pub -t a -m b -i $'a\xff'
+    step pub -t a -m b --will-topic $'a\xff'
+    step pub -t a -m b -D publish content-type $'a\xff'
     step pub -t a -m b -q 3
     step pub -t a -m b -q
     step pub -t a -m b --nope

@@ -6,52 +6,83 @@ namespace Mqtt5.Cli;
 /// <summary>The <c>mqtt5</c> command as a function of its arguments and its streams.</summary>
 internal static class CommandLineApplication
 {
-    private static readonly Verb[] Verbs =
+    private static readonly Dictionary<string, string> VerbsOfLinks = new(StringComparer.Ordinal)
+    {
+        ["mosquitto_pub"] = "pub",
+        ["mosquitto_sub"] = "sub",
+        ["mosquitto_rr"] = "rr",
+    };
+
+    /// <summary>The verbs, in the order of the help.</summary>
+    public static IReadOnlyList<Verb> Verbs { get; } =
     [
-        new("demo", DemoCommand.Create),
-        new("pub", PublishCommand.Create, FollowsMosquitto: true),
-        new("sub", SubscribeCommand.Create, FollowsMosquitto: true),
-        new("rr", RequestResponseCommand.Create, FollowsMosquitto: true),
-        new("conn", ConnectCommand.Create),
-        new("probe", ProbeCommand.Create),
-        new("verify", VerifyCommand.Create),
-        new("verify-client", VerifyClientCommand.Create),
-        new("bench", BenchCommand.Create),
-        new("decode", DecodeCommand.Create),
-        new("trace", TraceCommand.Create),
-        new("replay", ReplayCommand.Create),
-        new("broker", BrokerCommand.Create),
-        new("passwd", PasswordCommand.Create),
-        new("shell", ShellCommand.Create),
-        new("completions", CompletionsCommand.Create),
+        new("pub", "Publish messages, with the options of mosquitto_pub", PublishCommand.Create, FollowsMosquitto: true),
+        new("sub", "Subscribe and print what comes, as mosquitto_sub does", SubscribeCommand.Create, FollowsMosquitto: true),
+        new("rr", "Send a request and print the answer, as mosquitto_rr does", RequestResponseCommand.Create, FollowsMosquitto: true),
+        new("conn", "Connect once and tell what the server answered", ConnectCommand.Create),
+        new("shell", "Connect, subscribe and publish as you type", ShellCommand.Create),
+        new("broker", "Run a broker", BrokerCommand.Create),
+        new("passwd", "Set a password in a file for the broker", PasswordCommand.Create),
+        new("trace", "Show the packets between clients and a server, or of a file", TraceCommand.Create),
+        new("replay", "Play the client side of a trace again", ReplayCommand.Create),
+        new("decode", "Explain packets in hexadecimal or as bytes", DecodeCommand.Create),
+        new("bench", "Measure how much a server carries", BenchCommand.Create),
+        new("probe", "Find out what a server can do", ProbeCommand.Create),
+        new("verify", "Try each statement of the standard on a server", VerifyCommand.Create),
+        new("verify-client", "Try each statement of the standard on a client program", VerifyClientCommand.Create),
+        new("demo", "Show in a few seconds what Mqtt5 does", DemoCommand.Create),
+        new("completions", "Print what a shell needs to complete all this", CompletionsCommand.Create),
     ];
 
     /// <summary>Runs the command and returns its <see cref="ExitCode"/>. Nothing is thrown.</summary>
-    public static async Task<int> RunAsync(string[] arguments, Terminal terminal)
+    /// <param name="arguments">The arguments.</param>
+    /// <param name="terminal">The streams.</param>
+    /// <param name="name">The name that the program was called by, which may be that of a client of mosquitto.</param>
+    public static async Task<int> RunAsync(string[] arguments, Terminal terminal, string? name = null)
     {
+        var program = name is not null && VerbsOfLinks.ContainsKey(name) ? name : "mqtt5";
+        string[] all = program != "mqtt5" ? [VerbsOfLinks[program], .. arguments] : arguments;
+        var exitCode = await RunVerbAsync(all, terminal, program);
+        return await FlushAsync(terminal, exitCode);
+    }
+
+    private static async Task<int> RunVerbAsync(string[] arguments, Terminal terminal, string program)
+    {
+        // Most of a start is the making of options, so only those of the verb that is asked for are made.
+        var asked = AskedFor(arguments);
+        var verb = Verbs.FirstOrDefault(one => one.Name == asked);
+        var badUsage = verb is { FollowsMosquitto: true } ? ExitCode.Fault : ExitCode.BadUsage;
+        var called = program != "mqtt5" ? program : verb is null ? program : $"{program} {verb.Name}";
+
         try
         {
-            // Most of a start is the making of options, so only those of the verb that is asked for are made.
-            var asked = AskedFor(arguments);
-            var verb = Array.Find(Verbs, one => one.Name == asked);
+            if (arguments.Length == 0)
+            {
+                await terminal.Error.WriteAsync(RootHelp.Text);
+                return ExitCode.BadUsage;
+            }
+
+            if (verb is null && !arguments[0].StartsWith('-') && !IsSuggestion(arguments[0]))
+                throw new UsageException($"there is no verb '{arguments[0]}'{Similar.Hint(arguments[0], Verbs.Select(one => one.Name))}");
+
             var root = RootOf(verb is null ? Verbs : [verb], terminal);
-            IReadOnlyList<string> given = verb is { FollowsMosquitto: true } && asked == arguments[0]
-                ? [verb.Name, .. VerbatimArguments.Bind(root.Subcommands[0], arguments.AsSpan(1))]
+            string[] given = verb is { FollowsMosquitto: true } && asked == arguments[0]
+                ? [.. ConfigurationFile.Read(terminal.ConfigurationFolder, called.Replace(' ', '_')), .. arguments.AsSpan(1)]
                 : arguments;
+            IEnumerable<string> bound = ReferenceEquals(given, arguments)
+                ? arguments
+                : [verb!.Name, .. VerbatimArguments.Bind(root.Subcommands[0], given)];
 
             // A file of arguments is a feature that nobody asked for, and @ may stand in a file name.
-            var result = root.Parse(given, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            var result = root.Parse([.. bound], new ParserConfiguration { ResponseFileTokenReplacer = null });
 
             if (result.Errors.Count > 0)
             {
-                foreach (var error in result.Errors)
-                {
-                    await terminal.Error.WriteLineAsync($"mqtt5: {error.Message}");
-                }
+                foreach (var complaint in ArgumentComplaint.Of(result, arguments[(verb is null ? 0 : 1)..]))
+                    await terminal.Error.WriteLineAsync($"mqtt5: {complaint}");
 
-                var command = result.CommandResult.Command == root ? "mqtt5" : $"mqtt5 {result.CommandResult.Command.Name}";
-                await terminal.Error.WriteLineAsync($"'{command} --help' tells more.");
-                return verb is { FollowsMosquitto: true } ? ExitCode.Fault : ExitCode.BadUsage;
+                await terminal.Error.WriteLineAsync($"'{called} --help' tells more.");
+                return badUsage;
             }
 
             using var interruption = new Interruption();
@@ -62,16 +93,13 @@ internal static class CommandLineApplication
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
             };
-            var exitCode = await result.InvokeAsync(configuration, interruption.Token);
-
-            await terminal.Output.FlushAsync();
-            return exitCode;
+            return await result.InvokeAsync(configuration, interruption.Token);
         }
         catch (UsageException exception)
         {
             await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
-            await terminal.Error.WriteLineAsync($"'mqtt5 {arguments[0]} --help' tells more.");
-            return ExitCode.Fault;
+            await terminal.Error.WriteLineAsync($"'{called} --help' tells more.");
+            return badUsage;
         }
         catch (IOException exception) when (StandardOutput.IsClosed(exception))
         {
@@ -80,6 +108,11 @@ internal static class CommandLineApplication
         catch (OperationCanceledException)
         {
             return ExitCode.Interrupted;
+        }
+        catch (Exception exception) when (Failure.Describe(exception) is { } description)
+        {
+            await terminal.Error.WriteLineAsync($"mqtt5: {description}");
+            return badUsage;
         }
 #pragma warning disable CA1031 // The process ends here; a person reads the message, not the stack.
         catch (Exception exception)
@@ -90,10 +123,31 @@ internal static class CommandLineApplication
         }
     }
 
+    // What was written last may not arrive, and the exit code tells.
+    private static async Task<int> FlushAsync(Terminal terminal, int exitCode)
+    {
+        try
+        {
+            await terminal.Output.FlushAsync();
+            return exitCode;
+        }
+        catch (IOException exception) when (StandardOutput.IsClosed(exception))
+        {
+            return exitCode;
+        }
+        catch (IOException exception)
+        {
+            await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
+            return exitCode == ExitCode.WellFormed ? ExitCode.Fault : exitCode;
+        }
+    }
+
+    private static bool IsSuggestion(string argument) => argument.StartsWith("[suggest:", StringComparison.Ordinal);
+
     // A shell that completes asks as in: [suggest:6] "pub --h". The verb is known once there is something behind it.
     private static string? AskedFor(string[] arguments)
     {
-        if (arguments.Length == 0 || !arguments[0].StartsWith("[suggest:", StringComparison.Ordinal))
+        if (arguments.Length == 0 || !IsSuggestion(arguments[0]))
             return arguments.FirstOrDefault();
 
         var text = arguments.ElementAtOrDefault(1) ?? "";
@@ -110,7 +164,7 @@ internal static class CommandLineApplication
         foreach (var help in root.Options.OfType<HelpOption>().ToArray())
             root.Options.Remove(help);
 
-        root.Options.Add(new HelpOption("--help", "-h", "-?") { Recursive = false });
+        root.Options.Add(new HelpOption("--help", "-h", "-?") { Recursive = false, Action = new RootHelp(terminal) });
         return root;
     }
 

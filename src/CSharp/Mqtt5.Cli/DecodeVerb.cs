@@ -30,9 +30,9 @@ internal static class DecodeVerb
             await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
             return ExitCode.BadUsage;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (Failure.Describe(exception) is { } description)
         {
-            await terminal.Error.WriteLineAsync($"mqtt5: {SourceOf(request)}: {exception.Message}");
+            await terminal.Error.WriteLineAsync($"mqtt5: {description}");
             return ExitCode.BadUsage;
         }
 
@@ -61,6 +61,13 @@ internal static class DecodeVerb
             throw new UsageException("--file: this cannot be the name of a file");
         }
 
-        return new FileStream(request.File, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0, useAsync: true);
+        try
+        {
+            return new FileStream(request.File, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0, useAsync: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{request.File}: {exception.Message}");
+        }
     }
 }

@@ -33,16 +33,22 @@ internal static class ListenerTls
                     : ClientCertificateMode.RequireCertificate;
 
                 if (tls.RevocationMode != X509RevocationMode.NoCheck)
-                    https.ClientCertificateValidation = (certificate, chain, errors) => errors == SslPolicyErrors.None && IsNotRevoked(certificate, chain, tls);
+                    https.ClientCertificateValidation = (certificate, chain, errors) => errors == SslPolicyErrors.None && IsNotRevoked(certificate, chain, tls.Current?.Invoke() ?? tls);
             }
 
             https.OnAuthenticate = (_, authentication) =>
             {
+                // Certificates and authorities may change while the broker runs.
+                var now = tls.Current?.Invoke();
+
+                if (now is not null)
+                    authentication.ServerCertificateContext = now.Context;
+
                 if (!isWebSocket)
                     authentication.ApplicationProtocols = [Mqtt];
 
                 if (asksForCertificate)
-                    authentication.CertificateChainPolicy = PolicyOf(tls);
+                    authentication.CertificateChainPolicy = PolicyOf(now ?? tls);
             };
         });
 

@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 
 namespace Mqtt5;
@@ -8,6 +9,8 @@ namespace Mqtt5;
 /// </summary>
 public sealed class MqttServerTlsOptions
 {
+    private SslStreamCertificateContext? context;
+
     /// <summary>The certificate of the server with its private key.</summary>
     public required X509Certificate2 Certificate { get; init; }
 
@@ -30,4 +33,14 @@ public sealed class MqttServerTlsOptions
     /// lists that a certificate names, at most five seconds each, once an authority vouches for it. Default: not.
     /// </summary>
     public X509RevocationMode RevocationMode { get; init; } = X509RevocationMode.NoCheck;
+
+    /// <summary>
+    /// Asked at each handshake for the certificates and authorities to use instead of these, so that they can change while
+    /// the broker runs; called from many threads, must not block. Whether clients are asked for a certificate does not
+    /// change. Default: null, and these are used.
+    /// </summary>
+    public Func<MqttServerTlsOptions>? Current { get; init; }
+
+    // The server's certificate with its chain, as each handshake needs it.
+    internal SslStreamCertificateContext Context => context ??= SslStreamCertificateContext.Create(Certificate, Intermediates, offline: true);
 }

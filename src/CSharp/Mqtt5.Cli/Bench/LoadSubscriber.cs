@@ -6,7 +6,9 @@ namespace Mqtt5.Cli;
 internal sealed class LoadSubscriber(LoadRequest request, int run, long[] arrived) : IAsyncDisposable
 {
     // Messages of QoS 0 beyond this would be dropped by the client itself.
-    private const int QueueCapacity = 10_000_000;
+    private const long QueueBytes = 256 * 1024 * 1024;
+    private const int MessageOverheadBytes = 256;
+    private const int FewestMessages = 1_000;
 
     private MqttClient? client;
     private MqttSubscription? subscription;
@@ -33,7 +35,7 @@ internal sealed class LoadSubscriber(LoadRequest request, int run, long[] arrive
         client.Disconnected += (_, lost) => Failure = lost.Cause ?? Failure;
         await client.OpenAsync(cancellationToken);
         subscription = await client.SubscribeAsync(
-            filter, Receive, request.QoS, new MqttSubscribeOptions { QueueCapacity = QueueCapacity }, cancellationToken);
+            filter, Receive, request.QoS, new MqttSubscribeOptions { QueueCapacity = QueueCapacity() }, cancellationToken);
 
         if (!subscription.Results[0].IsGranted)
             throw new MqttException($"the server refuses the subscription to {filter}: {Spec.reasonTitle(PacketType.Suback, subscription.Results[0].Reason)}");
@@ -44,6 +46,9 @@ internal sealed class LoadSubscriber(LoadRequest request, int run, long[] arrive
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => client?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    // So many messages that their bytes are bounded, too.
+    private int QueueCapacity() => (int)Math.Max(FewestMessages, QueueBytes / (request.PayloadBytes + MessageOverheadBytes));
 
     private Task Receive(MqttReceivedMessage message, CancellationToken stopping)
     {

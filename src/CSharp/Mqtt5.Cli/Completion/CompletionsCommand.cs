@@ -18,6 +18,10 @@ internal static class CompletionsCommand
               zsh    source <(mqtt5 completions zsh)        as a line of ~/.zshrc, after compinit
               fish   mqtt5 completions fish >~/.config/fish/completions/mqtt5.fish
               pwsh   mqtt5 completions pwsh | Out-String | Invoke-Expression    in $PROFILE
+
+            Exit codes:
+              0    printed
+              2    there is no script for that shell
             """);
         command.Arguments.Add(shell);
         command.SetAction(async (result, cancellationToken) =>

@@ -53,18 +53,18 @@ internal sealed class TargetOptions
         catch (ArgumentException exception) when (exception is not ArgumentNullException)
         {
             // The client looks at its options as a whole.
-            await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
+            await terminal.Error.WriteLineAsync($"mqtt5: {ClientOptionNames.Describe(exception)}");
             return ExitCode.BadUsage;
-        }
-        catch (IOException failure) when (!StandardOutput.IsClosed(failure))
-        {
-            await TellAsync(failure.Message);
-            return ExitCode.Fault;
         }
         catch (MqttException failure)
         {
             await TellAsync(ConnectionFailure.Describe(failure, target!.Server));
             return ConnectionFailure.ExitCodeOf(failure);
+        }
+        catch (Exception failure) when (!(failure is IOException io && StandardOutput.IsClosed(io)) && Failure.Describe(failure) is { } description)
+        {
+            await TellAsync(description);
+            return ExitCode.Fault;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-
 namespace Mqtt5.Cli;
 
 /// <summary>Runs a verb that is a client, and turns what ends it into an exit code and a line on standard error.</summary>
@@ -28,8 +26,8 @@ internal static class ClientVerb
         }
         catch (ArgumentException exception)
         {
-            // The client does not take its options; the message names which.
-            await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}").ConfigureAwait(false);
+            // The client does not take its options.
+            await terminal.Error.WriteLineAsync($"mqtt5: {ClientOptionNames.Describe(exception)}").ConfigureAwait(false);
             return ExitCode.Fault;
         }
         catch (MqttException failure)
@@ -51,9 +49,9 @@ internal static class ClientVerb
             // Whoever read the output has seen enough.
             return ExitCode.WellFormed;
         }
-        catch (Exception exception) when (exception is IOException or SocketException)
+        catch (Exception exception) when (Failure.Describe(exception) is { } description)
         {
-            await TellAsync(exception.Message).ConfigureAwait(false);
+            await TellAsync(description).ConfigureAwait(false);
             return ExitCode.Fault;
         }
 

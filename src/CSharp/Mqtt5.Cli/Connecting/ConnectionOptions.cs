@@ -10,6 +10,9 @@ namespace Mqtt5.Cli;
 /// </summary>
 internal sealed class ConnectionOptions
 {
+    // A CONNACK has to fit.
+    private const int LeastPacketBytes = 64;
+
     private readonly Option<string> host = new("--host", "-h") { Description = "The host of the server.", DefaultValueFactory = _ => "localhost" };
     private readonly Option<long?> port = BoundedOption.Of("The port. Default: 1883, with TLS 8883.", 1, 65_535, "--port", "-p");
     private readonly Option<string?> url = new("--url", "-L") { HelpName = "URL" };
@@ -23,21 +26,24 @@ internal sealed class ConnectionOptions
     private readonly Option<long?> keepAlive = BoundedOption.Of("The Keep Alive in seconds; 0: none. Default: 60.", 0, 65_535, "--keepalive", "-k");
     private readonly Option<string?> userName = new("--username", "-u") { Description = "The User Name.", HelpName = "NAME" };
     private readonly Option<string?> password = new("--pw", "-P") { Description = "The password. Others on this machine can see it; MQTT5_PASSWORD in the environment, --pw-file and --pw-prompt keep it from them.", HelpName = "PASSWORD" };
-    private readonly Option<string?> passwordFile = new("--pw-file") { Description = "A file with the password in its first line.", HelpName = "FILE" };
+    private readonly Option<string?> passwordFile = FileOption.Of("A file with the password in its first line.", "--pw-file");
     private readonly Option<bool> passwordPrompt = Flag("--pw-prompt", "Ask for the password.");
     private readonly Option<string?> willTopic = new("--will-topic") { Description = "The topic of the Will Message.", HelpName = "TOPIC" };
     private readonly Option<string?> willPayload = new("--will-payload") { Description = "Its payload. Default: empty.", HelpName = "TEXT" };
     private readonly Option<long?> willQoS = BoundedOption.Of("Its QoS. Default: 0.", 0, 2, "--will-qos");
     private readonly Option<bool> willRetain = Flag("--will-retain", "It is retained.");
     private readonly TlsOptions tlsOptions = new(asksForTls: true);
+    private readonly Option<string?> proxy = new("--proxy") { Description = "Connect through this proxy: socks5h or http://[NAME[:PASSWORD]@]HOST[:PORT].", HelpName = "URL" };
+    private readonly Option<long?> packetBytes = BoundedOption.Of("The greatest packet that the server may send, in bytes; it discards messages that are larger. Default: 16777216.", LeastPacketBytes, Spec.MaximumPacketBytes, "--max-packet-bytes");
     private readonly Option<string[]> properties = new("--property", "-D")
     {
         Description = "A property for connect, will, publish, subscribe, unsubscribe or disconnect, as in '-D publish content-type text/plain' and '-D connect user-property NAME VALUE'. Can be repeated.",
         HelpName = "COMMAND NAME VALUE",
         Arity = new ArgumentArity(3, 100_000),
         AllowMultipleArgumentsPerToken = true,
+        CompletionSources = { PropertyCompletion.Of },
     };
-    private readonly Option<string?> version = new("--protocol-version", "-V") { Description = "5. Versions 311 and 31 are taken with a note, and MQTT 5 is spoken all the same.", HelpName = "VERSION" };
+    private readonly Option<string?> version = new("--protocol-version", "-V") { Description = "5. Versions 311 and 31 are taken with a note, and MQTT 5 is spoken all the same.", HelpName = "VERSION", CompletionSources = { "5", "mqttv5" } };
     private readonly Option<bool> debug = Flag("--debug", "Show the packets on standard error, in notation.", "-d");
     private readonly Option<bool> quiet = Flag("--quiet", "Say nothing about progress and failures at run time; the exit code tells.");
     private readonly Option<bool> noDelay = Flag("--nodelay", "Send small packets at once; it is always so.");
@@ -60,7 +66,7 @@ internal sealed class ConnectionOptions
             [
                 host, port, url, unix, webSocket, webSocketPath, clientId, clientIdPrefix, keepSession, sessionExpiry,
                 keepAlive, userName, password, passwordFile, passwordPrompt, willTopic, willPayload, willQoS, willRetain,
-                .. tlsOptions.All, properties, version, debug, quiet, noDelay,
+                .. tlsOptions.All, proxy, packetBytes, properties, version, debug, quiet, noDelay,
             ])
         {
             command.Options.Add(option);
@@ -90,13 +96,15 @@ internal sealed class ConnectionOptions
             CleanStart = !result.GetValue(keepSession),
             SessionExpiry = expiry,
             KeepAliveSeconds = (int)(result.GetValue(keepAlive) ?? 60),
-            UserName = result.GetValue(userName) ?? credentials.UserName,
+            UserName = TextArgument.Text("--username", result.GetValue(userName)) ?? credentials.UserName,
             Password = result.GetValue(password) ?? (credentials.Password is { } bytes ? Encoding.UTF8.GetString(bytes.Span) : null),
             PasswordFile = result.GetValue(passwordFile),
             AsksForPassword = result.GetValue(passwordPrompt),
             Will = ReadWill(result),
             Tls = tls,
             Properties = given,
+            Proxy = ReadProxy(result),
+            MaximumPacketBytes = ReadPacketBytes(result, given),
             ShowsPackets = result.GetValue(debug),
             IsQuiet = result.GetValue(quiet),
             Note = ReadVersion(result),
@@ -135,7 +143,9 @@ internal sealed class ConnectionOptions
         if (id is not null && prefix is not null)
             throw new UsageException("-i and -I exclude each other");
 
-        return prefix is null ? id : prefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        return prefix is null
+            ? TextArgument.Text("--id", id)
+            : TextArgument.Text("--id-prefix", prefix) + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
     }
 
     private TimeSpan? ReadSessionExpiry(ParseResult result, PropertyArguments given)
@@ -156,12 +166,33 @@ internal sealed class ConnectionOptions
             : throw new UsageException($"-x is a number of seconds from 0 to {uint.MaxValue}, or -1 for ever, not '{text}'");
     }
 
+    private Uri? ReadProxy(ParseResult result)
+    {
+        if (result.GetValue(proxy) is not { } text)
+            return null;
+
+        // What is wrong is told without the URL, which may hold a password. The proxy looks names up, as socks5h says.
+        return Uri.TryCreate(text, UriKind.Absolute, out var given) && given.Scheme is "socks5h" or "socks5" or "http" && given.Host.Length > 0
+            ? given.Scheme == "socks5h" ? new UriBuilder(given) { Scheme = "socks5" }.Uri : given
+            : throw new UsageException("--proxy is socks5h or http://[NAME[:PASSWORD]@]HOST[:PORT]");
+    }
+
+    private uint? ReadPacketBytes(ParseResult result, PropertyArguments given)
+    {
+        if (result.GetValue(packetBytes) is not { } bytes)
+            return null;
+
+        return given.Number(Scope.Connect, PropertyId.MaximumPacketSize) is null
+            ? (uint)bytes
+            : throw new UsageException("--max-packet-bytes and '-D connect maximum-packet-size' exclude each other");
+    }
+
     private WillRequest? ReadWill(ParseResult result)
     {
         if (result.GetValue(willTopic) is { } topic)
         {
             return new WillRequest(
-                topic, result.GetValue(willPayload) ?? "", (QoS)(result.GetValue(willQoS) ?? 0), result.GetValue(willRetain));
+                TextArgument.Topic("--will-topic", topic).Text, result.GetValue(willPayload) ?? "", (QoS)(result.GetValue(willQoS) ?? 0), result.GetValue(willRetain));
         }
 
         return result.GetValue(willPayload) is null && result.GetValue(willQoS) is null && !result.GetValue(willRetain)

@@ -42,6 +42,12 @@ internal sealed record ConnectionRequest
     /// <summary>The properties of <c>-D</c>.</summary>
     public required PropertyArguments Properties { get; init; }
 
+    /// <summary>The greatest packet that the server may send, in bytes; null: what the properties say.</summary>
+    public uint? MaximumPacketBytes { get; init; }
+
+    /// <summary>The proxy to go through; null: none.</summary>
+    public Uri? Proxy { get; init; }
+
     /// <summary>Whether packets are shown on standard error.</summary>
     public bool ShowsPackets { get; init; }
 

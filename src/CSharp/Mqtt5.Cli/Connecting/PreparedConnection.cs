@@ -5,6 +5,14 @@ namespace Mqtt5.Cli;
 /// <summary>The options of a client, made from a command line, and the certificates that they hold. Dispose it after the client.</summary>
 internal sealed class PreparedConnection : IDisposable
 {
+    /// <summary>
+    /// The greatest packet that a server may send unless the command line says otherwise, in bytes. A server discards a
+    /// message that is larger [MQTT-3.1.2-25]; a stranger's messages do not take all memory.
+    /// </summary>
+    public const int DefaultPacketBytes = 16 * 1024 * 1024;
+
+    private const int PrintedReceiveMaximum = 20;
+
     private PreparedConnection(MqttClientOptions options) => Options = options;
 
     /// <summary>The options; the verb may change them before it makes the client.</summary>
@@ -25,9 +33,9 @@ internal sealed class PreparedConnection : IDisposable
             RequestResponseInformation = request.Properties.Switch(Scope.Connect, PropertyId.RequestResponseInformation),
             Will = WillOf(request),
             Authenticator = AuthenticatorOf(request),
-            // What the server may send is bounded only where the command line says so.
             MaximumPacketSize = (int)Math.Min(
-                request.Properties.Number(Scope.Connect, PropertyId.MaximumPacketSize) ?? uint.MaxValue, Spec.MaximumPacketBytes),
+                request.MaximumPacketBytes ?? request.Properties.Number(Scope.Connect, PropertyId.MaximumPacketSize) ?? DefaultPacketBytes,
+                Spec.MaximumPacketBytes),
         };
         options.Servers.Add(request.Server);
 
@@ -44,9 +52,11 @@ internal sealed class PreparedConnection : IDisposable
             var password = PasswordSource.Read(request, terminal);
 
             if (request.UserName is not null || password is not null)
-                options.Credentials = MqttCredentials.Of(request.UserName, password);
+                options.Credentials = new MqttCredentials { UserName = request.UserName, Password = password is null ? null : ByteText.ToBytes(password) };
 
             TlsFiles.Load(request.Tls, options.Tls);
+
+            options.Proxy = request.Proxy;
 
             if (request.ShowsPackets)
                 options.Transport = new TracingTransport(options.CreateTransport(), terminal.Error);
@@ -61,6 +71,21 @@ internal sealed class PreparedConnection : IDisposable
             prepared.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// The same for a client whose messages are printed: a reader of the output that stops has few messages of QoS 1 and 2
+    /// wait, as with mosquitto_sub.
+    /// </summary>
+    /// <exception cref="UsageException">Something of it cannot be used.</exception>
+    public static PreparedConnection ForPrinting(ConnectionRequest request, Terminal terminal)
+    {
+        var prepared = Of(request, terminal);
+
+        if (request.Properties.Number(Scope.Connect, PropertyId.ReceiveMaximum) is null)
+            prepared.Options.ReceiveMaximum = PrintedReceiveMaximum;
+
+        return prepared;
     }
 
     /// <summary>Frees the certificates.</summary>
@@ -89,7 +114,7 @@ internal sealed class PreparedConnection : IDisposable
             Message = new MqttMessage
             {
                 Topic = will.Topic,
-                Payload = System.Text.Encoding.UTF8.GetBytes(will.Payload),
+                Payload = ByteText.ToBytes(will.Payload),
                 QoS = will.QoS,
                 Retain = will.Retain,
                 IsText = properties.Switch(Scope.Will, PropertyId.PayloadFormatIndicator),
@@ -102,12 +127,12 @@ internal sealed class PreparedConnection : IDisposable
         };
     }
 
-    private static TokenAuthenticator? AuthenticatorOf(ConnectionRequest request)
+    private static DataAuthenticator? AuthenticatorOf(ConnectionRequest request)
     {
-        var data = request.Properties.Text(Scope.Connect, PropertyId.AuthenticationData);
+        var data = request.Properties.Binary(Scope.Connect, PropertyId.AuthenticationData);
 
         if (request.Properties.Text(Scope.Connect, PropertyId.AuthenticationMethod) is { } method)
-            return new TokenAuthenticator(method, _ => ValueTask.FromResult(data ?? ""));
+            return new DataAuthenticator(method, data);
 
         return data is null ? null : throw new UsageException("-D: authentication-data needs an authentication-method");
     }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 
 namespace Mqtt5.Cli;
 
@@ -14,6 +13,15 @@ internal sealed class PropertyArguments
 
     private readonly Dictionary<(Scope Command, PropertyId Property), string> values = [];
     private readonly Dictionary<Scope, List<UserProperty>> userProperties = [];
+
+    /// <summary>The names of the commands that properties are for.</summary>
+    public static IEnumerable<string> CommandNames => Commands.Select(NameOf);
+
+    /// <summary>The names of the properties that a client sends with a command; none if there is no such command.</summary>
+    public static IEnumerable<string> NamesFor(string command) =>
+        Array.Find(Commands, one => NameOf(one) == command) is var found && found == Scope.None
+            ? []
+            : Spec.properties.Where(property => IsFor(property, found)).Select(NameOf);
 
     /// <summary>Reads the values of all <c>-D</c> together.</summary>
     /// <exception cref="UsageException">One of them is not what the standard allows.</exception>
@@ -72,7 +80,7 @@ internal sealed class PropertyArguments
 
     /// <summary>The value of a property that is bytes, which are those of the text in UTF-8; null: not given.</summary>
     public ReadOnlyMemory<byte>? Binary(Scope command, PropertyId property) =>
-        Text(command, property) is { } text ? Encoding.UTF8.GetBytes(text) : default(ReadOnlyMemory<byte>?);
+        Text(command, property) is { } text ? ByteText.ToBytes(text) : default(ReadOnlyMemory<byte>?);
 
     /// <summary>The User Properties for a packet, in order.</summary>
     public UserProperties UserProperties(Scope command) =>
@@ -94,10 +102,13 @@ internal sealed class PropertyArguments
         var rule = Spec.properties.FirstOrDefault(property => NameOf(property) == name)
             ?? throw new UsageException($"-D: there is no property '{name}'; names are written as in content-type");
 
-        return rule.Scopes.HasFlag(command) && Spec.forbiddenFrom(Direction.ClientToServer, command, rule.Id).IsNone
+        return IsFor(rule, command)
             ? rule
             : throw new UsageException($"-D: a client does not send {name} with {NameOf(command)}");
     }
+
+    private static bool IsFor(PropertyRule property, Scope command) =>
+        property.Scopes.HasFlag(command) && Spec.forbiddenFrom(Direction.ClientToServer, command, property.Id).IsNone;
 
     private static void CheckValue(PropertyRule property, string value)
     {
@@ -112,18 +123,18 @@ internal sealed class PropertyArguments
             return;
         }
 
-        Check(NameOf(property), () => _ = property.Shape.IsTopicNameString ? (object)TopicName.Of(value) : Utf8String.Of(value));
-    }
-
-    private static void Check(string name, Action make)
-    {
-        try
+        if (property.Shape.IsBinaryData)
         {
-            make();
+            if (ByteText.ToBytes(value).Length > ushort.MaxValue)
+                throw new UsageException($"-D: {NameOf(property)}: this is longer than {ushort.MaxValue} bytes");
         }
-        catch (ArgumentException exception)
+        else if (property.Shape.IsTopicNameString)
         {
-            throw new UsageException($"-D: {name}: {exception.Message}");
+            TextArgument.Topic($"-D: {NameOf(property)}", value);
+        }
+        else
+        {
+            TextArgument.Text($"-D: {NameOf(property)}", value);
         }
     }
 
@@ -137,6 +148,6 @@ internal sealed class PropertyArguments
         if (!userProperties.TryGetValue(command, out var given))
             userProperties.Add(command, given = []);
 
-        Check("user-property", () => given.Add(UserProperty.Of(name, value)));
+        given.Add(UserProperty.Of(TextArgument.Text("-D: user-property", name)!, TextArgument.Text("-D: user-property", value)!));
     }
 }

@@ -6,13 +6,13 @@ namespace Mqtt5.Cli;
 /// <param name="asksForTls">Whether naming authorities asks for TLS where no URL says so.</param>
 internal sealed class TlsOptions(bool asksForTls)
 {
-    private readonly Option<string?> authorityFile = new("--cafile") { Description = "The authorities to trust, in PEM" + End(asksForTls), HelpName = "FILE" };
-    private readonly Option<string?> authorityFolder = new("--capath") { Description = "A folder of such files" + End(asksForTls), HelpName = "FOLDER" };
+    private readonly Option<string?> authorityFile = FileOption.Of("The authorities to trust, in PEM" + End(asksForTls), "--cafile");
+    private readonly Option<string?> authorityFolder = FileOption.Of("A folder of such files" + End(asksForTls), "--capath");
     private readonly Option<bool> systemAuthorities = new("--tls-use-os-certs") { Description = "Trust the authorities of the system" + End(asksForTls), Arity = ArgumentArity.Zero };
-    private readonly Option<string?> certificate = new("--cert") { Description = "The client's certificate, in PEM, and those between it and its authority behind it; needs --key.", HelpName = "FILE" };
-    private readonly Option<string?> key = new("--key") { Description = "Its private key, in PEM.", HelpName = "FILE" };
+    private readonly Option<string?> certificate = FileOption.Of("The client's certificate, in PEM, and those between it and its authority behind it; needs --key.", "--cert");
+    private readonly Option<string?> key = FileOption.Of("Its private key, in PEM.", "--key");
     private readonly Option<bool> anyName = new("--insecure") { Description = "Do not compare the host with the name in the server's certificate. For tests only.", Arity = ArgumentArity.Zero };
-    private readonly Option<string?> version = new("--tls-version") { Description = "The version of TLS: tlsv1.2 or tlsv1.3. Default: what the system prefers.", HelpName = "VERSION" };
+    private readonly Option<string?> version = new("--tls-version") { Description = "The version of TLS: tlsv1.2 or tlsv1.3. Default: what the system prefers.", HelpName = "VERSION", CompletionSources = { "tlsv1.2", "tlsv1.3" } };
     private readonly Option<string?> applicationProtocol = new("--tls-alpn") { Description = "The protocol to ask for with ALPN.", HelpName = "PROTOCOL" };
 
     /// <summary>All of them, in the order of the help.</summary>

@@ -9,7 +9,11 @@ internal sealed class Inbox
     private static readonly TimeSpan Due = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(5);
 
+    private const long MostBytes = 256 * 1024 * 1024;
+    private const int MessageOverheadBytes = 256;
+
     private readonly Channel<MqttReceivedMessage> messages = Channel.CreateUnbounded<MqttReceivedMessage>();
+    private long bytes;
 
     private Inbox()
     {
@@ -25,7 +29,10 @@ internal sealed class Inbox
             [filter],
             (message, _) =>
             {
-                inbox.messages.Writer.TryWrite(message);
+                // No probe asks for so much; a server that sends it all the same is not to take all memory.
+                if (Interlocked.Add(ref inbox.bytes, message.Payload.Length + MessageOverheadBytes) <= MostBytes)
+                    inbox.messages.Writer.TryWrite(message);
+
                 return Task.CompletedTask;
             },
             options,

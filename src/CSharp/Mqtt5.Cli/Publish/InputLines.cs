@@ -8,6 +8,7 @@ namespace Mqtt5.Cli;
 internal static class InputLines
 {
     /// <summary>The lines. One may be used until the next is asked for.</summary>
+    /// <exception cref="UsageException">A line is longer than a packet may be.</exception>
     public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(
         Stream input, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -23,6 +24,8 @@ internal static class InputLines
                 yield return ToMemory(rest.Slice(0, end));
                 rest = rest.Slice(rest.GetPosition(1, end));
             }
+
+            BoundedInput.Check(rest.Length, "a line of standard input");
 
             if (read.IsCompleted)
             {

@@ -7,7 +7,7 @@ internal sealed class MessageOptions
 {
     private readonly Option<string?> topic = new("--topic", "-t") { Description = "The topic.", HelpName = "TOPIC" };
     private readonly Option<string?> text = new("--message", "-m") { Description = "The payload.", HelpName = "TEXT" };
-    private readonly Option<string?> file = new("--file", "-f") { Description = "The payload is what is in this file.", HelpName = "FILE" };
+    private readonly Option<string?> file = FileOption.Of("The payload is what is in this file.", "--file", "-f");
     private readonly Option<bool> lines = Flag("--stdin-line", "Each line of standard input is a message.", "-l");
     private readonly Option<bool> input = Flag("--stdin-file", "The payload is all of standard input.", "-s");
     private readonly Option<bool> empty = Flag("--null-message", "The payload is empty.", "-n");
@@ -40,7 +40,7 @@ internal sealed class MessageOptions
 
         return new MessageRequest
         {
-            Topic = Checked(name),
+            Topic = TextArgument.Topic("--topic", name).Text,
             Source = sources[0],
             Text = result.GetValue(text) ?? result.GetValue(file) ?? "",
             QoS = (QoS)(result.GetValue(qos) ?? 0),
@@ -52,18 +52,6 @@ internal sealed class MessageOptions
         {
             if (isGiven)
                 sources.Add(source);
-        }
-    }
-
-    private static string Checked(string topic)
-    {
-        try
-        {
-            return TopicName.Of(topic).Text;
-        }
-        catch (ArgumentException exception)
-        {
-            throw new UsageException($"--topic: '{topic}': {exception.Message}");
         }
     }
 

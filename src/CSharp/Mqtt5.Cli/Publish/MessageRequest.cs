@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Mqtt5.Cli;
 
 /// <summary>The messages that a command line asks to publish.</summary>
@@ -30,11 +28,13 @@ internal sealed record MessageRequest
         switch (Source)
         {
             case PayloadSource.Text:
-                return Encoding.UTF8.GetBytes(Text);
+                return ByteText.ToBytes(Text);
             case PayloadSource.File:
                 try
                 {
-                    return await File.ReadAllBytesAsync(Text, cancellationToken).ConfigureAwait(false);
+                    var file = new FileStream(Text, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0, useAsync: true);
+                    await using (file.ConfigureAwait(false))
+                        return await BoundedInput.ReadAsync(file, $"--file: {Text}", cancellationToken).ConfigureAwait(false);
                 }
                 catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
                 {
@@ -42,10 +42,15 @@ internal sealed record MessageRequest
                 }
 
             case PayloadSource.Input:
-                using (var all = new MemoryStream())
+                var input = terminal.OpenInput();
+                await using (input.ConfigureAwait(false))
                 {
-                    await terminal.OpenInput().CopyToAsync(all, cancellationToken).ConfigureAwait(false);
-                    return all.ToArray();
+                    var payload = await BoundedInput.ReadAsync(input, "standard input", cancellationToken).ConfigureAwait(false);
+
+                    // A command before a pipe that failed would otherwise delete what is retained.
+                    return payload.Length > 0
+                        ? payload
+                        : throw new UsageException("-s: standard input is empty; -n publishes an empty message");
                 }
 
             default:

@@ -21,11 +21,11 @@ internal static class ReplayCommand
         var strict = new Option<bool>("--strict") { Description = "End with 1 also where an answer or a message is another one, or is missing, without being refused.", Arity = ArgumentArity.Zero };
         var userName = new Option<string?>("--username", "-u") { Description = "The User Name in the place of those of the recording.", HelpName = "NAME" };
         var password = new Option<string?>("--pw", "-P") { Description = $"The password in the place of those of the recording. Others on this machine can see it; {PasswordSource.Variable} in the environment and --pw-file keep it from them.", HelpName = "PASSWORD" };
-        var passwordFile = new Option<string?>("--pw-file") { Description = "A file with the password in its first line.", HelpName = "FILE" };
+        var passwordFile = FileOption.Of("A file with the password in its first line.", "--pw-file");
         var tls = new TlsOptions(asksForTls: false);
         var capturePort = BoundedOption.Of("The port of the server in a capture that is read. Default: 1883.", 1, 65_535, "--port");
-        var write = new Option<string?>("--write", "-w") { Description = "Write what is exchanged to a trace file.", HelpName = "FILE" };
-        var pcapng = new Option<string?>("--pcapng") { Description = "Write it to a capture for Wireshark.", HelpName = "FILE" };
+        var write = FileOption.Of("Write what is exchanged to a trace file.", "--write", "-w");
+        var pcapng = FileOption.Of("Write it to a capture for Wireshark.", "--pcapng");
         var payloads = new Option<string>("--payloads") { Description = "Show the start of payloads, all of them, or none; hidden ones are not written either.", DefaultValueFactory = _ => "start" };
         payloads.AcceptOnlyFromAmong("start", "full", "hidden");
         var secrets = new Option<bool>("--secrets") { Description = "Show and write passwords and Authentication Data instead of hiding them.", Arity = ArgumentArity.Zero };
@@ -36,6 +36,12 @@ internal static class ReplayCommand
             Examples:
               mqtt5 replay today.trace mqtt://localhost --speed 10
               mqtt5 replay today.pcapng mqtt://localhost --no-wait -u name --pw-file password.txt
+
+            Exit codes:
+              0    the server did what the recorded one did
+              1    it did not
+              2    the command line or a file cannot be used
+              130  interrupted
             """)
         {
             source, server, speed, noWait, connections, patience, strict, userName, password, passwordFile, capturePort, write, pcapng, payloads, secrets,

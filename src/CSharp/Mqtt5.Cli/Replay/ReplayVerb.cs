@@ -24,8 +24,8 @@ internal static class ReplayVerb
         }
 
         var plan = PlanOf(request);
-        await using var file = request.Trace.Write is { } path ? new StreamWriter(path, append: false, new UTF8Encoding(false)) { NewLine = "\n" } : null;
-        await using var capture = request.Trace.Pcapng is { } other ? File.Create(other) : null;
+        await using var file = request.Trace.Write is { } path ? new StreamWriter(OutputFile.CreatePrivate("--write", path), new UTF8Encoding(false)) { NewLine = "\n" } : null;
+        await using var capture = request.Trace.Pcapng is { } other ? OutputFile.CreatePrivate("--pcapng", other) : null;
         file?.WriteLine(TraceText.Heading);
         var output = new TraceOutput(request.Trace, terminal, file, capture is null ? null : new PcapngWriter(capture));
         var options = new MqttClientOptions();

@@ -49,7 +49,7 @@ internal static class RequestResponseCommand
                     how,
                     asked,
                     output.Read(result, how.Properties),
-                    result.GetValue(responseTopic) is { } topic ? Checked(topic) : null,
+                    result.GetValue(responseTopic) is { } topic ? TextArgument.Topic("--response-topic", topic).Text : null,
                     result.GetValue(skipRetained),
                     result.GetValue(timeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : null);
             },
@@ -57,17 +57,5 @@ internal static class RequestResponseCommand
             request => RequestResponseVerb.RunAsync(request, terminal, cancellationToken),
             cancellationToken));
         return command;
-    }
-
-    private static string Checked(string topic)
-    {
-        try
-        {
-            return TopicName.Of(topic).Text;
-        }
-        catch (ArgumentException exception)
-        {
-            throw new UsageException($"--response-topic: '{topic}': {exception.Message}");
-        }
     }
 }

@@ -14,7 +14,7 @@ internal sealed partial class ShellSession
 
         var request = url is null ? defaults : RequestFor(url);
         lastServer = request.Server;
-        var opening = new ShellConnection(request, PreparedConnection.Of(request, shellTerminal));
+        var opening = new ShellConnection(request, PreparedConnection.ForPrinting(request, shellTerminal));
 
         try
         {

@@ -7,6 +7,8 @@ namespace Mqtt5.Cli;
 internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal terminal, ShellScreen screen) : IAsyncDisposable
 {
     private const int ValueColumn = 21;
+    private const int WaitingMessages = 10_000;
+    private const long WaitingBytes = 32 * 1024 * 1024;
     private static readonly TimeSpan UsualWait = TimeSpan.FromSeconds(10);
 
     private readonly Terminal shellTerminal = terminal with { Error = new ShellErrorWriter(screen) };
@@ -129,10 +131,10 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
         var added = new ShellSubscription(filter, qos, ++identifiers);
         var subscription = await current.Client.SubscribeAsync(
             [new MqttTopicFilter(filter, qos)],
-            (message, _) => ShowAsync(message, added),
-            new MqttSubscribeOptions { SubscriptionIdentifier = added.Identifier },
+            new MqttSubscribeOptions { SubscriptionIdentifier = added.Identifier, ManualAcknowledgement = true },
             cancellationToken);
         subscriptions = subscriptions.SetItem(filter, added);
+        _ = Task.Run(() => ShowAllAsync(subscription, added), CancellationToken.None);
         screen.Write(new Line().Add($"subscribed to {filter}, {Spec.reasonTitle(PacketType.Suback, subscription.Results[0].Reason)}", Look.Quiet));
     }
 
@@ -175,16 +177,40 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
             ? number
             : throw new UsageException($"'{text}' is no number from {least} to {greatest}");
 
-    private Task ShowAsync(MqttReceivedMessage message, ShellSubscription subscription)
+    // Until the subscription ends. A terminal that is stopped has only so much wait for it.
+    private async Task ShowAllAsync(MqttSubscription subscription, ShellSubscription shown)
+    {
+        var backlog = new Backlog(WaitingMessages, WaitingBytes);
+        var filling = Task.Run(() => backlog.FillAsync(subscription, CancellationToken.None), CancellationToken.None);
+
+        try
+        {
+            while (await backlog.NextAsync(CancellationToken.None) is { } message)
+            {
+                Show(message, shown);
+                message.Acknowledge();
+
+                if (backlog.TakeDropped() is > 0 and var dropped)
+                    screen.Write(new Line().Add($"{Figures.Count(dropped, "message")} of QoS 0 to {shown.Filter} dropped", Look.Bad));
+            }
+
+            await filling;
+        }
+        catch (Exception failure) when (failure is MqttException or IOException)
+        {
+            // The end of the connection is told elsewhere, and without an output there is nothing to tell.
+        }
+    }
+
+    private void Show(MqttReceivedMessage message, ShellSubscription subscription)
     {
         // A packet that several subscriptions get is shown once, by the first of them.
         if (subscriptions.Values.TakeWhile(one => string.CompareOrdinal(one.Filter, subscription.Filter) < 0).Any(one => one.Gets(message)))
-            return Task.CompletedTask;
+            return;
 
         Interlocked.Increment(ref received);
         topics.Add(message.Topic);
         screen.Write(ShellMessage.ToLines(message, screen.IsLive ? DateTimeOffset.Now : null));
         unwaited.Release();
-        return Task.CompletedTask;
     }
 }

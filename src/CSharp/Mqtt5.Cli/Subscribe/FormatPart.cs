@@ -11,6 +11,9 @@ namespace Mqtt5.Cli;
 internal sealed record FormatPart(
     FormatPartKind Kind, string Text, char Specifier, bool IsLeft, char Padding, int Width, int? Precision)
 {
+    /// <summary>The bytes of text that stands for itself.</summary>
+    public byte[] Bytes { get; } = ByteText.ToBytes(Text);
+
     /// <summary>Text that stands for itself.</summary>
     public static FormatPart OfLiteral(string text) => new(FormatPartKind.Literal, text, '\0', false, ' ', 0, null);
 

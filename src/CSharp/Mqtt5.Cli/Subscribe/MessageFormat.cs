@@ -68,7 +68,7 @@ internal sealed class MessageFormat
             switch (part.Kind)
             {
                 case FormatPartKind.Literal:
-                    Encoding.UTF8.GetBytes(part.Text, output);
+                    output.Write(part.Bytes);
                     break;
                 case FormatPartKind.Time:
                     Encoding.UTF8.GetBytes(TimeFormat.Of(part.Specifier, printed.Time), output);

@@ -63,13 +63,13 @@ internal static class SubscribeCommand
                 {
                     Connection = how,
                     Output = output.Read(result, how.Properties),
-                    Filters = [.. names.Select(name => new MqttTopicFilter(Checked("--topic", name).Text, (QoS)(result.GetValue(qos) ?? 0))
+                    Filters = [.. names.Select(name => new MqttTopicFilter(TextArgument.Filter("--topic", name).Text, (QoS)(result.GetValue(qos) ?? 0))
                     {
                         RetainAsPublished = result.GetValue(asPublished),
                         RetainHandling = HandlingOf(result.GetValue(handling)!),
                     })],
-                    Unsubscriptions = [.. given.Select(name => Checked("--unsubscribe", name).Text)],
-                    LeftOut = [.. (result.GetValue(leftOut) ?? []).Select(name => Checked("--filter-out", name))],
+                    Unsubscriptions = [.. given.Select(name => TextArgument.Filter("--unsubscribe", name).Text)],
+                    LeftOut = [.. (result.GetValue(leftOut) ?? []).Select(name => TextArgument.Filter("--filter-out", name))],
                     Count = result.GetValue(count),
                     Timeout = result.GetValue(timeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
                     EndsWhenSubscribed = result.GetValue(subscribedOnly),
@@ -101,18 +101,6 @@ internal static class SubscribeCommand
         return double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percentage) && percentage is >= 0.1 and <= 100
             ? percentage
             : throw new UsageException($"--random-filter is a number from 0.1 to 100, not '{text}'");
-    }
-
-    private static TopicFilter Checked(string option, string filter)
-    {
-        try
-        {
-            return TopicFilter.Of(filter);
-        }
-        catch (ArgumentException exception)
-        {
-            throw new UsageException($"{option}: '{filter}': {exception.Message}");
-        }
     }
 
     private static Option<string[]> Many(string name, string description, params string[] others) =>

@@ -3,14 +3,15 @@ namespace Mqtt5.Cli;
 /// <summary>Subscribes as a request asks for, prints what comes, and disconnects.</summary>
 internal static class SubscribeVerb
 {
-    // So many messages may wait for whoever reads the output.
+    // So many messages of QoS 0, and bytes of them, may wait for the reader of the output.
     private const int WaitingMessages = 100_000;
+    private const long WaitingBytes = 32 * 1024 * 1024;
 
     /// <summary>Runs the request.</summary>
     /// <exception cref="MqttException">The connection failed for good, or the server refused.</exception>
     public static async Task<int> RunAsync(SubscribeRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
-        using var prepared = PreparedConnection.Of(request.Connection, terminal);
+        using var prepared = PreparedConnection.ForPrinting(request.Connection, terminal);
         var client = new MqttClient(prepared.Options);
         await using var disposal = client.ConfigureAwait(false);
         ClientVerb.TellReconnects(client, request.Connection, terminal);
@@ -80,10 +81,15 @@ internal static class SubscribeVerb
         var printer = new MessagePrinter(request.Output, output, terminal.Error, request.Connection.IsQuiet);
         var selection = new MessageSelection(request);
         var removals = new List<Task>();
+        var backlog = new Backlog(WaitingMessages, WaitingBytes);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+
+        // Writing blocks while the output is not read, and the queue of the subscription is bounded by number only.
+        var filling = Task.Run(() => backlog.FillAsync(subscription, ended.Token), CancellationToken.None);
 
         try
         {
-            await foreach (var message in subscription.WithCancellation(cancellationToken).ConfigureAwait(false))
+            while (await backlog.NextAsync(cancellationToken).ConfigureAwait(false) is { } message)
             {
                 var verdict = selection.Decide(message);
 
@@ -99,19 +105,33 @@ internal static class SubscribeVerb
                 if (verdict.HasFlag(MessageVerdict.End))
                     break;
 
-                if (subscription.Waiting == 0)
+                if (backlog.IsEmpty)
                     printer.Flush();
             }
         }
         finally
         {
             printer.Flush();
+            await ended.CancelAsync().ConfigureAwait(false);
+            await StopAsync(filling, ended.Token).ConfigureAwait(false);
 
-            if (subscription.Dropped > 0 && !request.Connection.IsQuiet)
-                await terminal.Error.WriteLineAsync($"mqtt5: {subscription.Dropped} messages of QoS 0 were dropped, because the output was not read fast enough").ConfigureAwait(false);
+            if (backlog.Dropped + subscription.Dropped is > 0 and var dropped && !request.Connection.IsQuiet)
+                await terminal.Error.WriteLineAsync($"mqtt5: {Figures.Count(dropped, "message")} of QoS 0 {(dropped == 1 ? "was" : "were")} dropped, because the output was not read fast enough").ConfigureAwait(false);
         }
 
         await Task.WhenAll(removals).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task StopAsync(Task filling, CancellationToken ended)
+    {
+        try
+        {
+            await filling.ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (ended.IsCancellationRequested)
+        {
+            // As it was asked to.
+        }
     }
 
     private static async Task RemoveAsync(MqttClient client, string topic, CancellationToken cancellationToken) =>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 
 namespace Mqtt5.Cli;
 
@@ -18,10 +19,10 @@ internal static class TraceCommand
         var address = new Option<string>("--address") { Description = "The address to listen on.", HelpName = "ADDRESS", DefaultValueFactory = _ => "127.0.0.1" };
         var connections = BoundedOption.Of("Stop after this many connections. Default: when interrupted.", 1, 1_000_000_000, "--connections");
         var tls = new TlsOptions(asksForTls: false);
-        var write = new Option<string?>("--write", "-w") { Description = "Write a trace file, which this command reads.", HelpName = "FILE" };
-        var pcapng = new Option<string?>("--pcapng") { Description = "Write a capture for Wireshark.", HelpName = "FILE" };
+        var write = FileOption.Of("Write a trace file, which this command reads.", "--write", "-w");
+        var pcapng = FileOption.Of("Write a capture for Wireshark.", "--pcapng");
         var capturePort = BoundedOption.Of("The port of the server in a capture that is read. Default: 1883.", 1, 65_535, "--port");
-        var only = new Option<string?>("--only") { Description = "Show only these packet types, as in PUBLISH,PUBACK. All are judged and written.", HelpName = "TYPES" };
+        var only = new Option<string?>("--only") { Description = "Show only these packet types, as in PUBLISH,PUBACK. All are judged and written.", HelpName = "TYPES", CompletionSources = { _ => Enum.GetValues<PacketType>().Where(type => type != PacketType.Reserved).Select(type => new CompletionItem(type.ToString().ToUpperInvariant())) } };
         var topic = new Option<string?>("--topic", "-t") { Description = "Of the PUBLISH packets show only those whose topic matches.", HelpName = "FILTER" };
         var payloads = new Option<string>("--payloads") { Description = "Show the start of payloads, all of them, or none; hidden ones are not written either.", DefaultValueFactory = _ => "start" };
         payloads.AcceptOnlyFromAmong("start", "full", "hidden");
@@ -33,6 +34,11 @@ internal static class TraceCommand
             Examples:
               mqtt5 trace --listen 1884 mqtt://localhost --write today.trace
               mqtt5 trace today.trace --only PUBLISH --topic plant/#
+
+            Exit codes:
+              0    no rule was broken
+              1    one was
+              2    the command line or a file cannot be used, or it cannot be listened there
             """)
         {
             source, port, address, connections, write, pcapng, capturePort, only, topic, payloads, secrets,

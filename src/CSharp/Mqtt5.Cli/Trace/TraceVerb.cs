@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Mqtt5.Verification;
 
@@ -22,8 +23,8 @@ internal static class TraceVerb
                 throw new UsageException($"{written}: this file is read");
         }
 
-        await using var file = request.Write is { } path ? new StreamWriter(path, append: false, new UTF8Encoding(false)) { NewLine = "\n" } : null;
-        await using var capture = request.Pcapng is { } other ? File.Create(other) : null;
+        await using var file = request.Write is { } path ? new StreamWriter(OutputFile.CreatePrivate("--write", path), new UTF8Encoding(false)) { NewLine = "\n" } : null;
+        await using var capture = request.Pcapng is { } other ? OutputFile.CreatePrivate("--pcapng", other) : null;
         file?.WriteLine(TraceText.Heading);
         var output = new TraceOutput(request, terminal, file, capture is null ? null : new PcapngWriter(capture));
 
@@ -62,6 +63,18 @@ internal static class TraceVerb
         }
     }
 
+    private static EndPoint Listen(TraceProxy proxy, IPEndPoint endPoint)
+    {
+        try
+        {
+            return proxy.Listen(endPoint);
+        }
+        catch (SocketException exception)
+        {
+            throw new UsageException($"--listen: {endPoint}: {exception.Message}");
+        }
+    }
+
     private static async Task ListenAsync(TraceRequest request, Uri server, TraceOutput output, Terminal terminal, CancellationToken stop)
     {
         if (!IPAddress.TryParse(request.Address, out var address))
@@ -73,7 +86,7 @@ internal static class TraceVerb
         try
         {
             await using var proxy = new TraceProxy(options.CreateTransport(), server, output, terminal.Error);
-            var endPoint = proxy.Listen(new IPEndPoint(address, request.Port!.Value));
+            var endPoint = Listen(proxy, new IPEndPoint(address, request.Port!.Value));
             terminal.Output.WriteLine($"listening mqtt://{endPoint}, passing on to {server.ToString().TrimEnd('/')}");
             terminal.Output.Flush();
             await proxy.RunAsync(request.Connections, stop);

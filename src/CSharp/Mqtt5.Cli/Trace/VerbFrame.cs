@@ -14,11 +14,10 @@ internal static class VerbFrame
         {
             return ExitCode.WellFormed;
         }
-        catch (Exception exception) when (exception is UsageException or IOException or UnauthorizedAccessException
-            or System.Net.Sockets.SocketException)
+        catch (Exception exception) when (Failure.Describe(exception) is { } description)
         {
             await terminal.Output.FlushAsync(CancellationToken.None);
-            await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
+            await terminal.Error.WriteLineAsync($"mqtt5: {description}");
             return ExitCode.BadUsage;
         }
     }

@@ -21,9 +21,9 @@ internal static class VerifyCommand
         var hostile = BoundedOption.Of("The number of hostile frames. Default: 200.", 0, 10_000, "--hostile");
         var sessions = BoundedOption.Of("The number of random sessions; what fails is made as small as it can be. Default: 100.", 0, 100_000, "--random-sessions");
         var patience = BoundedOption.Of("Seconds that an answer may take. Default: 4.", 1, 60, "--patience");
-        var json = new Option<string?>("--json") { Description = "Write the results to this file as JSON.", HelpName = "FILE" };
-        var junit = new Option<string?>("--junit") { Description = "Write them as JUnit XML.", HelpName = "FILE" };
-        var html = new Option<string?>("--html") { Description = "Write them as a page.", HelpName = "FILE" };
+        var json = FileOption.Of("Write the results to this file as JSON.", "--json");
+        var junit = FileOption.Of("Write them as JUnit XML.", "--junit");
+        var html = FileOption.Of("Write them as a page.", "--html");
         var command = new Command("verify", """
             Tries each statement of the MQTT 5 standard that can be seen from outside, on a running broker, with raw packets; then come hostile bytes, and random sessions of several clients. Topics are under mqtt5-verify/; sessions and retained messages are removed. The exit code is 1 when a statement fails.
 
@@ -33,6 +33,12 @@ internal static class VerifyCommand
               mqtt5 verify mqtt://broker.example -u name --pw-file password.txt --html report.html
               mqtt5 verify --embedded --clause MQTT-3.3.1-5
               mqtt5 verify --embedded --seed 5 --only "random session 17"
+
+            Exit codes:
+              0    no statement failed
+              1    one failed, or there was no connection
+              2    the command line or a file cannot be used
+              130  interrupted
             """)
         {
             servers, clauses, only, seed, parallel, hostile, sessions, patience, json, junit, html,

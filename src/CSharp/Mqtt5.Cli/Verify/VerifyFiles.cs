@@ -12,6 +12,15 @@ internal static class VerifyFiles
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <summary>Checks that the files that are asked for can be written, before a run of minutes.</summary>
+    /// <exception cref="UsageException">One cannot.</exception>
+    public static void Check(string? jsonFile, string? junitFile, string? htmlFile)
+    {
+        OutputFile.Check("--json", jsonFile);
+        OutputFile.Check("--junit", junitFile);
+        OutputFile.Check("--html", htmlFile);
+    }
+
     /// <summary>Writes the files that were asked for.</summary>
     public static async Task WriteAsync(VerifyReport report, string? jsonFile, string? junitFile, string? htmlFile, CancellationToken cancellationToken)
     {

@@ -15,6 +15,7 @@ internal static class VerifyVerb
     public static async Task<int> RunAsync(
         Target target, EmbeddedBroker embedded, VerifyRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
+        VerifyFiles.Check(request.JsonFile, request.JUnitFile, request.HtmlFile);
         var screen = new Screen(terminal);
         var watch = Stopwatch.StartNew();
         var options = target.Options();

@@ -12,7 +12,7 @@ internal static class VerifyClientCommand
     public static Command Create(Terminal terminal)
     {
         var all = new Argument<string[]>("COMMAND") { Arity = ArgumentArity.ZeroOrMore, Description = "After --: starts the client, for all roles that have no command of their own." };
-        var file = new Option<string?>("--commands") { Description = "Read commands from this file, with lines as in 'publish: my-client ...'.", HelpName = "FILE" };
+        var file = FileOption.Of("Read commands from this file, with lines as in 'publish: my-client ...'.", "--commands");
         var name = new Option<string?>("--name") { Description = "What the report calls the client. Default: the name of its program.", HelpName = "NAME" };
         var port = BoundedOption.Of("Listen on this port, with one scenario at a time. Default: a free port for each scenario.", 0, 65_535, "--listen", "-l");
         var clauses = new Option<string[]>("--clause") { Description = "Only the scenarios for this statement, such as MQTT-4.3.3-4. Can be repeated.", HelpName = "ID" };
@@ -20,9 +20,9 @@ internal static class VerifyClientCommand
         var parallel = BoundedOption.Of($"How many scenarios run at the same time. Default: {UsualParallel}.", 1, 64, "--parallel");
         var patience = BoundedOption.Of("Seconds that an answer may take. Default: 4.", 1, 60, "--patience");
         var starting = BoundedOption.Of("Seconds that the program may take to start, and to connect again. Default: 12.", 1, 120, "--start-patience");
-        var json = new Option<string?>("--json") { Description = "Write the results to this file as JSON.", HelpName = "FILE" };
-        var junit = new Option<string?>("--junit") { Description = "Write them as JUnit XML.", HelpName = "FILE" };
-        var html = new Option<string?>("--html") { Description = "Write them as a page.", HelpName = "FILE" };
+        var json = FileOption.Of("Write the results to this file as JSON.", "--json");
+        var junit = FileOption.Of("Write them as JUnit XML.", "--junit");
+        var html = FileOption.Of("Write them as a page.", "--html");
         var roles = ClientTaskModule.roles
             .Select(role => (Role: role.Item1, Option: new Option<string?>($"--{role.Item2}") { Description = $"The command that {role.Item3}.", HelpName = "COMMAND" }))
             .ToArray();
@@ -33,6 +33,12 @@ internal static class VerifyClientCommand
               mqtt5 verify-client -- my-client --url {url} --do {role} --topic {topic} --qos {qos}
               mqtt5 verify-client --publish 'mosquitto_pub -V 5 -p {port} -t {topic} -q {qos} -m {message}' \
                 --subscribe 'mosquitto_sub -V 5 -p {port} -t {topic} -q {qos}' --html report.html
+
+            Exit codes:
+              0    no statement failed
+              1    one failed
+              2    the command line or a file cannot be used, or the client cannot be started
+              130  interrupted
             """)
         {
             all, file, name, port,

@@ -12,6 +12,7 @@ internal static class VerifyClientVerb
     /// <exception cref="UsageException">The program cannot be started, or no scenario was asked for.</exception>
     public static async Task<int> RunAsync(VerifyClientRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
+        VerifyFiles.Check(request.JsonFile, request.JUnitFile, request.HtmlFile);
         var screen = new Screen(terminal);
         var watch = Stopwatch.StartNew();
         var isAll = request.Clauses.Count == 0 && request.Only is null;

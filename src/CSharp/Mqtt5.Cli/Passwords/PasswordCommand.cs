@@ -8,20 +8,15 @@ internal static class PasswordCommand
     /// <summary>Makes the verb.</summary>
     public static Command Create(Terminal terminal)
     {
-        var file = new Argument<string>("FILE") { Description = "The password file; made if there is none." };
+        var file = FileOption.Argument("FILE", "The password file; made if there is none.");
         var name = new Argument<string>("NAME") { Description = "The User Name." };
         var delete = new Option<bool>("--delete") { Description = "Take the name out of the file." };
         var scram = new Option<bool>("--scram") { Description = "Also for SCRAM-SHA-256: the client proves that it knows the password, which never travels." };
-        var iterations = new Option<int>("--iterations")
-        {
-            Description = $"How often --scram hashes the password; clients do it at each connection. Default: {MqttScramCredentials.DefaultIterations}.",
-            DefaultValueFactory = _ => MqttScramCredentials.DefaultIterations,
-        };
-        iterations.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() is < MqttScramCredentials.FewestIterations or > MqttScramCredentials.MostIterations)
-                result.AddError($"--iterations is not from {MqttScramCredentials.FewestIterations} to {MqttScramCredentials.MostIterations}");
-        });
+        var iterations = BoundedOption.Of(
+            $"How often --scram hashes the password; clients do it at each connection. Default: {MqttScramCredentials.DefaultIterations}.",
+            MqttScramCredentials.FewestIterations,
+            MqttScramCredentials.MostIterations,
+            "--iterations");
         var command = new Command("passwd", """
             Sets a password in a file for 'mqtt5 broker --password-file'. It asks for it without an echo; where standard input is no terminal, it takes its first line.
 
@@ -42,7 +37,7 @@ internal static class PasswordCommand
                     result.GetValue(file)!,
                     result.GetValue(name)!,
                     result.GetValue(delete),
-                    result.GetValue(scram) ? result.GetValue(iterations) : null),
+                    result.GetValue(scram) ? (int)(result.GetValue(iterations) ?? MqttScramCredentials.DefaultIterations) : null),
                 terminal,
                 cancellationToken));
         return command;

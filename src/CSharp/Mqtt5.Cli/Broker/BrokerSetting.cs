@@ -46,6 +46,9 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         if (Key == "port")
             option.Aliases.Add("-p");
 
+        if (Value == "LEVEL")
+            option.CompletionSources.Add([.. Enum.GetNames<LogLevel>().Select(name => name.ToLowerInvariant())]);
+
         if (Value is null)
             option.Arity = ArgumentArity.ZeroOrOne;
         else

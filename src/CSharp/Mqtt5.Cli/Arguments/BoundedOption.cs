@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using System.Globalization;
 
 namespace Mqtt5.Cli;
@@ -6,6 +7,9 @@ namespace Mqtt5.Cli;
 /// <summary>Options whose value is a number in a range.</summary>
 internal static class BoundedOption
 {
+    // A shell offers the values of a short range.
+    private const int MostSuggestions = 2;
+
     /// <summary>An option for a whole number; without it, null.</summary>
     /// <param name="description">What it does.</param>
     /// <param name="minimum">The least number.</param>
@@ -25,9 +29,15 @@ internal static class BoundedOption
             }
 
             var range = maximum == long.MaxValue ? $"a whole number from {minimum}" : $"a whole number from {minimum} to {maximum}";
-            result.AddError($"{names[0]} is {range}, not '{text}'.");
+
+            // A password that was given with -p in the place of -P is not shown.
+            result.AddError(names.Contains("-p") ? $"{names[0]} is {range}." : $"{names[0]} is {range}, not '{text}'.");
             return null;
         };
+
+        if (maximum - minimum <= MostSuggestions)
+            option.CompletionSources.Add(_ => Enumerable.Range((int)minimum, (int)(maximum - minimum) + 1).Select(value => new CompletionItem(value.ToString(CultureInfo.InvariantCulture))));
+
         return option;
     }
 }

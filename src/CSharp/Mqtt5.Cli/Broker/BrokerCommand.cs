@@ -9,14 +9,11 @@ internal static class BrokerCommand
     /// <summary>Makes the verb.</summary>
     public static Command Create(Terminal terminal)
     {
-        var config = new Option<string?>("--config")
-        {
-            Description = "A JSON file with these settings, by their names without dashes; options of the command line win over it.",
-            HelpName = "FILE",
-        };
+        var config = FileOption.Of("A JSON file with these settings, by their names without dashes; options of the command line win over it.", "--config");
         var settings = BrokerSetting.All.Select(setting => (Setting: setting, Option: setting.ToOption())).ToArray();
         var command = new Command("broker", """
-            Runs an MQTT 5 broker until Ctrl+C or SIGTERM. It says where it listens, a line each.
+            Runs an MQTT 5 broker until Ctrl+C or SIGTERM. It says where it listens, a line each. SIGHUP has it read the
+            files of passwords, rules and certificates again; if one cannot be used, it says so and all stays as it was.
 
             Examples:
               mqtt5 broker --port 1883
@@ -24,7 +21,7 @@ internal static class BrokerCommand
 
             Exit codes:
               0    ended by Ctrl+C or SIGTERM
-              2    the command line or a file cannot be used, or a port is taken
+              2    the command line or a file cannot be used, or it cannot be listened there
             """)
         {
             config,

@@ -6,13 +6,28 @@ namespace Mqtt5.Cli;
 /// </summary>
 internal sealed class StandardInput : ReadingStream
 {
-    private readonly Stream console = Console.OpenStandardInput();
+    private readonly Stream console = StandardDescriptors.IsOpen(StandardDescriptors.Input)
+        ? Console.OpenStandardInput()
+        : throw new IOException("standard input is closed");
 
     // One of its own: a read that nobody waits for any more may still end.
     private byte[] buffer = [];
 
     /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => console.Read(buffer, offset, count);
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    /// <inheritdoc/>
+    public override int Read(Span<byte> buffer)
+    {
+        try
+        {
+            return console.Read(buffer);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"standard input: {exception.Message}", exception);
+        }
+    }
 
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -21,7 +36,7 @@ internal sealed class StandardInput : ReadingStream
             this.buffer = new byte[buffer.Length];
 
         var (own, count) = (this.buffer, buffer.Length);
-        var read = await Task.Run(() => console.Read(own, 0, count), CancellationToken.None).WaitAsync(cancellationToken).ConfigureAwait(false);
+        var read = await Task.Run(() => Read(own.AsSpan(0, count)), CancellationToken.None).WaitAsync(cancellationToken).ConfigureAwait(false);
         own.AsMemory(0, read).CopyTo(buffer);
         return read;
     }

@@ -1,0 +1,163 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Mqtt5.Cli;
+
+/// <summary>Runs a broker until it is told to stop.</summary>
+internal static class BrokerVerb
+{
+    private const int DefaultPort = 1883;
+    private static readonly TimeSpan TrimInterval = TimeSpan.FromMinutes(1);
+
+    /// <summary>Runs what the request asks for.</summary>
+    public static async Task<int> RunAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken)
+    {
+        // First, so that the signal does not end a broker that begins.
+        using var reloads = new Reloads();
+
+        using var loggers = LoggerFactory.Create(logging => logging
+            .SetMinimumLevel(request.LogLevel)
+            .AddProvider(new ErrorLogProvider(terminal.Error)));
+
+        try
+        {
+            CheckHost(request);
+            var access = new BrokerAccess(await AccessState.LoadAsync(request, cancellationToken));
+            using var certificates = new BrokerCertificates(request);
+            await using var broker = await MqttBroker.StartAsync(options => Configure(options, request, access, certificates, loggers), cancellationToken);
+
+            foreach (var address in broker.Addresses)
+                await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
+
+            await terminal.Output.FlushAsync(CancellationToken.None);
+            await Task.WhenAll(
+                QuietTime.WatchAsync(cancellationToken),
+                TrimAsync(access, broker, cancellationToken),
+                ReloadAsync(reloads, request, access, certificates, broker, terminal, cancellationToken));
+            return ExitCode.WellFormed;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ExitCode.WellFormed;
+        }
+        catch (IOException exception) when (StandardOutput.IsClosed(exception))
+        {
+            return ExitCode.WellFormed;
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
+        {
+            // Options that the broker does not take together.
+            await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
+            return ExitCode.BadUsage;
+        }
+        catch (Exception exception) when (Failure.Describe(exception) is { } description)
+        {
+            await terminal.Error.WriteLineAsync($"mqtt5: {description}");
+            return ExitCode.BadUsage;
+        }
+    }
+
+    // In the words of the command; the broker looks at the same.
+    private static void CheckHost(BrokerRequest request)
+    {
+        if (request.PasswordFile is not null || request.AllowAnonymous)
+            return;
+
+        if (request.ProxyProtocol)
+            throw new UsageException("--proxy-protocol: everybody could connect through the proxy; give --password-file, or --allow-anonymous if that is meant");
+
+        if (!IPAddress.IsLoopback(request.Host))
+            throw new UsageException($"--host: {request.Host} is not a loopback address, and everybody could connect; give --password-file, or --allow-anonymous if that is meant");
+    }
+
+    private static async Task ReloadAsync(
+        Reloads reloads,
+        BrokerRequest request,
+        BrokerAccess access,
+        BrokerCertificates certificates,
+        MqttBroker broker,
+        Terminal terminal,
+        CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var _ in reloads.ReadAllAsync(cancellationToken))
+            {
+                try
+                {
+                    // All or nothing: every file is read before anything is taken.
+                    var next = await AccessState.LoadAsync(request, cancellationToken);
+                    certificates.Reload()();
+                    var (ended, disconnected) = await access.ChangeAsync(next, broker);
+                    await terminal.Error.WriteLineAsync($"mqtt5: reloaded; {Figures.Count(ended, "session")} ended, {Figures.Count(disconnected, "client")} disconnected");
+                }
+                catch (Exception exception) when (Failure.Describe(exception) is { } description)
+                {
+                    await terminal.Error.WriteLineAsync($"mqtt5: not reloaded, all stays as it was: {description}");
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The broker stops.
+        }
+    }
+
+    private static async Task TrimAsync(BrokerAccess access, MqttBroker broker, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(TrimInterval);
+
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+                access.Trim(broker);
+        }
+        catch (OperationCanceledException)
+        {
+            // The broker stops.
+        }
+    }
+
+    private static void Configure(
+        MqttBrokerOptions options, BrokerRequest request, BrokerAccess access, BrokerCertificates certificates, ILoggerFactory loggers)
+    {
+        var host = request.Host;
+        options.LoggerFactory = loggers;
+        options.AllowAnonymous = request.AllowAnonymous;
+
+        foreach (var (limit, value) in request.Limits)
+            options.Limits.Set(limit, value);
+
+        if (request.PasswordFile is not null)
+            options.Authenticator = access;
+
+        if (request.PasswordFile is not null || request.AccessFile is not null)
+            options.Authorizer = access;
+
+        if ((request.Port ?? (request.HasOtherListener ? null : (int?)DefaultPort)) is { } port)
+            options.Listen(port, host, request.ProxyProtocol);
+
+        if (request.TlsPort is { } tlsPort)
+            options.ListenTls(tlsPort, certificates.Options(), host, request.ProxyProtocol);
+
+        if (request.WebSocketPort is { } webSocketPort)
+            options.ListenWebSocket(webSocketPort, request.WebSocketPath, address: host, proxyProtocol: request.ProxyProtocol);
+
+        if (request.SecureWebSocketPort is { } securePort)
+            options.ListenWebSocket(securePort, request.WebSocketPath, tls: certificates.Options(), address: host, proxyProtocol: request.ProxyProtocol);
+
+        if (request.Unix is { } unix)
+            options.ListenUnix(unix, request.ProxyProtocol, request.UnixMode);
+
+        foreach (var origin in request.WebSocketOrigins)
+            options.WebSocketOrigins.Add(origin);
+
+        if (request.WebSocketSubProtocols.Count == 0)
+            return;
+
+        options.WebSocketSubProtocols.Clear();
+
+        foreach (var protocol in request.WebSocketSubProtocols)
+            options.WebSocketSubProtocols.Add(protocol);
+    }
+}

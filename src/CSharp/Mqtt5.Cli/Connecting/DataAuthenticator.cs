@@ -1,0 +1,23 @@
+namespace Mqtt5.Cli;
+
+/// <summary>Shows the Authentication Data of a command line with CONNECT, if there is any, and answers nothing more.</summary>
+/// <param name="method">The Authentication Method.</param>
+/// <param name="given">The data; null: none is sent.</param>
+internal sealed class DataAuthenticator(string method, ReadOnlyMemory<byte>? given) : IMqttAuthenticator
+{
+    /// <inheritdoc/>
+    public string Method => method;
+
+    /// <inheritdoc/>
+    public IMqttAuthenticationExchange Begin() => new Exchange(given);
+
+    private sealed class Exchange(ReadOnlyMemory<byte>? given) : IMqttAuthenticationExchange
+    {
+        public ValueTask<ReadOnlyMemory<byte>?> StartAsync(CancellationToken cancellationToken) => ValueTask.FromResult(given);
+
+        public ValueTask<ReadOnlyMemory<byte>?> ContinueAsync(ReadOnlyMemory<byte>? data, CancellationToken cancellationToken) =>
+            ValueTask.FromResult(given);
+
+        public ValueTask CompleteAsync(ReadOnlyMemory<byte>? data, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    }
+}

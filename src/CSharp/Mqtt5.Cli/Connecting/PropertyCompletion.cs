@@ -1,0 +1,29 @@
+using System.CommandLine.Completions;
+
+namespace Mqtt5.Cli;
+
+/// <summary>What a shell offers behind <c>-D</c>: a command, then the properties that it has.</summary>
+internal static class PropertyCompletion
+{
+    private const string Option = "-D";
+    private const string LongOption = "--property";
+
+    /// <summary>The suggestions for the last word.</summary>
+    public static IEnumerable<CompletionItem> Of(CompletionContext context)
+    {
+        // The words behind the last -D, without the one that is typed.
+        var words = context.ParseResult.Tokens.Select(token => token.Value).ToList();
+
+        if (words.Count > 0 && context.WordToComplete.Length > 0)
+            words.RemoveAt(words.Count - 1);
+
+        var start = words.FindLastIndex(word => word is Option or LongOption);
+
+        return (start < 0 ? -1 : words.Count - start - 1) switch
+        {
+            0 => PropertyArguments.CommandNames.Select(name => new CompletionItem(name)),
+            1 => PropertyArguments.NamesFor(words[^1]).Select(name => new CompletionItem(name)),
+            _ => [],
+        };
+    }
+}

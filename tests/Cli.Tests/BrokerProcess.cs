@@ -1,0 +1,60 @@
+using System.Diagnostics;
+
+namespace Mqtt5.CliTests;
+
+// mqtt5 broker as a process.
+internal sealed class BrokerProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private readonly Process process;
+
+    private BrokerProcess(Process process, Uri address)
+    {
+        this.process = process;
+        Address = address;
+    }
+
+    public Uri Address { get; }
+
+    public static async Task<BrokerProcess> StartAsync(params string[] arguments)
+    {
+        var process = Process.Start(Mqtt5.Tests.CommandStart.Of(CommandProcess.Assembly, ["broker", .. arguments]))!;
+        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(Patience);
+
+        if (line?.StartsWith("listening ", StringComparison.Ordinal) is true)
+            return new BrokerProcess(process, new Uri(line["listening ".Length..]));
+
+        var error = await process.StandardError.ReadToEndAsync().WaitAsync(Patience);
+        process.Dispose();
+        throw new InvalidOperationException(error);
+    }
+
+    // What it says about it.
+    public async Task<string?> ReloadAsync()
+    {
+        await SignalAsync("HUP");
+        return await process.StandardError.ReadLineAsync().WaitAsync(Patience);
+    }
+
+    public async Task SignalAsync(string name)
+    {
+        using var kill = Process.Start("kill", [$"-{name}", $"{process.Id}"]);
+        await kill.WaitForExitAsync().WaitAsync(Patience);
+    }
+
+    public async Task<int> StopAsync()
+    {
+        await SignalAsync("TERM");
+        await process.WaitForExitAsync().WaitAsync(Patience);
+        return process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!process.HasExited)
+            process.Kill();
+
+        await process.WaitForExitAsync().WaitAsync(Patience);
+        process.Dispose();
+    }
+}
