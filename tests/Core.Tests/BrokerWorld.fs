@@ -134,8 +134,10 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
         host.Routing <-
             fun session message ->
-                this.BeforeRoute message
-                happened (Accepted(session.Number, message))
+                // One that the limits do not allow to be retained is not routed.
+                if (Broker.retain message host.Broker).IsOk then
+                    this.BeforeRoute message
+                    happened (Accepted(session.Number, message))
 
     member val Judge: Packet -> Judgement = (fun _ -> Judgement.Accepted ValueNone) with get, set
     /// Called with each message of a client before it is routed.
@@ -293,10 +295,14 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                 |> ignore
             | session -> NodeSteps.step turn session (ServerEvent.ReceivedFault(link.Number, fault)))
 
-    /// Something happens to a session.
+    /// Something happens to a session, which may have room for more then.
     member _.Step(session: int64, event: ServerEvent) =
         match host.Sessions.TryGetValue session with
-        | true, known -> host.Run(fun turn -> NodeSteps.step turn known event)
+        | true, known ->
+            host.Run(fun turn ->
+                NodeSteps.step turn known event
+                NodeTasks.drain turn
+                NodeRouting.deliverRetained turn known)
         | _ -> ()
 
     /// The broker itself publishes a message.

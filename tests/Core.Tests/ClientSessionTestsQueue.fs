@@ -19,10 +19,7 @@ let private queue =
                 one.Publish(qos1 1L |> expiring 2L one.Now)
                 one.Publish(qos1 2L |> expiring 60L one.Now)
 
-                Expect.equal
-                    (one.Deadline 0L<ms>)
-                    (ValueSome(one.Now + 1_000L<ms>))
-                    "the attempt"
+                Expect.equal (one.Deadline 0L<ms>) (ValueSome(one.Now + 1_000L<ms>)) "the attempt"
 
                 one.Now <- one.Now + 10_500L<ms>
                 one.Tick one.Now

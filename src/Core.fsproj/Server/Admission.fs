@@ -75,7 +75,7 @@ module Admission =
             "the connection takes no more data, and messages of QoS 0 do not wait"
 
     /// The message has expired [MQTT-3.3.2-5].
-    let expired = Outbound.expiredFault
+    let expired = OutboundPackets.expiredFault
 
     /// The client does not take a packet of this size [MQTT-3.1.2-24] [MQTT-3.1.2-25].
     let tooLarge =

@@ -50,7 +50,8 @@ type HandshakeState =
     member this.UserName =
         match this.Owner, this.Connect with
         | ValueSome owner, _ -> ValueSome owner
-        | ValueNone, ValueSome { UserName = ValueSome given } when this.Trust.IsTrusted -> ValueSome given.Text
+        | ValueNone, ValueSome { UserName = ValueSome given } when this.Trust.IsTrusted ->
+            ValueSome given.Text
         | _ -> ValueNone
 
 /// What happens to a connection before it belongs to a session.

@@ -363,8 +363,8 @@ module ClientState =
             | ClientPhase.Connecting until
             | ClientPhase.Waiting until -> ValueSome until
             | ClientPhase.Connected ->
-                OutboundTimes.sooner
+                Deadlines.sooner
                     (pingDeadline state.Settings.PingTimeout traffic state.Connection)
                     (pingDue traffic state.Connection)
 
-        OutboundTimes.sooner phase state.Outbound.SoonestExpiry
+        Deadlines.sooner phase state.Outbound.SoonestExpiry

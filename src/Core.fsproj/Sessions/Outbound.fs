@@ -90,17 +90,6 @@ module Outbound =
         else
             effects.Add(SettleWith(ticket, settlement))
 
-    /// The Message Expiry Interval of a message has passed.
-    let expiredFault =
-        Fault.ours ReasonCode.UnspecifiedError PacketType.Publish "Message Expiry Interval" "it expired"
-
-    // Each message that is dropped while it waits is told of once: by its ticket, or by itself if it has none.
-    let private dropExpired (message: Outgoing) (effects: Effects) =
-        if message.Ticket = 0L then
-            effects.Add(Notify(Notice.Undeliverable(message, expiredFault)))
-        else
-            effects.Add(SettleWith(message.Ticket, Settlement.Expired))
-
     let private withoutFirstWaiting (queue: OutboundQueue) =
         { queue with Waiting = queue.Waiting.WithoutFirst() }
 
@@ -133,7 +122,9 @@ module Outbound =
         effects
         : struct (Outbound * Effects * bool) =
         if expired now message then
-            struct ({ state with Queue = withoutFirstWaiting state.Queue }, dropExpired message effects, true)
+            struct ({ state with Queue = withoutFirstWaiting state.Queue },
+                    OutboundPackets.dropExpired message effects,
+                    true)
         elif message.QoS = QoS.AtMostOnce then
             let struct (state, effects) =
                 sendQoS0 now message { state with Queue = withoutFirstWaiting state.Queue } effects
@@ -394,7 +385,7 @@ module Outbound =
                 left <- left - message.Cost
 
                 if expired now message then
-                    effects <- dropExpired message effects
+                    effects <- OutboundPackets.dropExpired message effects
                 else
                     let struct (sent, more) = sendQoS0 now message rest effects
                     rest <- sent
@@ -542,7 +533,7 @@ module Outbound =
 
         for message in state.Waiting do
             if expired now message then
-                effects <- dropExpired message effects
+                effects <- OutboundPackets.dropExpired message effects
             else
                 waiting <- waiting.Add message
                 soonest <- Deadlines.sooner soonest message.ExpiresAt

@@ -165,12 +165,6 @@ module internal OutboundChecks =
 // When messages expire.
 module internal OutboundTimes =
 
-    let sooner (a: Instant voption) (b: Instant voption) =
-        match a, b with
-        | ValueSome a, ValueSome b -> ValueSome(min a b)
-        | ValueNone, only
-        | only, ValueNone -> only
-
     let expired (now: Instant) (message: Outgoing) =
         match message.ExpiresAt with
         | ValueSome expires -> expires <= now

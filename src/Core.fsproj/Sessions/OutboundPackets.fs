@@ -96,3 +96,14 @@ module internal OutboundPackets =
                 struct (connection, effects.AddMessage(message, id, alias.Value, true))
             | TopicReference.Alias alias ->
                 struct (connection, effects.AddMessage(message, id, alias.Value, false))
+
+    /// The Message Expiry Interval of a message has passed.
+    let expiredFault =
+        Fault.ours ReasonCode.UnspecifiedError PacketType.Publish "Message Expiry Interval" "it expired"
+
+    /// Each message that is dropped while it waits is told of once: by its ticket, or by itself if it has none.
+    let dropExpired (message: Outgoing) (effects: Effects) : Effects =
+        if message.Ticket = 0L then
+            effects.Add(Notify(Notice.Undeliverable(message, expiredFault)))
+        else
+            effects.Add(SettleWith(message.Ticket, Settlement.Expired))
