@@ -74,7 +74,11 @@ public sealed class HostileTests
     public async Task Whoever_does_not_connect_in_time_is_cut_off()
     {
         var time = new FakeTimeProvider();
-        await using var broker = await Brokers.StartAsync(options => options.TimeProvider = time);
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.TimeProvider = time;
+            options.Limits.ConnectTimeout = TimeSpan.FromSeconds(10);
+        });
         await using var client = await RawClient.OpenAsync(broker);
         await client.SendAsync(0x10);
         await Waits.UntilAsync(() => broker.Engine.Pending == 1);

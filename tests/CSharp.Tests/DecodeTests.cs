@@ -226,6 +226,7 @@ public sealed class DecodeTests
     }
 
     [Fact]
+    [ShowsOption("decode", "--protocol-version")]
     public async Task A_fault_names_the_statement_of_its_version_and_hides_the_password()
     {
         var run = await DecodeAsync("-V", "311", "1013 0004 4D515454 04 C3 003C 0001 61 0001 75 0001 70");

@@ -99,6 +99,22 @@ public sealed class DialerTests
     }
 
     [Fact]
+    public async Task An_address_that_refuses_says_more_than_a_family_without_addresses()
+    {
+        var dialer = new MqttDialer(
+            time,
+            (_, family, _) => family == AddressFamily.InterNetworkV6
+                ? Task.FromException<IPAddress[]>(new SocketException((int)SocketError.HostNotFound))
+                : Task.FromResult<IPAddress[]>([First4]),
+            (address, cancellationToken) => new ValueTask<Socket>(AttemptAsync(address.Address, cancellationToken)));
+        var connecting = dialer.ConnectAsync("host", 1883);
+        await Waits.UntilAsync(() => Tried() == 1);
+        attempts[First4].SetException(new SocketException((int)SocketError.ConnectionRefused));
+        var failed = await Assert.ThrowsAsync<SocketException>(() => connecting.Bounded());
+        Assert.Equal(SocketError.ConnectionRefused, failed.SocketErrorCode);
+    }
+
+    [Fact]
     public async Task A_dial_that_is_given_up_ends_all_attempts()
     {
         using var cancellation = new CancellationTokenSource();

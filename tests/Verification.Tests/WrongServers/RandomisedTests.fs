@@ -167,17 +167,21 @@ let private mistakeTest (mistake: string, clause: string, steps: int) =
         let server = (wrongServers |> List.find (fun one -> one.Mistake = mistake)).Server
         let script = scriptsFor server
 
+        // One of the mistakes takes luck: a message of QoS 2 has to expire while it is under way.
+        let struct (sessions, candidates) =
+            if clause = "MQTT-4.3.3-7" then struct (3_000, 9) else struct (100, 2)
+
         let failing =
-            Seq.init 100 (fun number -> script (number + 1))
+            Seq.init sessions (fun number -> script (number + 1))
             |> Seq.filter (fun script ->
                 let outcome = outcomeOf server script
                 outcome.Verdict = Verdict.Fail && outcome.Clauses = [ clause ])
-            |> Seq.truncate 2
+            |> Seq.truncate candidates
             |> Seq.sortBy _.Steps.Length
             |> Seq.tryHead
 
         match failing with
-        | None -> failtest "none of 100 sessions finds it"
+        | None -> failtest $"none of {sessions} sessions finds it"
         | Some script ->
             let least = SimulatedSessions.minimise server script
             let outcome = outcomeOf server least

@@ -52,7 +52,7 @@ internal sealed class PreparedConnection : IDisposable
             var password = PasswordSource.Read(request, terminal);
 
             if (request.UserName is not null || password is not null)
-                options.Credentials = new MqttCredentials { UserName = request.UserName, Password = password is null ? null : ByteText.ToBytes(password) };
+                options.Credentials = new MqttCredentials { UserName = request.UserName, Password = password is null ? (ReadOnlyMemory<byte>?)null : ByteText.ToBytes(password) };
 
             TlsFiles.Load(request.Tls, options.Tls);
 

@@ -92,7 +92,8 @@ public sealed class MqttDialer
         private readonly Queue<IPAddress> version4 = new();
         private readonly List<Task<Socket>> attempts = [];
         private readonly List<Task> lookups = [];
-        private Exception? firstFailure;
+        private Exception? connectFailure;
+        private Exception? lookupFailure;
         private bool version4IsNext;
 
         public async Task<Socket> RunAsync()
@@ -113,7 +114,7 @@ public sealed class MqttDialer
                 if (TryTakeNext() is { } address)
                     attempts.Add(dialer.connect(new IPEndPoint(address, port), cancellationToken).AsTask());
                 else if (attempts.Count == 0 && lookups.Count == 0)
-                    throw firstFailure ?? new SocketException((int)SocketError.HostNotFound);
+                    throw connectFailure ?? lookupFailure ?? new SocketException((int)SocketError.HostNotFound);
 
                 if (await NextAsync().ConfigureAwait(false) is { } connected)
                     return connected;
@@ -162,7 +163,7 @@ public sealed class MqttDialer
             }
             catch (Exception failure) when (!cancellationToken.IsCancellationRequested)
             {
-                firstFailure ??= failure;
+                connectFailure ??= failure;
                 return null;
             }
         }
@@ -188,7 +189,7 @@ public sealed class MqttDialer
             }
             catch (Exception failure) when (!cancellationToken.IsCancellationRequested)
             {
-                firstFailure ??= failure;
+                lookupFailure ??= failure;
             }
         }
     }
