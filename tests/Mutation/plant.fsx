@@ -57,10 +57,14 @@ let fits option (name: string) =
     | None -> true
     | Some patterns ->
         patterns.Split ','
-        |> Array.exists (fun pattern -> Regex.IsMatch(name, "^" + Regex.Escape(pattern.Trim()).Replace(@"\*", ".*") + "$"))
+        |> Array.exists (fun pattern ->
+            Regex.IsMatch(name, "^" + Regex.Escape(pattern.Trim()).Replace(@"\*", ".*") + "$"))
 
 let patience =
-    asked.TryFind "--patience" |> Option.map float |> Option.defaultValue 600.0 |> TimeSpan.FromSeconds
+    asked.TryFind "--patience"
+    |> Option.map float
+    |> Option.defaultValue 600.0
+    |> TimeSpan.FromSeconds
 
 // The list.
 
@@ -71,11 +75,22 @@ let private parse (file: string) =
     let finish () =
         match current with
         | None -> ()
-        | Some fault when fault.File = "" || fault.Kind = "" || fault.Sees = "" || fault.Tests.IsEmpty || fault.Before.IsEmpty ->
+        | Some fault when
+            fault.File = ""
+            || fault.Kind = ""
+            || fault.Sees = ""
+            || fault.Tests.IsEmpty
+            || fault.Before.IsEmpty
+            ->
             eprintfn "%s: %s has no file, kind, sees, tests or line before" fault.Place fault.Id
             exit 2
         | Some fault ->
-            faults.Add { fault with Before = List.rev fault.Before; After = List.rev fault.After; Tests = List.rev fault.Tests }
+            faults.Add
+                { fault with
+                    Before = List.rev fault.Before
+                    After = List.rev fault.After
+                    Tests = List.rev fault.Tests
+                }
 
         current <- None
 
@@ -97,7 +112,19 @@ let private parse (file: string) =
             finish ()
         elif line.StartsWith "fault " then
             finish ()
-            current <- Some { Id = rest "fault"; Place = place; File = ""; Kind = ""; Sees = ""; Tests = []; Before = []; After = [] }
+
+            current <-
+                Some
+                    {
+                        Id = rest "fault"
+                        Place = place
+                        File = ""
+                        Kind = ""
+                        Sees = ""
+                        Tests = []
+                        Before = []
+                        After = []
+                    }
         elif line.StartsWith "file " then
             change (fun fault -> { fault with File = rest "file" })
         elif line.StartsWith "kind " then
@@ -115,9 +142,11 @@ let private parse (file: string) =
 
             change (fun fault -> { fault with Tests = tests :: fault.Tests })
         elif line.StartsWith "-" then
-            change (fun fault -> { fault with Before = (if line.Length > 2 then line.Substring 2 else "") :: fault.Before })
+            change (fun fault ->
+                { fault with Before = (if line.Length > 2 then line.Substring 2 else "") :: fault.Before })
         elif line.StartsWith "+" then
-            change (fun fault -> { fault with After = (if line.Length > 2 then line.Substring 2 else "") :: fault.After })
+            change (fun fault ->
+                { fault with After = (if line.Length > 2 then line.Substring 2 else "") :: fault.After })
         else
             eprintfn "%s: not understood: %s" place line
             exit 2
@@ -127,7 +156,9 @@ let private parse (file: string) =
 
 let all =
     [
-        for file in Directory.GetFiles(Path.Combine(__SOURCE_DIRECTORY__, "faults"), "*.txt") |> Array.sort do
+        for file in
+            Directory.GetFiles(Path.Combine(__SOURCE_DIRECTORY__, "faults"), "*.txt")
+            |> Array.sort do
             yield! parse file
     ]
 
@@ -157,7 +188,11 @@ let private planted (folder: string) (fault: Fault) : Result<string, string> =
         let places =
             [
                 for start in 0 .. lines.Length - before.Length do
-                    if Seq.forall (fun index -> lines[start + index].Trim() = before[index]) (seq { 0 .. before.Length - 1 }) then
+                    if
+                        Seq.forall
+                            (fun index -> lines[start + index].Trim() = before[index])
+                            (seq { 0 .. before.Length - 1 })
+                    then
                         start
             ]
 
@@ -165,13 +200,28 @@ let private planted (folder: string) (fault: Fault) : Result<string, string> =
         | [ start ] ->
             let indentation = lines[start].Substring(0, lines[start].Length - lines[start].TrimStart().Length)
             let after = [ for line in fault.After -> if line = "" then "" else indentation + line ]
-            Ok(String.concat "\n" [ yield! lines[.. start - 1]; yield! after; yield! lines[start + before.Length ..]; "" ])
-        | places -> Error $"{fault.Place}: {fault.Id}: the lines before stand {places.Length} times in {fault.File}, not once"
+
+            Ok(
+                String.concat
+                    "\n"
+                    [ yield! lines[.. start - 1]; yield! after; yield! lines[start + before.Length ..]; "" ]
+            )
+        | places ->
+            Error
+                $"{fault.Place}: {fault.Id}: the lines before stand {places.Length} times in {fault.File}, not once"
 
 // Programs.
 
 let private execute (folder: string) (limit: TimeSpan) (program: string) (arguments: string list) =
-    let start = ProcessStartInfo(program, arguments, WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true)
+    let start =
+        ProcessStartInfo(
+            program,
+            arguments,
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        )
+
     start.Environment["DOTNET_CLI_UI_LANGUAGE"] <- "en"
     start.Environment["NO_COLOR"] <- "1"
     use running = Process.Start start
@@ -195,7 +245,9 @@ let tree =
 // has is built.
 let private copyTree () =
     let names =
-        match execute top patience "git" [ "ls-files"; "-z"; "--cached"; "--others"; "--exclude-standard" ] with
+        match
+            execute top patience "git" [ "ls-files"; "-z"; "--cached"; "--others"; "--exclude-standard" ]
+        with
         | Some(0, text) -> text.Split('\000', StringSplitOptions.RemoveEmptyEntries)
         | _ ->
             eprintfn "git cannot list the files of %s" top
@@ -217,15 +269,24 @@ let private copyTree () =
     for path in Directory.GetFiles(tree, "*", SearchOption.AllDirectories) do
         let name = Path.GetRelativePath(tree, path).Replace('\\', '/')
 
-        if not (known.Contains name) && not (Regex.IsMatch(name, "(^|/)(bin|obj|node_modules)/")) then
+        if
+            not (known.Contains name)
+            && not (Regex.IsMatch(name, "(^|/)(bin|obj|node_modules)/"))
+        then
             File.Delete path
 
 let private build (project: string) (options: string list) =
-    let file = Directory.GetFiles(Path.Combine(tree, "tests", project), "*.??proj") |> Array.exactlyOne
+    let file =
+        Directory.GetFiles(Path.Combine(tree, "tests", project), "*.??proj")
+        |> Array.exactlyOne
+
     execute tree patience "dotnet" ([ "build"; file; "-v"; "q"; "-nologo" ] @ options)
 
 let private errorsOf (output: string) =
-    output.Split '\n' |> Array.filter _.Contains(": error ") |> Array.truncate 1 |> String.concat ""
+    output.Split '\n'
+    |> Array.filter _.Contains(": error ")
+    |> Array.truncate 1
+    |> String.concat ""
 
 /// The names of the tests that fail; Error: what else went wrong.
 let private failures (tests: Tests) : Result<string list, string> =
@@ -238,9 +299,23 @@ let private failures (tests: Tests) : Result<string list, string> =
 
     let results =
         [
-            for filter in [ [ for name in names do "-displayName"; name ]; [ for one in classes do "-class"; "*." + one ] ] do
+            for filter in
+                [
+                    [
+                        for name in names do
+                            "-displayName"
+                            name
+                    ]
+                    [
+                        for one in classes do
+                            "-class"
+                            "*." + one
+                    ]
+                ] do
                 if not filter.IsEmpty then
-                    match execute tree patience "dotnet" (program :: filter @ [ "-noColor"; "-ctrf"; report ]) with
+                    match
+                        execute tree patience "dotnet" (program :: filter @ [ "-noColor"; "-ctrf"; report ])
+                    with
                     | None -> Ok [ $"(no end within {patience.TotalSeconds:F0} s)" ]
                     | Some(code, output) when not (File.Exists report) ->
                         if code = 0 then
@@ -250,7 +325,11 @@ let private failures (tests: Tests) : Result<string list, string> =
                             Ok [ $"(the test program ended with exit code {code}: {first.Trim()})" ]
                     | Some(code, _) ->
                         use json = JsonDocument.Parse(File.ReadAllText report)
-                        let ran = List.ofSeq (json.RootElement.GetProperty("results").GetProperty("tests").EnumerateArray())
+
+                        let ran =
+                            List.ofSeq (
+                                json.RootElement.GetProperty("results").GetProperty("tests").EnumerateArray()
+                            )
 
                         let failed =
                             [
@@ -260,16 +339,28 @@ let private failures (tests: Tests) : Result<string list, string> =
                             ]
 
                         if ran.IsEmpty then
-                            Error $"""{tests.Project}: no test is called {String.concat ", " tests.Patterns}"""
+                            Error
+                                $"""{tests.Project}: no test is called {String.concat ", " tests.Patterns}"""
                         elif failed.IsEmpty && code <> 0 then
                             Ok [ $"(the test program ended with exit code {code})" ]
                         else
                             Ok failed
         ]
 
-    match results |> List.tryPick (function Error why -> Some why | Ok _ -> None) with
+    match
+        results
+        |> List.tryPick (function
+            | Error why -> Some why
+            | Ok _ -> None)
+    with
     | Some why -> Error why
-    | None -> Ok(results |> List.collect (function Ok failed -> failed | Error _ -> []))
+    | None ->
+        Ok(
+            results
+            |> List.collect (function
+                | Ok failed -> failed
+                | Error _ -> [])
+        )
 
 let private judge (fault: Fault) : Verdict =
     match planted tree fault with
@@ -379,7 +470,11 @@ match asked.TryFind "--report" with
             for fault, verdict in results do
                 let noticed =
                     match verdict with
-                    | Caught by -> by |> List.truncate 3 |> List.map (fun name -> $"`{name}`") |> String.concat ", "
+                    | Caught by ->
+                        by
+                        |> List.truncate 3
+                        |> List.map (fun name -> $"`{name}`")
+                        |> String.concat ", "
                     | Survived -> "**nothing**"
                     | Wrong why -> why
 
@@ -388,4 +483,9 @@ match asked.TryFind "--report" with
     )
 
 printfn "%d planted, %d caught, %d survived, %d wrong" results.Length caught survived wrong
-exit (if wrong > 0 then 2 elif survived > 0 then 1 else 0)
+
+exit (
+    if wrong > 0 then 2
+    elif survived > 0 then 1
+    else 0
+)
