@@ -213,7 +213,8 @@ let private run whenFull (deeds: Deed list) =
             for prediction in current do
                 if prediction.Session = session then
                     prediction.Tickets.Add ticket
-        | MessageDropped(_, message, _) -> dropped.Add message.Ticket |> ignore
+        // What expires while it waits, or does not fit the next connection, was not predicted.
+        | MessageDropped(_, message, _) when not current.IsEmpty -> dropped.Add message.Ticket |> ignore
         | _ -> ()
 
     let world = World(settings whenFull, grants, happened)

@@ -178,8 +178,12 @@ module ServerSession =
         else
             ask unsubscribe.PacketId PacketType.Unsuback (Packet.Unsubscribe unsubscribe) connection state
 
-    // The cursors after a SUBSCRIBE or an UNSUBSCRIBE: of a subscription that is gone, or that was made anew, no
-    // more retained messages are due [MQTT-3.10.4-2].
+    // So many cursors may wait whatever they are of. Beyond, a client that subscribes to the same filter again and again
+    // without taking what this brings gets it for the last time only.
+    let private manyCursors = 32
+
+    // The cursors after a SUBSCRIBE or an UNSUBSCRIBE: of a subscription that is gone no more retained messages are due
+    // [MQTT-3.10.4-2].
     let private withCursors (outcome: SubscriptionOutcome) (state: ServerState) =
         if
             outcome.Retained.Length = 0
@@ -191,7 +195,8 @@ module ServerSession =
                 let filter = cursor.Delivery.Filter
 
                 outcome.Removed |> Array.exists (fun removed -> removed.Equals filter)
-                || outcome.Retained |> Array.exists (fun due -> due.Delivery.Filter.Equals filter)
+                || (state.Retained.Length >= manyCursors
+                    && outcome.Retained |> Array.exists (fun due -> due.Delivery.Filter.Equals filter))
 
             { state with
                 Context.Retained =
