@@ -143,7 +143,19 @@ type Reference(grants: AccessGrant[]) =
 
         this.CheckGroups()
 
-    member this.Unsubscribed(session: int64, request: Unsubscribe) =
+    /// Retained messages that had not been delivered need not be any more [MQTT-3.10.4-2].
+    member this.Unsubscribed(session: int64, request: Unsubscribe, cut: uint32 list) =
+        let messages = expected[session]
+
+        for index in 0 .. messages.Count - 1 do
+            let message = messages[index]
+
+            if
+                message.IsRetained
+                && message.Identifiers |> List.exists (fun one -> List.contains one cut)
+            then
+                messages[index] <- { message with Certain = false }
+
         for filter in request.Filters do
             subscriptions[session].RemoveAll(fun known -> known.Filter.Equals filter)
             |> ignore

@@ -48,7 +48,8 @@ type Happening =
     /// A message went to a session.
     | Forwarded of session: int64 * ticket: int64
     | Subscribed of session: int64 * request: Subscribe * codes: ReasonCode list
-    | Unsubscribed of session: int64 * request: Unsubscribe
+    /// With the Subscription Identifiers of subscriptions whose retained messages had not all been delivered.
+    | Unsubscribed of session: int64 * request: Unsubscribe * cut: uint32 list
     | SessionEnded of session: int64
     | SessionBegan of session: int64 * client: string
     | MessageDropped of session: int64 * message: Outgoing * why: Fault
@@ -90,6 +91,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
     let opened = ResizeArray<Link>()
     let settled = HashSet<int64>()
     let requests = Dictionary<int64, Packet>()
+    let cut = Dictionary<int64, uint32 list>()
     let copies = Dictionary<int64, Outgoing>()
     let dropped = HashSet<int64>()
     let mutable passing = false
@@ -176,7 +178,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             match requests[session], outcome.Answer with
             | Packet.Subscribe request, Packet.Suback answer ->
                 happened (Subscribed(session, request, Seq.toList answer.Reasons))
-            | Packet.Unsubscribe request, _ -> happened (Unsubscribed(session, request))
+            | Packet.Unsubscribe request, _ -> happened (Unsubscribed(session, request, cut[session]))
             | _ -> ()
         | _ -> ()
 
@@ -184,7 +186,21 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             match effect with
             | Settle(ticket, _)
             | SettleWith(ticket, _) -> this.Settle ticket
-            | Effect.Serve(ServerTask.Answer request) -> requests[session] <- request
+            | Effect.Serve(ServerTask.Answer request) ->
+                requests[session] <- request
+
+                cut[session] <-
+                    [
+                        match request with
+                        | Packet.Unsubscribe unsubscribe ->
+                            for cursor in host.Sessions[session].State.Retained do
+                                if
+                                    unsubscribe.Filters
+                                    |> Seq.exists (fun filter -> filter.Equals cursor.Delivery.Filter)
+                                then
+                                    ValueOption.defaultValue 0u cursor.Delivery.Identifier
+                        | _ -> ()
+                    ]
             | Effect.Serve(ServerTask.Dropped(message, _)) -> this.Settle message.Ticket
             | Effect.OpenTransport _
             | Effect.Challenge _ -> failtest "an effect that no server has"

@@ -406,7 +406,7 @@ let private run (strategy: SharedStrategy) (operations: Operation list) =
             reference.Ended session
             alive.Remove session |> ignore
         | Subscribed(session, request, codes) -> reference.Subscribed(session, request, codes)
-        | Unsubscribed(session, request) -> reference.Unsubscribed(session, request)
+        | Unsubscribed(session, request, cut) -> reference.Unsubscribed(session, request, cut)
         | MessageDropped(session, message, _) ->
             // Nothing is full, nothing expires, nothing is too large: only QoS 0 is ever dropped.
             Expect.equal message.QoS QoS.AtMostOnce $"only QoS 0 is dropped (session {session})"
