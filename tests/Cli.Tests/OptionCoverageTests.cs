@@ -1,5 +1,4 @@
 using System.CommandLine.Help;
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Mqtt5.Cli;
 
@@ -80,7 +79,16 @@ public sealed partial class OptionCoverageTests
         return found;
     }
 
-    private static string TestFolder([CallerFilePath] string file = "") => Path.GetDirectoryName(Path.GetDirectoryName(file))!;
+    // Not where the compiler says that this file is: a build for continuous integration names another folder.
+    private static string TestFolder()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+
+        while (!File.Exists(Path.Combine(folder.FullName, "Mqtt5.sln")))
+            folder = folder.Parent ?? throw new InvalidOperationException($"no Mqtt5.sln above {AppContext.BaseDirectory}");
+
+        return Path.Combine(folder.FullName, "tests");
+    }
 
     [GeneratedRegex(@"^    \[ShowsOption\((?<names>[^)]*)\)\]\s*$", RegexOptions.Multiline)]
     private static partial Regex Mark();
