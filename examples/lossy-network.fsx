@@ -124,7 +124,7 @@ let countRepeated (packet: Packet) =
     | Packet.Publish { Delivery = Delivery.ExactlyOnce(_, true) } -> repeated <- repeated + 1
     | _ -> ()
 
-// The server's shell also admits: here to the one session that there is.
+// The node also admits: here to the one session that there is.
 let arriveAtServer (packet: Packet) =
     countRepeated packet
 
@@ -138,6 +138,7 @@ let arriveAtServer (packet: Packet) =
                     Assigned = false
                     SessionPresent = connection > 1L
                     Authentication = ValueNone
+                    UserName = ValueNone
                 }
         )
     | packet -> stepServer (ServerEvent.Received(connection, packet))
@@ -184,10 +185,12 @@ let advance () =
         true
     else
         // Nothing is under way: time passes until a machine wants something.
-        match ClientState.deadline now client with
+        let traffic = Traffic.At now
+
+        match ClientState.deadline traffic client with
         | ValueSome at ->
             now <- max now at
-            stepClient (Tick now)
+            stepClient (Tick traffic)
             true
         | ValueNone -> false
 
