@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using System.Text;
 using System.Xml.Linq;
 using Mqtt5.Cli;
 using Mqtt5.Tests;

@@ -1,5 +1,5 @@
-using System.Net.Sockets;
 using System.Net;
+using System.Net.Sockets;
 using Mqtt5.Cli;
 using Mqtt5.Tests;
 

@@ -1,7 +1,7 @@
-using Mqtt5.Engine;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using Mqtt5.Engine;
 
 namespace Mqtt5.Client.Tests;
 
