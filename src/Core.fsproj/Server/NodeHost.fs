@@ -175,17 +175,25 @@ and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
 
             isComplete <- true
 
-/// What the application makes of a message that a client publishes.
+/// The decision of the application's hook about a message that a client publishes.
 [<NoComparison; NoEquality>]
 type Interception =
     {
-        /// The message as it goes on; null: it is dropped without telling the client.
+        /// The message to publish; null: it is dropped without telling the client.
         Message: ServerMessage | null
         /// Success, or the reason to refuse it with.
         Reason: ReasonCode
         /// For its PUBACK or PUBREC; null: none.
         Properties: AcknowledgementProperties | null
     }
+
+    /// No hook, or one that left the message as it was.
+    static member Unchanged(message: ServerMessage) : Interception =
+        { Message = message; Reason = ReasonCode.Success; Properties = null }
+
+    /// The hook threw. The message is refused with 0x83: forwarding it would bypass the hook.
+    static member Failed: Interception =
+        { Message = null; Reason = ReasonCode.ImplementationSpecificError; Properties = null }
 
 /// An acknowledgement that waits for a condition.
 [<NoComparison; NoEquality>]
@@ -276,10 +284,14 @@ type NodeHost() =
         permissions: outref<ClientPermissions | null> ->
             Fault | null
 
-    /// What the application makes of a message.
+    /// Calls the application's hook for a message.
     abstract Intercept: session: NodeSession * message: ServerMessage -> Interception
-    /// A SUBSCRIBE as the application lets it be, and for each filter success, or the reason to refuse it with.
-    abstract Judge: session: NodeSession * subscribe: Subscribe -> struct (Subscribe * ReasonCode[])
+
+    /// Calls the application's hook for a SUBSCRIBE and returns the packet, perhaps changed; null: the hook failed.
+    /// The decisions, one a filter, come in as the permissions give them; the hook may refuse more.
+    abstract InterceptSubscribe:
+        session: NodeSession * subscribe: Subscribe * decisions: ReasonCode[] -> Subscribe | null
+
     /// A copy is about to go to a session. Within its gate.
     abstract Deliver: session: NodeSession * copy: Outgoing -> unit
 

@@ -81,15 +81,15 @@ module internal NodeSteps =
         match PackedEffect.content<Settlement> effect with
         | Settlement.Published(reason, _) ->
             if turn.Host.SeesDeliveries then
-                leave turn PendingKind.Settled session connection null effect.Number reason
+                leave turn DeferredKind.Settled session connection null effect.Number reason
         | Settlement.Expired ->
-            leave turn PendingKind.Lost session connection Admission.expired effect.Number ReasonCode.Success
+            leave turn DeferredKind.Lost session connection Admission.expired effect.Number ReasonCode.Success
         | Settlement.Rejected fault ->
-            leave turn PendingKind.Lost session connection fault effect.Number ReasonCode.Success
+            leave turn DeferredKind.Lost session connection fault effect.Number ReasonCode.Success
         | Settlement.QueueFull ->
             leave
                 turn
-                PendingKind.Lost
+                DeferredKind.Lost
                 session
                 connection
                 Admission.queueFull
@@ -101,7 +101,7 @@ module internal NodeSteps =
         match notice with
         | Notice.Undeliverable(message, why) when message.Ticket = 0L ->
             let dropped = ServerTask.Dropped(message, why)
-            leave turn PendingKind.Task session connection dropped 0L ReasonCode.Success
+            leave turn DeferredKind.ServerTask session connection dropped 0L ReasonCode.Success
         | _ -> ()
 
     let private applyTo (turn: Turn) (connection: NodeConnection) (effect: PackedEffect) =
@@ -129,12 +129,12 @@ module internal NodeSteps =
     let private apply (turn: Turn) session (connection: NodeConnection | null) (effect: PackedEffect) =
         match effect.Effect with
         | EffectKind.Deliver ->
-            leave turn PendingKind.Publish session connection effect.Content effect.Number ReasonCode.Success
+            leave turn DeferredKind.Publish session connection effect.Content effect.Number ReasonCode.Success
         | EffectKind.Serve ->
-            leave turn PendingKind.Task session connection effect.Content 0L ReasonCode.Success
+            leave turn DeferredKind.ServerTask session connection effect.Content 0L ReasonCode.Success
         | EffectKind.Settle ->
             if turn.Host.SeesDeliveries then
-                leave turn PendingKind.Settled session connection null effect.Number effect.Reason
+                leave turn DeferredKind.Settled session connection null effect.Number effect.Reason
         | EffectKind.SettleWith -> settle turn session connection effect
         | EffectKind.Notify -> notify turn session connection (PackedEffect.content effect)
         | _ ->

@@ -127,6 +127,28 @@ module internal NodeTasks =
                     promise turn session token (accept turn connection message) null
         | _ -> ()
 
+    // The SUBSCRIBE that the registry answers, and for each filter success or the reason to refuse it with.
+    let private authorize (turn: Turn) (session: NodeSession) (subscribe: Subscribe) =
+        let decisions: ReasonCode[] = Array.zeroCreate subscribe.Subscriptions.Count
+
+        match session.Permissions with
+        | null -> ()
+        | permissions ->
+            let mutable index = 0
+
+            for subscription in subscribe.Subscriptions do
+                if not (permissions.MaySubscribe subscription.Filter) then
+                    decisions[index] <- ReasonCode.NotAuthorized
+
+                index <- index + 1
+
+        match turn.Host.InterceptSubscribe(session, subscribe, decisions) with
+        | null ->
+            // Granting what the hook did not look at would bypass it.
+            System.Array.Fill(decisions, ReasonCode.ImplementationSpecificError)
+            struct (subscribe, decisions)
+        | changed -> struct (changed, decisions)
+
     let private answer
         (turn: Turn)
         (session: NodeSession)
@@ -141,7 +163,7 @@ module internal NodeTasks =
         let outcome =
             match request with
             | Packet.Subscribe subscribe ->
-                let struct (subscribe, decisions) = turn.Host.Judge(session, subscribe)
+                let struct (subscribe, decisions) = authorize turn session subscribe
 
                 change turn (fun broker ->
                     let struct (next, outcome, changes) =
@@ -203,18 +225,18 @@ module internal NodeTasks =
 
     /// Does what the effects left to do, in order, and what that leaves to do.
     let drain (turn: Turn) : unit =
-        let mutable work = Unchecked.defaultof<Pending>
+        let mutable work = Unchecked.defaultof<Deferred>
 
         while turn.TryNext &work do
             let session = work.Session
 
             match work.Kind with
-            | PendingKind.Publish ->
+            | DeferredKind.Publish ->
                 match PackedEffect.contentOf<Packet> work.Content with
                 | Packet.Publish content -> publish turn session work.Connection content work.Number
                 | _ -> ()
-            | PendingKind.Settled ->
+            | DeferredKind.Settled ->
                 turn.Host.Delivered(session, work.Number, null, DeliveryEnd.Acknowledged work.Reason)
-            | PendingKind.Lost ->
+            | DeferredKind.Lost ->
                 dropped turn session work.Number null (PackedEffect.contentOf<Fault> work.Content)
             | _ -> perform turn session work.Connection (PackedEffect.contentOf<ServerTask> work.Content)

@@ -18,17 +18,17 @@ type Pause =
     /// The end of all that an earlier connection has begun; then more bytes.
     | EarlierEnd of Connection: NodeConnection
 
-type internal PendingKind =
+type internal DeferredKind =
     | Publish = 0uy
-    | Task = 1uy
+    | ServerTask = 1uy
     | Settled = 2uy
     | Lost = 3uy
 
 // What an effect left to do once no gate is held.
 [<Struct; NoComparison; NoEquality>]
-type internal Pending =
+type internal Deferred =
     {
-        Kind: PendingKind
+        Kind: DeferredKind
         Session: NodeSession
         Connection: NodeConnection | null
         Content: obj | null
@@ -42,7 +42,7 @@ type internal Pending =
 type Turn(host: NodeHost) =
     // Room for more work than this is given back in the first turn that does not need it, as after one in which many
     // sessions ended.
-    static let keptPending = 1024
+    static let keptDeferred = 1024
 
     // Larger packets than this that lie across two segments are copied to memory of their own.
     static let scratchBytes = 16 * 1024
@@ -50,7 +50,7 @@ type Turn(host: NodeHost) =
     // What sessions hold is told to the host once a turn, or when it has changed by more than this.
     static let mostUntoldBytes = 64L * 1024L
 
-    let pending = Queue<Pending>()
+    let deferred = Queue<Deferred>()
     let dirty = List<NodeConnection>()
     let counts = TurnCounts()
     let matches = SubscriptionMatches<int64>()
@@ -61,7 +61,7 @@ type Turn(host: NodeHost) =
     let mutable scratch: byte[] = [||]
     let mutable members: SharedMember[] = Array.zeroCreate 8
     let mutable now: Instant = 0L<ms>
-    let mutable mostPending = 0
+    let mutable mostDeferred = 0
     let mutable congestions = 0
     let mutable queuedMessages = 0L
     let mutable queuedBytes = 0L
@@ -100,11 +100,11 @@ type Turn(host: NodeHost) =
         with get () = judging
         and set value = judging <- value
 
-    member internal _.Add(work: Pending) =
-        pending.Enqueue work
-        mostPending <- max mostPending pending.Count
+    member internal _.Add(work: Deferred) =
+        deferred.Enqueue work
+        mostDeferred <- max mostDeferred deferred.Count
 
-    member internal _.TryNext(work: byref<Pending>) = pending.TryDequeue &work
+    member internal _.TryNext(work: byref<Deferred>) = deferred.TryDequeue &work
 
     // The connection was written to; it is flushed at the end of the turn, or of another's that wrote to it before.
     // Called within its gate.
@@ -168,10 +168,10 @@ type Turn(host: NodeHost) =
             congestions <- congestions - 1
             host.Exceeded LimitName.SendBufferBytes
 
-        if mostPending <= keptPending && pending.EnsureCapacity 0 > keptPending then
-            pending.TrimExcess keptPending
+        if mostDeferred <= keptDeferred && deferred.EnsureCapacity 0 > keptDeferred then
+            deferred.TrimExcess keptDeferred
 
-        mostPending <- 0
+        mostDeferred <- 0
         this.TellQueued()
         host.Count counts
         counts.Clear()

@@ -167,17 +167,9 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
 
     override this.Intercept(session, message) =
         this.Routing session message
-        { Message = message; Reason = ReasonCode.Success; Properties = null }
+        Interception.Unchanged message
 
-    override _.Judge(session, subscribe) =
-        let decide (one: Subscription) =
-            match session.Permissions with
-            | null -> ReasonCode.Success
-            | permissions when permissions.MaySubscribe one.Filter -> ReasonCode.Success
-            | _ -> ReasonCode.NotAuthorized
-
-        struct (subscribe, subscribe.Subscriptions |> Seq.map decide |> Seq.toArray)
-
+    override _.InterceptSubscribe(_, subscribe, _) = subscribe
     override _.Deliver(_, _) = ()
     override _.Connected(_, _) = ()
     override _.Disconnected(_, _) = ()

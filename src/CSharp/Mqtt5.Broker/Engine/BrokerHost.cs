@@ -101,8 +101,8 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
     public override Interception Intercept(NodeSession session, ServerMessage message) =>
         engine.Hooks.Intercept((Session)session, message);
 
-    public override (Subscribe, ReasonCode[]) Judge(NodeSession session, Subscribe subscribe) =>
-        engine.Hooks.Judge((Session)session, subscribe);
+    public override Subscribe? InterceptSubscribe(NodeSession session, Subscribe subscribe, ReasonCode[] decisions) =>
+        engine.Hooks.Intercept((Session)session, subscribe, decisions);
 
     public override void Deliver(NodeSession session, Outgoing copy) => ((Session)session).Watch(copy);
 

@@ -13,11 +13,10 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
 
     public bool SeesDrops { get; } = options.MessageDropped is not null;
 
-    // What the application makes of a message; with Success the message goes on, as it was or as it was changed.
     public Interception Intercept(Session session, ServerMessage message)
     {
         if (options.InterceptPublish is not { } intercept)
-            return new Interception(message, ReasonCode.Success, null);
+            return Interception.Unchanged(message);
 
         var interception = new MqttPublishInterception(session.State.ClientId.Text, message);
 
@@ -30,44 +29,41 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
         catch (Exception failure)
         {
             Log.HookFailed(logger, nameof(options.InterceptPublish), failure);
-            return new Interception(message, ReasonCode.ImplementationSpecificError, null);
+            return Interception.Failed;
         }
     }
 
-    // A SUBSCRIBE as the application lets it be, and success or a reason to refuse it for each filter.
-    public (Subscribe, ReasonCode[]) Judge(Session session, Subscribe subscribe)
+    // Null when the hook threw.
+    public Subscribe? Intercept(Session session, Subscribe subscribe, ReasonCode[] decisions)
     {
-        var permissions = session.Permissions;
-        var items = new MqttSubscriptionRequest[subscribe.Subscriptions.Count];
+        if (options.InterceptSubscribe is not { } intercept)
+            return subscribe;
+
         var index = 0;
+        var items = new MqttSubscriptionRequest[decisions.Length];
 
         foreach (var subscription in subscribe.Subscriptions)
         {
-            items[index++] = new MqttSubscriptionRequest(subscription)
-            {
-                Reason = permissions is null || permissions.MaySubscribe(subscription.Filter) ? ReasonCode.Success : ReasonCode.NotAuthorized,
-            };
+            items[index] = new MqttSubscriptionRequest(subscription) { Reason = decisions[index] };
+            index++;
         }
 
-        if (options.InterceptSubscribe is { } intercept)
+        try
         {
-            try
-            {
-                intercept(new MqttSubscribeInterception(session.State.ClientId.Text, subscribe.Properties.UserProperties, items));
-            }
-            catch (Exception failure)
-            {
-                Log.HookFailed(logger, nameof(options.InterceptSubscribe), failure);
-
-                foreach (var item in items)
-                    item.Reason = ReasonCode.ImplementationSpecificError;
-            }
-
-            if (items.Any(item => item.IsChanged))
-                subscribe = new Subscribe(subscribe.PacketId, subscribe.Properties, SubscriptionList.Of(items.Select(item => item.Result)));
+            intercept(new MqttSubscribeInterception(session.State.ClientId.Text, subscribe.Properties.UserProperties, items));
+        }
+        catch (Exception failure)
+        {
+            Log.HookFailed(logger, nameof(options.InterceptSubscribe), failure);
+            return null;
         }
 
-        return (subscribe, Array.ConvertAll(items, item => item.Reason));
+        for (index = 0; index < items.Length; index++)
+            decisions[index] = items[index].Reason;
+
+        return items.Any(item => item.IsChanged)
+            ? new Subscribe(subscribe.PacketId, subscribe.Properties, SubscriptionList.Of(items.Select(item => item.Result)))
+            : subscribe;
     }
 
     public void Delivered(Session session, Delivery delivery, ReasonCode reason)
