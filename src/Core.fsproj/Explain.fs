@@ -277,8 +277,8 @@ module Explain =
         : string =
         render version true frameOffset frame fault
 
-    /// Explains a packet on a connection of this version, of which the end is missing: what is there, and how many bytes are not. Secrets are
-    /// hidden as in <c>FaultIn</c> unless <paramref name="showSecrets"/> is set.
+    /// Explains a truncated packet on a connection of this version: the fields that are present, and the number of
+    /// missing bytes. Secrets are hidden as in <c>FaultIn</c> unless <paramref name="showSecrets"/> is set.
     [<CompiledName "CutOffIn">]
     let cutOffIn
         (version: ProtocolVersion)

@@ -148,10 +148,10 @@ module Fault =
         | Server, (BeforeConnect | Connecting) -> SendConnack(orElse ServerToClient PacketType.Connack fault)
         | Server, Connected -> SendDisconnect(orElse ServerToClient PacketType.Disconnect fault)
 
-    /// As <c>onWire</c> in a version of the protocol. Before MQTT 5 neither end says why it closes
-    /// [MQTT3-4.8.0-1] [MQTT3-2.2.2-2]; only a server that refuses a CONNECT may, with one of five return codes. A CONNECT
-    /// that breaks the rules of its layout [MQTT3-3.1.4-1], and what no code fits [MQTT3-3.2.2-6], get no CONNACK; a version
-    /// that is not spoken gets 0x01 [MQTT3-3.1.2-2], a Client Identifier that is not taken 0x02 [MQTT3-3.1.3-8]
+    /// As <c>onWire</c> in a version of the protocol. Before MQTT 5 neither end sends a reason when it closes the
+    /// connection [MQTT3-4.8.0-1] [MQTT3-2.2.2-2]; only a server that refuses a CONNECT may, with one of five return
+    /// codes. A malformed CONNECT [MQTT3-3.1.4-1] and a refusal that no code fits [MQTT3-3.2.2-6] get no CONNACK. An
+    /// unsupported version gets 0x01 [MQTT3-3.1.2-2], a rejected Client Identifier 0x02 [MQTT3-3.1.3-8]
     /// [MQTT3-3.1.3-9].
     let onWireIn (version: ProtocolVersion) (role: Role) (phase: Phase) (fault: Fault) : WireReply =
         match version, role, phase with

@@ -4,8 +4,8 @@ open System
 open System.Globalization
 open System.Text
 
-/// Text that a peer chose, made safe to stand in a line of a log or on a terminal: it can neither end the line, nor move
-/// the cursor, nor change the order in which the rest is read, nor fill the disk.
+/// Text from a peer, made safe for a line of a log or a terminal: it can neither end the line, nor move the cursor, nor
+/// change the text direction, nor fill the disk.
 [<RequireQualifiedAccess>]
 module PeerText =
 
@@ -13,8 +13,8 @@ module PeerText =
     [<Literal>]
     let MaximumCharacters = 128
 
-    /// Whether a character takes a place of its own and does nothing else: not a control or format character (those of
-    /// bidirectional text are some), not a line or paragraph separator, not a space other than U+0020, not unassigned.
+    /// Whether a character is printable: not a control or format character (such as those of bidirectional text), not a
+    /// line or paragraph separator, not a space other than U+0020, not unassigned.
     let internal isPrintable (rune: Rune) =
         match Rune.GetUnicodeCategory rune with
         | UnicodeCategory.Control
@@ -40,7 +40,7 @@ module PeerText =
                     escapeUnit output unit
 
     /// A text in which everything but printable characters is written as \uXXXX; it is not cut. With the flag, line ends
-    /// and tabs stay as they are. For what is put together from several texts, of which one may hold something of a peer.
+    /// and tabs stay as they are. For text composed of several parts, of which one may come from a peer.
     [<CompiledName("Escape")>]
     let escape (text: string) (keepsLines: bool) : string =
         let keeps (rune: Rune) =
@@ -59,7 +59,7 @@ module PeerText =
             append output keeps text
             output.ToString()
 
-    // What does something else than to be seen: it moves the cursor, ends the line or turns the reading order.
+    // Characters with an effect: they move the cursor, end the line or change the text direction.
     let private acts (rune: Rune) =
         match Rune.GetUnicodeCategory rune with
         | UnicodeCategory.Control
@@ -69,7 +69,7 @@ module PeerText =
         | UnicodeCategory.ParagraphSeparator -> true
         | _ -> false
 
-    /// A text in which control and format characters and separators of lines are U+FFFD, as many characters long as it was:
+    /// A text in which control and format characters and line separators are replaced by U+FFFD. It keeps its length,
     /// for a screen with columns.
     [<CompiledName("Mask")>]
     let mask (text: string) : string =
@@ -89,8 +89,8 @@ module PeerText =
 
             output.ToString()
 
-    /// A text of a peer in one line: everything but printable characters is written as \uXXXX, a backslash as two, and what
-    /// is beyond <c>MaximumCharacters</c> is replaced by how long the text is.
+    /// A text of a peer in one line: everything but printable characters is written as \uXXXX, a backslash as two, and
+    /// the rest beyond <c>MaximumCharacters</c> is replaced by the length of the text.
     [<CompiledName("Show")>]
     let show (text: string) : string =
         let isPlain =

@@ -455,8 +455,8 @@ module Spec =
             | Some rule -> ValueSome rule
             | None -> ValueNone)
 
-    /// The return code that tells a reason code of CONNACK to a client before MQTT 5, or <c>ValueNone</c> where none
-    /// fits: then the connection is closed without CONNACK [MQTT3-3.2.2-6].
+    /// The return code for a reason code of CONNACK, for a client before MQTT 5, or <c>ValueNone</c> where none fits:
+    /// then the connection is closed without CONNACK [MQTT3-3.2.2-6].
     let returnCodeOf (reason: ReasonCode) : ReturnCodeRule voption = returnCodeOfReason[int reason]
 
     /// True when a reason code may stand in a packet of this type in a version: before MQTT 5 those that stand for a
@@ -481,9 +481,8 @@ module Spec =
 
     let private clausesBefore5 = dict SpecVersions.counterparts
 
-    /// The statement or section of a version that says what a statement or section of MQTT 5 says, as
-    /// <c>MQTT3-3.3.2-2</c> before MQTT 5; itself where it has no counterpart. MQTT 3.1 has no numbered statements and is
-    /// cited by those of 3.1.1.
+    /// The counterpart in a version of a statement or section of MQTT 5, as <c>MQTT3-3.3.2-2</c> before MQTT 5; itself
+    /// where it has no counterpart. MQTT 3.1 has no numbered statements, so those of 3.1.1 are cited.
     let clauseIn (version: ProtocolVersion) (clause: string) : string =
         match version with
         | ProtocolVersion.V5 -> clause

@@ -61,7 +61,7 @@ type ReasonRule =
         FromServer: Scope
     }
 
-/// What a version of the protocol is called and how its CONNECT begins.
+/// The name of a version of the protocol, and the Protocol Name and Version of its CONNECT.
 type VersionRule =
     {
         /// The version.
@@ -74,7 +74,7 @@ type VersionRule =
         Level: byte
     }
 
-/// What MQTT 3.1.1 says of a return code of CONNACK (table 3.1 of MQTT 3.1.1).
+/// A return code of CONNACK (table 3.1 of MQTT 3.1.1).
 type ReturnCodeRule =
     {
         /// The code, 0 to 5.
@@ -83,6 +83,6 @@ type ReturnCodeRule =
         Title: string
         /// The reason code that stands for it in a packet.
         Reason: ReasonCode
-        /// The reason codes of MQTT 5 that it says, the one that stands for it among them.
+        /// The reason codes of MQTT 5 that map to it, including its own.
         Says: ReasonCode[]
     }

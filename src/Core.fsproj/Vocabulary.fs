@@ -37,8 +37,8 @@ type PacketType =
     /// 15: a step of enhanced authentication, either way.
     | Auth = 15uy
 
-/// A version of the protocol. The vocabulary of packets is that of MQTT 5 for all of them: a version says how a
-/// packet is laid out, and what of it can be said. The default value is MQTT 5.
+/// A version of the protocol. All versions use the packet types of MQTT 5: a version determines the layout of a
+/// packet, and which of its fields can be expressed. The default value is MQTT 5.
 [<Struct; RequireQualifiedAccess; NoComparison>]
 type ProtocolVersion =
     /// MQTT 5: protocol level 5.
@@ -48,7 +48,7 @@ type ProtocolVersion =
     /// MQTT 3.1: Protocol Name <c>MQIsdp</c>, protocol level 3.
     | V31
 
-/// What a CONNECT says of its connection beside its fields: the version, and whether it comes from a bridge.
+/// The protocol of a connection as its CONNECT gives it: the version, and whether the client is a bridge.
 [<Struct; NoComparison>]
 type Protocol =
     {

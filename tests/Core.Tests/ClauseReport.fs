@@ -19,8 +19,8 @@ let statements: Statement[] =
     table "mqtt5-normative.tsv"
     |> Array.map (fun row -> { Id = row[0]; Testable = row[4].Split ','; Text = row[5] })
 
-/// The statements of MQTT 3.1.1 (data/mqtt311-normative.tsv). They are cited as MQTT3-x.y.z-n, so that no one takes them
-/// for those of MQTT 5, whose numbers overlap.
+/// The statements of MQTT 3.1.1 (data/mqtt311-normative.tsv). They are cited as MQTT3-x.y.z-n, to distinguish them
+/// from those of MQTT 5, whose numbers overlap.
 let statements311: Statement[] =
     table "mqtt311-normative.tsv"
     |> Array.map (fun row ->

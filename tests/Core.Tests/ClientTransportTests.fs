@@ -276,7 +276,7 @@ let private inherited (configured: ClientSettings) =
     connectedWith { configured with CleanStart = false } sessionPresent
 
 let private unclaimed =
-    // The shell finds nobody for what the last event handed over.
+    // The shell finds no subscriber for the message that the last event handed over.
     let refuse (one: Script) =
         for effect in one.Effects do
             match effect with

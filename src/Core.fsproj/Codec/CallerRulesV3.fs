@@ -2,8 +2,8 @@ namespace Mqtt5
 
 open System
 
-// What a packet says that MQTT 3.1.1 or 3.1 has no bytes for: together with the rules of CallerRules, a packet without a
-// fault here is written to bytes that parse to the same packet. Every fault blames the caller and names the field.
+// Finds the fields that MQTT 3.1.1 or 3.1 has no bytes for. A packet without a fault here and in CallerRules is written
+// to bytes that parse to the same packet. Every fault blames the caller and names the field.
 module internal CallerRulesV3 =
 
     let inline private andThen ([<InlineIfLambda>] next: unit -> Fault voption) (found: Fault voption) =
@@ -27,7 +27,7 @@ module internal CallerRulesV3 =
 
     let private isText (value: Utf8String voption) = value.IsSome
 
-    // A Session Expiry Interval is no property here: it is what CleanSession says.
+    // The Session Expiry Interval is not a property here: CleanSession determines it.
     let private connectProperties version (properties: ConnectProperties) =
         let property = property version PacketType.Connect
 

@@ -348,8 +348,8 @@ module Encode =
             write packet (Span bytes) |> ignore
             Ok bytes
 
-    /// As <c>check</c>, in a version of the protocol: before MQTT 5 also what the version cannot say, by the name of the
-    /// field. In what <c>Lowering.lower</c> gives it finds nothing of that kind.
+    /// As <c>check</c>, in a version of the protocol: before MQTT 5 also the first field that the version cannot
+    /// express. It finds no such field in a packet from <c>Lowering.lower</c>.
     [<CompiledName "CheckIn">]
     let checkIn (version: ProtocolVersion) (direction: Direction) (packet: Packet) : Fault voption =
         match version with

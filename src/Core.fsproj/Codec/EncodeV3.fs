@@ -2,7 +2,7 @@ namespace Mqtt5
 
 open System
 
-// What packets measure in MQTT 3.1.1 and 3.1, in bytes: as in MQTT 5 without property sections and reason codes.
+// The sizes of packets in MQTT 3.1.1 and 3.1, in bytes: as in MQTT 5 without property sections and reason codes.
 module internal PacketSizeV3 =
 
     open FieldSize
@@ -57,7 +57,7 @@ module internal PacketSizeV3 =
         | Packet.Disconnect _
         | Packet.Auth _ -> 0L
 
-// Writes packets in the layout of MQTT 3.1.1 and 3.1. Of a packet that these versions cannot say it writes what they can.
+// Writes packets in the layout of MQTT 3.1.1 and 3.1. Fields that these versions do not have are left out.
 module internal EncodeV3 =
 
     open FieldWriter

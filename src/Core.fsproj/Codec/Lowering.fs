@@ -2,13 +2,14 @@ namespace Mqtt5
 
 open System
 
-/// Maps packets to what a version can say. Packets come and go in the terms of MQTT 5; here they lose what an older
-/// version has no bytes for. All functions are pure and total, and can be called from any thread.
+/// Maps packets to those that a version can express. Packets are always in the terms of MQTT 5; lowering removes
+/// the parts that an older version has no bytes for. All functions are pure, total and thread-safe.
 [<RequireQualifiedAccess>]
 module Lowering =
 
-    // CleanSession is Clean Start and no expiry, or neither. What resumes a session and ends it then, starts anew: the
-    // session ends with the connection either way. What starts anew and keeps the session cannot be said.
+    // CleanSession 1 is Clean Start without expiry, 0 is neither. A CONNECT that resumes a session and lets it end with
+    // the connection becomes CleanSession 1: the session ends with the connection either way. Clean Start with a
+    // session that is kept has no counterpart.
     let private connect (version: ProtocolVersion) (connect: Connect) : Packet voption =
         let expiry = ValueOption.defaultValue 0u<s> connect.Properties.SessionExpiryInterval
         let cleanSession = expiry = 0u<s>
@@ -41,7 +42,7 @@ module Lowering =
                     }
             )
 
-    // The code that says the reason, or no CONNACK at all [MQTT3-3.2.2-6].
+    // The return code for the reason, or no CONNACK at all [MQTT3-3.2.2-6].
     let private connack (version: ProtocolVersion) (connack: Connack) : Packet voption =
         match Spec.returnCodeOf connack.Reason with
         | ValueNone -> ValueNone
@@ -67,7 +68,7 @@ module Lowering =
             )
         | TopicReference.Alias _ -> ValueNone
 
-    // There is no other acknowledgement than success: a refusal is not told [MQTT3-3.3.5-2].
+    // Every acknowledgment means success: a refusal cannot be reported [MQTT3-3.3.5-2].
     let private acknowledgement (make: Acknowledgement -> Packet) (packet: Packet) (ack: Acknowledgement) =
         match ack.Outcome with
         | Outcome.Omitted -> ValueSome packet
@@ -129,18 +130,18 @@ module Lowering =
             }
 
     // A server has no DISCONNECT [MQTT3-4.8.0-1]. That of a client discards the Will [MQTT3-3.14.4-3], so only the normal
-    // one can be said; the others are a close without it.
+    // one has a counterpart; in place of the others the connection is closed without it.
     let private disconnect (direction: Direction) (outcome: Outcome<DisconnectProperties>) =
         match direction with
         | ClientToServer when outcome.Reason = ReasonCode.Success ->
             ValueSome(Packet.Disconnect Outcome.Omitted)
         | _ -> ValueNone
 
-    /// What a version can say of a packet that is valid in MQTT 5 and travels in this direction; <c>ValueNone</c> where it
-    /// can say nothing: AUTH, a DISCONNECT from a server, a CONNACK whose reason has no return code, a PUBLISH with a Topic
-    /// Alias alone, a CONNECT with enhanced authentication. Then nothing is sent, and after DISCONNECT and CONNACK the
-    /// connection is closed as always. In MQTT 5 it is the packet itself. What it gives has no property, only codes of the
-    /// version's tables (<c>Spec.reasonAllowedIn</c>), and is left as it is when lowered again.
+    /// The part of a packet, valid in MQTT 5 in this direction, that a version can express; <c>ValueNone</c> where
+    /// there is none: AUTH, a DISCONNECT from a server, a CONNACK whose reason has no return code, a PUBLISH with a
+    /// Topic Alias alone, a CONNECT with enhanced authentication. Then nothing is sent, and after DISCONNECT and
+    /// CONNACK the connection is closed as always. In MQTT 5 it is the packet itself. The result has no properties,
+    /// only codes of the version's tables (<c>Spec.reasonAllowedIn</c>), and lowering is idempotent.
     [<CompiledName "Lower">]
     let lower (version: ProtocolVersion) (direction: Direction) (packet: Packet) : Packet voption =
         match version with
@@ -165,8 +166,8 @@ module Lowering =
             | Packet.Auth _ -> ValueNone
 
     /// A SUBACK as MQTT 3.1 can answer it: it has no code for a failure, so a subscription that failed is answered with the
-    /// QoS that was asked for, as if it were granted. Only who knows the request can do that; <c>lower</c> alone answers
-    /// QoS 0. In other versions the SUBACK is left as it is.
+    /// QoS that was asked for, as if it were granted. This needs the request; <c>lower</c> alone answers QoS 0. In
+    /// other versions the SUBACK is left as it is.
     [<CompiledName "Answering">]
     let answering
         (version: ProtocolVersion)

@@ -1,11 +1,11 @@
 namespace Mqtt5
 
-// Makes a packet smaller by what its sender may leave out.
+// Makes a packet smaller by leaving out its optional parts.
 [<RequireQualifiedAccess>]
 module internal Shortening =
 
-    // The same packet with what its sender may leave out: a Reason String, User Properties, and what is then
-    // without content at the end.
+    // Removes the parts that the sender may leave out: the Reason String, User Properties, and fields at the end that
+    // are empty then.
     let without (reasonString: bool) (userProperties: bool) (packet: Packet) : Packet =
         let text (value: Utf8String voption) = if reasonString then ValueNone else value
         let list (value: UserProperties) = if userProperties then UserProperties.Empty else value

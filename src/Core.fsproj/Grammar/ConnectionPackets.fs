@@ -198,7 +198,7 @@ module internal ConnectionPackets =
             SessionExpiryInterval = ValueSome(LanguagePrimitives.UInt32WithMeasure Spec.NoExpiry)
         }
 
-    // Before MQTT 5, CleanSession says both when a session starts anew and how long it lives [MQTT3-3.1.2-4]
+    // Before MQTT 5, CleanSession determines both whether a session starts anew and its lifetime [MQTT3-3.1.2-4]
     // [MQTT3-3.1.2-6].
     let private lifted (version: ProtocolVersion) (flags: byte) (properties: ConnectProperties) =
         match version with
@@ -207,7 +207,7 @@ module internal ConnectionPackets =
         | _ -> kept
 
     // A zero-length Client Identifier needs CleanSession 1 [MQTT3-3.1.3-7] [MQTT3-3.1.3-8]; MQTT 3.1 has none. It is
-    // judged last: a CONNECT that is malformed is not answered [MQTT3-3.1.4-1].
+    // checked last: a malformed CONNECT is not answered [MQTT3-3.1.4-1].
     let private needsClientId (version: ProtocolVersion) (flags: byte) =
         match version with
         | ProtocolVersion.V5 -> false

@@ -6,7 +6,7 @@ open System
 type internal FirstByteProblem =
     { Packet: PacketType; Reason: ReasonCode; Field: string; Clause: string; Detail: string }
 
-// What a version says of first bytes: what is wrong with each of the 256, and with each packet type in a direction.
+// The rules of a version for first bytes: the fault of each of the 256 values, and of each packet type in a direction.
 [<ReferenceEquality>]
 type internal HeaderRules =
     {
@@ -83,7 +83,7 @@ module internal FixedHeader =
         | ProtocolVersion.V311 -> v311
         | ProtocolVersion.V31 -> v31
 
-    // While no CONNECT has told the version: the flags of CONNECT are left to the grammar of the version it tells.
+    // Used before a CONNECT has given the version: the grammar of that version checks the flags of CONNECT.
     let beforeConnect: HeaderRules =
         { v5 with
             FirstBytes =

@@ -110,8 +110,8 @@ module Grammar =
         parsed ProtocolVersion.V5 direction tapeLimitBytes offset frame
 
     /// As <c>parse</c>, on a connection of this version. The packet is in the terms of MQTT 5: a CleanSession becomes
-    /// Clean Start and Session Expiry Interval, a return code its reason code, and what the version does not have is
-    /// absent. A fault names the statement of the version.
+    /// Clean Start and Session Expiry Interval, a return code its reason code, and fields that the version does not
+    /// have are absent. A fault names the statement of the version.
     [<CompiledName("ParseIn")>]
     let parseIn
         (version: ProtocolVersion)
@@ -125,8 +125,8 @@ module Grammar =
         | packet -> packet
 
     /// As <c>parse</c>, for the first packet of a connection, which is a CONNECT [MQTT3-3.1.0-1]: parses it in the version
-    /// that it says, and tells which that is. Where no version has its name and level, the fault is Unsupported Protocol
-    /// Version, and the version is the one to answer in (<c>Greeting.answerIn</c>).
+    /// of its name and level, and returns that version. Where no version has them, the fault is Unsupported Protocol
+    /// Version, and the version is that of the answer (<c>Greeting.answerIn</c>).
     [<CompiledName("ParseFirst")>]
     let parseFirst
         (direction: Direction)

@@ -44,7 +44,7 @@ module Greeting =
 
     let private levelIn version = int (Spec.version version).Level
 
-    /// What a CONNECT says of its connection, or <c>ValueNone</c> for one whose name and level no version has
+    /// The protocol of a CONNECT, or <c>ValueNone</c> for one whose name and level no version has
     /// [MQTT-3.1.2-1] [MQTT-3.1.2-2] [MQTT3-3.1.2-1] [MQTT3-3.1.2-2], and for any other bytes. The frame is one whole
     /// packet, as the framer cuts it; nothing behind the level is looked at.
     [<CompiledName "Find">]
@@ -61,9 +61,9 @@ module Greeting =
         else
             ValueNone
 
-    /// The version in whose layout a first packet is answered: the one it is of, or else the one that its sender most
-    /// likely reads. A level below 5 gets an answer of 3.1.1 [MQTT3-3.1.2-2], the name of 3.1 one of 3.1, and all else one of
-    /// MQTT 5.
+    /// The version in whose layout a first packet is answered: its own version, or else the version that its sender
+    /// most likely understands. A level below 5 gets an answer of 3.1.1 [MQTT3-3.1.2-2], the name of 3.1 an answer of
+    /// 3.1, and any other packet an answer of MQTT 5.
     [<CompiledName "AnswerIn">]
     let answerIn (frame: ReadOnlySpan<byte>) : ProtocolVersion =
         match find frame with

@@ -1,6 +1,6 @@
 namespace Mqtt5
 
-/// What is decided about a message that is offered to a session.
+/// The decision about a message that is offered to a session.
 [<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
 type Decision =
     /// It is sent at once.
@@ -10,19 +10,19 @@ type Decision =
     /// It is dropped, for this reason.
     | Drop of Why: Fault
 
-/// What of a message decides whether a session takes it.
+/// The properties of a message that determine whether a session accepts it.
 [<Struct; NoComparison; NoEquality>]
 type Offer =
     {
         /// The QoS that it is sent with.
         QoS: QoS
-        /// What it costs while it is kept, in bytes.
+        /// Its size while it is kept, in bytes.
         Cost: int64
         /// The size of its PUBLISH with the topic in full, in bytes; 0 where every client takes it.
         PacketBytes: int
     }
 
-/// What a session can take, as numbers, so that the offers of a run can be decided one after another.
+/// The remaining capacity of a session, as numbers, so that the offers of a run can be decided one after another.
 [<Struct; NoComparison; NoEquality>]
 type Budget =
     {
@@ -50,8 +50,8 @@ type Budget =
         Spare: int64
     }
 
-/// The one place that decides whether a message goes to a session now, waits, or is dropped, and why. Steps, runs, the
-/// way of QoS 0, retained messages and explanations ask it. Pure; nothing is allocated.
+/// The only place that decides whether a message is sent to a session now, waits, or is dropped, and why. Steps, runs,
+/// the QoS 0 path, retained messages and explanations use it. Pure; allocates nothing.
 [<RequireQualifiedAccess>]
 module Admission =
 
@@ -86,13 +86,13 @@ module Admission =
 
     let private full limit detail = ours ReasonCode.QuotaExceeded "queue" detail |> Fault.exceeding limit
 
-    /// As many messages wait in the session as may.
+    /// The maximum number of messages waits in the session.
     let queueFull = full LimitName.QueuedMessages "the queue of the session is full"
 
-    /// The session holds as many bytes of messages as it may.
+    /// The session holds its maximum number of bytes of messages.
     let queueBytesFull = full LimitName.QueuedBytes "the queue of the session is full"
 
-    /// All sessions together hold as many bytes of messages as they may.
+    /// All sessions together hold their maximum number of bytes of messages.
     let totalBytesFull = full LimitName.TotalQueuedBytes "the queue of the session is full"
 
     /// The rules for clients do not let the client have messages of this topic.
@@ -113,7 +113,7 @@ module Admission =
                 Payload = message.Payload
             }
 
-    // The size matters for few clients only, and costs more than all the rest.
+    // Few clients limit the size, and computing it costs more than all other checks.
     let private packetBytes (maximumPacketBytes: int) (message: Outgoing) =
         if maximumPacketBytes < Spec.MaximumPacketBytes then
             Encode.size (inFull message)
@@ -133,7 +133,7 @@ module Admission =
         else
             0
 
-    /// What a session can take. <c>spare</c> is how many more bytes all sessions together may hold.
+    /// The remaining capacity of a session. <c>spare</c> is how many more bytes all sessions together may hold.
     let budget (spare: int64) (state: ServerState) : Budget =
         let limits = state.Settings.Limits
         let outbound = state.Outbound
@@ -220,7 +220,7 @@ module Admission =
         match state.Connection with
         | ValueNone when state.Settings.QueuesQoS0 && not state.IsOver -> Decision.Wait
         | connection ->
-            // What is not asked for at QoS 0 is left out: this is the way of most messages.
+            // Checks that do not apply to QoS 0 are left out: most messages take this path.
             let budget =
                 match connection with
                 | ValueSome connection ->

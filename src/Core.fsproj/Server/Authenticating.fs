@@ -1,6 +1,6 @@
 namespace Mqtt5
 
-/// What the results of an authenticator mean for a connection.
+/// The consequences of an authenticator's results for a connection.
 [<RequireQualifiedAccess>]
 module Authenticating =
 
@@ -18,7 +18,7 @@ module Authenticating =
             "CONNECT"
             "the application gave the client no permissions"
 
-    /// What stands for the result of an authenticator that failed or took too long.
+    /// The result in place of that of an authenticator that failed or took too long.
     [<CompiledName("NoResult")>]
     let noResult: AuthenticationResult =
         { Reason = ReasonCode.ServerUnavailable; Data = System.Nullable(); UserName = null }

@@ -1,16 +1,16 @@
 namespace Mqtt5
 
-/// What a broker knows beside the messages of its sessions: the ledger of who owns what, and the registry of
-/// subscriptions and retained messages. Immutable; a host keeps the current one, which anybody reads, and replaces it
-/// within its own lock.
+/// The state of a broker beside the messages of its sessions: the ledger of Client Identifiers and their owners, and
+/// the registry of subscriptions and retained messages. Immutable; a host keeps the current one, which any thread may
+/// read, and replaces it within its own lock.
 [<NoComparison; NoEquality>]
 type Broker =
     {
-        /// How the broker behaves.
+        /// The settings of the broker.
         Settings: BrokerSettings
-        /// Who owns what.
+        /// The owners of Client Identifiers: sessions, connections, Wills.
         Ledger: Ledger
-        /// What is subscribed to and retained.
+        /// The subscriptions and the retained messages.
         Registry: Registry
     }
 
@@ -29,10 +29,10 @@ type Broker =
     /// The retained messages.
     member this.Retained = this.Registry.Retained
 
-    /// What the retained messages cost, in bytes.
+    /// The size of the retained messages, in bytes.
     member this.RetainedBytes = this.Registry.RetainedBytes
 
-/// The transitions of a broker. Each gives what changed, and is nothing but the fold of that. None of them throws.
+/// The transitions of a broker. Each gives its changes, and its result is the fold of them. None of them throws.
 [<RequireQualifiedAccess>]
 module Broker =
 
@@ -69,12 +69,12 @@ module Broker =
     let tryFind (session: int64) (broker: Broker) : SessionEntry voption =
         Ledger.tryFind session broker.Ledger
 
-    /// What a session is subscribed to, by the text of the filter.
+    /// The subscriptions of a session, by the text of the filter.
     [<CompiledName("FiltersOf")>]
     let filtersOf (session: int64) (broker: Broker) : Map<string, TopicFilter> =
         Registry.filtersOf session broker.Registry
 
-    /// Admits a client that claims a Client Identifier. The error is why it is refused.
+    /// Admits a client that claims a Client Identifier. The error is the reason for the refusal.
     [<CompiledName("Admit")>]
     let admit
         (now: Instant)
@@ -147,8 +147,8 @@ module Broker =
         let struct (registry, outcome, changes) = Registry.unsubscribe session request broker.Registry
         struct ({ broker with Registry = registry }, outcome, changes)
 
-    /// Keeps what a message says about the retained message of its topic, and gives what changed, if anything did. The
-    /// error is why the limits do not allow it to be retained.
+    /// Stores or removes the retained message of a topic as the message demands, and gives the change, if there is one.
+    /// The error is the limit that does not allow it to be retained.
     [<CompiledName("Retain")>]
     let retain
         (message: ServerMessage)
@@ -161,7 +161,7 @@ module Broker =
             let registry = Registry.apply change broker.Registry
             Ok(struct ({ broker with Registry = registry }, ValueSome change))
 
-    /// What must hold of every broker; gives the first breach. O(n); meant for tests, simulation and assertions.
+    /// Checks the invariants of a broker, and gives the first violation. O(n); for tests, simulation and assertions.
     [<CompiledName("Sound")>]
     let sound (broker: Broker) : string voption =
         let limits = broker.Settings.Limits

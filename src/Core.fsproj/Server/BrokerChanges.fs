@@ -1,6 +1,6 @@
 namespace Mqtt5
 
-/// What the ledger knows of a session.
+/// The entry of a session in the ledger.
 [<NoComparison; NoEquality>]
 type SessionEntry =
     {
@@ -8,10 +8,10 @@ type SessionEntry =
         Session: int64
         /// The client.
         ClientId: ClientId
-        /// The user who made the session, as an authenticator proved; absent: nobody was authenticated.
+        /// The authenticated user that created the session; absent: the client was not authenticated.
         Owner: string voption
-        /// How often the Client Identifier was claimed. What carries an older number speaks for an owner that is no
-        /// longer one.
+        /// The epoch: how often the Client Identifier was claimed. A smaller number belongs to a connection that is no
+        /// longer the owner.
         Epoch: int64
         /// The number of its connection; 0: the client is away.
         Connection: int64
@@ -25,9 +25,9 @@ type SessionEntry =
         EndsAt: Instant voption
     }
 
-/// A change of what a broker knows beside the messages of its sessions: who owns what, subscriptions, retained messages.
+/// A change of the state of a broker beside the messages of its sessions: ownership, subscriptions, retained messages.
 /// Every transition of <see cref="T:Mqtt5.Broker"/> is a fold of the changes that it gives, so that they can be
-/// journaled, replicated and audited. Instants are those of the caller's clock; whoever keeps them converts them.
+/// journaled, replicated and audited. Instants are those of the caller's clock; a journal has to convert them.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type BrokerChange =
     /// A session was opened, or its entry has other values.
@@ -55,11 +55,11 @@ type EndedSession =
         Session: int64
         /// The client.
         ClientId: ClientId
-        /// What to tell the client if it is connected.
+        /// The reason for the DISCONNECT, if the client is connected.
         Reason: ReasonCode
     }
 
-/// What follows from a transition. The sessions end first, then the Wills are published.
+/// The consequences of a transition. The sessions end first, then the Wills are published.
 [<NoComparison; NoEquality>]
 type BrokerOutcome =
     {
@@ -67,9 +67,9 @@ type BrokerOutcome =
         Ended: EndedSession[]
         /// The Will Messages that are due.
         Wills: ServerMessage[]
-        /// What changed, in order.
+        /// The changes, in order.
         Changes: BrokerChange[]
     }
 
-    /// Nothing follows.
+    /// No consequences.
     static member Nothing = { Ended = [||]; Wills = [||]; Changes = [||] }

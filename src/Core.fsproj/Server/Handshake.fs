@@ -14,7 +14,7 @@ type HandshakePhase =
     /// The connection was refused or lost.
     | Over
 
-/// Who is believed without being asked for more.
+/// The clients that are accepted without further authentication.
 [<Struct; NoComparison>]
 type Trust =
     {
@@ -32,7 +32,7 @@ type HandshakeState =
     {
         /// How the broker behaves.
         Settings: BrokerSettings
-        /// Who is believed.
+        /// The clients that are accepted without further authentication.
         Trust: Trust
         /// Where the connection stands.
         Phase: HandshakePhase
@@ -61,7 +61,7 @@ type HandshakeEvent =
     | Received of Packet: Packet
     /// Bytes arrived that are no packet, or no allowed one.
     | ReceivedFault of Fault: Fault
-    /// What the authenticator made of CONNECT or AUTH, and the name that it proved.
+    /// The authenticator's decision about CONNECT or AUTH, and the name that it proved.
     | Judged of Judgement: Judgement * Owner: string voption
     /// The registry, or the server as a whole, does not admit the client.
     | NotAdmitted of Why: Fault

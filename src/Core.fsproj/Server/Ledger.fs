@@ -2,7 +2,7 @@ namespace Mqtt5
 
 open System
 
-/// Who asks for a Client Identifier.
+/// A request for a Client Identifier.
 [<NoComparison; NoEquality>]
 type ClaimRequest =
     {
@@ -10,7 +10,7 @@ type ClaimRequest =
         ClientId: ClientId
         /// Whether the server assigned it.
         Assigned: bool
-        /// The user, as an authenticator proved; absent: nobody was authenticated.
+        /// The authenticated user; absent: the client was not authenticated.
         Owner: string voption
         /// Whether the client may have the session of any user, as one of the same process may.
         IsTrusted: bool
@@ -34,12 +34,12 @@ type Claim =
         Epoch: int64
         /// Whether the session existed before.
         SessionPresent: bool
-        /// What became of earlier sessions and Wills of the client.
+        /// The consequences for earlier sessions and Wills of the client.
         Outcome: BrokerOutcome
     }
 
-/// Who owns which Client Identifier: sessions, their connections, Wills and ends. Immutable. It knows nothing of
-/// subscriptions and messages, so that it can stand in another process than those.
+/// The owners of Client Identifiers: sessions, their connections, Wills and expiry. Immutable. It is independent of
+/// subscriptions and messages, so that it can run in another process.
 [<NoComparison; NoEquality>]
 type Ledger =
     {
@@ -190,12 +190,12 @@ module Ledger =
         refused ReasonCode.ConnectionRateExceeded "CONNECT" "clients connect faster than the limit"
         |> Fault.exceeding LimitName.ConnectionRate
 
-    /// As many clients are connected as may be.
+    /// The maximum number of clients is connected.
     let connectionsExceeded =
         refused ReasonCode.QuotaExceeded "CONNECT" "as many clients are connected as may be"
         |> Fault.exceeding LimitName.Connections
 
-    /// There are as many sessions as may be.
+    /// The maximum number of sessions exists.
     let sessionsExceeded =
         refused ReasonCode.QuotaExceeded "CONNECT" "there are as many sessions as may be"
         |> Fault.exceeding LimitName.Sessions
@@ -204,7 +204,7 @@ module Ledger =
     let ownedByAnother =
         refused ReasonCode.NotAuthorized "Client Identifier" "the session belongs to another user"
 
-    /// The identifier that was to be assigned is taken meanwhile.
+    /// The identifier to assign has been taken in the meantime.
     let identifierTaken =
         refused ReasonCode.ServerBusy "Client Identifier" "the identifier was assigned to another client"
 
@@ -219,7 +219,7 @@ module Ledger =
         | None when ledger.SessionCount >= limits.MaximumSessions -> ValueSome sessionsExceeded
         | _ -> ValueNone
 
-    // How the earlier session of a client fares when the client connects again. Its Will is sent if the session ends
+    // The fate of the earlier session of a client when the client connects again. Its Will is sent if the session ends
     // here, or if its connection is taken over and nothing delays the Will [MQTT-3.1.2-8]; a delayed one is canceled
     // by going on with the session [MQTT-3.1.3-9].
     let private supersede now (cleanStart: bool) (entry: SessionEntry) =
@@ -391,7 +391,7 @@ module Ledger =
     /// When the next <c>tick</c> is due; absent: nothing depends on time.
     let deadline (ledger: Ledger) : Instant voption = Deadlines.first ledger.Due
 
-    /// What must hold of every ledger; gives the first breach. O(n); meant for tests, simulation and assertions.
+    /// Checks the invariants of a ledger, and gives the first violation. O(n); for tests, simulation and assertions.
     let sound (limits: BrokerLimits) (ledger: Ledger) : string voption =
         let entries = ledger.Sessions |> Map.toSeq |> Seq.map snd |> Seq.toArray
         let connected = entries |> Array.sumBy connections

@@ -2,9 +2,9 @@ namespace Mqtt5
 
 open System.Buffers
 
-/// A broker as one program: all that happens between the effects of a session and the events of another, over the port
-/// that a host implements. The host calls these functions with a turn of its own thread, without holding any gate, and
-/// ends the turn; in which order things are done is decided here. No function throws unless the host does.
+/// The broker as one program: it connects the effects of one session with the events of another, over the port that a
+/// host implements. The host calls these functions with a turn of its own thread, without holding any gate, and ends
+/// the turn; the order of execution is decided here. No function throws unless the host does.
 [<RequireQualifiedAccess>]
 module Node =
 
@@ -133,8 +133,8 @@ module Node =
             NodeTasks.drain turn
         | _ -> ()
 
-    /// Publishes a message in the name of the broker itself: success, 0x10 when nobody subscribes to it, or why it was not
-    /// accepted.
+    /// Publishes a message in the name of the broker itself. The result is success, 0x10 without matching subscribers,
+    /// or the reason for the refusal.
     [<CompiledName("Publish")>]
     let publish (turn: Turn) (message: ServerMessage) : ReasonCode =
         let struct (reason, why) = NodeRouting.route turn null message
@@ -172,7 +172,7 @@ module Node =
         NodeTasks.follow turn outcome
         NodeTasks.drain turn
 
-    /// What would become of a message that is published now, for a session. Nothing is changed.
+    /// Explains whether a message that is published now would be delivered to a session. Nothing is changed.
     [<CompiledName("Explain")>]
     let explain (turn: Turn) (session: NodeSession) (message: ServerMessage) : DeliveryVerdict =
         let mayReceive =

@@ -94,7 +94,7 @@ module internal NodeAdmission =
                 host.Replace(next, [||])
                 Error why
             | Ok claim ->
-                // It is there before it can be learned of.
+                // It is registered before other threads can find it.
                 let session =
                     match host.TryFind claim.Session with
                     | null -> host.Open(ServerState.create claim.Session claim.ClientId host.Settings)
@@ -105,8 +105,8 @@ module internal NodeAdmission =
         finally
             host.ExitRegistry()
 
-    // The connection that the session has is taken over before anything else: what follows from the claim must not reach
-    // it any more.
+    // The present connection of the session is taken over before anything else: it must not receive the consequences of
+    // the claim, such as Wills.
     let private takeOver (turn: Turn) (session: NodeSession) number : NodeConnection | null =
         let mutable earlier: NodeConnection | null = null
         session.Enter()
@@ -261,7 +261,7 @@ module internal NodeAdmission =
         match asked with
         | ValueSome(ServerTask.Authenticate packet) -> Pause.Authenticator packet
         | ValueSome(ServerTask.Admit(connect, _)) ->
-            // A client that says goodbye and comes back at once: its goodbye counts.
+            // The DISCONNECT of a client that reconnects at once still takes effect.
             match earlierOf turn connect with
             | null -> claimOrWait turn connection
             | earlier -> Pause.EarlierInput earlier
@@ -275,7 +275,7 @@ module internal NodeAdmission =
     let private authenticationFailed reason =
         Fault.peer reason PacketType.Connect -1L "Password" "3.1.4" "the client was not authenticated"
 
-    /// What the authenticator made of a CONNECT, or of an AUTH before the connection belongs to a session.
+    /// The authenticator's decision about a CONNECT, or about an AUTH before the connection belongs to a session.
     let authenticated (turn: Turn) (connection: NodeConnection) (result: AuthenticationResult) : Pause =
         match connection.Handshake with
         | null -> Pause.Bytes

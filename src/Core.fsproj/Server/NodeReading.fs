@@ -3,7 +3,7 @@ namespace Mqtt5
 open System
 open System.Buffers
 
-// What the bytes of a client become: packets for its handshake or its session, one after another.
+// Cuts the bytes of a client into packets for its handshake or its session, one after another.
 [<RequireQualifiedAccess>]
 module internal NodeReading =
 
@@ -30,7 +30,7 @@ module internal NodeReading =
             input.Slice(0L, int64 length).CopyTo(Span scratch)
             ReadOnlyMemory(scratch, 0, length)
 
-    // Everything that is not plain, and everything that is wrong.
+    // All other packets, and malformed ones.
     let private takeAny
         (turn: Turn)
         (session: NodeSession)
@@ -86,7 +86,7 @@ module internal NodeReading =
                     NodeTasks.refuse turn session (TopicLimits.why turn.Host.Settings view.Topic)
                 | _ ->
                     NodeRuns.endRun turn session connection
-                    // The message that becomes of it owns its bytes; until then they stay as they are.
+                    // The resulting message owns its bytes; until it is made, the input must not change.
                     let packet = Packet.Publish(view.ToPublish frame)
                     NodeSteps.step turn session (ServerEvent.Received(connection.Number, packet))
 

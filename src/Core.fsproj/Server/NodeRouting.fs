@@ -12,7 +12,7 @@ module internal NodeRouting =
         | null -> true
         | permissions -> permissions.MayReceive topic
 
-    // What a member of a shared subscription can take at the moment.
+    // The current capacity of a member of a shared subscription.
     let private memberOf (turn: Turn) (topic: TopicName) (number: int64) : SharedMember =
         match turn.Host.TryFind number with
         | null -> { Eligible = false; Ready = false; InFlight = 0 }
@@ -168,9 +168,9 @@ module internal NodeRouting =
         else
             ReasonCode.NoMatchingSubscribers
 
-    /// Gives a message to everyone who subscribes to it, and to the retained messages. The publisher is the connection
-    /// that it came by; null: it came by none. The result is the reason for its acknowledgement, or why it was not
-    /// accepted.
+    /// Delivers a message to its matching subscribers, and stores it if it is to be retained. The publisher is the
+    /// connection that sent it; null: there is none. The result is the reason code of its acknowledgment, or the
+    /// fault for which it was refused.
     let route
         (turn: Turn)
         (publisher: NodeConnection | null)
@@ -292,7 +292,7 @@ module internal NodeRouting =
         isAll && hasRoom
 
     /// Goes on with the retained messages that are due to a session, as far as it has room for them. While it has none,
-    /// they wait in its state; whoever makes room calls again.
+    /// they wait in its state; the code that makes room calls this function again.
     let deliverRetained (turn: Turn) (session: NodeSession) : unit =
         let mutable going = true
 

@@ -1,16 +1,16 @@
 namespace Mqtt5
 
-/// What is subscribed to, and what is retained. Immutable. It knows sessions by their numbers only.
+/// The subscriptions and the retained messages. Immutable. It refers to sessions by their numbers only.
 [<NoComparison; NoEquality>]
 type Registry =
     {
         /// All subscriptions. The same object for as long as none changes.
         Subscriptions: Subscriptions<int64>
-        /// What each session is subscribed to, by the text of the filter. Sessions without subscriptions are not there.
+        /// The subscriptions of each session, by the text of the filter. Sessions without subscriptions are absent.
         Filters: Map<int64, Map<string, TopicFilter>>
         /// The retained messages.
         Retained: RetainedMessages<ServerMessage>
-        /// What the retained messages cost, in bytes.
+        /// The size of the retained messages, in bytes.
         RetainedBytes: int64
         /// The retained messages that expire: when, and their topics.
         RetainedDue: Set<struct (Instant * string)>
@@ -30,7 +30,7 @@ module Registry =
             RetainedDue = Set.empty
         }
 
-    /// What a session is subscribed to, by the text of the filter.
+    /// The subscriptions of a session, by the text of the filter.
     let filtersOf (session: int64) (registry: Registry) : Map<string, TopicFilter> =
         match Map.tryFind session registry.Filters with
         | Some filters -> filters
@@ -131,7 +131,7 @@ module Registry =
 
     let private isRefusal (reason: ReasonCode) = byte reason >= 0x80uy
 
-    // What one filter of a SUBSCRIBE becomes, as if it came alone [MQTT-3.8.4-5]: the change, or why it is refused.
+    // Handles one filter of a SUBSCRIBE as if it came alone [MQTT-3.8.4-5]: the change, or the reason for the refusal.
     let private judge
         (settings: BrokerSettings)
         (session: int64)
@@ -335,7 +335,7 @@ module Registry =
     /// When the next retained message expires; absent: none does.
     let deadline (registry: Registry) : Instant voption = Deadlines.first registry.RetainedDue
 
-    /// What must hold of every registry; gives the first breach. O(n); meant for tests, simulation and assertions.
+    /// Checks the invariants of a registry, and gives the first violation. O(n); for tests, simulation and assertions.
     let sound (limits: BrokerLimits) (registry: Registry) : string voption =
         let filters = registry.Filters |> Map.toSeq |> Seq.sumBy (fun (_, filters) -> filters.Count)
 

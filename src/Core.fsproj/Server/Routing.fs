@@ -160,7 +160,8 @@ module Routing =
             | -1 -> ()
             | chosen -> route.Append(memberTarget groups[index] chosen)
 
-    /// The target of a message that a former member of a shared subscription could not deliver, if somebody is left.
+    /// The next target of a message that a former member of a shared subscription could not deliver, if a member is
+    /// left.
     [<CompiledName("Redeliver")>]
     let redeliver
         (filter: TopicFilter)

@@ -10,11 +10,11 @@ type Judgement =
     /// It is refused, for this reason.
     | Refused of Reason: ReasonCode
 
-/// What an authenticator of the application found, in its own terms.
+/// The result of an authenticator of the application, in its own terms.
 [<NoComparison; NoEquality>]
 type AuthenticationResult =
     {
-        /// Success, 0x18 to go on with enhanced authentication, or why the client is refused.
+        /// Success, 0x18 to continue with enhanced authentication, or the reason code of the refusal.
         Reason: ReasonCode
         /// The Authentication Data for the client; absent: none.
         Data: System.Nullable<System.ReadOnlyMemory<byte>>
@@ -37,7 +37,7 @@ type RetainedDelivery =
     }
 
 /// How far the retained messages of a subscription have been delivered. Compared by reference: another one in its
-/// place means that somebody else went on with it, or that its subscription is gone.
+/// place means that another thread has continued with it, or that its subscription is gone.
 [<NoComparison; ReferenceEquality>]
 type RetainedCursor =
     {
@@ -157,9 +157,10 @@ type ServerConnection =
         UserName: string voption
         /// Whether a re-authentication is under way.
         Reauthenticating: bool
-        /// Whether the authenticator has the last packet. Nothing is read meanwhile, so the client is not silent.
+        /// Whether the authenticator is processing the last packet. Nothing is read meanwhile, so Keep Alive does not
+        /// apply.
         IsJudging: bool
-        /// When the authenticator last decided: the client could not be heard before.
+        /// When the authenticator last decided: nothing was read from the client before.
         JudgedAt: Instant
         /// The Session Expiry Interval of CONNECT, in seconds.
         AskedExpiry: uint32<s>

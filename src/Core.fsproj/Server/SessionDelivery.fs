@@ -1,12 +1,13 @@
 namespace Mqtt5
 
-// Messages on their way into a session: what Admission decides is done here, and what a full queue drops.
+// Messages on their way into a session: carries out the decisions of Admission, and drops messages of a full queue.
 [<RequireQualifiedAccess>]
 module internal SessionDelivery =
 
     let private dropped message why = Serve(ServerTask.Dropped(message, why))
 
-    // Makes room for a message that has to wait, or says why there is none. What is dropped for it is room gained.
+    // Makes room for a message that has to wait, or gives the reason why there is none. Dropped messages free their
+    // bytes.
     let rec private makeRoom
         (message: Outgoing)
         (why: Fault)
@@ -18,7 +19,7 @@ module internal SessionDelivery =
 
         if
             state.Settings.WhenQueueFull = WhenFull.Refuse
-            // What is under way cannot be dropped any more, so dropping what waits would gain nothing.
+            // Messages in flight cannot be dropped any more, so dropping the waiting ones would not make enough room.
             || outbound.InFlightBytes + message.Cost > state.Settings.Limits.QueuedBytes
         then
             struct (state, effects, ValueSome why)

@@ -11,8 +11,8 @@ type PublishWay =
     /// It is dropped; at QoS 0 the client is not told (section 3.3.5).
     | Drop = 2
 
-/// Steps of a session for many packets at once: PUBLISH packets of a run, and PUBACKs. Each comes to what a step for
-/// each packet would, in one state and one effect that names all that is written.
+/// Steps of a session for many packets at once: PUBLISH packets of a run, and PUBACKs. The result equals that of a step
+/// for each packet, as one state and one effect that names everything to write.
 [<RequireQualifiedAccess>]
 module SessionRuns =
 
@@ -58,8 +58,8 @@ module SessionRuns =
         && target.Identifiers.IsEmpty
         && target.Shared.IsNone
 
-    /// What becomes of a run of QoS 0 as a whole: it is written as it came, or it is dropped as a whole. <c>Wait</c> means
-    /// that each message needs a step of its own. No state changes.
+    /// The decision about a run of QoS 0: it is written unchanged, or dropped, as a whole. <c>Wait</c> means that each
+    /// message needs a step of its own. No state changes.
     let frames (run: PublishRun) (state: ServerState) : struct (Decision * Effects) =
         match Admission.ofFrames run.LargestPacketBytes state with
         | Decision.Send -> struct (Decision.Send, Effects.one (SendFrames run))
@@ -159,9 +159,9 @@ module SessionRuns =
         | _ -> struct (state, 0L, Effects.none)
 
     /// Takes PUBACKs of success of this connection. The state is the one that a <c>ReceivedAck</c> for each would have
-    /// made, but for one thing: the identifiers of those that end exchanges whose end nobody waits for are free before
-    /// what waited is sent. Once the identifiers have come round to 1 again, a message may so get a lower one of them than
-    /// it would have had.
+    /// made, with one exception: the identifiers of exchanges without a ticket are free before the waiting messages are
+    /// sent. Once the identifiers have wrapped around to 1, a message may therefore get a lower identifier than it
+    /// would have had.
     let acknowledged
         (now: Instant)
         (connection: int64)

@@ -257,7 +257,7 @@ type ClientEvent =
     | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: int64
     /// The transport takes no more messages for now, or takes them again.
     | Congested of IsFull: bool
-    /// Nobody took a message that was delivered; <c>Ticket</c> is its token.
+    /// No subscriber took a message that was delivered; <c>Ticket</c> is its token.
     | Unclaimed of Packet: Packet * Ticket: int64
     /// Time has passed.
     | Tick of Traffic: Traffic

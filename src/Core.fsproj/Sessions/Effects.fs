@@ -1,6 +1,6 @@
 namespace Mqtt5
 
-/// What of a shell can fail.
+/// The parts of a shell that can fail.
 [<Struct; RequireQualifiedAccess>]
 type FailedPart =
     /// The transport.
@@ -8,13 +8,13 @@ type FailedPart =
     /// The authenticator of the application, or what gives its credentials.
     | Authenticator
 
-/// What failed in a shell, in its own words.
+/// A failure in a shell.
 [<NoComparison; NoEquality>]
 type Failure =
     {
-        /// What failed.
+        /// The part that failed.
         Part: FailedPart
-        /// Why, for people.
+        /// The reason, as text for people.
         Detail: string
         /// What the shell caught. It means nothing to a machine, which gives it back with the cause.
         Origin: obj | null
@@ -111,8 +111,8 @@ type SharedDelivery =
         Retain: bool
     }
 
-/// What leads from a session of a server to its registry, to other sessions and to the application. The node does it,
-/// once the gate of the session is left.
+/// The effects of a server's session on its registry, on other sessions and on the application. The node carries them
+/// out once the gate of the session is left.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type ServerTask =
     /// Have the authenticator decide about a CONNECT, or an AUTH that continues or renews an authentication.
@@ -129,7 +129,7 @@ type ServerTask =
     | Dropped of Message: Outgoing * Why: Fault
     /// A PUBLISH of this client was not accepted; why.
     | Refused of Topic: TopicName * Why: Fault
-    /// What the client asked for in CONNECT was reduced to this limit.
+    /// A value that the client requested in CONNECT was reduced to this limit.
     | Reduced of Limit: LimitName
 
 /// One thing that a machine asks its shell to do. The shell does them in order.
@@ -298,7 +298,7 @@ type Effects =
     /// How many effects there are.
     member this.Count = this.count
 
-    // As it is kept, for those who do not want the wide union.
+    // In its stored form, for callers that avoid the wide union.
     member internal this.Packed(index: int) : PackedEffect =
         match index with
         | 0 -> this.first

@@ -16,11 +16,11 @@ type Outgoing =
         Properties: PublishProperties
         /// When the message expires; absent: never.
         ExpiresAt: Instant voption
-        /// Whom to tell what became of it; 0: nobody. A ticket settles exactly once.
+        /// The ticket that reports its outcome; 0: none. A ticket settles exactly once.
         Ticket: int64
     }
 
-    /// What the message costs while it is queued, in bytes: topic, payload and the properties that may be long.
+    /// The size of the message while it is queued, in bytes: topic, payload and the properties that may be long.
     member this.Cost =
         int64 this.Topic.Utf8.Length
         + int64 this.Payload.Length

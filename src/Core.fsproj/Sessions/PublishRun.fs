@@ -69,8 +69,8 @@ type PublishRun() =
     /// The message of a packet, as <c>Copies</c> made it.
     member _.Copy(index: int) : Outgoing = copies[index]
 
-    /// The copies for those who get the messages at QoS 1, without a ticket and without properties. They own their
-    /// memory. Valid until the run is cleared.
+    /// The copies for the targets that get the messages at QoS 1, without a ticket and without properties. They own
+    /// their memory. Valid until the run is cleared.
     member _.Copies(topic: TopicName) : ReadOnlySpan<Outgoing> =
         if copies.Length < count then
             let more = Array.zeroCreate lengths.Length

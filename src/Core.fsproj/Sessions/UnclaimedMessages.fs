@@ -2,7 +2,7 @@ namespace Mqtt5
 
 // Messages of QoS 1 and 2 that were handed over and that no subscription took. In a session that the client found at the
 // server they may be for subscriptions that the application has not made yet, so they wait for these, unacknowledged;
-// the Receive Maximum bounds them. Which is so for the server too: what is not acknowledged is not lost.
+// the Receive Maximum bounds them. For the server they stay in flight, so they are not lost.
 [<RequireQualifiedAccess>]
 module internal UnclaimedMessages =
 
