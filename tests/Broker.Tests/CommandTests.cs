@@ -4,19 +4,16 @@ using System.Security.Cryptography.X509Certificates;
 namespace Mqtt5.BrokerTests;
 
 // The command as a process of its own.
-public sealed class CommandTests : IDisposable
+public sealed class CommandTests : CommandProcesses
 {
-    private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-").FullName;
-    private readonly List<Process> started = [];
-
     [Fact]
     public async Task The_broker_tells_where_it_listens_and_says_goodbye_on_SIGTERM()
     {
         using var certificates = new TestCertificates();
-        var certificate = Path.Combine(folder, "server.pem");
+        var certificate = Path.Combine(Folder, "server.pem");
         await File.WriteAllTextAsync(
             certificate, certificates.Server.ExportCertificatePem() + "\n" + certificates.Server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
-        var socket = Path.Combine(folder, "mqtt.sock");
+        var socket = Path.Combine(Folder, "mqtt.sock");
         var broker = Start("broker", "--port", "0", "--tls-port", "0", "--cert", certificate, "--ws-port", "0", "--unix", socket);
         var addresses = new List<Uri>();
 
@@ -52,14 +49,14 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public async Task Passwords_are_written_changed_deleted_and_asked_for()
     {
-        var file = Path.Combine(folder, "passwords");
+        var file = Path.Combine(Folder, "passwords");
         await SetPasswordAsync(file, "anna", "old");
         await SetPasswordAsync(file, "otto", "two");
         await SetPasswordAsync(file, "anna", "new");
         Assert.Equal(2, (await File.ReadAllLinesAsync(file)).Length);
         Assert.Equal(0, await ExitAsync(Start("passwd", file, "otto", "--delete")));
         Assert.Equal(2, await ExitAsync(Start("passwd", file, "otto", "--delete")));
-        var rules = Path.Combine(folder, "rules");
+        var rules = Path.Combine(Folder, "rules");
         await File.WriteAllTextAsync(rules, "user anna\nallow all %u/#\n");
         var broker = Start("broker", "--port", "0", "--password-file", file, "--access-file", rules);
         var line = await broker.StandardOutput.ReadLineAsync().Bounded();
@@ -109,7 +106,7 @@ public sealed class CommandTests : IDisposable
     [InlineData("""[ 1 ]""", "")]
     public async Task A_bad_configuration_is_told_with_key_and_file(string content, string message)
     {
-        var file = Path.Combine(folder, "broker.json");
+        var file = Path.Combine(Folder, "broker.json");
         await File.WriteAllTextAsync(file, content);
         var process = Start("broker", "--config", file);
         var error = await process.StandardError.ReadToEndAsync().Bounded();
@@ -122,13 +119,13 @@ public sealed class CommandTests : IDisposable
     [Fact]
     public async Task A_configuration_is_read_and_options_win_over_it()
     {
-        var passwords = Path.Combine(folder, "passwords");
+        var passwords = Path.Combine(Folder, "passwords");
         var scram = Start("passwd", passwords, "anna", "--scram", "--iterations", "4096");
         await scram.StandardInput.WriteLineAsync("pencil");
         scram.StandardInput.Close();
         Assert.Equal(0, await ExitAsync(scram));
         Assert.StartsWith("anna:scram-sha-256:4096:", await File.ReadAllTextAsync(passwords), StringComparison.Ordinal);
-        var file = Path.Combine(folder, "broker.json");
+        var file = Path.Combine(Folder, "broker.json");
         await File.WriteAllTextAsync(file, """
             {
               // Comments are no fault.
@@ -164,7 +161,7 @@ public sealed class CommandTests : IDisposable
             Intermediates = [chains.Intermediate],
             ClientAuthorities = [chains.Root],
         }));
-        var (root, chain) = (Path.Combine(folder, "root.pem"), Path.Combine(folder, "chain.pem"));
+        var (root, chain) = (Path.Combine(Folder, "root.pem"), Path.Combine(Folder, "chain.pem"));
         await File.WriteAllTextAsync(root, chains.Root.ExportCertificatePem());
         await File.WriteAllTextAsync(chain, CertificateChains.Pem(chains.Client, chains.Intermediate));
         var port = $"{broker.Addresses[0].Port}";
@@ -177,7 +174,7 @@ public sealed class CommandTests : IDisposable
     public async Task A_broker_shows_the_whole_chain_of_its_file_and_takes_clients_below_an_intermediate()
     {
         using var chains = new CertificateChains();
-        var (root, chain) = (Path.Combine(folder, "root.pem"), Path.Combine(folder, "chain.pem"));
+        var (root, chain) = (Path.Combine(Folder, "root.pem"), Path.Combine(Folder, "chain.pem"));
         await File.WriteAllTextAsync(root, chains.Root.ExportCertificatePem());
         await File.WriteAllTextAsync(chain, CertificateChains.Pem(chains.Server, chains.Intermediate));
         var process = Start("broker", "--tls-port", "0", "--cert", chain, "--client-ca", root);
@@ -221,19 +218,6 @@ public sealed class CommandTests : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        foreach (var process in started)
-        {
-            if (!process.HasExited)
-                process.Kill();
-
-            process.Dispose();
-        }
-
-        Directory.Delete(folder, recursive: true);
-    }
-
     private static async Task<int> ExitAsync(Process process)
     {
         await process.WaitForExitAsync().Bounded();
@@ -246,12 +230,5 @@ public sealed class CommandTests : IDisposable
         await process.StandardInput.WriteLineAsync(password);
         process.StandardInput.Close();
         Assert.Equal(0, await ExitAsync(process));
-    }
-
-    private Process Start(params string[] arguments)
-    {
-        var process = Process.Start(CommandStart.Of(Path.Combine(AppContext.BaseDirectory, "mqtt5.dll"), arguments))!;
-        started.Add(process);
-        return process;
     }
 }

@@ -6,11 +6,8 @@ namespace Mqtt5.BrokerTests;
 
 // The broker as a process, where the machine does not give what it wants: descriptors, a place for its log, an address.
 [Collection("alone")]
-public sealed class OperationTests : IDisposable
+public sealed class OperationTests : CommandProcesses
 {
-    private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-").FullName;
-    private readonly List<Process> started = [];
-
     [Theory]
     [InlineData("203.0.113.7", "--host", "203.0.113.7", "--port", "0", "--allow-anonymous")]
     [InlineData("there-is-no-folder/socket", "--unix", "there-is-no-folder/socket")]
@@ -19,7 +16,7 @@ public sealed class OperationTests : IDisposable
     [InlineData("too long", "--unix", "/tmp/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789")]
     public async Task What_the_machine_does_not_give_is_told_and_is_no_defect(string message, params string[] arguments)
     {
-        var process = Start("", ["broker", .. arguments]);
+        var process = StartLimited("true", "", ["broker", .. arguments]);
         var error = await process.StandardError.ReadToEndAsync().Bounded();
         Assert.Contains(message, error, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("defect", error, StringComparison.Ordinal);
@@ -30,7 +27,7 @@ public sealed class OperationTests : IDisposable
     [Fact]
     public async Task A_full_disk_under_standard_error_does_not_keep_the_broker_from_starting()
     {
-        var process = Start("2>/dev/full", "broker", "--port", "0", "--log-level", "trace");
+        var process = StartLimited("true", "2>/dev/full", "broker", "--port", "0", "--log-level", "trace");
         var address = await ListeningAsync(process);
         await using var client = await ConnectAsync(address);
         await client.PublishAsync("a", "b", QoS.AtLeastOnce).Bounded();
@@ -40,7 +37,7 @@ public sealed class OperationTests : IDisposable
     [Fact]
     public async Task A_full_disk_under_standard_error_does_not_hide_the_exit_code()
     {
-        var process = Start("2>/dev/full", "broker", "--port", "65536");
+        var process = StartLimited("true", "2>/dev/full", "broker", "--port", "65536");
         await process.WaitForExitAsync().Bounded();
         Assert.Equal(2, process.ExitCode);
     }
@@ -49,7 +46,7 @@ public sealed class OperationTests : IDisposable
     public async Task A_log_pipe_that_is_not_read_holds_up_neither_clients_nor_SIGTERM()
     {
         // Nothing reads standard error.
-        var process = Start("", "broker", "--port", "0", "--log-level", "trace");
+        var process = StartLimited("true", "", "broker", "--port", "0", "--log-level", "trace");
         var address = await ListeningAsync(process);
         await using var early = await ConnectAsync(address);
 
@@ -164,11 +161,11 @@ public sealed class OperationTests : IDisposable
     [Fact]
     public async Task A_Unix_socket_that_a_crash_left_is_taken_over_but_not_one_that_is_listened_at()
     {
-        var socket = Path.Combine(folder, "mqtt.sock");
-        var crashed = Start("", "broker", "--unix", socket);
+        var socket = Path.Combine(Folder, "mqtt.sock");
+        var crashed = StartLimited("true", "", "broker", "--unix", socket);
         await crashed.StandardOutput.ReadLineAsync().Bounded();
 
-        var second = Start("", "broker", "--unix", socket);
+        var second = StartLimited("true", "", "broker", "--unix", socket);
         Assert.Contains("in use", await second.StandardError.ReadToEndAsync().Bounded(), StringComparison.Ordinal);
         await second.WaitForExitAsync().Bounded();
         Assert.Equal(2, second.ExitCode);
@@ -176,7 +173,7 @@ public sealed class OperationTests : IDisposable
         crashed.Kill();
         await crashed.WaitForExitAsync().Bounded();
         Assert.True(File.Exists(socket));
-        var next = Start("", "broker", "--unix", socket);
+        var next = StartLimited("true", "", "broker", "--unix", socket);
         Assert.StartsWith("listening unix:", await next.StandardOutput.ReadLineAsync().Bounded(), StringComparison.Ordinal);
         var options = MqttClientOptions.For($"unix://{socket}");
         await using var client = await MqttClient.ConnectAsync(options).Bounded();
@@ -187,8 +184,8 @@ public sealed class OperationTests : IDisposable
     [InlineData("600", UnixFileMode.UserRead | UnixFileMode.UserWrite)]
     public async Task The_permissions_of_a_Unix_socket_are_an_option(string mode, UnixFileMode expected)
     {
-        var socket = Path.Combine(folder, "mqtt.sock");
-        var process = Start("", "broker", "--unix", socket, "--unix-mode", mode);
+        var socket = Path.Combine(Folder, "mqtt.sock");
+        var process = StartLimited("true", "", "broker", "--unix", socket, "--unix-mode", mode);
         await process.StandardOutput.ReadLineAsync().Bounded();
         Assert.Equal(expected, OperatingSystem.IsWindows() ? expected : File.GetUnixFileMode(socket));
     }
@@ -236,26 +233,13 @@ public sealed class OperationTests : IDisposable
     [Fact]
     public async Task What_is_no_socket_is_left_alone()
     {
-        var file = Path.Combine(folder, "notes");
+        var file = Path.Combine(Folder, "notes");
         await File.WriteAllTextAsync(file, "dear");
-        var process = Start("", "broker", "--unix", file);
+        var process = StartLimited("true", "", "broker", "--unix", file);
         Assert.Contains("no socket", await process.StandardError.ReadToEndAsync().Bounded(), StringComparison.Ordinal);
         await process.WaitForExitAsync().Bounded();
         Assert.Equal(2, process.ExitCode);
         Assert.Equal("dear", await File.ReadAllTextAsync(file));
-    }
-
-    public void Dispose()
-    {
-        foreach (var process in started)
-        {
-            if (!process.HasExited)
-                process.Kill();
-
-            process.Dispose();
-        }
-
-        Directory.Delete(folder, recursive: true);
     }
 
     private static async Task<Uri> ListeningAsync(Process process)
@@ -277,22 +261,5 @@ public sealed class OperationTests : IDisposable
         using var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]);
         await process.WaitForExitAsync().WaitAsync(patience);
         Assert.Equal(0, process.ExitCode);
-    }
-
-    private Process Start(string redirection, params string[] arguments) => StartLimited("true", redirection, arguments);
-
-    // By a shell that becomes the command, so that the process is the command's.
-    private Process StartLimited(string limits, string redirection, params string[] arguments)
-    {
-        var command = CommandStart.Of(Path.Combine(AppContext.BaseDirectory, "mqtt5.dll"), arguments);
-        var start = new ProcessStartInfo("bash", ["-c", $"{limits}; exec \"$@\" {redirection}", "bash", command.FileName, .. command.ArgumentList])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        var process = Process.Start(start)!;
-        started.Add(process);
-        return process;
     }
 }

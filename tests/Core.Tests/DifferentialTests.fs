@@ -63,12 +63,38 @@ let private shortBodies () =
 // A mistake that a fast path could have: the text of the source that it changes, and what it changes it to.
 type private Mutant = { Name: string; Text: string; Change: string }
 
-let private mutants: Mutant list =
-    let mutant name text change = { Name = name; Text = text; Change = change }
+let private mutant name text change = { Name = name; Text = text; Change = change }
 
+// Mistakes that frames of each version show.
+let private mutantsOfAllVersions =
     [
         mutant "takes QoS 3" "0b0011_1100_0011_1111u" "0b1111_1100_1111_1111u"
         mutant "takes DUP at QoS 0" "0b0011_1100_0011_1111u" "0b0011_1111_0011_1111u"
+        mutant "takes a long form of the Remaining Length" "uint32 (high - 1) < 0x7Fu" "uint32 high < 0x80u"
+        mutant
+            "takes # in topics that are not ASCII"
+            "utf8.IndexOfAny(0uy, '#'B, '+'B)"
+            "utf8.IndexOfAny(0uy, '+'B)"
+        mutant "takes ill-formed topics" "(Utf8.IsValid utf8 && utf8.IndexOfAny(" "(utf8.IndexOfAny("
+        mutant
+            "takes a long frame that goes on after its Remaining Length"
+            "remaining = frame.Length - at"
+            "remaining <= frame.Length - at"
+        mutant
+            "takes a frame that goes on after a Remaining Length of one byte"
+            "if low = frame.Length - 2"
+            "if low <= frame.Length - 2"
+        mutant
+            "takes a frame that goes on after a Remaining Length of two bytes"
+            "low - 0x80 + (high <<< 7) = frame.Length - 3"
+            "low - 0x80 + (high <<< 7) <= frame.Length - 3"
+        mutant "takes PUBREL without its flags" "0x62uy -> PacketType.Pubrel" "0x60uy -> PacketType.Pubrel"
+        mutant "confuses PUBREC and PUBCOMP" "0x50uy -> PacketType.Pubrec" "0x50uy -> PacketType.Pubcomp"
+        mutant "takes acknowledgements of identifier 0" "packetId <> 0us" "packetId <> 0xABCDus"
+    ]
+
+let private mutants: Mutant list =
+    [
         mutant
             "takes identifier 0"
             "ReadUInt16BigEndian(frame.Slice packetIdAt) = 0us"
@@ -77,19 +103,13 @@ let private mutants: Mutant list =
             "takes identifier 0 in the usual packet"
             "twoByteIntegerAt &first topicEnd <> 0"
             "twoByteIntegerAt &first topicEnd <> 0xABCD"
-        mutant "takes a long form of the Remaining Length" "uint32 (high - 1) < 0x7Fu" "uint32 high < 0x80u"
         mutant "takes long forms of integers" "|| (shift > 7 && bytes[next - 1] = 0uy)" ""
         mutant
             "takes + in topics"
             "AsciiTopic.isPlain &first topicAt topicLength"
             "(AsciiTopic.isPlain &first topicAt topicLength || frame.Slice(0, topicEnd).EndsWith(ReadOnlySpan \"+\"B))"
-        mutant
-            "takes # in topics that are not ASCII"
-            "utf8.IndexOfAny(0uy, '#'B, '+'B)"
-            "utf8.IndexOfAny(0uy, '+'B)"
         mutant "takes U+0000 in text" "IndexOfAnyExceptInRange(0x01uy" "IndexOfAnyExceptInRange(0x00uy"
         mutant "takes ill-formed text" "(Utf8.IsValid utf8 && utf8.IndexOf 0uy < 0)" "(utf8.IndexOf 0uy < 0)"
-        mutant "takes ill-formed topics" "(Utf8.IsValid utf8 && utf8.IndexOfAny(" "(utf8.IndexOfAny("
         mutant "takes Subscription Identifiers from clients" "&& direction = ServerToClient" ""
         mutant "takes Subscription Identifier 0" "&& identifier > 0" ""
         mutant
@@ -110,18 +130,6 @@ let private mutants: Mutant list =
             "if next > section.Length then -1 else next"
             "min next section.Length"
         mutant
-            "takes a long frame that goes on after its Remaining Length"
-            "remaining = frame.Length - at"
-            "remaining <= frame.Length - at"
-        mutant
-            "takes a frame that goes on after a Remaining Length of one byte"
-            "if low = frame.Length - 2"
-            "if low <= frame.Length - 2"
-        mutant
-            "takes a frame that goes on after a Remaining Length of two bytes"
-            "low - 0x80 + (high <<< 7) = frame.Length - 3"
-            "low - 0x80 + (high <<< 7) <= frame.Length - 3"
-        mutant
             "reads the payload too late"
             "let payloadAt = propertyLengthAt + 1"
             "let payloadAt = min frame.Length (propertyLengthAt + 2)"
@@ -135,15 +143,11 @@ let private mutants: Mutant list =
             "Spec.reasonAllowed direction packetType"
             "Spec.reasonAllowed ServerToClient packetType"
         mutant "takes acknowledgements with properties" "frame[5] = 0uy" "frame[5] <= 1uy"
-        mutant "takes PUBREL without its flags" "0x62uy -> PacketType.Pubrel" "0x60uy -> PacketType.Pubrel"
-        mutant "confuses PUBREC and PUBCOMP" "0x50uy -> PacketType.Pubrec" "0x50uy -> PacketType.Pubcomp"
-        mutant "takes acknowledgements of identifier 0" "packetId <> 0us" "packetId <> 0xABCDus"
     ]
+    @ mutantsOfAllVersions
 
 // Mistakes in what is read of PUBLISH and its acknowledgements before MQTT 5.
 let private mutantsBefore5: Mutant list =
-    let mutant name text change = { Name = name; Text = text; Change = change }
-
     [
         mutant
             "takes + and # in topics that are ASCII"
@@ -171,27 +175,7 @@ let private mutantsBefore5: Mutant list =
             "takes other packets than PUBLISH"
             "frame.Length < 5 || not (isPublishByte frame[0])"
             "frame.Length < 5"
-        mutant "takes QoS 3" "0b0011_1100_0011_1111u" "0b1111_1100_1111_1111u"
-        mutant "takes DUP at QoS 0" "0b0011_1100_0011_1111u" "0b0011_1111_0011_1111u"
         mutant "declines frames above 16,383 bytes" "| 0 -> bodyOf frame + 2" "| 0 -> bodyOf frame * 0"
-        mutant
-            "takes a frame that goes on after a Remaining Length of one byte"
-            "if low = frame.Length - 2"
-            "if low <= frame.Length - 2"
-        mutant
-            "takes a frame that goes on after a Remaining Length of two bytes"
-            "low - 0x80 + (high <<< 7) = frame.Length - 3"
-            "low - 0x80 + (high <<< 7) <= frame.Length - 3"
-        mutant
-            "takes a long frame that goes on after its Remaining Length"
-            "remaining = frame.Length - at"
-            "remaining <= frame.Length - at"
-        mutant "takes a long form of the Remaining Length" "uint32 (high - 1) < 0x7Fu" "uint32 high < 0x80u"
-        mutant
-            "takes # in topics that are not ASCII"
-            "utf8.IndexOfAny(0uy, '#'B, '+'B)"
-            "utf8.IndexOfAny(0uy, '+'B)"
-        mutant "takes ill-formed topics" "(Utf8.IsValid utf8 && utf8.IndexOfAny(" "(utf8.IndexOfAny("
         mutant
             "takes acknowledgements with a reason code"
             "(version.IsV5 || frame.Length = 4)"
@@ -200,14 +184,12 @@ let private mutantsBefore5: Mutant list =
             "declines acknowledgements"
             "(version.IsV5 || frame.Length = 4)"
             "(version.IsV5 || frame.Length > 4)"
-        mutant "takes PUBREL without its flags" "0x62uy -> PacketType.Pubrel" "0x60uy -> PacketType.Pubrel"
-        mutant "confuses PUBREC and PUBCOMP" "0x50uy -> PacketType.Pubrec" "0x50uy -> PacketType.Pubcomp"
-        mutant "takes acknowledgements of identifier 0" "packetId <> 0us" "packetId <> 0xABCDus"
         mutant
             "reads a connection of an older version as MQTT 5"
             "| ProtocolVersion.V31 -> tryPublishV3 frame &view"
             "| ProtocolVersion.V31 -> tryPublish direction frame &view"
     ]
+    @ mutantsOfAllVersions
 
 let private allMutants = mutants @ mutantsBefore5
 

@@ -71,20 +71,25 @@ let noLimit = Int32.MaxValue
 let parse (direction: Direction) (frame: byte[]) : Result<Packet, Fault> =
     Grammar.parse direction noLimit 0L (ReadOnlyMemory frame)
 
-let accepted (direction: Direction) (frame: byte[]) : Packet =
-    match parse direction frame with
+let private expectPacket (result: Result<Packet, Fault>) : Packet =
+    match result with
     | Ok packet -> packet
     | Error fault -> failtest $"refused: {fault}"
 
-/// Parses, and expects a fault of the peer with this reason code and clause at this offset.
-let refused (direction: Direction) (reason: ReasonCode) (clause: string) (offset: int) (frame: byte[]) =
-    match parse direction frame with
+let private expectFault reason clause (offset: int) (result: Result<Packet, Fault>) =
+    match result with
     | Ok packet -> failtest $"accepted as {packet.Type}"
     | Error fault ->
         Expect.equal fault.Reason reason $"reason of {fault}"
         Expect.equal fault.Blame Peer "the peer broke the rule"
         Expect.equal fault.Clause clause $"clause of {fault}"
         Expect.equal fault.Offset (int64 offset) $"offset of {fault}"
+
+let accepted (direction: Direction) (frame: byte[]) : Packet = expectPacket (parse direction frame)
+
+/// Parses, and expects a fault of the peer with this reason code and clause at this offset.
+let refused (direction: Direction) (reason: ReasonCode) (clause: string) (offset: int) (frame: byte[]) =
+    expectFault reason clause offset (parse direction frame)
 
 let malformed = ReasonCode.MalformedPacket
 let protocolError = ReasonCode.ProtocolError
@@ -96,19 +101,11 @@ let parseIn (version: ProtocolVersion) (direction: Direction) (frame: byte[]) : 
     Grammar.parseIn version direction noLimit 0L (ReadOnlyMemory frame)
 
 let acceptedIn (version: ProtocolVersion) (direction: Direction) (frame: byte[]) : Packet =
-    match parseIn version direction frame with
-    | Ok packet -> packet
-    | Error fault -> failtest $"refused: {fault}"
+    expectPacket (parseIn version direction frame)
 
 /// As <c>refused</c>, on a connection of this version.
 let refusedIn version direction (reason: ReasonCode) (clause: string) (offset: int) (frame: byte[]) =
-    match parseIn version direction frame with
-    | Ok packet -> failtest $"accepted as {packet.Type}"
-    | Error fault ->
-        Expect.equal fault.Reason reason $"reason of {fault}"
-        Expect.equal fault.Blame Peer "the peer broke the rule"
-        Expect.equal fault.Clause clause $"clause of {fault}"
-        Expect.equal fault.Offset (int64 offset) $"offset of {fault}"
+    expectFault reason clause offset (parseIn version direction frame)
 
 let frameIn (version: ProtocolVersion) (direction: Direction) (bytes: byte[]) : Framing =
     Framer.nextIn version direction noLimit 0L (ReadOnlySequence bytes)

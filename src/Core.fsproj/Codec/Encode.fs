@@ -181,10 +181,7 @@ module Encode =
         let at = twoByteInteger (uint16 connect.KeepAlive) destination at
         let at = connectProperties connect.Properties destination at
 
-        let at =
-            match connect.ClientId with
-            | ValueSome id -> text id.Utf8String destination at
-            | ValueNone -> twoByteInteger 0us destination at // [MQTT-3.1.3-3]
+        let at = clientId connect.ClientId destination at
 
         let at =
             match connect.Will with
@@ -194,14 +191,7 @@ module Encode =
                 let at = prefixed will.Topic.Utf8.Span destination at
                 prefixed will.Payload.Span destination at
 
-        let at =
-            match connect.UserName with
-            | ValueSome name -> text name destination at
-            | ValueNone -> at
-
-        match connect.Password with
-        | ValueSome password -> prefixed password.Reveal.Span destination at
-        | ValueNone -> at
+        credentials connect destination at
 
     // Fixed header, topic, Packet Identifier and Property Length of a PUBLISH.
     let private publishStart
@@ -212,27 +202,13 @@ module Encode =
         (propertyLength: int)
         (destination: Span<byte>)
         : int =
-        destination[0] <- first
-        let at = variableByteInteger remaining destination 1
-        let at = prefixed topic destination at
-        // [MQTT-2.2.1-2]
-        let at =
-            if first &&& 6uy = 0uy then
-                at
-            else
-                twoByteInteger packetId destination at
-
+        let at = publishHeader first remaining topic packetId destination
         variableByteInteger propertyLength destination at
 
     let private publish (publish: Publish) (destination: Span<byte>) : int =
         let properties = PacketSize.publishProperties publish
 
-        let topic =
-            match publish.Topic with
-            | TopicReference.Name name
-            | TopicReference.NameAndAlias(name, _) -> name.Utf8.Span
-            | TopicReference.Alias _ -> ReadOnlySpan.Empty
-
+        let topic = WireTopic.ofReference publish.Topic
         let remaining = PacketSize.publish topic.Length publish.Delivery.QoS properties publish.Payload.Length
 
         let at =

@@ -12,18 +12,11 @@ module internal PacketSizeV3 =
         2L
         + int64 (Spec.version version).ProtocolName.Length
         + 4L
-        + (match connect.ClientId with
-           | ValueSome id -> text id.Utf8String
-           | ValueNone -> 2L)
+        + clientId connect.ClientId
         + (match connect.Will with
            | ValueSome will -> 2L + int64 will.Topic.Utf8.Length + binary will.Payload
            | ValueNone -> 0L)
-        + (match connect.UserName with
-           | ValueSome name -> text name
-           | ValueNone -> 0L)
-        + (match connect.Password with
-           | ValueSome password -> binary password.Reveal
-           | ValueNone -> 0L)
+        + credentials connect
 
     /// The Remaining Length of a PUBLISH from the lengths of its parts.
     let publish (topicLength: int) (qos: QoS) (payloadLength: int) : int64 =
@@ -32,17 +25,12 @@ module internal PacketSizeV3 =
         + (if qos = QoS.AtMostOnce then 0L else 2L)
         + int64 payloadLength
 
-    let topicOf (publish: Publish) : ReadOnlySpan<byte> =
-        match publish.Topic with
-        | TopicReference.Name name
-        | TopicReference.NameAndAlias(name, _) -> name.Utf8.Span
-        | TopicReference.Alias _ -> ReadOnlySpan.Empty
-
     /// The Remaining Length of a packet.
     let remaining (version: ProtocolVersion) (packet: Packet) : int64 =
         match packet with
         | Packet.Connect packet -> connect version packet
-        | Packet.Publish packet -> publish (topicOf packet).Length packet.Delivery.QoS packet.Payload.Length
+        | Packet.Publish packet ->
+            publish (WireTopic.ofReference packet.Topic).Length packet.Delivery.QoS packet.Payload.Length
         | Packet.Subscribe packet -> 2L + int64 packet.Subscriptions.Wire.Length
         | Packet.Suback packet -> 2L + int64 packet.Reasons.Wire.Length
         | Packet.Unsubscribe packet -> 2L + int64 packet.Filters.Wire.Length
@@ -73,10 +61,7 @@ module internal EncodeV3 =
         let at = byte (FirstBytes.connectFlags connect) destination at
         let at = twoByteInteger (uint16 connect.KeepAlive) destination at
 
-        let at =
-            match connect.ClientId with
-            | ValueSome id -> text id.Utf8String destination at
-            | ValueNone -> twoByteInteger 0us destination at // [MQTT3-3.1.3-3]
+        let at = clientId connect.ClientId destination at
 
         let at =
             match connect.Will with
@@ -85,31 +70,7 @@ module internal EncodeV3 =
                 let at = prefixed will.Topic.Utf8.Span destination at
                 prefixed will.Payload.Span destination at
 
-        let at =
-            match connect.UserName with
-            | ValueSome name -> text name destination at
-            | ValueNone -> at
-
-        match connect.Password with
-        | ValueSome password -> prefixed password.Reveal.Span destination at
-        | ValueNone -> at
-
-    // Fixed header, topic and Packet Identifier of a PUBLISH, which at QoS 0 has none [MQTT3-2.3.1-5].
-    let private publishStart
-        (first: byte)
-        (remaining: int)
-        (topic: ReadOnlySpan<byte>)
-        (packetId: uint16)
-        (destination: Span<byte>)
-        : int =
-        destination[0] <- first
-        let at = variableByteInteger remaining destination 1
-        let at = prefixed topic destination at
-
-        if first &&& 6uy = 0uy then
-            at
-        else
-            twoByteInteger packetId destination at
+        credentials connect destination at
 
     let publishHead
         (qos: QoS)
@@ -128,10 +89,10 @@ module internal EncodeV3 =
             nameof payloadBytes
         )
 
-        publishStart (FirstBytes.ofPublish qos retain dup) (int remaining) topic packetId destination
+        publishHeader (FirstBytes.ofPublish qos retain dup) (int remaining) topic packetId destination
 
     let private publish (packet: Publish) (destination: Span<byte>) : int =
-        let topic = PacketSizeV3.topicOf packet
+        let topic = WireTopic.ofReference packet.Topic
         let delivery = packet.Delivery
         let first = FirstBytes.ofPublish delivery.QoS packet.Retain delivery.IsDup
         let remaining = PacketSizeV3.publish topic.Length delivery.QoS packet.Payload.Length
@@ -142,7 +103,7 @@ module internal EncodeV3 =
             | Delivery.AtLeastOnce(id, _)
             | Delivery.ExactlyOnce(id, _) -> id.Value
 
-        let at = publishStart first (int remaining) topic id destination
+        let at = publishHeader first (int remaining) topic id destination
         raw packet.Payload.Span destination at
 
     let private returnCode (reason: ReasonCode) : byte =

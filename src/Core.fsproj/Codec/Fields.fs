@@ -4,6 +4,16 @@ open System
 open System.Buffers.Binary
 open System.Text
 
+[<RequireQualifiedAccess>]
+module internal WireTopic =
+
+    /// The Topic Name of a PUBLISH on the wire; empty: a Topic Alias stands for it.
+    let ofReference (reference: TopicReference) : ReadOnlySpan<byte> =
+        match reference with
+        | TopicReference.Name name
+        | TopicReference.NameAndAlias(name, _) -> name.Utf8.Span
+        | TopicReference.Alias _ -> ReadOnlySpan.Empty
+
 // The sizes of fields and properties on the wire, in bytes (section 1.5). They are 64-bit numbers, so that a
 // record that holds more than a packet can carry is noticed instead of overflowing. An absent property takes
 // no bytes; a present one its identifier and its value.
@@ -18,6 +28,20 @@ module internal FieldSize =
     let text (value: Utf8String) = 2L + int64 value.ByteCount
 
     let binary (value: Bytes) = 2L + int64 value.Length
+
+    let clientId (value: ClientId voption) =
+        match value with
+        | ValueSome id -> text id.Utf8String
+        | ValueNone -> 2L
+
+    /// User Name and Password of a CONNECT.
+    let credentials (connect: Connect) =
+        (match connect.UserName with
+         | ValueSome name -> text name
+         | ValueNone -> 0L)
+        + (match connect.Password with
+           | ValueSome password -> binary password.Reveal
+           | ValueNone -> 0L)
 
     let switchProperty (value: bool voption) = if value.IsSome then 2L else 0L
 
@@ -93,6 +117,40 @@ module internal FieldWriter =
         let length = Encoding.UTF8.GetBytes(value.Text.AsSpan(), destination.Slice(at + 2))
         BinaryPrimitives.WriteUInt16BigEndian(destination.Slice at, uint16 length)
         at + 2 + length
+
+    let clientId (value: ClientId voption) (destination: Span<byte>) (at: int) : int =
+        match value with
+        | ValueSome id -> text id.Utf8String destination at
+        | ValueNone -> twoByteInteger 0us destination at // [MQTT-3.1.3-3] [MQTT3-3.1.3-3]
+
+    /// User Name and Password, the last payload fields of a CONNECT [MQTT-3.1.3-1] [MQTT3-3.1.3-1].
+    let credentials (connect: Connect) (destination: Span<byte>) (at: int) : int =
+        let at =
+            match connect.UserName with
+            | ValueSome name -> text name destination at
+            | ValueNone -> at
+
+        match connect.Password with
+        | ValueSome password -> prefixed password.Reveal.Span destination at
+        | ValueNone -> at
+
+    /// Fixed header, Topic Name and Packet Identifier of a PUBLISH, from the start of the destination. At QoS 0 there is no
+    /// Packet Identifier [MQTT-2.2.1-2] [MQTT3-2.3.1-5]. Inlined, since each PUBLISH that is sent passes here.
+    let inline publishHeader
+        (first: byte)
+        (remaining: int)
+        (topic: ReadOnlySpan<byte>)
+        (packetId: uint16)
+        (destination: Span<byte>)
+        : int =
+        destination[0] <- first
+        let at = variableByteInteger remaining destination 1
+        let at = prefixed topic destination at
+
+        if first &&& 6uy = 0uy then
+            at
+        else
+            twoByteInteger packetId destination at
 
     let byteProperty (id: PropertyId) (value: byte) (destination: Span<byte>) (at: int) : int =
         destination[at] <- Operators.byte id

@@ -99,24 +99,11 @@ module internal PacketSize =
         // Protocol Name, Protocol Version, Connect Flags and Keep Alive take ten bytes.
         10L
         + section (connectProperties connect.Properties)
-        + (match connect.ClientId with
-           | ValueSome id -> text id.Utf8String
-           | ValueNone -> 2L)
+        + clientId connect.ClientId
         + (match connect.Will with
            | ValueSome message -> will message
            | ValueNone -> 0L)
-        + (match connect.UserName with
-           | ValueSome name -> text name
-           | ValueNone -> 0L)
-        + (match connect.Password with
-           | ValueSome password -> binary password.Reveal
-           | ValueNone -> 0L)
-
-    let private topicLength (reference: TopicReference) =
-        match reference with
-        | TopicReference.Name name
-        | TopicReference.NameAndAlias(name, _) -> name.Utf8.Length
-        | TopicReference.Alias _ -> 0
+        + credentials connect
 
     /// The Remaining Length of a PUBLISH from the lengths of its parts.
     let publish (topicLength: int) (qos: QoS) (properties: int64) (payloadLength: int) : int64 =
@@ -144,7 +131,7 @@ module internal PacketSize =
         | Packet.Connack connack -> 2L + section (connackProperties connack.Properties)
         | Packet.Publish packet ->
             publish
-                (topicLength packet.Topic)
+                (WireTopic.ofReference packet.Topic).Length
                 packet.Delivery.QoS
                 (publishProperties packet)
                 packet.Payload.Length

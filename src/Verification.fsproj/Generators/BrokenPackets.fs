@@ -26,6 +26,8 @@ type BrokenPacket =
 [<RequireQualifiedAccess>]
 module BrokenPackets =
 
+    open FrameChanges
+
     let private hasId =
         [|
             PacketType.Puback
@@ -37,18 +39,6 @@ module BrokenPackets =
             PacketType.Unsubscribe
             PacketType.Unsuback
         |]
-
-    let private first (change: byte -> byte) (parts: FrameParts) =
-        ValueSome { parts with First = change parts.First }
-
-    let private at (offset: int) (change: byte -> byte) (parts: FrameParts) =
-        if offset >= 0 && offset < parts.Body.Length then
-            ValueSome(FrameParts.change offset (change parts.Body[offset]) parts)
-        else
-            ValueNone
-
-    let private only (condition: FrameParts -> bool) break' (parts: FrameParts) =
-        if condition parts then break' parts else ValueNone
 
     let private flags (parts: FrameParts) = parts.Body[7]
 

@@ -5,17 +5,7 @@ open Mqtt5
 // The rules of MQTT 3.1.1 and 3.1 that a packet can break by itself.
 module internal BrokenRulesV3 =
 
-    let private first (change: byte -> byte) (parts: FrameParts) =
-        ValueSome { parts with First = change parts.First }
-
-    let private at (offset: int) (change: byte -> byte) (parts: FrameParts) =
-        if offset >= 0 && offset < parts.Body.Length then
-            ValueSome(FrameParts.change offset (change parts.Body[offset]) parts)
-        else
-            ValueNone
-
-    let private only (condition: FrameParts -> bool) break' (parts: FrameParts) =
-        if condition parts then break' parts else ValueNone
+    open FrameChanges
 
     // Behind the Protocol Name, of which the first two bytes are the length.
     let private levelAt (parts: FrameParts) = 2 + FrameParts.twoByteInteger parts.Body 0

@@ -127,3 +127,17 @@ module internal FrameParts =
 
     let change (offset: int) (value: byte) (parts: FrameParts) : FrameParts =
         { parts with Body = Array.updateAt offset value parts.Body }
+
+// Changes to a frame that break a rule; absent where the frame has no such part.
+module internal FrameChanges =
+
+    let first (change: byte -> byte) (parts: FrameParts) = ValueSome { parts with First = change parts.First }
+
+    let at (offset: int) (change: byte -> byte) (parts: FrameParts) =
+        if offset >= 0 && offset < parts.Body.Length then
+            ValueSome(FrameParts.change offset (change parts.Body[offset]) parts)
+        else
+            ValueNone
+
+    let only (condition: FrameParts -> bool) change (parts: FrameParts) =
+        if condition parts then change parts else ValueNone

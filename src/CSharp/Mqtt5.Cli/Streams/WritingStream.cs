@@ -1,26 +1,13 @@
 namespace Mqtt5.Cli;
 
 /// <summary>A stream that is written from its beginning to its end. What is written is left to those that derive from it.</summary>
-internal abstract class WritingStream : Stream
+internal abstract class WritingStream : SequentialStream
 {
     /// <inheritdoc/>
     public override bool CanRead => false;
 
     /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
     public override bool CanWrite => true;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <inheritdoc/>
     public abstract override void Write(ReadOnlySpan<byte> buffer);
@@ -36,10 +23,4 @@ internal abstract class WritingStream : Stream
 
     /// <inheritdoc/>
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
 }
