@@ -135,7 +135,7 @@ public sealed class MqttBrokerLimits
         }
     }
 
-    // With a machine, those at their defaults are lowered to what it has.
+    // With machine limits, defaults are lowered to the available resources.
     internal BrokerLimits ToLimits(MachineLimits? machine = null)
     {
         long Lower(LimitName limit, long value) => machine?.Lower(limit, value, PacketBytesBeforeConnect) ?? value;
