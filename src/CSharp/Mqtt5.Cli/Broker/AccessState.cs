@@ -38,8 +38,10 @@ internal sealed class AccessState
     /// <summary>Whether a client with this name may still connect.</summary>
     public bool Knows(string? userName) => Passwords is null || userName is null || entries.ContainsKey(userName);
 
-    /// <summary>Whether a client admitted under another state has to reconnect, because its password or its rules
-    /// changed.</summary>
+    /// <summary>
+    /// Whether a client admitted under another state has to reconnect, because its password or its rules
+    /// changed.
+    /// </summary>
     public bool Changes(AccessState earlier, string clientId, string? userName) =>
         (userName is not null && entries.GetValueOrDefault(userName) != earlier.entries.GetValueOrDefault(userName))
         || grants.Except(earlier.grants).Concat(earlier.grants.Except(grants)).Any(grant => IsFor(grant.Subject, clientId, userName));

@@ -112,7 +112,7 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         public bool MayReceive(TopicName topic) => false;
     }
 
-    // Checks each subscription against the current rules.
+    // Subscriptions may predate the rules, so a delivery also requires the current right to subscribe to its topic.
     private sealed class StrictPermissions(IMqttPermissions permissions) : IMqttPermissions
     {
         public bool MayPublish(TopicName topic) => permissions.MayPublish(topic);
