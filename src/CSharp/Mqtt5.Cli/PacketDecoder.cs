@@ -5,8 +5,7 @@ using Microsoft.FSharp.Core;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Writes each packet of a stream in the notation, or the decoding error, in the given version or that of the last
-/// CONNECT.
+/// Writes each packet of a stream in the notation, or the decoding error, in the given version or that of the last CONNECT.
 /// </summary>
 internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
 {

@@ -36,7 +36,7 @@ internal static class ByteText
         return text.ToString();
     }
 
-    /// <summary>The bytes that a string stands for: UTF-8, except where a byte was kept.</summary>
+    /// <summary>Encodes a string as UTF-8, and restores preserved bytes.</summary>
     public static byte[] ToBytes(string text)
     {
         if (!text.Any(IsEscape))

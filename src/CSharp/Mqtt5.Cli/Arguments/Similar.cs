@@ -6,8 +6,7 @@ internal static class Similar
     private const int MostEdits = 2;
 
     /// <summary>
-    /// The closest name, or one that is a prefix of the typed name or has it as a prefix; null: none is
-    /// close.
+    /// The closest name, or one that is a prefix of the typed name or has it as a prefix; null: none is close.
     /// </summary>
     public static string? To(string typed, IEnumerable<string> names)
     {

@@ -39,8 +39,7 @@ internal sealed class AccessState
     public bool Knows(string? userName) => Passwords is null || userName is null || entries.ContainsKey(userName);
 
     /// <summary>
-    /// Whether a client admitted under another state has to reconnect, because its password or its rules
-    /// changed.
+    /// Whether a client admitted under another state has to reconnect, because its password or its rules changed.
     /// </summary>
     public bool Changes(AccessState earlier, string clientId, string? userName) =>
         (userName is not null && entries.GetValueOrDefault(userName) != earlier.entries.GetValueOrDefault(userName))

@@ -36,8 +36,7 @@ internal static class OutputFile
     }
 
     /// <summary>
-    /// Checks that an output file can be written, before the work whose result it is to hold; null: there is
-    /// none.
+    /// Checks that an output file can be written, before the work whose result it is to hold; null: there is none.
     /// </summary>
     /// <exception cref="UsageException">It cannot be written.</exception>
     public static void Check(string option, string? path)
