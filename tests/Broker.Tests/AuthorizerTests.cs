@@ -1,6 +1,6 @@
 namespace Mqtt5.BrokerTests;
 
-// What an authorizer is told and what its answers mean.
+// The arguments of an authorizer and the effect of its results.
 public sealed class AuthorizerTests
 {
     [Fact]

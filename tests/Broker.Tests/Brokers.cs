@@ -2,7 +2,7 @@ namespace Mqtt5.BrokerTests;
 
 internal static class Brokers
 {
-    // Longer than any test waits: a connection that a test expects to be cut must not be cut because it said nothing.
+    // Longer than any test, so that a connection that a test expects to be closed is not closed by the idle timeout instead.
     public static readonly TimeSpan NoConnectTimeout = 10 * RawClient.Patience;
 
     // A broker on a free port, silent about itself.

@@ -4,8 +4,8 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Mqtt5.BrokerTests;
 
-// A root, an authority below it, and a server and a client below that one. With an issuer URL, the client and the server
-// say that their issuer's certificate is to be had there.
+// A root, an intermediate authority, and a server and a client certificate issued by it. With an issuer URL, the server and
+// client certificates name it in their Authority Information Access.
 internal sealed class CertificateChains : IDisposable
 {
     public const string ServerUsage = "1.3.6.1.5.5.7.3.1";
@@ -37,7 +37,7 @@ internal sealed class CertificateChains : IDisposable
 
     private static DateTimeOffset Until { get; } = DateTimeOffset.UtcNow.AddDays(1);
 
-    // The certificate with its key and those above it, in PEM, as a file of a server or a client has them.
+    // The certificate with its key and its intermediates, in PEM, as in a certificate file.
     public static string Pem(X509Certificate2 leaf, params X509Certificate2[] above) =>
         string.Join('\n', [leaf.ExportCertificatePem(), .. above.Select(one => one.ExportCertificatePem()), KeyPem(leaf)]);
 

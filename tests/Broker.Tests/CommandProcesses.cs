@@ -26,7 +26,7 @@ public abstract class CommandProcesses : IDisposable
     protected Process Start(params string[] arguments) =>
         Start(CommandStart.Of(Path.Combine(AppContext.BaseDirectory, "mqtt5.dll"), arguments));
 
-    // By a shell that becomes the command, so that the process is the command's.
+    // The shell replaces itself by the command (exec), so that the process ID is the command's.
     protected Process StartLimited(string limits, string redirection, params string[] arguments)
     {
         var command = CommandStart.Of(Path.Combine(AppContext.BaseDirectory, "mqtt5.dll"), arguments);

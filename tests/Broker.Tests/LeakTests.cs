@@ -316,7 +316,7 @@ public sealed class LeakTests(ITestOutputHelper output)
             return new Witness(client);
         }
 
-        // All that happened before has been done, and every thread has had a turn since.
+        // All earlier work has completed, and every thread has run since.
         public async Task SettleAsync()
         {
             for (var turn = 0; turn < 100; turn++)

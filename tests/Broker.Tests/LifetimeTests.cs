@@ -205,7 +205,7 @@ public sealed class LifetimeTests
     public async Task A_transport_that_cannot_be_cut_keeps_nobody_else_from_being_looked_at()
     {
         using var hold = new Hold();
-        // It stands but where the test moves it, so the silent client has the time to take what it is told.
+        // The clock advances only when the test does it, so the silent client has time to receive its packets.
         var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
         await using var broker = await Brokers.StartAsync(options =>
         {
@@ -226,7 +226,7 @@ public sealed class LifetimeTests
         await silent.ExpectDisconnectAsync(ReasonCode.KeepAliveTimeout);
         hold.End();
 
-        // It has a second to take what is left, which it does not.
+        // It has a second to receive the rest, and does not.
         while (!serving.IsCompleted)
         {
             time.Advance(TimeSpan.FromSeconds(1));

@@ -127,7 +127,7 @@ public sealed class LimitTests
             options.Limits.PendingConnections = 1;
         });
         await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"a\"");
-        // Its CONNACK can be here before the broker has counted it out of those on their way.
+        // Its CONNACK can arrive before the broker has decremented the number of pending connections.
         await Waits.UntilAsync(() => broker.Engine.Pending == 0);
         await using var waiting = await RawClient.OpenAsync(broker);
         await Waits.UntilAsync(() => broker.Engine.Pending == 1);

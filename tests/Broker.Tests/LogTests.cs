@@ -6,7 +6,7 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.BrokerTests;
 
-// A log that fails, hangs or is flooded, and what peers can write into it.
+// A logger that fails, blocks or is flooded, and log forging by peers.
 public sealed class LogTests
 {
     [Fact]
@@ -14,7 +14,7 @@ public sealed class LogTests
     {
         using var chains = new CertificateChains();
 
-        // Whichever entry it is that fails, of Kestrel or of the broker.
+        // Whichever entry fails, of Kestrel or of the broker.
         for (var failing = 0; failing < 12; failing++)
         {
             using var log = new Recorder(entry => entry == failing ? throw new IOException("the disk is full") : 0);

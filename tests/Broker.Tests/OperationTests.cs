@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace Mqtt5.BrokerTests;
 
-// The broker as a process, where the machine does not give what it wants: descriptors, a place for its log, an address.
+// The broker as a process that lacks resources: descriptors, a working standard error, a free address.
 [Collection("alone")]
 public sealed class OperationTests : CommandProcesses
 {
@@ -84,17 +84,17 @@ public sealed class OperationTests : CommandProcesses
                 }
                 catch (SocketException failure) when (failure.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
                 {
-                    // It goes on by itself.
+                    // The connect continues asynchronously.
                 }
             }
 
             await Task.Delay(TimeSpan.FromSeconds(2));
             Assert.False(process.HasExited);
 
-            // Who was there before is served.
+            // Existing connections are still served.
             await early.PublishAsync("a", "b", QoS.AtLeastOnce).Bounded();
 
-            // A process that cannot accept must not spin: two seconds of time in which less than one of a processor is used.
+            // A process that cannot accept must not spin: in two seconds it uses less than one second of processor time.
             var before = process.TotalProcessorTime;
             await Task.Delay(TimeSpan.FromSeconds(2));
             process.Refresh();
@@ -139,7 +139,7 @@ public sealed class OperationTests : CommandProcesses
                 }
                 catch (SocketException)
                 {
-                    // It is one too many, and closed.
+                    // It exceeds the limit, and is closed.
                 }
             }
 
@@ -223,7 +223,7 @@ public sealed class OperationTests : CommandProcesses
         Assert.Equal(lowered, machine.Lowered);
         Assert.InRange(limits.MaximumConnections, 1, connections);
 
-        // What was asked for is kept.
+        // Explicit values are kept.
         var asked = new MqttBrokerLimits { MaximumConnections = 9_999, PendingConnections = 9_999, TotalQueuedBytes = 999_999_999, RetainedBytes = 99_999_999 };
         var other = new MachineLimits(connections, megabytes * 1024 * 1024);
         Assert.Equal(9_999, asked.ToLimits(other).MaximumConnections);

@@ -4,7 +4,7 @@ using Mqtt5.Signing;
 
 namespace Mqtt5.BrokerTests;
 
-// The cost of passwords: who waits for whom, and what can be learned from the time that an answer takes.
+// The cost of password hashing: fairness between clients, and timing side channels.
 [Collection("alone")]
 public sealed class PasswordTests
 {
@@ -54,7 +54,7 @@ public sealed class PasswordTests
         await AssertAsync(file, "anna", "Secret", ReasonCode.BadUserNameOrPassword);
         await AssertAsync(file, "otto", "secret", ReasonCode.BadUserNameOrPassword);
 
-        // It is hashed again after a while.
+        // It is hashed again after the entry has expired.
         var recent = new RecentPasswords(time);
         recent.Add("anna", "secret"u8);
         Assert.True(recent.Contains("anna", "secret"u8));
@@ -119,7 +119,7 @@ public sealed class PasswordTests
     public void An_address_is_without_its_port_and_a_network_for_IPv6(string? endPoint, string address) =>
         Assert.Equal(address, HashQueue.AddressOf(endPoint));
 
-    // A file that mixes cheap and dear hashes: an unknown name must not stand out by always costing the same.
+    // A file with cheap and expensive hashes: an unknown name must not be recognizable by a constant cost.
     [Fact]
     public void A_name_cannot_be_found_by_time_where_a_file_mixes_kinds_of_hashes()
     {
@@ -131,11 +131,11 @@ public sealed class PasswordTests
         var names = Enumerable.Range(0, 1_000).Select(number => $"unknown-{number}").ToArray();
         var costs = names.Select(file.IterationsOf).ToArray();
 
-        // Half of them each; the chance of fewer than 400 is below one in a billion.
+        // Half of them each; the probability of fewer than 400 is below one in a billion.
         Assert.InRange(costs.Count(cost => cost == 4_096), 400, 600);
         Assert.InRange(costs.Count(cost => cost == 210_000), 400, 600);
 
-        // The same each time, as a real name has it, and others in another process.
+        // Stable per name, like a real entry, and different in another process.
         Assert.Equal(costs, names.Select(file.IterationsOf));
         Assert.NotEqual(costs, names.Select(MqttPasswordFile.Parse(cheap + "\n" + usual).IterationsOf));
         Assert.Equal(210_000, MqttPasswordFile.Parse("").IterationsOf("anybody"));

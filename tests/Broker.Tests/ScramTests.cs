@@ -204,7 +204,7 @@ public sealed class ScramTests
 
     private static Task<MqttAuthenticationResult> StepAsync(
         MqttAuthenticationContext context, MqttScramCredentials credentials, string? serverNonce = null) =>
-        ScramExchange.StepAsync(context, (_, _) => new(credentials), new ScramStrangers(Iterations), default, serverNonce).Bounded();
+        ScramExchange.StepAsync(context, (_, _) => new(credentials), new UnknownUserScram(Iterations), default, serverNonce).Bounded();
 
     // A client that signs in with whatever name it has now.
     private sealed class Changing : IMqttAuthenticator

@@ -1,6 +1,6 @@
 namespace Mqtt5.BrokerTests;
 
-// A client that comes back while its earlier connection is still there.
+// A client that reconnects while its earlier connection still exists.
 public sealed class TakeoverTests
 {
     [Fact]
@@ -15,12 +15,12 @@ public sealed class TakeoverTests
         await using var later = await RawClient.ConnectAsync(
             broker, "CONNECT clean=0 clientid=\"c\" props{SessionExpiryInterval=60}", "CONNACK sp=1");
         await later.ExpectAsync("PUBLISH qos=1 topic=\"w\" id=1 payload=\"gone\"");
-        // Nothing comes before the DISCONNECT.
+        // Nothing precedes the DISCONNECT.
         await earlier.ExpectDisconnectAsync(ReasonCode.SessionTakenOver);
         await earlier.ExpectEndAsync();
     }
 
-    // The thread that reads from a client is busy while the client says goodbye and comes back.
+    // The read loop of the client is busy while it disconnects and reconnects.
     [Fact]
     [Clause("MQTT-3.14.4-3")]
     public async Task A_goodbye_that_was_not_read_yet_is_heard_before_the_client_comes_back()

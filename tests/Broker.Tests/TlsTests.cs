@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Mqtt5.BrokerTests;
 
-// ALPN and chains of certificates, at both ends.
+// ALPN and certificate chains, on both sides.
 public sealed class TlsTests
 {
     private static readonly SslApplicationProtocol Mqtt = new("mqtt");
@@ -25,7 +25,7 @@ public sealed class TlsTests
         Assert.Equal(Mqtt, await NegotiateAsync(port, SslApplicationProtocol.Http2, Mqtt));
         Assert.Equal(default, await NegotiateAsync(port));
 
-        // RFC 7301, section 3.2: nothing in common is fatal.
+        // RFC 7301, section 3.2: no common protocol is fatal.
         await Assert.ThrowsAnyAsync<Exception>(() => NegotiateAsync(port, SslApplicationProtocol.Http2, SslApplicationProtocol.Http11));
     }
 
@@ -138,7 +138,7 @@ public sealed class TlsTests
     [Fact]
     public async Task A_URL_in_the_certificate_of_a_stranger_is_not_fetched_and_holds_nobody_up()
     {
-        // It takes connections and answers none of them.
+        // It accepts connections and answers none of them.
         using var trap = new TcpListener(IPAddress.Loopback, 0);
         trap.Start(512);
         using var chains = new CertificateChains();
@@ -168,7 +168,7 @@ public sealed class TlsTests
         trap.Start(16);
         using var chains = new CertificateChains($"http://127.0.0.1:{((IPEndPoint)trap.LocalEndpoint).Port}/");
         using var others = new CertificateChains();
-        // Without its intermediate the chain has a gap, which a download would fill.
+        // Without its intermediate the chain is incomplete; a download would complete it.
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var serving = ServeAsync(listener, chains.Server);
@@ -198,7 +198,7 @@ public sealed class TlsTests
     private static MqttClientOptions ClientOf(MqttBroker broker, CertificateChains chains)
     {
         var options = Brokers.For(broker, broker.Addresses[0].Scheme);
-        // Over WebSocket the name is that of the URI.
+        // Over WebSocket the name is the host of the URI.
         options.Tls.ServerName = "localhost";
         options.Tls.CertificateAuthorities.Add(chains.Root);
         return options;
@@ -218,7 +218,7 @@ public sealed class TlsTests
         return stream.NegotiatedApplicationProtocol;
     }
 
-    // A handshake with this certificate, whatever becomes of it.
+    // A handshake with this certificate, whatever its result.
     private static async Task ShowAsync(int port, X509Certificate2 certificate)
     {
         try
@@ -254,7 +254,7 @@ public sealed class TlsTests
         }
         catch (Exception failure) when (failure is IOException or AuthenticationException)
         {
-            // The client does not take it.
+            // The client rejects it.
         }
     }
 }

@@ -4,8 +4,8 @@ using System.Text;
 
 namespace Mqtt5.BrokerTests;
 
-// What a browser may reach: a page of any site can open a WebSocket to this machine, and so can a page whose name was made
-// to lead here (DNS rebinding). The browser says where the page is from in Origin, and what it asked for in Host.
+// Cross-site WebSocket hijacking: a page of any site can open a WebSocket to this machine, and so can a page after DNS
+// rebinding. The browser sends the page's site in Origin, and the requested host in Host.
 public sealed class WebTests
 {
     private const string Switching = "101";
@@ -103,7 +103,7 @@ public sealed class WebTests
         Assert.Equal("404", await UpgradeAsync(broker, "localhost", null, "/mqtt"));
     }
 
-    // The first line of the answer to an upgrade, its status only.
+    // The status of the response to an upgrade request.
     internal static async Task<string> UpgradeAsync(
         MqttBroker broker, string host, string? origin, string path = "/mqtt", string protocol = "mqtt")
     {

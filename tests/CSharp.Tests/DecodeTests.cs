@@ -236,7 +236,7 @@ public sealed class DecodeTests
         Assert.DoesNotContain("Property Length", run.Output, StringComparison.Ordinal);
         Assert.Equal(1, run.ExitCode);
 
-        // The same bytes are no CONNECT of another version, and a layout of 5 is none of 3.1.1.
+        // The same bytes are not a CONNECT of another version, and a packet of version 5 is not valid in 3.1.1.
         Assert.Contains("reason  0x84 Unsupported Protocol Version", (await DecodeAsync("-V", "5", "100D 0004 4D515454 04 02 003C 0001 61")).Lines);
         Assert.Contains("clause  2.2.3", (await DecodeAsync("-V", "311", "4004 0001 00 00")).Lines);
         Assert.Equal(2, (await DecodeAsync("-V", "4", "C000")).ExitCode);

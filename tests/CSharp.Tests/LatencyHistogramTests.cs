@@ -66,7 +66,7 @@ public sealed class LatencyHistogramTests
         histogram.Record(1);
         var least = long.MaxValue;
 
-        // In a single round the runtime may add bytes of its own, when it compiles the code anew.
+        // In a single round the runtime may allocate by itself, when it recompiles the code.
         for (var round = 0; round < 10; round++)
         {
             var before = GC.GetAllocatedBytesForCurrentThread();

@@ -4,7 +4,7 @@ using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
-// Options of mqtt5 broker that say how it listens.
+// Listener options of mqtt5 broker.
 public sealed class BrokerListenerTests
 {
     private const string OwnPage = "https://plant.example";
@@ -45,7 +45,7 @@ public sealed class BrokerListenerTests
         }
     }
 
-    // Null: it was let in.
+    // Null: it was accepted.
     private static async Task<Exception?> FailureAsync(Uri address, string subProtocol, string origin)
     {
         using var socket = new ClientWebSocket();

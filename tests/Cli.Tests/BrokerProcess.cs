@@ -29,7 +29,7 @@ internal sealed class BrokerProcess : IAsyncDisposable
         throw new InvalidOperationException(error);
     }
 
-    // What it says about it.
+    // Its log output.
     public async Task<string?> ReloadAsync()
     {
         await SignalAsync("HUP");

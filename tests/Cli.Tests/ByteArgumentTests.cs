@@ -3,7 +3,7 @@ using Mqtt5.Cli;
 
 namespace Mqtt5.CliTests;
 
-// Arguments that are not UTF-8: payloads take them byte by byte, and what MQTT sends as text refuses them.
+// Arguments that are not UTF-8: payloads preserve their bytes, and MQTT strings refuse them.
 public sealed class ByteArgumentTests(BrokerFixture fixture) : IClassFixture<BrokerFixture>
 {
     [Theory]

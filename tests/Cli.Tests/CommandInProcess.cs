@@ -2,12 +2,12 @@ using Mqtt5.Cli;
 
 namespace Mqtt5.CliTests;
 
-// The command as a function of its arguments, without a process.
+// Runs the command in-process as a function of its arguments.
 internal static class CommandInProcess
 {
     public static Task<CommandOutcome> RunAsync(params string[] arguments) => RunWithAsync(null, arguments);
 
-    // Without input a person sits at a keyboard.
+    // No input means an interactive terminal.
     public static async Task<CommandOutcome> RunWithAsync(byte[]? input, params string[] arguments)
     {
         using var bytes = new MemoryStream();

@@ -5,7 +5,7 @@ using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
-// What the user or the machine did wrong is told as that.
+// Errors of the user or the machine are reported as such, not as defects.
 public sealed class FailureTests(BrokerFixture fixture) : IClassFixture<BrokerFixture>
 {
     public static TheoryData<string, string> FileOptions { get; } =
@@ -140,7 +140,7 @@ public sealed class FailureTests(BrokerFixture fixture) : IClassFixture<BrokerFi
     {
         var run = await CommandInProcess.RunAsync(arguments);
 
-        // What looks like the name of an option is one that was mistyped.
+        // An argument that looks like an option name is a mistyped option.
         var isName = Array.Exists(arguments, argument => argument.StartsWith("--pw-", StringComparison.Ordinal));
         Assert.InRange(run.ExitCode, 1, 2);
         Assert.NotEqual("", run.Error);

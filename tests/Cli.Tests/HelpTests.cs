@@ -2,7 +2,7 @@ using Mqtt5.Cli;
 
 namespace Mqtt5.CliTests;
 
-// What the command says of itself, and of what was mistyped.
+// Help texts, and suggestions for mistyped names.
 public sealed class HelpTests
 {
     public static TheoryData<string> Verbs { get; } = [.. CommandLineApplication.Verbs.Select(verb => verb.Name)];

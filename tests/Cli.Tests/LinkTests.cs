@@ -2,7 +2,7 @@ using Mqtt5.Cli;
 
 namespace Mqtt5.CliTests;
 
-// One executable under the names of mosquitto's clients, and the configuration files that they read.
+// One executable under the names of mosquitto's clients, and their configuration files.
 public sealed class LinkTests(BrokerFixture fixture) : IClassFixture<BrokerFixture>, IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("mqtt5-links-").FullName;

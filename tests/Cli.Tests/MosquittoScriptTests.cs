@@ -62,7 +62,7 @@ public sealed class MosquittoScriptTests : IDisposable
         start.Environment["LC_ALL"] = "C.UTF-8";
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
-        // Only for a script that hangs: more than a hundred processes take minutes where other tests run beside them.
+        // Only against a hanging script: more than a hundred processes take minutes when other tests run in parallel.
         var output = await process.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(900));
         await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
         return [.. output.Replace("== ", "\u0001== ", StringComparison.Ordinal).Split('\u0001').Select(step => step.Replace(start.Environment["PORT"]!, "PORT", StringComparison.Ordinal))];

@@ -9,14 +9,14 @@ public sealed partial class OptionCoverageTests
 {
     private const string Shared = "connection";
 
-    // What makes no difference by what it is, or only to how long something takes, which a busy machine hides.
+    // Options whose value has no observable effect, or only on timing, which a busy machine hides.
     private static readonly string[] Inert =
     [
         "connection --nodelay", "bench --concurrency", "bench --rate",
         "verify --parallel", "verify --patience", "verify-client --parallel", "verify-client --patience", "verify-client --start-patience",
     ];
 
-    // Those of trace and replay are the same ones.
+    // Trace and replay share these.
     private static readonly string[] Tls = ["--capath", "--tls-use-os-certs", "--cert", "--key", "--insecure", "--tls-version", "--tls-alpn"];
 
     public static TheoryData<string> Verbs { get; } = [.. CommandLineApplication.Verbs.Select(verb => verb.Name)];
@@ -55,10 +55,10 @@ public sealed partial class OptionCoverageTests
             .Select(option => (string[])[option.Name, .. option.Aliases.Where(alias => alias != option.Name)]);
     }
 
-    // A mark counts only above a test.
+    // The attribute counts only on a test.
     private static HashSet<(string Verb, string Option)> Marks()
     {
-        // OptionTests shows one limit of the broker after the other.
+        // OptionTests covers the limits of the broker one by one.
         var found = LimitTable.All.Select(rule => ("broker", "--" + rule.Key)).ToHashSet();
 
         foreach (var folder in (string[])["Cli.Tests", "CSharp.Tests"])
@@ -79,7 +79,7 @@ public sealed partial class OptionCoverageTests
         return found;
     }
 
-    // Not where the compiler says that this file is: a build for continuous integration names another folder.
+    // Not the compiler's path of this file: a deterministic build replaces the directory.
     private static string TestFolder()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
@@ -96,7 +96,7 @@ public sealed partial class OptionCoverageTests
     [GeneratedRegex("\"([^\"]*)\"")]
     private static partial Regex Quoted();
 
-    // Other attributes, then a public method; a test class has no other ones.
+    // Further attributes, then a public method; a test class has no other public methods.
     [GeneratedRegex(@"\A\s*(\[.*\]\s*\n\s*)*public (async )?(Task|void) ")]
     private static partial Regex TestBelow();
 }

@@ -7,7 +7,7 @@ using Mqtt5.Verification;
 
 namespace Mqtt5.CliTests;
 
-// What each option changes, for those that no other test shows.
+// The effect of each option that no other test covers.
 public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFixture>
 {
     [Theory]
@@ -25,7 +25,7 @@ public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFix
         Assert.Equal(expected, await counting.WaitAsync(TimeSpan.FromSeconds(60)));
     }
 
-    // What goes over the wire with the option, and not without it.
+    // The packets sent with the option, and not without it.
     [Theory]
     [InlineData("keepalive=7", "-k", "7")]
     [InlineData("clientid=\"me\"", "-i", "me")]
@@ -208,7 +208,7 @@ public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFix
 
     public static TheoryData<string> Limits { get; } = [.. LimitTable.All.Select(rule => rule.Key)];
 
-    // Each limit has tests of its own in the broker's; here it arrives there.
+    // Each limit is tested in the broker's tests; here, that the option sets it.
     [Theory]
     [MemberData(nameof(Limits))]
     public void A_limit_of_the_command_line_is_that_of_the_broker(string key)
@@ -385,7 +385,7 @@ public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFix
         Assert.Equal(0, shell.ExitCode);
         Assert.Equal(1, (await CommandInProcess.RunWithAsync("status\n"u8.ToArray(), "shell", "-h", "127.0.0.1", "-p", "1")).ExitCode);
 
-        // The topics that they use: nobody may use these.
+        // probe and bench use the topic of -t, here one without permission.
         string[] forbidden = ["-h", "127.0.0.1", "-p", fixture.Port, "-t", "forbidden/here"];
         Assert.NotEqual(0, (await CommandInProcess.RunAsync(["probe", .. forbidden])).ExitCode);
         Assert.NotEqual(0, (await CommandInProcess.RunAsync(["bench", "--seconds", "1", .. forbidden])).ExitCode);

@@ -3,7 +3,7 @@ using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
-// mqtt5 passwd changes what is in the file, and nothing else about it.
+// mqtt5 passwd changes the content of the file, and none of its other attributes.
 [UnsupportedOSPlatform("windows")]
 public sealed class PasswordFileTests : IDisposable
 {

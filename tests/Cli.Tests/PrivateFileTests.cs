@@ -3,7 +3,7 @@ using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
-// Traces and captures are confidential: they hold what clients and servers send each other.
+// Traces and captures are confidential, since they contain MQTT traffic.
 [UnsupportedOSPlatform("windows")]
 public sealed class PrivateFileTests(BrokerFixture fixture) : IClassFixture<BrokerFixture>
 {
@@ -40,7 +40,7 @@ public sealed class PrivateFileTests(BrokerFixture fixture) : IClassFixture<Brok
         Assert.DoesNotContain("older", await File.ReadAllTextAsync(trace), StringComparison.Ordinal);
     }
 
-    // A client whose packets go through a proxy.
+    // A client connected through a proxy.
     private async Task RecordAsync(string file)
     {
         using var process = CommandProcess.Start("trace", "--listen", "0", "--connections", "1", $"mqtt://127.0.0.1:{fixture.Port}", "--write", file);

@@ -3,7 +3,7 @@ using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
-// SIGHUP has the broker read its files again.
+// SIGHUP makes the broker reload its files.
 public sealed class ReloadTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -106,7 +106,7 @@ public sealed class ReloadTests : IDisposable
         await using var anna = await ConnectAsync(broker, "anna", "one", "client-a");
         var broken = isPasswords ? Passwords : Rules;
 
-        // What is right in the other file is not taken either.
+        // The valid file is not applied either.
         if (!isPasswords)
             Assert.Equal(0, (await CommandInProcess.RunAsync("passwd", Passwords, "anna", "--delete")).ExitCode);
 

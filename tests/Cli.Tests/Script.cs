@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Mqtt5.CliTests;
 
-// Lines for bash, in which $mqtt5 is the command, $port a broker's port, and $folder one for files.
+// Lines for bash, where $mqtt5 is the command, $port a broker's port, and $folder a directory for files.
 internal static class Script
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);

@@ -4,12 +4,12 @@ using Mqtt5.Cli;
 
 namespace Mqtt5.CliTests;
 
-// A reader of the output that stops reading does not take the memory of the machine.
+// A stalled reader of the output does not exhaust memory.
 public sealed class StalledReaderTests(BrokerFixture fixture) : IClassFixture<BrokerFixture>
 {
     private const int PayloadBytes = 32 * 1024;
     private const int Messages = 24_000;
-    // Garbage included: collections are rare with this much memory. All that was published is 750 MB.
+    // Garbage included: collections are rare with this much memory. The published messages total 750 MB.
     private const long MostBytes = 512L * 1024 * 1024;
 
     [Fact]
@@ -23,8 +23,8 @@ public sealed class StalledReaderTests(BrokerFixture fixture) : IClassFixture<Br
         var payload = new byte[PayloadBytes];
         Array.Fill(payload, (byte)'x');
 
-        // 750 MB, of which the pipe takes 64 KiB. The broker drops what the subscriber does not take in time, so the
-        // publisher waits now and then.
+        // 750 MB, of which the pipe buffers 64 KiB. The broker drops messages that the subscriber does not receive in time,
+        // so the publisher pauses now and then.
         for (var number = 0; number < Messages; number++)
         {
             await client.PublishAsync("stalled/1", payload, number % 64 == 0 ? QoS.AtLeastOnce : QoS.AtMostOnce);

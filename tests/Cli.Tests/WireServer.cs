@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace Mqtt5.CliTests;
 
-// A server for one connection that takes CONNECT, and acknowledges no PUBLISH before none has come for a while.
+// A server for one connection that answers CONNECT, and acknowledges PUBLISH only after none has arrived for a while.
 internal sealed class WireServer : IDisposable
 {
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
@@ -17,7 +17,7 @@ internal sealed class WireServer : IDisposable
 
     public void Dispose() => listener.Dispose();
 
-    // What comes first, from a peer that then is cut off.
+    // The first bytes of a peer, which is then disconnected.
     public async Task<byte[]> FirstBytesAsync()
     {
         using var socket = await listener.AcceptSocketAsync().WaitAsync(TimeSpan.FromSeconds(60));
@@ -25,7 +25,7 @@ internal sealed class WireServer : IDisposable
         return buffer[..await socket.ReceiveAsync(buffer)];
     }
 
-    // How many messages of QoS 1 the client has under way.
+    // The number of QoS 1 messages that the client has in flight.
     public async Task<int> MostUnderWayAsync()
     {
         using var socket = await listener.AcceptSocketAsync().WaitAsync(TimeSpan.FromSeconds(60));
@@ -62,7 +62,7 @@ internal sealed class WireServer : IDisposable
                 var bytes = read.WrittenSpan.Slice(done, frame.Length).ToArray();
                 done += frame.Length;
 
-                // Small packets: the topic begins at byte 4, and the Packet Identifier follows it.
+                // Small packets: the topic begins at byte 4, followed by the Packet Identifier.
                 if (bytes[0] >> 4 == (int)PacketType.Connect)
                     await socket.SendAsync(Accepted);
                 else if (bytes[0] >> 4 == (int)PacketType.Publish)

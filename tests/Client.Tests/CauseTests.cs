@@ -5,7 +5,7 @@ using Mqtt5.Engine;
 
 namespace Mqtt5.Client.Tests;
 
-// What an exception says in its own message, and what servers may lead a client to.
+// The messages of exceptions, and where servers may redirect a client.
 public sealed class CauseTests
 {
     [Fact]
@@ -39,7 +39,7 @@ public sealed class CauseTests
     [Fact]
     public async Task A_WebSocket_to_nobody_says_why()
     {
-        // Nobody else can have the port, and nobody listens there.
+        // The port is reserved, and no process listens on it.
         using var bound = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         bound.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var port = ((IPEndPoint)bound.LocalEndPoint!).Port;

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Mqtt5.Client.Tests;
 
-// Happy Eyeballs (RFC 8305), with a resolver and connects that the test holds.
+// Happy Eyeballs (RFC 8305), with a resolver and connects under the control of the test.
 public sealed class DialerTests
 {
     private static readonly IPAddress Silent6 = IPAddress.Parse("2001:db8::1");
@@ -29,7 +29,7 @@ public sealed class DialerTests
         using var socket = NewSocket();
         attempts[First4].SetResult(socket);
         Assert.Same(socket, await connecting.Bounded());
-        // The loser is given up, and its socket closed if it comes all the same.
+        // The losing attempt is canceled, and its socket closed if it connects all the same.
         using var late = NewSocket();
         attempts[Silent6].TrySetResult(late);
         await Waits.UntilAsync(() => late.SafeHandle.IsClosed || attempts[Silent6].Task.IsCanceled);

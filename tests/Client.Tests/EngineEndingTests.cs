@@ -50,8 +50,8 @@ public sealed class EngineEndingTests
         await using var world = new World();
         await world.OpenAsync();
 
-        // The peer reads nothing. A pipe that holds as much as this lets the write that brought it wait, and what is sent
-        // from then on waits in the buffer. Before, a write may still take all that waits there.
+        // The peer reads nothing. Once the pipe holds this much, the write in progress stays pending, and later packets stay
+        // in the send buffer. Before that, a write may still drain the buffer.
         const int PipeBytes = 64 * 1024;
 
         for (var i = 0; i < 8; i++)

@@ -2,7 +2,7 @@ using Mqtt5.Engine;
 
 namespace Mqtt5.Client.Tests;
 
-// A server is judged by what is received from it: a dead one is found, and a slow one is left in peace.
+// Liveness is judged by received bytes: a dead server is detected, and a slow one is not mistaken for it.
 public sealed class LivenessTests
 {
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(100);
@@ -41,7 +41,7 @@ public sealed class LivenessTests
         var buffer = new byte[20_000];
         var read = 0;
 
-        // 200,000 bytes a second: it takes ten seconds.
+        // At 200,000 bytes a second it takes ten seconds.
         while (read < 2_000_000)
         {
             await ReadAsync(world.Connection!, buffer);
@@ -111,7 +111,7 @@ public sealed class LivenessTests
         for (var i = 0; i < 8_000; i++)
             Assert.True(world.Client.TryPublish("a", new byte[1_000]));
 
-        // PINGREQ is due, and eight megabytes wait before it.
+        // PINGREQ is due, with eight megabytes queued in front of it.
         for (var beat = 0; beat < 9; beat++)
             await BeatAsync(world);
 
@@ -153,7 +153,7 @@ public sealed class LivenessTests
             await BeatAsync(world);
 
         Assert.True((await peer.ReadAsync())!.IsPingreq);
-        // Far beyond the time for the answer at once: the process slept, and the answer may be there unread.
+        // A jump far beyond the response timeout: the process was suspended, and the response may have arrived unread.
         world.Time.Advance(TimeSpan.FromSeconds(30));
         await BeatAsync(world);
         Assert.True(IsConnected(world), "it gave up before it had read what came meanwhile");
@@ -166,7 +166,7 @@ public sealed class LivenessTests
 
     private static bool IsConnected(World world) => world.Client.State.Status == MqttConnectionStatus.Connected;
 
-    // The clock goes on, and what is due for it is done.
+    // The clock advances, and due timers run.
     private static async Task BeatAsync(World world)
     {
         world.Time.Advance(Beat);

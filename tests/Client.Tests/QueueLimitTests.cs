@@ -2,7 +2,7 @@ using Mqtt5.Engine;
 
 namespace Mqtt5.Client.Tests;
 
-// The limits of MqttQueueOptions hold once, for everything that waits and everything that is under way.
+// The limits of MqttQueueOptions apply to the total of all queued and in-flight messages.
 public sealed class QueueLimitTests
 {
     private static readonly ConnackProperties OneAtATime = new ConnackBuilder { ReceiveMaximum = 1 }.Build();
@@ -17,7 +17,7 @@ public sealed class QueueLimitTests
         });
         await world.OpenAsync(properties: OneAtATime);
         var client = world.Client;
-        // The first fills the pipe and the send buffer, for the peer reads nothing.
+        // The first fills the pipe and the send buffer, since the peer reads nothing.
         var large = client.PublishAsync("large", new byte[200_000], QoS.AtLeastOnce).AsTask();
         var filling = client.PublishAsync("large", new byte[200_000]).AsTask();
         await Waits.UntilAsync(() => !client.TryPublish("a", "x"));

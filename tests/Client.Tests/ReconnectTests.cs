@@ -134,7 +134,7 @@ public sealed class ReconnectTests
         peer = await world.NextPeerAsync();
         await peer.AcceptAsync(sessionPresent: true);
         await opening.Bounded();
-        // Only what the application gave up is unsubscribed from.
+        // Only disposed subscriptions are unsubscribed.
         Assert.Equal("disposed", (await peer.ReleaseAsync()).Filters.Select(filter => filter!.Text).Single());
         var subscription = await SubscribeTests.SubscribeAsync(world, peer, "new");
         await peer.PublishAsync("new", "x");

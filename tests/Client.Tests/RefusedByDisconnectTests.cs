@@ -1,6 +1,6 @@
 namespace Mqtt5.Client.Tests;
 
-// A server that answers a message with DISCONNECT, each time that it comes.
+// A server that answers each transmission of a message with DISCONNECT.
 public sealed class RefusedByDisconnectTests
 {
     [Theory]
@@ -21,7 +21,7 @@ public sealed class RefusedByDisconnectTests
 
         while (!last.IsCompleted && connections < 12)
         {
-            // The server reads all that comes together before it acknowledges any of it.
+            // The server reads all packets that arrive together before it acknowledges any.
             if (await Task.WhenAny(reading, last, Task.Delay(unanswered.Count > 0 ? 50 : 30_000)) != reading)
             {
                 while (unanswered.TryDequeue(out var id))
@@ -77,7 +77,7 @@ public sealed class RefusedByDisconnectTests
         }
 
         Assert.Equal([1, 2, 4, 8, 16], delays);
-        // A message that gets through is something.
+        // A delivered message counts as progress.
         var publishing = world.Client.PublishAsync("a", "x", QoS.AtLeastOnce).AsTask();
         await peer.PubackAsync((await peer.ExpectAsync<Packet.Publish>()).Publish.Delivery.PacketId.Value);
         await publishing.Bounded();

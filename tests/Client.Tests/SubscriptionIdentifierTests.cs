@@ -1,6 +1,6 @@
 namespace Mqtt5.Client.Tests;
 
-// Subscription Identifiers are the machine's: none that is in use is given again.
+// Subscription Identifiers are assigned by the state machine, which never reuses one that is in use.
 public sealed class SubscriptionIdentifierTests
 {
     [Fact]

@@ -1,6 +1,6 @@
 namespace Mqtt5.Client.Tests;
 
-// Messages of a kept session that no subscription of this process takes yet.
+// Messages of a resumed session that match no subscription of this process yet.
 public sealed class UnclaimedMessageTests
 {
     [Theory]

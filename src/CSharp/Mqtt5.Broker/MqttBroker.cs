@@ -14,7 +14,7 @@ namespace Mqtt5;
 /// </summary>
 public sealed class MqttBroker : IAsyncDisposable
 {
-    // How long a shutdown waits for the log.
+    // How long a shutdown waits for the log to be written.
     private static readonly TimeSpan LogPatience = TimeSpan.FromSeconds(1);
 
     private readonly InMemoryTransport inProcess = new();
@@ -75,7 +75,7 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <param name="cancellationToken">Gives up starting.</param>
     /// <returns>The broker; dispose it to shut it down.</returns>
     /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
-    /// <exception cref="IOException">It cannot be listened at an address; the message says which one and why.</exception>
+    /// <exception cref="IOException">A listener cannot be bound; the message says which one and why.</exception>
     public static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions> configure, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(configure);
@@ -89,7 +89,7 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <param name="cancellationToken">Gives up starting.</param>
     /// <returns>The broker; dispose it to shut it down.</returns>
     /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
-    /// <exception cref="IOException">It cannot be listened at an address; the message says which one and why.</exception>
+    /// <exception cref="IOException">A listener cannot be bound; the message says which one and why.</exception>
     public static async Task<MqttBroker> StartAsync(MqttBrokerOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -225,8 +225,7 @@ public sealed class MqttBroker : IAsyncDisposable
         }
     }
 
-    // The host of the listeners is no business of those who read the log: it speaks of HTTP, and the broker tells where it
-    // listens.
+    // The messages of the web host are hidden: they speak of HTTP, and the broker logs its listeners itself.
     private static LogLevel LeastLevelOf(string category) =>
         category.StartsWith("Microsoft.Hosting", StringComparison.Ordinal)
         || category.StartsWith("Microsoft.AspNetCore.Hosting", StringComparison.Ordinal)

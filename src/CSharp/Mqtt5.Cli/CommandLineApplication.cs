@@ -37,7 +37,7 @@ internal static class CommandLineApplication
     /// <summary>Runs the command and returns its <see cref="ExitCode"/>. Nothing is thrown.</summary>
     /// <param name="arguments">The arguments.</param>
     /// <param name="terminal">The streams.</param>
-    /// <param name="name">The name that the program was called by, which may be that of a client of mosquitto.</param>
+    /// <param name="name">The name that the program was invoked by, possibly that of a mosquitto client.</param>
     public static async Task<int> RunAsync(string[] arguments, Terminal terminal, string? name = null)
     {
         var program = name is not null && VerbsOfLinks.ContainsKey(name) ? name : "mqtt5";
@@ -48,7 +48,7 @@ internal static class CommandLineApplication
 
     private static async Task<int> RunVerbAsync(string[] arguments, Terminal terminal, string program)
     {
-        // Most of a start is the making of options, so only those of the verb that is asked for are made.
+        // Building options dominates the startup time, so only those of the requested verb are built.
         var asked = AskedFor(arguments);
         var verb = Verbs.FirstOrDefault(one => one.Name == asked);
         var badUsage = verb is { FollowsMosquitto: true } ? ExitCode.Fault : ExitCode.BadUsage;
@@ -123,7 +123,7 @@ internal static class CommandLineApplication
         }
     }
 
-    // What was written last may not arrive, and the exit code tells.
+    // The last output may be lost; the exit code reports it.
     private static async Task<int> FlushAsync(Terminal terminal, int exitCode)
     {
         try

@@ -5,7 +5,7 @@ namespace Mqtt5.Cli;
 /// <param name="File">The file; null or <c>-</c>: standard input.</param>
 /// <param name="Format">How the file or standard input is written.</param>
 /// <param name="Directions">The directions to try, in this order.</param>
-/// <param name="Version">The version of all packets; null: each CONNECT tells that of the packets after it, and before the first it is MQTT 5.</param>
+/// <param name="Version">The version of all packets; null: that of the last CONNECT, and MQTT 5 before the first.</param>
 /// <param name="MaximumPacketBytes">The largest packet that is read.</param>
 /// <param name="ShowSecrets">Whether passwords and Authentication Data are shown.</param>
 internal sealed record DecodeRequest(

@@ -3,10 +3,10 @@ using System.Text;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Standard error for people: what is written to it may hold a text of a server, so control and format characters are shown
-/// as their numbers. Where it cannot be written to, as on a full disk, the command goes on all the same.
+/// Standard error for diagnostics: the text may come from a server, so control and format characters are escaped as their
+/// code points. Write failures, such as a full disk, do not end the command.
 /// </summary>
-/// <param name="target">Where the text goes.</param>
+/// <param name="target">The underlying writer.</param>
 internal sealed class ErrorWriter(TextWriter target) : TextWriter
 {
     /// <inheritdoc/>
@@ -30,7 +30,7 @@ internal sealed class ErrorWriter(TextWriter target) : TextWriter
         }
         catch (IOException)
         {
-            // There is nowhere to tell it; the exit code still does.
+            // A failure of standard error cannot be reported; the exit code remains.
         }
     }
 

@@ -7,11 +7,11 @@ using System.Security.Cryptography;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Tells what the user, the machine or the network did wrong from what the command did. Only the latter is called a defect.
+/// Distinguishes errors of the user, the machine or the network from defects of the command.
 /// </summary>
 internal static class Failure
 {
-    /// <summary>A line for people about a failure that is no defect; null: it is one.</summary>
+    /// <summary>A one-line message for a failure that is not a defect; null: it is a defect.</summary>
     public static string? Describe(Exception exception) =>
         exception switch
         {
@@ -24,7 +24,7 @@ internal static class Failure
             _ => null,
         };
 
-    // What is wrapped says what happened.
+    // The inner exception has the cause.
     private static string MessageOf(Exception exception) =>
         exception.Message.Contains("inner exception", StringComparison.OrdinalIgnoreCase) && exception.InnerException is { } inner
             ? MessageOf(inner)

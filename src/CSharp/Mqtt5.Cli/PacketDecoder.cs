@@ -4,7 +4,9 @@ using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Writes the notation of each packet of a stream, or what is wrong with it, in the version that was asked for or that a CONNECT tells.</summary>
+/// <summary>
+/// Writes each packet of a stream in the notation, or the decoding error, in the given version or that of the last CONNECT.
+/// </summary>
 internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
 {
     // What is shown of bytes whose packet has no known end.
@@ -110,7 +112,7 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
         return true;
     }
 
-    // Where the packets tell the version, that of a CONNECT is not known before it is whole.
+    // If the version comes from CONNECT, it is unknown until that packet is complete.
     private bool TellsVersion(byte first) => request.Version is null && (PacketType)(first >> 4) == PacketType.Connect;
 
     private Framing FramingOf(Direction direction, ReadOnlySequence<byte> rest) =>

@@ -1,12 +1,12 @@
 namespace Mqtt5.Cli;
 
-/// <summary>The names of protocol versions on a command line, which are those of mosquitto's clients.</summary>
+/// <summary>The names of protocol versions on a command line, the same as in mosquitto's clients.</summary>
 internal static class ProtocolVersionName
 {
-    /// <summary>The names that are taken, the shortest first for each version.</summary>
+    /// <summary>The accepted names, the shortest first for each version.</summary>
     public static IReadOnlyList<string> All { get; } = ["5", "311", "31", "mqttv5", "mqttv311", "mqttv31"];
 
-    /// <summary>The version of a name, or null if there is none of that name.</summary>
+    /// <summary>The version with a name, or null if the name is unknown.</summary>
     public static ProtocolVersion? Find(string name) => name switch
     {
         "5" or "mqttv5" => ProtocolVersion.V5,

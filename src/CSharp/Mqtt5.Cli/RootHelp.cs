@@ -3,12 +3,12 @@ using System.CommandLine.Invocation;
 
 namespace Mqtt5.Cli;
 
-/// <summary>The help of <c>mqtt5</c> itself, which fits on a screen of 24 lines with 80 columns.</summary>
+/// <summary>The help of <c>mqtt5</c> itself, which fits on a terminal of 24 lines by 80 columns.</summary>
 internal sealed class RootHelp(Terminal terminal) : SynchronousCommandLineAction
 {
     private const int NameColumns = 16;
 
-    /// <summary>The help.</summary>
+    /// <summary>The help text.</summary>
     public static string Text { get; } = string.Concat(
         (string[])[
             "mqtt5 VERB [options]        'mqtt5 VERB --help' tells what a verb takes.\n\n",

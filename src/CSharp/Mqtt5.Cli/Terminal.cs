@@ -13,6 +13,6 @@ internal sealed record Terminal(Func<Stream> OpenInput, bool IsInputRedirected, 
     /// <summary>False when a person looks at the output in a terminal, so that it may be coloured and drawn over.</summary>
     public bool IsOutputRedirected { get; init; } = true;
 
-    /// <summary>The folder with the user's configuration files; null: none is read.</summary>
+    /// <summary>The directory of the user's configuration files; null: none is read.</summary>
     public string? ConfigurationFolder { get; init; }
 }

@@ -3,23 +3,23 @@ using System.Net.Sockets;
 
 namespace Mqtt5.Signing;
 
-// Work that is slow on purpose, such as hashing: a few pieces at a time, so that strangers cannot take all of the machine.
-// The addresses that wait take turns, so many connections from one hold up the others for one piece each and no more; work
-// that is cancelled leaves the queue at once.
+// Bounds the concurrency of deliberately slow work, such as password hashing, so that unauthenticated peers cannot exhaust
+// the processors. Addresses are served round-robin, so many connections from one address delay each of the others by one
+// item at most; canceled work leaves the queue at once.
 internal sealed class HashQueue(int atATime)
 {
-    // How many pieces may wait for one address, and for all of them.
+    // The most items that may be queued, per address and in total.
     internal const int MaximumPerAddress = 100;
     internal const int MaximumTotal = 10_000;
 
     private readonly Dictionary<string, Line> waiting = new(StringComparer.Ordinal);
-    // The addresses that wait, the one whose turn it is first.
+    // The addresses with queued items, in round-robin order.
     private readonly LinkedList<Line> turns = new();
     private readonly Lock gate = new();
     private int running;
     private int total;
 
-    // How many pieces wait.
+    // The number of queued items.
     public int Waiting
     {
         get
@@ -29,7 +29,8 @@ internal sealed class HashQueue(int atATime)
         }
     }
 
-    // An address as the queue takes it: without its port, and the network for IPv6, of which anyone gets 2^64 addresses.
+    // The key of an address: without its port, and for IPv6 only the /64 network, since one peer can use all of its
+    // addresses.
     public static string AddressOf(string? endPoint)
     {
         if (endPoint is null || !IPEndPoint.TryParse(endPoint, out var parsed))
@@ -39,7 +40,7 @@ internal sealed class HashQueue(int atATime)
         return address.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(address.GetAddressBytes(), 0, 8) : address.ToString();
     }
 
-    // Runs it when it is its turn, in the thread pool. Null: too much waits already.
+    // Runs the work on the thread pool when its turn comes. Null: the queue is full.
     public async ValueTask<T?> RunAsync<T>(string address, Func<T> work, CancellationToken cancellationToken)
         where T : struct
     {
@@ -94,7 +95,7 @@ internal sealed class HashQueue(int atATime)
     {
         lock (gate)
         {
-            // It may have been let in meanwhile.
+            // It may have been started in the meantime.
             if (node.List is null)
                 return;
 
@@ -120,7 +121,7 @@ internal sealed class HashQueue(int atATime)
             next = node.Value;
             Take(line, node);
 
-            // The others first, if it has more that waits.
+            // An address that still has queued items goes to the back.
             if (line.Entries.Count > 0)
             {
                 turns.Remove(line.Turn);
@@ -143,7 +144,7 @@ internal sealed class HashQueue(int atATime)
         }
     }
 
-    // What waits for an address, and its place among the others. Everything is added and removed at the cost of one.
+    // The queued items of an address, and its position in the round-robin. Adding and removing take constant time.
     private sealed class Line
     {
         public Line(string address)

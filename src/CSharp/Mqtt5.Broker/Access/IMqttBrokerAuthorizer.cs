@@ -8,11 +8,11 @@ public interface IMqttBrokerAuthorizer
     /// client with 0x88, Server unavailable.
     /// </summary>
     /// <param name="client">
-    /// The client. Its name is one that an authenticator accepted, or that of a client of the same process; otherwise it is
+    /// The client. Its user name was accepted by an authenticator or belongs to an in-process client; otherwise the client is
     /// anonymous, whatever User Name it sent.
     /// </param>
     /// <returns>
-    /// Its permissions; <see cref="MqttPermissions.All"/>: it may do everything. Null, which only an oversight returns,
+    /// The client's permissions; <see cref="MqttPermissions.All"/> allows everything. Null is treated as a mistake and
     /// refuses the client with 0x87, Not authorized.
     /// </returns>
     IMqttPermissions Authorize(MqttClientIdentity client);

@@ -13,9 +13,9 @@ namespace Mqtt5;
 /// </code>
 /// A rule is for the subject above it: <c>everyone</c>, <c>anonymous</c>, <c>user NAME</c> or <c>client NAME</c>. In a
 /// filter, <c>%c</c> stands for the Client Identifier, <c>%u</c> for the User Name and <c>%%</c> for a percent sign; any
-/// other placeholder is an error. A <c>#</c> behind a blank begins a comment; a name that holds one, or has blanks at its
-/// ends, stands in quotes. What no rule allows is denied, and a rule that denies wins over all that allow. A rule for a user
-/// is for one whose name an authenticator accepted. Clients of the same process may do everything.
+/// other placeholder is an error. A <c>#</c> after a blank begins a comment; a name that contains one, or has leading or
+/// trailing blanks, must be quoted. What no rule allows is denied, and a deny rule overrides every allow rule. A rule for a
+/// user applies only to clients whose user name an authenticator accepted. In-process clients may do everything.
 /// </summary>
 public sealed class MqttAccessRules : IMqttBrokerAuthorizer
 {

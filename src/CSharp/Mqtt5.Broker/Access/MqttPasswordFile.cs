@@ -12,9 +12,9 @@ namespace Mqtt5;
 /// All of them may sign in with User Name and Password, and those with <c>scram-sha-256</c> also by enhanced
 /// authentication with SCRAM-SHA-256, as <see cref="MqttScramAuthenticator"/> does it. Clients with neither are refused.
 /// <para>
-/// A password is hashed slowly, by half of the processors at most. The addresses of clients take turns; 100 clients of an
-/// address may wait, and more are refused with 0x89, Server busy. A client that has gone is not waited for, and one whose
-/// password was right in the last hour need not wait. An unknown name takes as long as one of the file.
+/// Hashing is slow by design and uses at most half of the processors. Client addresses are served round-robin; 100 clients
+/// per address may wait, and more are refused with 0x89, Server busy. Clients that disconnect leave the queue, and a client
+/// whose password was verified in the last hour does not wait. Unknown names take as long as known ones.
 /// </para>
 /// Safe to use from many threads.
 /// </summary>
@@ -31,22 +31,23 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     private readonly FrozenDictionary<string, Entry> entries;
     private readonly HashQueue queue = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly RecentPasswords recent;
-    private readonly StrangerKey key = new();
-    // What a name that nobody has is hashed like: the forms of the file, each as often as it stands there.
-    private readonly Entry[] strangerEntries;
-    private readonly ScramStrangers strangers;
+    private readonly UnknownUserKey key = new();
+    // Hash parameters for unknown user names, drawn from those in the file with the same frequencies, so that response time
+    // does not reveal which names exist.
+    private readonly Entry[] unknownUserEntries;
+    private readonly UnknownUserScram unknownUserScram;
 
     private MqttPasswordFile(Dictionary<string, Entry> entries, TimeProvider time)
     {
         this.entries = entries.ToFrozenDictionary(StringComparer.Ordinal);
         recent = new RecentPasswords(time);
-        strangerEntries = entries.Count == 0
+        unknownUserEntries = entries.Count == 0
             ? [new Entry(Iterations, new HashedPassword(Iterations, new byte[SaltBytes], new byte[HashBytes]).Matches, null)]
             : [.. entries.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value)];
-        strangers = new ScramStrangers(entries.Values.Where(entry => entry.Scram is not null).Select(entry => entry.Scram!));
+        unknownUserScram = new UnknownUserScram(entries.Values.Where(entry => entry.Scram is not null).Select(entry => entry.Scram!));
     }
 
-    // How many clients wait for their password to be hashed.
+    // The number of clients whose password waits to be hashed.
     internal int Waiting => queue.Waiting;
 
     /// <summary>Reads a file in UTF-8.</summary>
@@ -125,7 +126,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
             return await ScramExchange.StepAsync(
                 context,
                 (sought, _) => new(entries.GetValueOrDefault(sought)?.Scram),
-                strangers,
+                unknownUserScram,
                 cancellationToken).ConfigureAwait(false);
         }
 
@@ -138,7 +139,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
         if (recent.Contains(name, password.Span))
             return MqttAuthenticationResult.Accepted;
 
-        // A name that nobody has takes as long as one that somebody has.
+        // An unknown user name takes as long as a known one, against user enumeration.
         var isKnown = entries.ContainsKey(name);
         var expected = EntryOf(name).Matches;
         var isRight = await queue.RunAsync(
@@ -154,11 +155,11 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
         return MqttAuthenticationResult.Accepted;
     }
 
-    // How often a password is hashed for this name, known or not.
+    // The number of hash iterations for this name, known or not.
     internal int IterationsOf(string name) => EntryOf(name).Iterations;
 
     private Entry EntryOf(string name) =>
-        entries.TryGetValue(name, out var entry) ? entry : strangerEntries[key.Pick(name, strangerEntries.Length)];
+        entries.TryGetValue(name, out var entry) ? entry : unknownUserEntries[key.Pick(name, unknownUserEntries.Length)];
 
     private static void CheckName(string userName)
     {

@@ -3,7 +3,7 @@ namespace Mqtt5;
 /// <summary>Permissions that need no rules.</summary>
 public static class MqttPermissions
 {
-    /// <summary>A client that has these may publish to and subscribe to everything that the broker's options allow.</summary>
+    /// <summary>Allows the client to publish and subscribe to everything that the broker's options allow.</summary>
     public static IMqttPermissions All { get; } = new Everything();
 
     private sealed class Everything : IMqttPermissions

@@ -3,12 +3,12 @@ using System.Text;
 
 namespace Mqtt5.Signing;
 
-// The passwords that were right lately, as a hash with a key that only this process has, so that a client that comes back
-// needs no slow hash. Only names of the file get here, so there are no more entries than names. A wrong password says
-// nothing by its time: it is compared, and goes the slow way like that of a name that was never here.
+// Recently verified passwords, as hashes keyed with a secret of this process, so that a reconnecting client needs no slow
+// hash. Only names in the file are stored, which bounds the number of entries. A wrong password leaks nothing by timing:
+// after the comparison it takes the slow path, as for a name without an entry.
 internal sealed class RecentPasswords(TimeProvider time)
 {
-    // How long a password counts as right lately.
+    // How long a verified password stays valid here.
     internal static readonly TimeSpan Validity = TimeSpan.FromHours(1);
 
     private readonly byte[] key = RandomNumberGenerator.GetBytes(32);
@@ -17,7 +17,7 @@ internal sealed class RecentPasswords(TimeProvider time)
 
     public bool Contains(string name, ReadOnlySpan<byte> password)
     {
-        // Also for a name that is not known, so that it takes as long.
+        // Computed for unknown names too, so that both take the same time.
         var given = HashOf(name, password);
         (byte[] Hash, long Since) entry;
 

@@ -33,7 +33,7 @@ internal sealed class ScramExchange
     public static async ValueTask<MqttAuthenticationResult> StepAsync(
         MqttAuthenticationContext context,
         Func<string, CancellationToken, ValueTask<MqttScramCredentials?>> find,
-        ScramStrangers strangers,
+        UnknownUserScram unknownUserScram,
         CancellationToken cancellationToken,
         string? serverNonce = null)
     {
@@ -53,7 +53,7 @@ internal sealed class ScramExchange
         var exchange = new ScramExchange(
             first,
             known,
-            known ?? strangers.Of(first.Name),
+            known ?? unknownUserScram.Of(first.Name),
             serverNonce ?? Convert.ToBase64String(RandomNumberGenerator.GetBytes(24)));
         context.State = exchange;
         return MqttAuthenticationResult.Continue(Encoding.UTF8.GetBytes(exchange.ServerFirst));

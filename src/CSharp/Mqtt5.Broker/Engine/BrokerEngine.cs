@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Mqtt5.Serving;
 
-// The process around the node: its connections, its clock, its turns, and its end. What happens is decided by the node.
+// Hosts the node in this process: connections, clock, turns and shutdown. All protocol decisions are the node's.
 internal sealed partial class BrokerEngine
 {
     private readonly ConcurrentQueue<Turn> turns = new();

@@ -1,6 +1,6 @@
 namespace Mqtt5.Serving;
 
-// Why connections ended, in words, for logs and hooks.
+// Disconnect reasons as text, for logs and hooks.
 internal static class Causes
 {
     public static string Describe(Cause cause) =>

@@ -1,6 +1,6 @@
 namespace Mqtt5.Serving;
 
-// A completion whose Task is allocated on first use. Used under a lock of its owner.
+// A completion source whose Task is allocated on first use. Guarded by a lock of its owner.
 internal struct Completion
 {
     private TaskCompletionSource? source;

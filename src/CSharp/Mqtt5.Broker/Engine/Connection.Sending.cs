@@ -2,7 +2,7 @@ using System.IO.Pipelines;
 
 namespace Mqtt5.Serving;
 
-// The sending end of a connection: flushing, congestion, and the last that is sent.
+// The sending side of a connection: flushing, congestion and graceful close.
 internal sealed partial class Connection
 {
     private TaskCompletionSource? flushed;
@@ -15,7 +15,7 @@ internal sealed partial class Connection
 
     public override void Write(ReadOnlySpan<byte> packets) => Writer.Write(packets);
 
-    // What was written goes to the transport; what is written while it takes it follows by itself.
+    // Starts a flush; bytes written while one is under way are flushed by its continuation.
     public override void Flush()
     {
         lock (Gate)
@@ -25,9 +25,9 @@ internal sealed partial class Connection
         }
     }
 
-    // One turn can write without end, as where a subscription brings many retained messages: what is beyond the budget is
-    // flushed before the turn is over, and only if the transport does not take it is the connection found to be congested.
-    // So it costs twice the budget and a packet at most.
+    // A single turn can write without bound, for example when a subscription matches many retained messages. Bytes beyond
+    // the budget are therefore flushed within the turn, and the connection counts as congested only if the transport does
+    // not accept them. This bounds the buffer at twice the budget plus one packet.
     public override bool IsOverBudget()
     {
         if (Writer.Unsent <= engine.SendBufferBytes)
@@ -40,7 +40,7 @@ internal sealed partial class Connection
         return false;
     }
 
-    // Called within the gate.
+    // Called under the gate.
     public override void Close()
     {
         if (closing)
@@ -49,11 +49,11 @@ internal sealed partial class Connection
         Volatile.Write(ref closing, true);
         Volatile.Write(ref abortAt, engine.Now() + engine.CloseTimeout);
         takesData?.TrySetResult();
-        // Not from here: the one that waits for the input might go on under this gate.
+        // On the thread pool: the continuation of the pending read could otherwise run under this gate.
         ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.StopReading(), this, preferLocal: false);
     }
 
-    // Never throws, since the threads that deliver to the session call it. Called within the gate.
+    // Must not throw, since it runs on threads that deliver to the session. Called under the gate.
     private void FlushWithin()
     {
         if (flushing)
@@ -73,8 +73,8 @@ internal sealed partial class Connection
         }
         catch (Exception failure)
         {
-            // The end of the pipe that is read from says by it why it takes nothing any more. A logger may come back to
-            // the broker, so not within the gate.
+            // The reader completed the pipe with an exception. A logger may call back into the broker, so it must not run
+            // under the gate.
             ThreadPool.UnsafeQueueUserWorkItem(
                 static it => Log.TransportFailed(it.Logger, it.Number, it.failure), (engine.Logger, Number, failure), preferLocal: false);
             isSealed = true;
@@ -94,8 +94,8 @@ internal sealed partial class Connection
         _ = WaitForFlushAsync(flush);
     }
 
-    // A thread that marked the connection as written to may come to flush it after it has ended or was cut, when its pipe
-    // belongs to the transport again, or to the next connection.
+    // After the connection has ended, its pipe belongs to the transport again or to the next connection, and a thread that
+    // marked this one dirty may still come to flush it.
     private void Seal()
     {
         lock (Gate)
@@ -104,7 +104,8 @@ internal sealed partial class Connection
 
     private async Task WaitForFlushAsync(ValueTask<FlushResult> flush)
     {
-        // What follows steps other sessions, so it must not run where a gate is held, however soon the flush ends.
+        // The continuation steps other sessions, so it must not run under a gate, even if the flush completes
+        // synchronously.
         await Task.Yield();
 
         try
@@ -122,7 +123,7 @@ internal sealed partial class Connection
             Log.TransportFailed(engine.Logger, Number, failure);
         }
 
-        // The transport takes no data any more.
+        // The transport accepts no more data.
         lock (Gate)
         {
             flushing = false;
@@ -176,8 +177,8 @@ internal sealed partial class Connection
         }
     }
 
-    // What the client sent meanwhile is read and thrown away: to close a socket that holds unread bytes would make the
-    // client lose what it was sent last.
+    // Drains what the client sent in the meantime: closing a socket with unread bytes resets the connection, and the client
+    // could lose the last packets sent to it.
     private async Task SettleAsync()
     {
         while (input.TryRead(out var result))
@@ -187,7 +188,7 @@ internal sealed partial class Connection
             if (result.IsCompleted)
                 return;
 
-            // The cancellation that ended the reading is no sign of the peer.
+            // The cancellation came from StopReading, not from the peer.
             if (result.IsCanceled)
                 continue;
         }

@@ -5,11 +5,11 @@ using System.IO.Pipelines;
 
 namespace Mqtt5.Serving;
 
-// One network connection: the cells that the node uses, and the loop that reads for it.
+// One network connection: its state as the node uses it, and its read loop.
 [SuppressMessage("Reliability", "CA1001", Justification = "The source is always canceled in the end, and has no timer.")]
 internal sealed partial class Connection : NodeConnection
 {
-    // What the connection before may still have taken before it is taken over.
+    // How much input of the previous connection may still be processed before a session takeover.
     private const long MostBytesBeforeTakeover = 256 * 1024;
     private static readonly TimeSpan MostTimeBeforeTakeover = TimeSpan.FromMilliseconds(250);
 
@@ -84,7 +84,7 @@ internal sealed partial class Connection : NodeConnection
 
     public override bool IsDirty { get; set; }
 
-    // The reason why it was not accepted; null: it was, or is not judged yet.
+    // The reason code of a refusal; null: accepted, or not yet decided.
     public ReasonCode? Rejection { get; set; }
 
     // Completes when no packet of the connection is processed any more.
@@ -107,7 +107,7 @@ internal sealed partial class Connection : NodeConnection
         }
     }
 
-    // Whether the machine knows that it takes no more data.
+    // Whether the state machine knows that the connection is congested.
     private bool IsCongested =>
         Session?.State.Connection is { IsSome: true, Value: { IsCongested: true } current } && current.Number == Number;
 
@@ -117,7 +117,7 @@ internal sealed partial class Connection : NodeConnection
 
     public override void Exit() => ownGate.Exit();
 
-    // Called by the sweep. The thread that has the route in hand goes on with it.
+    // Called by the sweep. A thread that is using the route keeps its reference.
     public void ForgetRoute(Subscriptions<long> current)
     {
         if (cache is { } known && !known.IsOf(current))
@@ -140,7 +140,7 @@ internal sealed partial class Connection : NodeConnection
             engine.Hooks.Disconnected((Session)Session!, gone);
     }
 
-    // Tells the application that the client has gone. Where it was not told yet that it is here, TellConnected does.
+    // Reports the disconnect to the application. If the connect was not reported yet, TellConnected reports both.
     public void TellDisconnected(Cause cause)
     {
         lock (ownGate)
@@ -155,7 +155,7 @@ internal sealed partial class Connection : NodeConnection
         engine.Hooks.Disconnected((Session)Session!, cause);
     }
 
-    // Called when the broker shuts down. A client that is being admitted is told once it belongs to its session.
+    // Called at shutdown. A client that is being admitted is disconnected once it has its session.
     public void Refuse()
     {
         lock (ownGate)
@@ -165,8 +165,8 @@ internal sealed partial class Connection : NodeConnection
         }
     }
 
-    // Completes when all that had arrived by now was taken, or when that takes too long: a client that says goodbye and
-    // comes back at once must find its goodbye heard, and one that floods must not keep its own successor out.
+    // Completes when all input that had arrived has been processed, within limits of bytes and time: the DISCONNECT of a
+    // client that reconnects at once must be processed, and a flooding client must not delay its own session takeover.
     public async Task WaitForInputAsync()
     {
         Task taken;
@@ -185,7 +185,7 @@ internal sealed partial class Connection : NodeConnection
             taken = inputTaken.Task;
         }
 
-        // The reading may wait for bytes that are here already, so it is woken to look.
+        // The read may be pending although bytes have arrived; cancel it so that the loop checks.
         input.CancelPendingRead();
 
         try
@@ -194,7 +194,7 @@ internal sealed partial class Connection : NodeConnection
         }
         catch (TimeoutException)
         {
-            // It is taken over in the middle of what it sends.
+            // The limit was reached; the takeover proceeds.
         }
     }
 
@@ -220,7 +220,8 @@ internal sealed partial class Connection : NodeConnection
 
         try
         {
-            // In place, since an idle connection waits here, and each method that waits costs it memory.
+            // Awaited inline, since idle connections wait here and each further async method would cost memory per
+            // connection.
             while (!Volatile.Read(ref closing))
             {
                 var reading = input.ReadAsync();
@@ -231,7 +232,7 @@ internal sealed partial class Connection : NodeConnection
                 var result = await reading.ConfigureAwait(false);
                 var buffer = result.Buffer;
                 var pause = Take(ref buffer);
-                // Whole packets that are left because of a pause are read again after it.
+                // Whole packets left because of a pause stay unexamined, so that the next read returns them.
                 input.AdvanceTo(buffer.Start, pause.IsBytes ? buffer.End : buffer.Start);
 
                 if (!pause.IsBytes)
@@ -286,12 +287,12 @@ internal sealed partial class Connection : NodeConnection
         engine.Leave(this);
         Origin.Leave(engine);
 
-        // Those who wait for it find it gone, and do not cut it.
+        // Waiters see the connection as ended and do not abort it.
         lock (ownGate)
             ended.Complete();
     }
 
-    // Takes whole packets, up to one that has to wait for something, and leaves the rest.
+    // Processes whole packets up to the first that has to wait.
     private Pause Take(ref ReadOnlySequence<byte> buffer)
     {
         if (connecting is null && Session is null && Telemetry.Source.HasListeners())
@@ -313,7 +314,7 @@ internal sealed partial class Connection : NodeConnection
         }
     }
 
-    // Waits for what the node waits for, until that is more bytes.
+    // Handles pauses until the node needs more bytes.
     private async Task PassAsync(Pause pause)
     {
         while (!pause.IsBytes)
@@ -329,7 +330,7 @@ internal sealed partial class Connection : NodeConnection
                     await ((Connection)earlier.Connection).WaitForInputAsync().ConfigureAwait(false);
                     break;
                 case Pause.EarlierEnd earlier:
-                    // What the connection before had begun is finished first, so that messages keep their order.
+                    // Packets of the previous connection are processed first, to preserve message order.
                     await ((Connection)earlier.Connection).ReadingEnded.WaitAsync(StopToken())
                         .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                     return;
@@ -383,7 +384,7 @@ internal sealed partial class Connection : NodeConnection
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken(), Origin.Closed);
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
-            // One that does not look at the token must not hold the connection, which others wait for.
+            // An authenticator that ignores the token must not block the connection, which others wait for.
             var result = await engine.Authenticator!.AuthenticateAsync(authentication, limit.Token).AsTask()
                 .WaitAsync(limit.Token).ConfigureAwait(false);
             return new AuthenticationResult(result.Reason, result.Data, result.UserName ?? authentication.UserName);
@@ -399,7 +400,7 @@ internal sealed partial class Connection : NodeConnection
         }
     }
 
-    // A client that does not read its acknowledgments is not read from either.
+    // Backpressure: a client that does not read its acknowledgments is not read from.
     private Task? WhenTakesData()
     {
         lock (Gate)
@@ -412,7 +413,7 @@ internal sealed partial class Connection : NodeConnection
         }
     }
 
-    // The reading found nothing more in the pipe.
+    // No more input is in the pipe.
     private void InputIsTaken()
     {
         if (Volatile.Read(ref inputTaken) is null || Origin.HasUnreadBytes())
@@ -458,7 +459,7 @@ internal sealed partial class Connection : NodeConnection
             return stop;
     }
 
-    // Canceled once nothing is read any more. Most connections never need it.
+    // Canceled once reading stops. Created lazily, since most connections never need it.
     private CancellationToken StopToken()
     {
         lock (ownGate)
@@ -482,12 +483,12 @@ internal sealed partial class Connection : NodeConnection
         }
         catch (Exception failure)
         {
-            // It is gone already, or fails; others wait for the end of this.
+            // Already closed, or failing; the shutdown continues because others wait for it.
             Log.TransportFailed(engine.Logger, Number, failure);
         }
     }
 
-    // The node learns that the transport is gone, unless it was the one that closed it.
+    // Tells the node that the transport is closed, unless the node closed it.
     private void Lose()
     {
         var turn = engine.Rent();

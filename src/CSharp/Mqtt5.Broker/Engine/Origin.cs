@@ -13,7 +13,7 @@ internal abstract class Origin
 
     public virtual bool IsInProcess => false;
 
-    // Set when the peer has closed its end, or the transport is over: what is done for it then is done for nobody.
+    // Canceled when the peer has closed its end or the transport has ended, so that work for the peer can stop.
     public virtual CancellationToken Closed => default;
 
     // Whether the peer sent bytes that nobody read.

@@ -2,9 +2,8 @@ using System.IO.Pipelines;
 
 namespace Mqtt5.Serving;
 
-// The sending end of a connection. Packets are encoded straight into the memory of the pipe; what is there is committed
-// and flushed once for many packets. Used within the gate of the session, or within that of the connection before there
-// is one.
+// Writes the packets of a connection. They are encoded straight into the memory of the pipe, and many are committed and
+// flushed together. Guarded by the gate of the session, or by that of the connection until it has a session.
 internal sealed class PacketWriter(PipeWriter writer)
 {
     private Memory<byte> room;

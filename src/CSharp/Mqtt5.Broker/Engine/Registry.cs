@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 
 namespace Mqtt5.Serving;
 
-// What the broker knows, as an immutable value that any thread reads, and the sessions by their numbers. Writers take
-// turns, within a lock that is the innermost one.
+// The broker's shared state, as an immutable snapshot that any thread reads, and the sessions by number. Writers are
+// serialized by a lock that is last in the lock order.
 internal sealed class Registry(Broker broker)
 {
     private readonly ConcurrentDictionary<long, Session> sessions = new();

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Mqtt5.Serving;
 
-// A session of the registry: the cells that the node uses, and the gate around each step.
+// A session of the registry: its state as the node uses it, and the gate around each step.
 internal sealed class Session(ServerState state) : NodeSession
 {
     private ServerState state = state;
@@ -27,18 +27,18 @@ internal sealed class Session(ServerState state) : NodeSession
         set => Volatile.Write(ref permissions, value);
     }
 
-    // The copies whose end the application wants to know, by their tickets; null: none.
+    // The outgoing copies whose delivery is reported to the application, by ticket; null: none.
     public ConcurrentDictionary<long, Delivery>? Deliveries => deliveries;
 
     public override void Enter() => Gate.Enter();
 
     public override void Exit() => Gate.Exit();
 
-    // Called within the gate.
+    // Called under the gate.
     public void Watch(Outgoing copy) =>
         (deliveries ??= new ConcurrentDictionary<long, Delivery>())[copy.Ticket] = new Delivery(copy.Topic, copy.QoS);
 
-    // A copy that is watched, which is not from now on; null: it is not.
+    // Stops watching a copy; null: it was not watched.
     public Delivery? Unwatch(long ticket) =>
         deliveries is { } known && known.TryRemove(ticket, out var delivery) ? delivery : null;
 }

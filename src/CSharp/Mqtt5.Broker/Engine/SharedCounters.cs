@@ -2,18 +2,18 @@ using System.Collections.Concurrent;
 
 namespace Mqtt5.Serving;
 
-// Counts the messages of each shared subscription, for choosing its members in turn. Subscriptions that have ended are
-// looked for once the subscriptions have changed as often as there are counters: so this costs little for each change, and
-// none is left when all have ended.
+// Counts the messages of each shared subscription, for round-robin among its members. Counters of ended subscriptions are
+// collected once the subscriptions have changed as often as there are counters, so the cost per change is constant
+// (amortized) and no counter leaks.
 internal sealed class SharedCounters
 {
     private readonly ConcurrentDictionary<long, Counter> counters = new();
     private long lookedAt;
 
-    // The subscriptions that are remembered.
+    // The number of counters.
     public int Count => counters.Count;
 
-    // The number of the message, which each call raises by one.
+    // Increments the counter and returns it.
     public long Next(SharedGroup<long> group)
     {
         if (!counters.TryGetValue(group.Id, out var counter))
@@ -22,7 +22,7 @@ internal sealed class SharedCounters
         return counter.Raise();
     }
 
-    // Called now and then, by one at a time.
+    // Called periodically, never concurrently.
     public void ForgetEnded(Subscriptions<long> subscriptions)
     {
         if (subscriptions.Version - lookedAt < Math.Max(1, counters.Count))

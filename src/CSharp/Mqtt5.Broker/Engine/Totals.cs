@@ -1,6 +1,6 @@
 namespace Mqtt5.Serving;
 
-// What a broker counts. A turn counts for itself and adds it up once a batch.
+// The counters of a broker. Each turn counts locally and adds its counts once per batch.
 internal sealed class Totals
 {
     private readonly TurnCounts sum = new();

@@ -2,27 +2,26 @@ using System.Runtime.InteropServices;
 
 namespace Mqtt5.Hosting;
 
-// The descriptors of this process: sockets, files, pipes. When there are none left, what fails is not only the next
-// connection but whatever needs one just then, the loading of an assembly included, which ends the process; so some are
-// kept back.
+// The file descriptors of this process. When they run out, not only accepting fails but anything that opens a file,
+// including the loading of an assembly, which ends the process; so some are reserved.
 internal static class Descriptors
 {
-    // What is kept for files, pipes and the sockets of the application.
+    // Reserved for files, pipes and the sockets of the application.
     private const int Spare = 48;
 
-    // A process that may open these many is not asked further.
+    // A limit this high is treated as unlimited.
     private const long Plenty = int.MaxValue;
 
-    // How many the process may open at a time; the runtime has raised its limit as far as it may.
+    // The limit of open descriptors (RLIMIT_NOFILE), which the runtime has raised to the hard limit.
     public static long Limit { get; } = ReadLimit();
 
-    // How many connections it may have, with what it has open already.
+    // The number of connections that the limit allows, given what is open already.
     public static long ForConnections(int listeners) => Limit >= Plenty ? Plenty : Math.Max(8, Limit - Spare - NextFree() - listeners);
 
-    // Whether the lowest descriptor that is free is one of those kept back. POSIX has each new one be the lowest.
+    // Whether the lowest free descriptor is a reserved one. POSIX assigns the lowest free number.
     public static bool AreShort() => Limit < Plenty && NextFree() >= Limit - Spare;
 
-    // Whether a descriptor that was just given is one of those kept back.
+    // Whether a newly assigned descriptor is a reserved one.
     public static bool IsKeptBack(nint descriptor) => Limit < Plenty && descriptor >= Limit - Spare;
 
     private static long NextFree()
@@ -45,7 +44,7 @@ internal static class Descriptors
 
         try
         {
-            // Both numbers are unsigned and as wide as a pointer.
+            // Both fields are unsigned and as wide as a pointer.
             Span<nuint> limit = stackalloc nuint[2];
             var number = OperatingSystem.IsLinux() ? 7 : 8;
             return GetLimit(number, ref MemoryMarshal.GetReference(limit)) == 0 && limit[0] < (nuint)Plenty ? (long)limit[0] : Plenty;

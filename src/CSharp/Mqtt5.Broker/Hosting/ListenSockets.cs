@@ -6,12 +6,12 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// Binds the sockets of the listeners, and says in terms of MQTT what the machine does not give.
+// Binds the sockets of the listeners, and explains failures of the operating system in terms of MQTT.
 internal static class ListenSockets
 {
     private const UnixFileMode DefaultMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
-    // What the operating system says of the attempt to open a socket as a file: Linux, and macOS.
+    // The error codes for opening a socket as a file: Linux and macOS.
     private const int NoSuchDevice = 6;
     private const int NotSupported = 102;
 
@@ -29,7 +29,7 @@ internal static class ListenSockets
         }
     }
 
-    // Why it cannot be listened at an address, as a sentence without a full stop.
+    // The reason why binding failed, as a sentence without a full stop.
     public static string Describe(EndPoint endPoint, Exception failure)
     {
         var what = failure is SocketException socket ? Reason(endPoint, socket) : "permission is missing";
@@ -49,7 +49,7 @@ internal static class ListenSockets
             _ => failure.Message,
         };
 
-    // The mode is set before the socket listens, so nobody connects with another one.
+    // The mode is set before listening, so that no peer connects under a more permissive one.
     private static Socket BindUnix(UnixDomainSocketEndPoint endPoint, Listener listener, ILogger logger)
     {
         var path = listener.Path!;
@@ -76,8 +76,7 @@ internal static class ListenSockets
         }
     }
 
-    // A process that crashes leaves its socket behind. It is removed where nothing listens at it; anything else at the path
-    // stays as it is.
+    // A crashed process leaves its socket behind. It is removed if no process listens on it; any other file is left alone.
     private static void Release(string path, ILogger logger)
     {
         if (!Path.Exists(path))
@@ -107,7 +106,7 @@ internal static class ListenSockets
         throw new IOException($"it cannot be listened at {path}: the address is in use, something listens there");
     }
 
-    // The framework does not tell sockets from files; but a socket cannot be opened.
+    // .NET does not tell sockets from regular files, but opening a socket as a file fails.
     private static bool IsSocket(string path)
     {
         if (Directory.Exists(path) || File.ResolveLinkTarget(path, returnFinalTarget: false) is not null)
@@ -115,7 +114,7 @@ internal static class ListenSockets
 
         try
         {
-            // For reading and writing, which does not wait at a pipe.
+            // Opening for reading and writing does not block on a FIFO.
             using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
             return false;
         }

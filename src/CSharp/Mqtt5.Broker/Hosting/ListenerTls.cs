@@ -7,15 +7,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Mqtt5.Hosting;
 
-// TLS of the listeners of a broker that runs by itself.
+// TLS of the listeners of a standalone broker.
 internal static class ListenerTls
 {
-    // The protocol of ALPN that IANA has registered for MQTT.
+    // The ALPN protocol ID that IANA has registered for MQTT.
     public static readonly SslApplicationProtocol Mqtt = new("mqtt");
 
     private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
 
-    // How long a look-up in a revocation list may take.
+    // The timeout of a revocation check.
     private static readonly TimeSpan RevocationTimeout = TimeSpan.FromSeconds(5);
 
     public static void Use(ListenOptions listen, MqttServerTlsOptions tls, bool isWebSocket, TimeSpan handshakeTimeout) =>
@@ -38,7 +38,7 @@ internal static class ListenerTls
 
             https.OnAuthenticate = (_, authentication) =>
             {
-                // Certificates and authorities may change while the broker runs.
+                // Certificates and authorities may change at run time.
                 var now = tls.Current?.Invoke();
 
                 if (now is not null)
@@ -52,8 +52,8 @@ internal static class ListenerTls
             };
         });
 
-    // The chain is built once, by the TLS stream, from what the client sent and what was configured. A stranger can write
-    // any URL into its certificate, so nothing is fetched.
+    // The TLS stream builds the chain once, from what the client sent and what was configured. An unauthenticated peer can
+    // put any URL into its certificate, so nothing is downloaded (SSRF).
     private static X509ChainPolicy PolicyOf(MqttServerTlsOptions tls)
     {
         var policy = new X509ChainPolicy
@@ -67,7 +67,7 @@ internal static class ListenerTls
         return policy;
     }
 
-    // Only for a certificate that an authority vouches for: the URL of the list is one that the authority wrote.
+    // Only for certificates issued by a trusted authority, which then also chose the URL of the revocation list.
     private static bool IsNotRevoked(X509Certificate2 certificate, X509Chain? verified, MqttServerTlsOptions tls)
     {
         using var chain = new X509Chain();

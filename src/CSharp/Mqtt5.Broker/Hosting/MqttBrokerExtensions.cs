@@ -70,7 +70,7 @@ public static class MqttBrokerExtensions
         if (broker.IsForLoopbackOnly && listen.IPEndPoint is { } endPoint && !IPAddress.IsLoopback(endPoint.Address))
             throw MqttBrokerOptions.Unsafe(endPoint);
 
-        // Kestrel would offer the protocols of HTTP by ALPN, and refuse clients that offer mqtt alone.
+        // Kestrel would offer the HTTP protocols by ALPN, and refuse clients that offer only mqtt.
         listen.Protocols = HttpProtocols.None;
         listen.UseConnectionHandler<MqttConnectionHandler>();
         return listen;
@@ -78,7 +78,7 @@ public static class MqttBrokerExtensions
 
     /// <summary>
     /// Offers the protocol <c>mqtt</c> by ALPN, as in <c>UseHttps(https => https.OfferMqtt()).UseMqtt()</c>. Without it an
-    /// endpoint of <see cref="UseMqtt"/> takes no part in ALPN, which most clients accept.
+    /// endpoint of <see cref="UseMqtt"/> does not negotiate ALPN, which most clients accept.
     /// </summary>
     /// <param name="https">The options of TLS.</param>
     /// <returns>The options of TLS.</returns>

@@ -8,9 +8,8 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// The listeners of Kestrel, which accept only while there are descriptors: what connects meanwhile waits in the
-// queue of the operating system, and is accepted when others have gone. Without this, a listener without descriptors would
-// try again in a loop.
+// Kestrel listeners that stop accepting while descriptors are short: new connections wait in the backlog of the operating
+// system until others have closed. Otherwise an accept that fails for lack of descriptors would be retried in a busy loop.
 internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILogger logger) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
@@ -34,7 +33,8 @@ internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILo
 
             var connection = await listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
 
-            // Looked at for each connection at no cost: the number of its descriptor tells how many there are.
+            // A cheap check per connection: descriptor numbers are assigned lowest first, so the number shows how many are
+            // open.
             isShort = connection?.Features.Get<IConnectionSocketFeature>()?.Socket is { } socket && Descriptors.IsKeptBack(HandleOf(socket));
             return connection;
         }

@@ -4,15 +4,15 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// Which web pages may open a WebSocket. A browser lets a page of any site open one to any address, this machine's own
-// included, and tells where the page is from in Origin and which name it was told to connect to in Host.
+// Origin checks against cross-site WebSocket hijacking. A browser lets a page of any site open a WebSocket to any address,
+// including loopback; it sends the page's site in Origin and the requested host name in Host.
 internal sealed class WebAccess(MqttBrokerOptions options)
 {
     private const string Any = "*";
 
     private readonly string[] origins = [.. options.WebSocketOrigins.Select(Normalize)];
 
-    // False: the page may not, which the log tells.
+    // False: refused, and logged.
     public bool Allows(HttpContext context, BrokerEngine engine)
     {
         var origin = context.Request.Headers.Origin.ToString();
@@ -32,20 +32,20 @@ internal sealed class WebAccess(MqttBrokerOptions options)
 
         var isListed = origin.Length > 0 && origins.Contains(Normalize(origin));
 
-        // With a list, only pages of it; programs that are no browsers send no Origin.
+        // With an allow list, only its origins; programs other than browsers send no Origin.
         if (origins.Length > 0 && origin.Length > 0 && !isListed)
             return false;
 
-        // Where clients have to authenticate, a page has to as well.
+        // Where clients have to authenticate, pages have to as well, so any origin may connect.
         if (options is { Authenticator: not null, AllowAnonymous: false })
             return true;
 
-        // A listener that others than this machine can reach does not take its being unreachable for a protection.
+        // On an address that other machines can reach, the origin check would protect nothing.
         if (local is not null && !IPAddress.IsLoopback(local))
             return true;
 
-        // Nothing but the address protects: only pages of this machine come in. A page whose name was made to lead here
-        // (DNS rebinding) is given away by that name in Host.
+        // Only the loopback address protects this listener, so only pages of this machine are accepted. After DNS
+        // rebinding, Host still holds the attacker's name.
         return isListed
             || (IsOfThisMachine(host.Host) && (origin.Length == 0 || (Uri.TryCreate(origin, UriKind.Absolute, out var page) && IsPageOfThisMachine(page))));
     }
@@ -53,13 +53,13 @@ internal sealed class WebAccess(MqttBrokerOptions options)
     private static bool IsPageOfThisMachine(Uri page) =>
         page.Scheme is "http" or "https" && page.UserInfo.Length == 0 && IsOfThisMachine(page.Host);
 
-    // An address cannot be made to lead elsewhere, so one that is not of this machine never gets here.
+    // An IP literal cannot be rebound by DNS, so only loopback ones count as this machine.
     private static bool IsOfThisMachine(string host) =>
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
         || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
         || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
 
-    // As browsers write it: no path, and no port that goes without saying.
+    // As browsers serialize origins: no path, and no default port.
     private static string Normalize(string origin) =>
         Uri.TryCreate(origin, UriKind.Absolute, out var uri) && uri.Host.Length > 0
             ? uri.GetLeftPart(UriPartial.Authority).ToLowerInvariant()

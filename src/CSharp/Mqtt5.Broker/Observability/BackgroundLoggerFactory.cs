@@ -3,17 +3,17 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Serving;
 
-// The loggers of the application, which may throw, be slow or hang, for the engine and for Kestrel: both log in the middle
-// of their work, and neither survives a logger that throws. An entry waits in a bounded queue, and a thread of its own
-// writes it. Nothing of the application runs in the caller; whether a level is on is asked for in the background as well.
+// Isolates the engine and Kestrel from the application's loggers, which may throw, be slow or block: both log in the middle
+// of their work, and neither survives a logger that throws. Entries go to a bounded queue that a dedicated thread writes;
+// no application code runs on the caller, and enabled levels are queried in the background as well.
 internal sealed class BackgroundLoggerFactory : ILoggerFactory
 {
-    // Where the log is slower than the broker, entries beyond these are dropped. An entry holds a few hundred bytes.
+    // Beyond this number, entries are dropped. An entry takes a few hundred bytes.
     internal const int MaximumEntries = 4_096;
 
     private const string DroppedInstrument = "mqtt5.broker.log.dropped";
 
-    // How long a changed level may take to be seen.
+    // How long a change of a level may take to be noticed.
     private static readonly TimeSpan LevelsRefresh = TimeSpan.FromSeconds(1);
 
     private static readonly Counter<long> DroppedCount =
@@ -29,7 +29,7 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
     private bool isDisposed;
     private long dropped;
 
-    // The least level of a category is for what the application has not asked about.
+    // The least level of a category applies until the application's loggers have been queried.
     public BackgroundLoggerFactory(ILoggerFactory target, Func<string, LogLevel> least)
     {
         this.target = target;
@@ -37,7 +37,7 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         own = CreateLogger(typeof(MqttBroker).FullName!);
     }
 
-    // Entries that were dropped and that no entry has told of yet.
+    // Dropped entries that have not been reported yet.
     public long Dropped => Interlocked.Read(ref dropped);
 
     public ILogger CreateLogger(string categoryName)
@@ -50,10 +50,10 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         return logger;
     }
 
-    // Providers belong to the factory of the application.
+    // Providers belong to the application's factory.
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
 
-    // Waits until all that was logged before has been written, but no longer than this.
+    // Waits until the entries logged so far have been written, up to a timeout.
     public async Task FlushAsync(TimeSpan patience)
     {
         var written = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -70,7 +70,8 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         await Task.WhenAny(written.Task, Task.Delay(patience)).ConfigureAwait(false);
     }
 
-    // The thread ends when it has written what waits; one that hangs ends with the process.
+    // The thread ends when the queue is drained; it is a background thread, so a blocked one does not keep the process
+    // alive.
     public void Dispose()
     {
         lock (entries)
@@ -88,7 +89,7 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         }
         catch (Exception)
         {
-            // There is nowhere to tell it.
+            // A failing logger cannot be reported anywhere.
             return default;
         }
     }
@@ -110,7 +111,7 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
             }
         }
 
-        // Those who listen to the meter are called at once, and may throw.
+        // Meter listeners are called synchronously, and may throw.
         Guard<object>(() =>
         {
             DroppedCount.Add(1);
@@ -148,7 +149,7 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
                 else if (isDisposed)
                     return;
 
-                // Told once there is room again.
+                // Reported once there is room again.
                 if (entries.Count < MaximumEntries / 2)
                     (missed, dropped) = (dropped, 0);
             }
@@ -186,7 +187,7 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         private readonly BackgroundLoggerFactory factory;
         private readonly ILogger? target;
         private readonly LogLevel least;
-        // The levels that are on, a bit for each.
+        // The enabled levels, as a bit mask.
         private int levels;
 
         public BackgroundLogger(BackgroundLoggerFactory factory, ILogger? target, LogLevel least)
@@ -197,8 +198,8 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
             RefreshLevel();
         }
 
-        // Scopes of Kestrel are not kept: what they tell stands in its entries as well. Those of the application's own
-        // flow, in which the entry arises, are there when it is written.
+        // Kestrel's scopes are not kept: its entries hold the same values. Scopes of the application come with the captured
+        // execution context.
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 

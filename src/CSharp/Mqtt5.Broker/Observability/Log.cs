@@ -2,8 +2,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Serving;
 
-// The log of a broker. It never holds payloads, passwords or authentication data. What a peer chose is escaped and cut
-// here, before it waits to be written, so that it can neither forge lines nor fill the queue.
+// The log messages of a broker. They never hold payloads, passwords or authentication data. Values chosen by peers are
+// escaped and truncated before they are queued, against log forging and memory exhaustion.
 internal static partial class Log
 {
     public static void Connected(ILogger logger, string clientId, string? endPoint, long number, bool sessionPresent)
@@ -30,7 +30,7 @@ internal static partial class Log
             WritePublishRefused(logger, PeerText.Show(clientId), reason);
     }
 
-    // The values of the headers Host and Origin.
+    // The values of the Host and Origin headers.
     public static void PageRefused(ILogger logger, string? endPoint, string host, string origin)
     {
         if (logger.IsEnabled(LogLevel.Warning))

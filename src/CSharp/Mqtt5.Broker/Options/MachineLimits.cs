@@ -3,17 +3,16 @@ using Mqtt5.Hosting;
 
 namespace Mqtt5;
 
-// What the machine has for this process, and the limits that follow where the application left them at their defaults: a
-// broker must not promise what would end the process. Budgets of memory are parts of what there is, so that they add up to
-// less.
+// The resources of this process, and the limits derived from them where the application kept the defaults: a broker must
+// not accept so much that it runs out of them. Memory budgets are fractions of the total, and add up to less than it.
 internal sealed class MachineLimits(long connections, long memoryBytes)
 {
-    // What a connection costs at rest with its session, TLS included, in bytes.
+    // The memory of an idle connection with its session, TLS included, in bytes.
     private const long BytesOfConnection = 32 * 1024;
 
     private readonly List<string> lowered = [];
 
-    // Those that were lowered, with their values; empty: none.
+    // The limits that were lowered, with their values; empty: none.
     public string Lowered => string.Join(", ", lowered);
 
     public static MachineLimits Of(int listeners) =>
@@ -21,7 +20,7 @@ internal sealed class MachineLimits(long connections, long memoryBytes)
 
     public long MemoryMegabytes => memoryBytes / (1024 * 1024);
 
-    // The limit as it is to hold.
+    // The effective value of a limit.
     public long Lower(LimitName limit, long value, long packetBytesBeforeConnect)
     {
         var rule = LimitTable.Of(limit);

@@ -1,11 +1,11 @@
 namespace Mqtt5;
 
 /// <summary>
-/// The limits of a broker; what happens beyond each is told at it, and counted in <c>mqtt5.broker.limit.exceeded</c>. A
+/// The limits of a broker. Each documents what happens beyond it; this is counted in <c>mqtt5.broker.limit.exceeded</c>. A
 /// broker refuses to start with a value out of range. <see cref="LimitTable"/> has them all as data. Where the process has
 /// few descriptors or little memory, <see cref="MaximumConnections"/>, <see cref="PendingConnections"/>,
-/// <see cref="TotalQueuedBytes"/> and <see cref="RetainedBytes"/> are lowered at the start if they are at their defaults; a
-/// warning in the log tells the values.
+/// <see cref="TotalQueuedBytes"/> and <see cref="RetainedBytes"/> are lowered at startup if they are at their defaults; the
+/// values are logged as a warning.
 /// </summary>
 public sealed class MqttBrokerLimits
 {
@@ -135,7 +135,7 @@ public sealed class MqttBrokerLimits
         }
     }
 
-    // With a machine, those at their defaults are lowered to what it has.
+    // With machine limits, defaults are lowered to the available resources.
     internal BrokerLimits ToLimits(MachineLimits? machine = null)
     {
         long Lower(LimitName limit, long value) => machine?.Lower(limit, value, PacketBytesBeforeConnect) ?? value;

@@ -16,8 +16,8 @@ public sealed class MqttBrokerOptions
     public IMqttBrokerAuthenticator? Authenticator { get; set; }
 
     /// <summary>
-    /// Says what clients may do; null, the default: everything. A User Name that no <see cref="Authenticator"/> accepted
-    /// counts for nothing: its client is anonymous.
+    /// Says what clients may do; null, the default: everything. A client whose User Name was not accepted by an
+    /// <see cref="Authenticator"/> is anonymous.
     /// </summary>
     public IMqttBrokerAuthorizer? Authorizer { get; set; }
 
@@ -108,23 +108,23 @@ public sealed class MqttBrokerOptions
     public Action<string, string, string>? MessageDropped { get; set; }
 
     /// <summary>
-    /// Makes the log; null: there is none. A thread of its own writes it, from a queue of 4,096 entries: one that is slow,
-    /// hangs or throws holds up nothing, and what is beyond the queue is dropped and counted in
-    /// <c>mqtt5.broker.log.dropped</c>. What clients chose is escaped and cut.
+    /// Makes the log; null: there is none. A dedicated thread writes it from a queue of 4,096 entries, so a logger that is
+    /// slow, blocks or throws does not affect the broker; entries beyond the queue are dropped and counted in
+    /// <c>mqtt5.broker.log.dropped</c>. Values chosen by clients are escaped and truncated.
     /// </summary>
     public ILoggerFactory? LoggerFactory { get; set; }
 
     /// <summary>
     /// The web pages that may connect by WebSocket, by their origin, such as <c>https://dashboard.example</c>; <c>*</c>: all.
-    /// Default: empty, and then pages of any origin where clients have to authenticate, but only those of this machine
-    /// (<c>localhost</c> and loopback addresses, in <c>Origin</c> and in <c>Host</c>) at a loopback address of a broker that
-    /// takes anonymous clients. Programs other than browsers send no origin, and are not concerned. Refused with 403.
+    /// Default: empty, which allows any origin where clients have to authenticate, but only local ones (<c>localhost</c> and
+    /// loopback addresses, in <c>Origin</c> and in <c>Host</c>) at a loopback address of a broker that allows anonymous
+    /// clients. Programs other than browsers send no origin and are not affected. Others are refused with 403.
     /// </summary>
     public IList<string> WebSocketOrigins { get; } = [];
 
     /// <summary>
-    /// The subprotocols of WebSocket that are taken; a client has to offer one of them [MQTT-6.0.0-3]. Default: <c>mqtt</c>
-    /// alone, as the standard wants it.
+    /// The accepted WebSocket subprotocols; a client has to offer one of them [MQTT-6.0.0-3]. Default: only <c>mqtt</c>, as
+    /// the standard requires.
     /// </summary>
     public IList<string> WebSocketSubProtocols { get; } = ["mqtt"];
 
@@ -168,13 +168,13 @@ public sealed class MqttBrokerOptions
         return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls, proxyProtocol));
     }
 
-    /// <summary>Listens on a Unix socket. Who may connect is up to its permissions and those of its folder.</summary>
+    /// <summary>Listens on a Unix socket. Its file mode and that of its directory control access.</summary>
     /// <param name="path">
-    /// The path of the socket. One that a process left behind is taken over if nothing listens there; anything else there
-    /// is an error.
+    /// The path of the socket. A stale socket, on which no process listens, is replaced; any other existing file is an
+    /// error.
     /// </param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>.</param>
-    /// <param name="mode">The permissions of the socket, set before it listens; null: as the process makes files.</param>
+    /// <param name="mode">The file mode of the socket, set before it listens; null: as the umask says.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">The path is longer than the operating system takes.</exception>
     public MqttBrokerOptions ListenUnix(string path, bool proxyProtocol = false, UnixFileMode? mode = null)
@@ -194,10 +194,10 @@ public sealed class MqttBrokerOptions
         return Add(new Listener(ListenerKind.Unix, null, full, null, proxyProtocol) { UnixMode = mode });
     }
 
-    // The loggers as the engine and Kestrel use them; made with the broker.
+    // The loggers for the engine and Kestrel; made with the broker.
     internal BackgroundLoggerFactory? BackgroundLoggers { get; set; }
 
-    // What of the machine's narrowness the limits show; made with the broker.
+    // The limits that the machine's resources lowered; made with the broker.
     internal MachineLimits? Machine { get; set; }
 
     internal BrokerSettings ToSettings() =>

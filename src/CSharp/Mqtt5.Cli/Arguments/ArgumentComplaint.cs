@@ -4,13 +4,13 @@ using System.CommandLine.Parsing;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Says what is wrong with a command line. An argument that has no meaning may be a password with a letter missing before
-/// it, so no more of it is shown than the name of an option.
+/// Explains what is wrong with a command line. An unrecognized argument may be a password whose option was mistyped, so at
+/// most the name of an option is shown.
 /// </summary>
 internal static class ArgumentComplaint
 {
-    /// <summary>What is wrong, a line each.</summary>
-    /// <param name="result">What was parsed.</param>
+    /// <summary>The errors, one per line.</summary>
+    /// <param name="result">The parse result.</param>
     /// <param name="arguments">The arguments as they were given, without the verb.</param>
     public static IEnumerable<string> Of(ParseResult result, IReadOnlyList<string> arguments)
     {
@@ -19,7 +19,7 @@ internal static class ArgumentComplaint
 
         foreach (var error in result.Errors)
         {
-            // The library's own words hold the argument.
+            // The library's own message contains the argument.
             var unmatched = result.UnmatchedTokens.FirstOrDefault(token => error.Message.Contains($"'{token}'", StringComparison.Ordinal));
             var complaint = unmatched is null ? TextOf(error) : OfUnmatched(unmatched, arguments, names);
 
@@ -49,7 +49,7 @@ internal static class ArgumentComplaint
         return $"{place} is neither an option nor the value of one; it is not shown, since it may be a secret";
     }
 
-    // Without the names of types of the runtime.
+    // Without the names of .NET types.
     private static string TextOf(ParseError error) =>
         error.SymbolResult is OptionResult { Tokens.Count: 0 } option && option.Option.Arity.MinimumNumberOfValues > 0
             ? $"{option.IdentifierToken?.Value ?? option.Option.Name}: its value is missing"

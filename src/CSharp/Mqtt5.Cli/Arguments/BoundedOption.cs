@@ -7,7 +7,7 @@ namespace Mqtt5.Cli;
 /// <summary>Options whose value is a number in a range.</summary>
 internal static class BoundedOption
 {
-    // A shell offers the values of a short range.
+    // Shell completion offers the values of a short range.
     private const int MostSuggestions = 2;
 
     /// <summary>An option for a whole number; without it, null.</summary>
@@ -30,7 +30,7 @@ internal static class BoundedOption
 
             var range = maximum == long.MaxValue ? $"a whole number from {minimum}" : $"a whole number from {minimum} to {maximum}";
 
-            // A password that was given with -p in the place of -P is not shown.
+            // A password given with -p instead of -P is not shown.
             result.AddError(names.Contains("-p") ? $"{names[0]} is {range}." : $"{names[0]} is {range}, not '{text}'.");
             return null;
         };

@@ -4,9 +4,8 @@ using System.Text;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Text of a command line that need not be UTF-8. A byte that belongs to no character stands in a string as half of a
-/// surrogate pair, U+DC00 plus the byte, which no text holds: what wants text refuses it, and what wants bytes has them
-/// back.
+/// Command-line text that need not be UTF-8. A byte that is not part of a valid sequence is represented as a lone surrogate,
+/// U+DC00 plus the byte, which valid text never contains: text options refuse it, and binary options restore the bytes.
 /// </summary>
 internal static class ByteText
 {
@@ -37,7 +36,7 @@ internal static class ByteText
         return text.ToString();
     }
 
-    /// <summary>The bytes that a string stands for: UTF-8, except where a byte was kept.</summary>
+    /// <summary>Encodes a string as UTF-8, and restores preserved bytes.</summary>
     public static byte[] ToBytes(string text)
     {
         if (!text.Any(IsEscape))
@@ -61,7 +60,7 @@ internal static class ByteText
         return bytes.WrittenSpan.ToArray();
     }
 
-    /// <summary>Whether all of it is text: no byte was kept.</summary>
+    /// <summary>Whether the string is valid text, without preserved bytes.</summary>
     public static bool IsText(string text)
     {
         for (var at = 0; at < text.Length; at++)

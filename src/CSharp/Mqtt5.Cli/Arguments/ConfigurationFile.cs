@@ -2,15 +2,15 @@
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// The options that a user always wants, from a file with a line for each, as in <c>-h broker.example</c>. It is one of
-/// mosquitto's: <c>mosquitto_pub</c>, <c>mosquitto_sub</c> and <c>mosquitto_rr</c> where the command is called by such a
-/// name, and <c>mqtt5_pub</c> and so on for the verbs.
+/// The user's default options, from a file with one per line, as in <c>-h broker.example</c>. It is a file of mosquitto's,
+/// <c>mosquitto_pub</c>, <c>mosquitto_sub</c> and <c>mosquitto_rr</c>, if the command is invoked by such a name, and
+/// otherwise <c>mqtt5_pub</c> and so on.
 /// </summary>
 internal static class ConfigurationFile
 {
     private const int LongestName = 255;
 
-    /// <summary>The folder of the user's configuration; null: there is none.</summary>
+    /// <summary>The user's configuration directory; null: there is none.</summary>
     public static string? UserFolder =>
         Environment.GetEnvironmentVariable("XDG_CONFIG_HOME") is { Length: > 0 } folder ? folder
         : Environment.GetEnvironmentVariable("HOME") is { Length: > 0 } home ? Path.Combine(home, ".config")
@@ -35,7 +35,7 @@ internal static class ConfigurationFile
         }
     }
 
-    /// <summary>The arguments in what such a file holds.</summary>
+    /// <summary>Parses the content of such a file into arguments.</summary>
     public static IEnumerable<string> Parse(ReadOnlySpan<byte> content)
     {
         var arguments = new List<string>();
@@ -45,7 +45,7 @@ internal static class ConfigurationFile
             if (line.Length == 0 || line[0] == '#')
                 continue;
 
-            // The value is the rest of the line, blanks and all.
+            // The value is the rest of the line, including blanks.
             var end = line.IndexOf(' ', StringComparison.Ordinal);
             var name = end < 0 ? line : line[..end];
             arguments.Add(name);

@@ -1,18 +1,18 @@
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// The name and the arguments of the process as it was called, without loss. The runtime puts U+FFFD in the place of bytes
-/// that are no UTF-8, and a payload would become another one; and it does not tell the name of a link that was called.
+/// The name and the arguments of the process, without loss. The runtime replaces invalid UTF-8 by U+FFFD, which would change
+/// a payload, and does not expose the name of the link that was invoked.
 /// </summary>
-/// <param name="Name">The name of the program or of the link to it, without its folder; null: the system does not tell.</param>
+/// <param name="Name">The file name of the program or of the link to it; null: not available on this system.</param>
 /// <param name="Arguments">The arguments, with each byte that is no UTF-8 kept as <see cref="ByteText"/> says.</param>
 internal sealed record ProcessArguments(string? Name, string[] Arguments)
 {
     private const char Replacement = '\uFFFD';
     private const string CommandLineFile = "/proc/self/cmdline";
 
-    /// <summary>Reads them where the system tells them, and takes those of the runtime elsewhere.</summary>
-    /// <param name="decoded">The arguments as the runtime gives them.</param>
+    /// <summary>Reads them from the operating system where possible, and otherwise uses the runtime's.</summary>
+    /// <param name="decoded">The arguments as decoded by the runtime.</param>
     public static ProcessArguments Read(string[] decoded)
     {
         try
@@ -25,7 +25,7 @@ internal sealed record ProcessArguments(string? Name, string[] Arguments)
         }
     }
 
-    /// <summary>Takes them from a command line in which a zero ends each argument.</summary>
+    /// <summary>Parses a command line of NUL-terminated arguments.</summary>
     public static ProcessArguments Of(string[] decoded, ReadOnlySpan<byte> commandLine)
     {
         var all = new List<string>();
@@ -36,7 +36,7 @@ internal sealed record ProcessArguments(string? Name, string[] Arguments)
             commandLine = commandLine[(end + 1)..];
         }
 
-        // Before the arguments come the program and, where a host runs it, its assembly.
+        // The arguments follow the program and, if a host runs it, its assembly.
         var first = all.Count - decoded.Length;
         return first >= 1 && all.Skip(first).Zip(decoded).All(pair => IsSame(pair.First, pair.Second))
             ? new ProcessArguments(Path.GetFileName(all[first - 1]), [.. all.Skip(first)])

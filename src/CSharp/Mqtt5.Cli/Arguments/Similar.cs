@@ -1,14 +1,16 @@
 namespace Mqtt5.Cli;
 
-/// <summary>Finds the name that was meant where another one was typed.</summary>
+/// <summary>Suggests the intended name for a mistyped one.</summary>
 internal static class Similar
 {
     private const int MostEdits = 2;
 
-    /// <summary>The name that is nearest, or that the typed one begins or is the beginning of; null: none is near.</summary>
+    /// <summary>
+    /// The closest name, or one that is a prefix of the typed name or has it as a prefix; null: none is close.
+    /// </summary>
     public static string? To(string typed, IEnumerable<string> names)
     {
-        // A beginning is meant as one.
+        // A prefix counts as an abbreviation.
         if (names.FirstOrDefault(name => IsLonger(name, typed)) is { } longer)
             return longer;
 
@@ -25,14 +27,14 @@ internal static class Similar
         return distance <= MostEdits ? best : names.FirstOrDefault(name => IsLonger(typed, name));
     }
 
-    /// <summary>The end of a sentence that says so, as in "; did you mean 'pub'?".</summary>
+    /// <summary>The suggestion as the end of a sentence, as in "; did you mean 'pub'?".</summary>
     public static string Hint(string typed, IEnumerable<string> names) =>
         To(typed, names) is { } meant ? $"; did you mean '{meant}'?" : "";
 
     private static bool IsLonger(string one, string other) =>
         other.TrimStart('-').Length >= 2 && one.StartsWith(other, StringComparison.OrdinalIgnoreCase);
 
-    // How many letters are to be put in, taken out, replaced, or swapped with the next.
+    // The edit distance, counting a swap of adjacent letters as one edit (optimal string alignment).
     private static int Edits(string from, string to)
     {
         var table = new int[from.Length + 1, to.Length + 1];

@@ -1,18 +1,19 @@
 namespace Mqtt5.Cli;
 
-/// <summary>Values of options that MQTT sends as text. What is wrong with one is told with the name of the option.</summary>
+/// <summary>Parses option values that MQTT sends as text. Errors name the option.</summary>
 internal static class TextArgument
 {
     /// <summary>A Topic Name.</summary>
-    /// <exception cref="UsageException">It is none.</exception>
+    /// <exception cref="UsageException">It is not valid.</exception>
     public static TopicName Topic(string option, string value) => Check(option, value, TopicName.Of);
 
     /// <summary>A Topic Filter.</summary>
-    /// <exception cref="UsageException">It is none.</exception>
+    /// <exception cref="UsageException">It is not valid.</exception>
     public static TopicFilter Filter(string option, string value) => Check(option, value, TopicFilter.Of);
 
     /// <summary>Any text; null stays null.</summary>
-    /// <exception cref="UsageException">It is no UTF-8, too long, or holds a character that MQTT does not allow.</exception>
+    /// <exception cref="UsageException">It is not UTF-8, too long, or contains a character that MQTT does not
+    /// allow.</exception>
     public static string? Text(string option, string? value) =>
         value is null ? null : Check(option, value, text => Utf8String.Of(text).Text);
 
@@ -31,7 +32,7 @@ internal static class TextArgument
         }
     }
 
-    /// <summary>The message of an exception without the name that a parameter has in the code.</summary>
+    /// <summary>The message of an exception without the parameter name.</summary>
     public static string WithoutParameter(ArgumentException exception) =>
         exception.ParamName is { } name ? exception.Message.Replace($" (Parameter '{name}')", "", StringComparison.Ordinal) : exception.Message;
 }

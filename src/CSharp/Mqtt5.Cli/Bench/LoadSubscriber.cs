@@ -47,7 +47,7 @@ internal sealed class LoadSubscriber(LoadRequest request, int run, long[] arrive
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => client?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    // So many messages that their bytes are bounded, too.
+    // The number of messages is chosen so that their bytes are bounded, too.
     private int QueueCapacity() => (int)Math.Max(FewestMessages, QueueBytes / (request.PayloadBytes + MessageOverheadBytes));
 
     private Task Receive(MqttReceivedMessage message, CancellationToken stopping)

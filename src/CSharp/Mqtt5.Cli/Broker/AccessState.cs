@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Who may connect and do what, as the files of a broker say at one time.</summary>
+/// <summary>A snapshot of the authentication and authorization files of a broker.</summary>
 internal sealed class AccessState
 {
     private readonly FrozenDictionary<string, string> entries;
@@ -16,14 +16,14 @@ internal sealed class AccessState
         this.grants = grants;
     }
 
-    /// <summary>The names and passwords; null: no name is asked for.</summary>
+    /// <summary>The names and passwords; null: clients need not authenticate.</summary>
     public MqttPasswordFile? Passwords { get; }
 
     /// <summary>The rules; null: everything is allowed.</summary>
     public MqttAccessRules? Rules { get; }
 
     /// <summary>Reads the files.</summary>
-    /// <exception cref="UsageException">One cannot be used; the message names it, and the line.</exception>
+    /// <exception cref="UsageException">A file cannot be used; the message names it, and the line.</exception>
     public static async Task<AccessState> LoadAsync(BrokerRequest request, CancellationToken cancellationToken)
     {
         var (passwords, entries) = request.PasswordFile is { } passwordFile
@@ -38,7 +38,9 @@ internal sealed class AccessState
     /// <summary>Whether a client with this name may still connect.</summary>
     public bool Knows(string? userName) => Passwords is null || userName is null || entries.ContainsKey(userName);
 
-    /// <summary>Whether a client that another state let in has to connect again: its password or the rules for it are others.</summary>
+    /// <summary>
+    /// Whether a client admitted under another state has to reconnect, because its password or its rules changed.
+    /// </summary>
     public bool Changes(AccessState earlier, string clientId, string? userName) =>
         (userName is not null && entries.GetValueOrDefault(userName) != earlier.entries.GetValueOrDefault(userName))
         || grants.Except(earlier.grants).Concat(earlier.grants.Except(grants)).Any(grant => IsFor(grant.Subject, clientId, userName));

@@ -3,16 +3,16 @@ using System.Collections.Concurrent;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Lets clients in as files say, and as other files say once they are read again. Safe to use from many threads.
+/// Authenticates and authorizes clients by files that can be reloaded. Safe to use from many threads.
 /// </summary>
-/// <param name="state">What the files say at first.</param>
+/// <param name="state">The initial content of the files.</param>
 internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator, IMqttBrokerAuthorizer
 {
     private const int FewClients = 1_024;
     private const int MostAttempts = 20;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
-    // The names of the clients whose sessions the broker may have.
+    // The names of clients that may have a session at the broker.
     private readonly ConcurrentDictionary<string, string?> clients = new(StringComparer.Ordinal);
     private AccessState current = state;
     private volatile bool hasChanged;
@@ -28,7 +28,7 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         if (client.IsInProcess)
             return MqttPermissions.All;
 
-        // Before the state is read, so that a change of it finds the client, or the client finds the change.
+        // Registered before the state is read, so that a concurrent reload either sees the client or is seen by it.
         clients[client.ClientId] = client.UserName;
         var now = Volatile.Read(ref current);
 
@@ -38,14 +38,14 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         if (now.Rules is not { } rules)
             return MqttPermissions.All;
 
-        // The subscriptions of its session may be older than the rules.
+        // The subscriptions of a resumed session may predate the rules.
         var permissions = rules.Authorize(client);
         return hasChanged ? new StrictPermissions(permissions) : permissions;
     }
 
     /// <summary>
-    /// Takes another state. The sessions of names that are gone end; clients whose password or rules are others are
-    /// disconnected, and keep their sessions.
+    /// Replaces the state. Sessions of removed names end; clients whose password or rules changed are disconnected, and keep
+    /// their sessions.
     /// </summary>
     /// <returns>How many sessions ended, and how many other clients were disconnected.</returns>
     public async Task<(int Ended, int Disconnected)> ChangeAsync(AccessState next, MqttBroker broker)
@@ -64,7 +64,7 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
                 disconnected++;
         }
 
-        // One that was let in a moment ago may get its session only now.
+        // A client admitted just before the reload may not have its session yet.
         for (var attempt = 0; gone.Count > 0 && attempt < MostAttempts; attempt++)
         {
             if (attempt > 0)
@@ -83,7 +83,7 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         return (ended, disconnected);
     }
 
-    /// <summary>Forgets clients whose sessions have ended, once there are many.</summary>
+    /// <summary>Removes clients whose sessions have ended, once there are many.</summary>
     public void Trim(MqttBroker broker)
     {
         if (clients.Count > mostClients)
@@ -112,7 +112,7 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         public bool MayReceive(TopicName topic) => false;
     }
 
-    // Asks for each topic whether the client might subscribe to it now.
+    // Subscriptions may predate the rules, so a delivery also requires the current right to subscribe to its topic.
     private sealed class StrictPermissions(IMqttPermissions permissions) : IMqttPermissions
     {
         public bool MayPublish(TopicName topic) => permissions.MayPublish(topic);

@@ -3,7 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Mqtt5.Cli;
 
-/// <summary>The certificates of a broker's listeners, which can be read again. Dispose it after the broker.</summary>
+/// <summary>The certificates of a broker's listeners, which can be reloaded. Dispose it after the broker.</summary>
 internal sealed class BrokerCertificates : IDisposable
 {
     private readonly BrokerRequest request;
@@ -27,7 +27,7 @@ internal sealed class BrokerCertificates : IDisposable
         }
     }
 
-    /// <summary>The options of a listener, which ask here for the certificates at each handshake.</summary>
+    /// <summary>The TLS options of a listener, which obtain the current certificates at each handshake.</summary>
     public MqttServerTlsOptions Options() => new()
     {
         Certificate = current!.Certificate,
@@ -37,7 +37,7 @@ internal sealed class BrokerCertificates : IDisposable
     };
 
     /// <summary>Reads the files again.</summary>
-    /// <returns>Puts what they hold in the place of what they held.</returns>
+    /// <returns>An action that replaces the current certificates by those read.</returns>
     /// <exception cref="UsageException">A file cannot be used.</exception>
     public Action Reload()
     {

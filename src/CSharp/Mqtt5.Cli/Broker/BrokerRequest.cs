@@ -33,13 +33,13 @@ internal sealed class BrokerRequest
     /// <summary>The path of a Unix socket; null: none.</summary>
     public string? Unix { get; set; }
 
-    /// <summary>The permissions of the Unix socket; null: as the process makes files.</summary>
+    /// <summary>The file mode of the Unix socket; null: as the umask says.</summary>
     public UnixFileMode? UnixMode { get; set; }
 
-    /// <summary>The path of WebSockets.</summary>
+    /// <summary>The URL path of WebSockets.</summary>
     public string WebSocketPath { get; set; } = "/mqtt";
 
-    /// <summary>The origins of web pages that may connect; empty: as the broker has it by default.</summary>
+    /// <summary>The origins of web pages that may connect; empty: the broker's default.</summary>
     public IReadOnlyList<string> WebSocketOrigins { get; set; } = [];
 
     /// <summary>The subprotocols of WebSockets; empty: <c>mqtt</c>.</summary>

@@ -3,16 +3,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Runs a broker until it is told to stop.</summary>
+/// <summary>Runs a broker until it is stopped by a signal.</summary>
 internal static class BrokerVerb
 {
     private const int DefaultPort = 1883;
     private static readonly TimeSpan TrimInterval = TimeSpan.FromMinutes(1);
 
-    /// <summary>Runs what the request asks for.</summary>
+    /// <summary>Runs a broker as requested.</summary>
     public static async Task<int> RunAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
-        // First, so that the signal does not end a broker that begins.
+        // First, so that a signal during startup does not kill the process.
         using var reloads = new Reloads();
 
         using var loggers = LoggerFactory.Create(logging => logging
@@ -46,7 +46,7 @@ internal static class BrokerVerb
         }
         catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
         {
-            // Options that the broker does not take together.
+            // Conflicting options.
             await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
             return ExitCode.BadUsage;
         }
@@ -57,7 +57,7 @@ internal static class BrokerVerb
         }
     }
 
-    // In the words of the command; the broker looks at the same.
+    // Checked here as well, so that the message names the command's options.
     private static void CheckHost(BrokerRequest request)
     {
         if (request.PasswordFile is not null || request.AllowAnonymous)
@@ -85,7 +85,7 @@ internal static class BrokerVerb
             {
                 try
                 {
-                    // All or nothing: every file is read before anything is taken.
+                    // All or nothing: every file is read before any is applied.
                     var next = await AccessState.LoadAsync(request, cancellationToken);
                     certificates.Reload()();
                     var (ended, disconnected) = await access.ChangeAsync(next, broker);
@@ -99,7 +99,7 @@ internal static class BrokerVerb
         }
         catch (OperationCanceledException)
         {
-            // The broker stops.
+            // The broker is shutting down.
         }
     }
 
@@ -114,7 +114,7 @@ internal static class BrokerVerb
         }
         catch (OperationCanceledException)
         {
-            // The broker stops.
+            // The broker is shutting down.
         }
     }
 

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Logs to standard error, a line for each entry, whatever stands in it.</summary>
+/// <summary>Logs to standard error, one line per entry, whatever its text.</summary>
 internal sealed class ErrorLogProvider(TextWriter error) : ILoggerProvider
 {
     private readonly TextWriter writer = TextWriter.Synchronized(error);
@@ -13,7 +13,8 @@ internal sealed class ErrorLogProvider(TextWriter error) : ILoggerProvider
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Nothing is flushed, which waits for ever where standard error is a pipe that nobody reads. Each line is written whole.
+        // Not flushed: flushing blocks forever if standard error is a pipe whose reader has stalled. Each line is a single
+        // write.
     }
 
     private sealed class ErrorLog(string category, TextWriter writer) : ILogger

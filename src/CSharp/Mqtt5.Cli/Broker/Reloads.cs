@@ -3,22 +3,22 @@ using System.Threading.Channels;
 
 namespace Mqtt5.Cli;
 
-/// <summary>SIGHUP as something to wait for. While it exists, the signal does not end the process.</summary>
+/// <summary>SIGHUP as an asynchronous stream. While it exists, the signal does not end the process.</summary>
 internal sealed class Reloads : IDisposable
 {
-    // Several signals before the first is answered are one.
+    // Signals that arrive before the first is handled are coalesced.
     private readonly Channel<bool> signals = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly PosixSignalRegistration? registration;
 
-    /// <summary>Takes the signal until it is disposed.</summary>
+    /// <summary>Handles the signal until disposed.</summary>
     public Reloads()
     {
-        // On Windows the signal is that its console is closed.
+        // On Windows, SIGHUP means that the console is being closed.
         if (!OperatingSystem.IsWindows())
             registration = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Take);
     }
 
-    /// <summary>The signals as they come.</summary>
+    /// <summary>The signals as they arrive.</summary>
     public IAsyncEnumerable<bool> ReadAllAsync(CancellationToken cancellationToken) => signals.Reader.ReadAllAsync(cancellationToken);
 
     /// <inheritdoc/>

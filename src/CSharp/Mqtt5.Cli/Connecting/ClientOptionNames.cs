@@ -1,6 +1,6 @@
 namespace Mqtt5.Cli;
 
-/// <summary>The names that the command has for what the client calls otherwise.</summary>
+/// <summary>Maps the client's option names to those of the command line.</summary>
 internal static class ClientOptionNames
 {
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
@@ -14,7 +14,7 @@ internal static class ClientOptionNames
         ["UserName"] = "--username",
     };
 
-    /// <summary>What the client does not take, with the option that says it.</summary>
+    /// <summary>Replaces the client's option names in a validation message by those of the command line.</summary>
     public static string Describe(ArgumentException exception)
     {
         var message = TextArgument.WithoutParameter(exception);

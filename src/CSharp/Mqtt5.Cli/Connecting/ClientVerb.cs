@@ -26,7 +26,7 @@ internal static class ClientVerb
         }
         catch (ArgumentException exception)
         {
-            // The client does not take its options.
+            // The client rejected its options.
             await terminal.Error.WriteLineAsync($"mqtt5: {ClientOptionNames.Describe(exception)}").ConfigureAwait(false);
             return ExitCode.Fault;
         }

@@ -10,7 +10,7 @@ namespace Mqtt5.Cli;
 /// </summary>
 internal sealed class ConnectionOptions
 {
-    // A CONNACK has to fit.
+    // A CONNACK must fit.
     private const int LeastPacketBytes = 64;
 
     private readonly Option<string> host = new("--host", "-h") { Description = "The host of the server.", DefaultValueFactory = _ => "localhost" };
@@ -171,7 +171,7 @@ internal sealed class ConnectionOptions
         if (result.GetValue(proxy) is not { } text)
             return null;
 
-        // What is wrong is told without the URL, which may hold a password. The proxy looks names up, as socks5h says.
+        // The message omits the URL, which may contain a password. The proxy resolves names, as with socks5h.
         return Uri.TryCreate(text, UriKind.Absolute, out var given) && given.Scheme is "socks5h" or "socks5" or "http" && given.Host.Length > 0
             ? given.Scheme == "socks5h" ? new UriBuilder(given) { Scheme = "socks5" }.Uri : given
             : throw new UsageException("--proxy is socks5h or http://[NAME[:PASSWORD]@]HOST[:PORT]");

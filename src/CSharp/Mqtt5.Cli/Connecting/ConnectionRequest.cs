@@ -42,10 +42,10 @@ internal sealed record ConnectionRequest
     /// <summary>The properties of <c>-D</c>.</summary>
     public required PropertyArguments Properties { get; init; }
 
-    /// <summary>The greatest packet that the server may send, in bytes; null: what the properties say.</summary>
+    /// <summary>The Maximum Packet Size that the client announces, in bytes; null: as the properties say.</summary>
     public uint? MaximumPacketBytes { get; init; }
 
-    /// <summary>The proxy to go through; null: none.</summary>
+    /// <summary>The proxy; null: none.</summary>
     public Uri? Proxy { get; init; }
 
     /// <summary>Whether packets are shown on standard error.</summary>

@@ -1,6 +1,6 @@
 namespace Mqtt5.Cli;
 
-/// <summary>Shows the Authentication Data of a command line with CONNECT, if there is any, and answers nothing more.</summary>
+/// <summary>Sends the Authentication Data of the command line, if any, in CONNECT, and answers no challenge.</summary>
 /// <param name="method">The Authentication Method.</param>
 /// <param name="given">The data; null: none is sent.</param>
 internal sealed class DataAuthenticator(string method, ReadOnlyMemory<byte>? given) : IMqttAuthenticator

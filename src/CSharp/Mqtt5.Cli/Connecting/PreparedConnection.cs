@@ -6,8 +6,8 @@ namespace Mqtt5.Cli;
 internal sealed class PreparedConnection : IDisposable
 {
     /// <summary>
-    /// The greatest packet that a server may send unless the command line says otherwise, in bytes. A server discards a
-    /// message that is larger [MQTT-3.1.2-25]; a stranger's messages do not take all memory.
+    /// The default Maximum Packet Size, in bytes. A server discards a larger message [MQTT-3.1.2-25], so messages of other
+    /// clients cannot exhaust memory.
     /// </summary>
     public const int DefaultPacketBytes = 16 * 1024 * 1024;
 
@@ -74,10 +74,10 @@ internal sealed class PreparedConnection : IDisposable
     }
 
     /// <summary>
-    /// The same for a client whose messages are printed: a reader of the output that stops has few messages of QoS 1 and 2
-    /// wait, as with mosquitto_sub.
+    /// The same for a client whose messages are printed: while the reader of the output is stalled, only few messages of QoS
+    /// 1 and 2 are pending, as with mosquitto_sub.
     /// </summary>
-    /// <exception cref="UsageException">Something of it cannot be used.</exception>
+    /// <exception cref="UsageException">An option cannot be used.</exception>
     public static PreparedConnection ForPrinting(ConnectionRequest request, Terminal terminal)
     {
         var prepared = Of(request, terminal);

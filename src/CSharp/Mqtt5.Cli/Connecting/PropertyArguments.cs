@@ -14,7 +14,7 @@ internal sealed class PropertyArguments
     private readonly Dictionary<(Scope Command, PropertyId Property), string> values = [];
     private readonly Dictionary<Scope, List<UserProperty>> userProperties = [];
 
-    /// <summary>The names of the commands that properties are for.</summary>
+    /// <summary>The names of the commands that have properties.</summary>
     public static IEnumerable<string> CommandNames => Commands.Select(NameOf);
 
     /// <summary>The names of the properties that a client sends with a command; none if there is no such command.</summary>

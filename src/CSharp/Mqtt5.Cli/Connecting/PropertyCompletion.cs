@@ -2,16 +2,16 @@ using System.CommandLine.Completions;
 
 namespace Mqtt5.Cli;
 
-/// <summary>What a shell offers behind <c>-D</c>: a command, then the properties that it has.</summary>
+/// <summary>Shell completion of <c>-D</c>: a command, then one of its properties.</summary>
 internal static class PropertyCompletion
 {
     private const string Option = "-D";
     private const string LongOption = "--property";
 
-    /// <summary>The suggestions for the last word.</summary>
+    /// <summary>The completions of the last word.</summary>
     public static IEnumerable<CompletionItem> Of(CompletionContext context)
     {
-        // The words behind the last -D, without the one that is typed.
+        // The words after the last -D, without the incomplete one.
         var words = context.ParseResult.Tokens.Select(token => token.Value).ToList();
 
         if (words.Count > 0 && context.WordToComplete.Length > 0)

@@ -44,7 +44,7 @@ internal static class TlsFiles
             _ => throw new UsageException($"--tls-version is tlsv1.2 or tlsv1.3, not '{version}'"),
         };
 
-    // The client's own certificate is the first of the file; those above it are shown with it.
+    // The first certificate of the file is the client's own; the others are its intermediates and are sent with it.
     private static void LoadClient(string certificate, string key, X509Certificate2Collection certificates)
     {
         certificates.Add(LoadClient(certificate, key));

@@ -15,8 +15,8 @@ internal sealed class Line
     public IReadOnlyList<(string Text, Style Style)> Parts => parts;
 
     /// <summary>
-    /// Adds a text. Control and format characters, which a server may have sent, are shown as a replacement: they would move
-    /// the cursor, end the line or change the order in which the rest is read.
+    /// Adds a text. Control and format characters, which a server may have sent, are replaced: they could move the cursor,
+    /// end the line or reorder the text that follows.
     /// </summary>
     public Line Add(string text, Style? style = null)
     {

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// A lock on a file among processes: a file beside it, which is there as long as the lock is held, or, where its folder takes
-/// none, the file itself.
+/// An interprocess lock on a file: a lock file beside it, which exists while the lock is held, or the file itself, if its
+/// directory does not allow a lock file.
 /// </summary>
 internal sealed class FileLock : IAsyncDisposable
 {
@@ -19,12 +19,12 @@ internal sealed class FileLock : IAsyncDisposable
         this.isBeside = isBeside;
     }
 
-    /// <summary>The file itself, where the lock is on it; null: the lock is beside it.</summary>
+    /// <summary>The file itself, if the lock is on it; null: the lock file is separate.</summary>
     public FileStream? File => isBeside ? null : stream;
 
     /// <summary>Waits for the lock.</summary>
-    /// <param name="path">The file, which need not be there.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="path">The file, which need not exist.</param>
+    /// <param name="cancellationToken">Cancels waiting.</param>
     /// <exception cref="IOException">Another process has held it for too long, or the file cannot be opened.</exception>
     public static async Task<FileLock> TakeAsync(string path, CancellationToken cancellationToken)
     {
@@ -46,7 +46,7 @@ internal sealed class FileLock : IAsyncDisposable
             }
             else if (Stopwatch.GetElapsedTime(began) >= Patience || !Directory.Exists(Path.GetDirectoryName(path)))
             {
-                // What is wrong with it.
+                // Opened without catching, so that the caller gets the cause.
                 return new FileLock(Open(path, FileMode.OpenOrCreate), isBeside: false);
             }
 
@@ -57,7 +57,7 @@ internal sealed class FileLock : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        // Before it is released: afterwards another process may hold it.
+        // Deleted before the release: afterwards another process may hold the lock.
         if (isBeside)
             System.IO.File.Delete(stream.Name);
 
@@ -86,8 +86,8 @@ internal sealed class FileLock : IAsyncDisposable
         return new FileStream(path, options);
     }
 
-    // A process that had it may have removed it between the opening and the locking here, and another one may have made a
-    // new one. Windows does not remove a file that is open.
+    // The previous owner may have deleted the lock file after it was opened and before it was locked here, and another
+    // process may have created a new one. Windows does not delete open files.
     private static bool IsStillAt(string path, FileStream file) =>
         OperatingSystem.IsWindows()
         || (System.IO.File.Exists(path) && System.IO.File.GetCreationTimeUtc(path) == System.IO.File.GetCreationTimeUtc(file.SafeFileHandle));

@@ -2,12 +2,12 @@ using System.CommandLine;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Options whose value is the name of a file or folder.</summary>
+/// <summary>Options whose value is the name of a file or directory.</summary>
 internal static class FileOption
 {
-    /// <summary>An option for a file; without it, null. A name that cannot be one is refused before anything begins.</summary>
+    /// <summary>An option for a file; null if absent. An invalid name is rejected before any work begins.</summary>
     /// <param name="description">What is in the file.</param>
-    /// <param name="names">The name, then the other names.</param>
+    /// <param name="names">The name, then its aliases.</param>
     public static Option<string?> Of(string description, params string[] names)
     {
         var option = new Option<string?>(names[0], names[1..]) { Description = description, HelpName = "FILE" };

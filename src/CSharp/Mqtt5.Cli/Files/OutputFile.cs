@@ -6,10 +6,9 @@ internal static class OutputFile
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <summary>
-    /// Makes a file that only its owner may read, or empties one and makes it so: what clients and servers send each other
-    /// is confidential.
+    /// Creates or truncates a file that only its owner may read, since MQTT traffic is confidential.
     /// </summary>
-    /// <param name="option">The option that names it.</param>
+    /// <param name="option">The option with the file name.</param>
     /// <param name="path">The file.</param>
     /// <exception cref="UsageException">It cannot be written.</exception>
     public static FileStream CreatePrivate(string option, string path)
@@ -24,7 +23,7 @@ internal static class OutputFile
             options.UnixCreateMode = OwnerOnly;
             var file = new FileStream(path, options);
 
-            // One that was there keeps its mode when it is opened. A device or a pipe is left alone.
+            // An existing file keeps its mode when opened. Devices and pipes are left alone.
             if (file.CanSeek && file.Length == 0 && IsRegular(path))
                 MakePrivate(file);
 
@@ -36,7 +35,9 @@ internal static class OutputFile
         }
     }
 
-    /// <summary>Checks that a file can be written, before the work begins whose result it is to hold; null: there is none.</summary>
+    /// <summary>
+    /// Checks that an output file can be written, before the work whose result it is to hold; null: there is none.
+    /// </summary>
     /// <exception cref="UsageException">It cannot be written.</exception>
     public static void Check(string option, string? path)
     {
@@ -69,7 +70,7 @@ internal static class OutputFile
         }
         catch (UnauthorizedAccessException)
         {
-            // It belongs to another user, who decides about its mode.
+            // The file belongs to another user, who controls its mode.
         }
     }
 }

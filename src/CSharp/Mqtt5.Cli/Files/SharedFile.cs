@@ -3,9 +3,9 @@ using System.Text;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// A small text file that several processes change and others read. A change is made under a lock, and the file is replaced
-/// as a whole where the system allows it; it keeps its owner, group and mode, and stays what it is where it is reached by a
-/// link, has several names or is mounted by itself. Then it is written in place.
+/// A small text file that several processes change and others read. Changes are made under a lock and replace the file
+/// atomically where possible, preserving owner, group and mode. A file that is reached by a symbolic link keeps the link; one
+/// that has several hard links or is a mount point is written in place.
 /// </summary>
 internal static class SharedFile
 {
@@ -14,14 +14,14 @@ internal static class SharedFile
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    /// <summary>Changes the file; where there is none, it is made, for its owner only.</summary>
+    /// <summary>Changes the file, or creates it, readable by its owner only.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="change">What its text becomes; what it throws leaves the file as it is.</param>
-    /// <param name="cancellationToken">Gives up waiting for the lock.</param>
+    /// <param name="change">Computes the new text from the current one; if it throws, the file is unchanged.</param>
+    /// <param name="cancellationToken">Cancels waiting for the lock.</param>
     /// <exception cref="IOException">It cannot be read or written, or another process has held it for too long.</exception>
     public static async Task ChangeAsync(string path, Func<string, string> change, CancellationToken cancellationToken)
     {
-        // The link stays, and its target changes.
+        // The link is preserved, and its target is changed.
         var link = new FileInfo(path);
         var target = link.LinkTarget is null ? link.FullName : link.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
         await using var locked = await FileLock.TakeAsync(target, cancellationToken).ConfigureAwait(false);
@@ -34,12 +34,12 @@ internal static class SharedFile
             WriteInPlace(target, locked.File, content);
     }
 
-    /// <summary>The text of the file; empty if there is none. A process that writes it in place is waited for.</summary>
+    /// <summary>The text of the file; empty if there is none. Waits for a process that is writing it in place.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="UsageException">It is not UTF-8.</exception>
     /// <param name="path">The file.</param>
-    /// <param name="mustExist">Whether a file that is not there is a failure.</param>
-    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <param name="mustExist">Whether a missing file is an error.</param>
+    /// <param name="cancellationToken">Cancels waiting.</param>
     public static async Task<string> ReadAsync(string path, bool mustExist, CancellationToken cancellationToken) =>
         Decode(path, await ReadBytesAsync(path, mustExist, cancellationToken).ConfigureAwait(false));
 
@@ -81,7 +81,7 @@ internal static class SharedFile
         }
     }
 
-    // False: it would become another file than it is, or its folder does not take one.
+    // False: replacement would change the file's identity or attributes, or the directory does not allow a new file.
     private static bool TryReplace(string path, byte[] content)
     {
         if (!OperatingSystem.IsLinux())
@@ -110,7 +110,7 @@ internal static class SharedFile
                 if (UnixFile.Of(draft) is not { } made || ((made.Owner, made.Group) != (known.Owner, known.Group) && !known.TryGive(draft)))
                     return false;
 
-                // After the owner: a change of it takes bits of the mode away.
+                // After chown, which clears mode bits.
                 File.SetUnixFileMode(draft, File.GetUnixFileMode(path));
             }
 

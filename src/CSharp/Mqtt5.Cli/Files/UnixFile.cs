@@ -5,13 +5,13 @@ using System.Text;
 
 namespace Mqtt5.Cli;
 
-/// <summary>What Linux knows of a file and the runtime does not tell: its owner, its group, how many names it has.</summary>
-/// <param name="Owner">The number of the owner.</param>
-/// <param name="Group">The number of the group.</param>
-/// <param name="Links">How many names it has.</param>
+/// <summary>File attributes of Linux that .NET does not expose: owner, group, number of hard links.</summary>
+/// <param name="Owner">The user ID of the owner.</param>
+/// <param name="Group">The group ID.</param>
+/// <param name="Links">The number of hard links.</param>
 internal sealed record UnixFile(uint Owner, uint Group, uint Links)
 {
-    // The layout is the same on every processor: statx(2).
+    // The layout of statx(2) is the same on every architecture.
     private const int StatxBytes = 256;
     private const int LinksOffset = 16;
     private const int OwnerOffset = 20;
@@ -19,7 +19,7 @@ internal sealed record UnixFile(uint Owner, uint Group, uint Links)
     private const uint BasicStatistics = 0x7FF;
     private const int CurrentFolder = -100;
 
-    /// <summary>Looks at a file; null: this cannot be told.</summary>
+    /// <summary>Reads the attributes of a file; null: not available.</summary>
     [SupportedOSPlatform("linux")]
     public static UnixFile? Of(string path)
     {
@@ -39,11 +39,11 @@ internal sealed record UnixFile(uint Owner, uint Group, uint Links)
         uint At(int offset) => BitConverter.ToUInt32(buffer, offset);
     }
 
-    /// <summary>Gives a file to this owner and group; false: the user may not.</summary>
+    /// <summary>Changes the owner and group of a file; false: not permitted.</summary>
     [SupportedOSPlatform("linux")]
     public bool TryGive(string path) => Native.Chown(Encoded(path), Owner, Group) == 0;
 
-    /// <summary>Has the disk keep what was renamed in a folder.</summary>
+    /// <summary>Flushes a directory, so that a rename survives a crash.</summary>
     [SupportedOSPlatform("linux")]
     public static void Flush(string folder)
     {

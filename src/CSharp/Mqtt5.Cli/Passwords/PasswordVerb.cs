@@ -13,7 +13,7 @@ internal static class PasswordVerb
             if (TextArgument.Text("NAME", request.Name) is not { Length: > 0 })
                 throw new UsageException("NAME: the name is empty");
 
-            // A file that cannot be used is told before a password is asked for.
+            // An unusable file is reported before the password prompt.
             Change(request, await SharedFile.ReadAsync(request.File, mustExist: false, cancellationToken), null);
             var entry = request.Delete ? null : Entry(request, Encoding.UTF8.GetBytes(await ReadPasswordAsync(terminal, cancellationToken)));
             await SharedFile.ChangeAsync(request.File, text => Change(request, text, entry), cancellationToken);
@@ -36,7 +36,7 @@ internal static class PasswordVerb
         }
     }
 
-    // The text of the file with the entry in the place of the one that the name had; null: without it.
+    // Replaces the entry of the name in the text of the file; null: removes it.
     private static string Change(PasswordRequest request, string text, string? entry)
     {
         MqttPasswordFile.Parse(text);
@@ -70,7 +70,7 @@ internal static class PasswordVerb
             if (SecretPrompt.Ask(terminal, "Password: ") is not { Length: > 0 } typed)
                 throw new UsageException("no password was typed");
 
-            // Nobody sees what was typed, and a mistake would be found only by the client that cannot connect.
+            // The input is not echoed, so a typing error would be found only when the client cannot connect.
             return SecretPrompt.Ask(terminal, "The same again: ") == typed
                 ? typed
                 : throw new UsageException("the two are not the same; nothing was changed");

@@ -29,7 +29,7 @@ internal sealed class Inbox
             [filter],
             (message, _) =>
             {
-                // No probe asks for so much; a server that sends it all the same is not to take all memory.
+                // No probe requests this much; the limit protects memory from a misbehaving server.
                 if (Interlocked.Add(ref inbox.bytes, message.Payload.Length + MessageOverheadBytes) <= MostBytes)
                     inbox.messages.Writer.TryWrite(message);
 

@@ -7,7 +7,7 @@ namespace Mqtt5.Cli;
 /// <summary>Cuts a stream at line feeds. Everything else, a carriage return too, stays in the line.</summary>
 internal static class InputLines
 {
-    /// <summary>The lines. One may be used until the next is asked for.</summary>
+    /// <summary>The lines. Each is valid until the next is requested.</summary>
     /// <exception cref="UsageException">A line is longer than a packet may be.</exception>
     public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(
         Stream input, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -47,7 +47,7 @@ internal sealed record MessageRequest
                 {
                     var payload = await BoundedInput.ReadAsync(input, "standard input", cancellationToken).ConfigureAwait(false);
 
-                    // A command before a pipe that failed would otherwise delete what is retained.
+                    // Otherwise a failed command in front of the pipe, with empty output, would delete the retained message.
                     return payload.Length > 0
                         ? payload
                         : throw new UsageException("-s: standard input is empty; -n publishes an empty message");

@@ -177,7 +177,7 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
             ? number
             : throw new UsageException($"'{text}' is no number from {least} to {greatest}");
 
-    // Until the subscription ends. A terminal that is stopped has only so much wait for it.
+    // Runs until the subscription ends. The backlog is bounded in case the terminal is suspended.
     private async Task ShowAllAsync(MqttSubscription subscription, ShellSubscription shown)
     {
         var backlog = new Backlog(WaitingMessages, WaitingBytes);
@@ -198,7 +198,7 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
         }
         catch (Exception failure) when (failure is MqttException or IOException)
         {
-            // The end of the connection is told elsewhere, and without an output there is nothing to tell.
+            // The end of the connection is reported elsewhere, and without an output there is nothing to report.
         }
     }
 

@@ -1,12 +1,12 @@
 namespace Mqtt5.Cli;
 
-/// <summary>Reads a payload as a whole, but no more than MQTT can carry: a device, or a pipe without end, would take all memory.</summary>
+/// <summary>Reads a whole payload, up to the MQTT limit, so that a device or an endless pipe cannot exhaust memory.</summary>
 internal static class BoundedInput
 {
     /// <summary>All bytes of a stream.</summary>
     /// <param name="input">The stream.</param>
-    /// <param name="name">What it is called where it is too long.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="name">The name of the input for the error message.</param>
+    /// <param name="cancellationToken">Cancels reading.</param>
     /// <exception cref="UsageException">It is longer than a packet may be.</exception>
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(Stream input, string name, CancellationToken cancellationToken)
     {
@@ -22,7 +22,7 @@ internal static class BoundedInput
         return all.GetBuffer().AsMemory(0, (int)all.Length);
     }
 
-    /// <summary>Checks a length that was read so far.</summary>
+    /// <summary>Checks the length read so far.</summary>
     /// <exception cref="UsageException">It is more than a packet may have.</exception>
     public static void Check(long length, string name)
     {

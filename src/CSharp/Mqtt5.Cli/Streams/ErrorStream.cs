@@ -1,8 +1,8 @@
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// Standard error, which has nowhere to tell that it failed: a full disk or a reader that has gone loses what was to be
-/// said, and does not end the command.
+/// Standard error, whose own failures cannot be reported: on a full disk or a closed pipe the output is lost, and the command
+/// continues.
 /// </summary>
 internal sealed class ErrorStream(Stream inner) : WritingStream
 {
@@ -21,7 +21,7 @@ internal sealed class ErrorStream(Stream inner) : WritingStream
         }
         catch (IOException)
         {
-            // There is no other place for it.
+            // The failure cannot be reported anywhere.
         }
     }
 }

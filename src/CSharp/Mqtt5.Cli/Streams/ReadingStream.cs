@@ -1,6 +1,6 @@
 namespace Mqtt5.Cli;
 
-/// <summary>A stream that is read from its beginning to its end. What reads is left to those that derive from it.</summary>
+/// <summary>A read-only stream without seeking. Derived classes implement the reading.</summary>
 internal abstract class ReadingStream : SequentialStream
 {
     /// <inheritdoc/>

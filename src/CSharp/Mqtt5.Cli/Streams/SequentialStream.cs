@@ -1,6 +1,6 @@
 namespace Mqtt5.Cli;
 
-/// <summary>A stream that is read or written from its beginning to its end.</summary>
+/// <summary>A stream without seeking.</summary>
 internal abstract class SequentialStream : Stream
 {
     /// <inheritdoc/>

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Tells which of the three standard streams the process was started with.</summary>
+/// <summary>Detects which of the three standard streams the process was started with.</summary>
 internal static class StandardDescriptors
 {
     /// <summary>Standard input.</summary>
@@ -16,13 +16,13 @@ internal static class StandardDescriptors
 
     private const string Folder = "/proc/self/fdinfo";
 
-    // O_CLOEXEC of Linux.
+    // O_CLOEXEC on Linux.
     private const long CloseOnExec = 0x80000;
 
     /// <summary>
-    /// Whether the descriptor was open when the process began. The runtime opens files and sockets of its own, and one of
-    /// them has the number of a standard stream that was closed: what is written there goes to something else. They are all
-    /// closed when another program is executed, and what was inherited cannot be.
+    /// Whether the descriptor was open at process start. If a standard stream was closed, a file or socket of the runtime may
+    /// have taken its number, and writes would go there. The runtime's descriptors are close-on-exec, and inherited ones
+    /// cannot be.
     /// </summary>
     public static bool IsOpen(int descriptor)
     {

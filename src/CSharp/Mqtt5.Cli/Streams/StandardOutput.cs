@@ -2,15 +2,15 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Mqtt5.Cli;
 
-/// <summary>Standard output that tells when nobody reads it any more, and names itself when it fails.</summary>
+/// <summary>Standard output that detects a closed pipe, and is named in the error when a write fails.</summary>
 internal sealed class StandardOutput(Stream inner) : WritingStream
 {
     private const int BrokenPipe = 32;
 
     /// <summary>
-    /// Opens standard output. The console's own stream ignores a closed pipe, and the command would then go on to
-    /// the end of its input for nobody; a file's position, on the other hand, is shared with standard error, which
-    /// only the console's stream respects. Where it is closed altogether, what is written is lost, as with other commands.
+    /// Opens standard output. The console's own stream ignores a closed pipe, so the command would process the rest of its
+    /// input in vain; a <see cref="FileStream"/>, on the other hand, keeps its own position in a file that standard error may
+    /// share. If the descriptor is closed, output is lost, as with other commands.
     /// </summary>
     public static Stream Open()
     {
@@ -20,7 +20,7 @@ internal sealed class StandardOutput(Stream inner) : WritingStream
         return new StandardOutput(OpenInner());
     }
 
-    /// <summary>True when the reader of the output has gone, as <c>head</c> does when it has seen enough.</summary>
+    /// <summary>True when the reader has closed the pipe, as <c>head</c> does when it has seen enough.</summary>
     public static bool IsClosed(IOException exception) =>
         !OperatingSystem.IsWindows() && (exception.InnerException ?? exception).HResult == BrokenPipe;
 

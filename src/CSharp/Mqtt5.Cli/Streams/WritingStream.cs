@@ -1,6 +1,6 @@
 namespace Mqtt5.Cli;
 
-/// <summary>A stream that is written from its beginning to its end. What is written is left to those that derive from it.</summary>
+/// <summary>A write-only stream without seeking. Derived classes implement the writing.</summary>
 internal abstract class WritingStream : SequentialStream
 {
     /// <inheritdoc/>
@@ -18,7 +18,7 @@ internal abstract class WritingStream : SequentialStream
     /// <inheritdoc/>
     public override void Flush()
     {
-        // Nothing is kept back.
+        // Nothing is buffered.
     }
 
     /// <inheritdoc/>

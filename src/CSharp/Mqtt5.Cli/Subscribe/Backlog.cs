@@ -3,16 +3,16 @@ using System.Diagnostics.CodeAnalysis;
 namespace Mqtt5.Cli;
 
 /// <summary>
-/// A queue of messages for a slow consumer, such as the reader of a pipe. Of QoS 0 it holds a number and an amount of bytes, and
-/// drops what comes beyond. Messages of QoS 1 and 2 are all taken: the server sends no more than the Receive Maximum before
-/// they are acknowledged. For one writer and one reader.
+/// A queue of messages for a slow consumer, such as the reader of a pipe. Messages of QoS 0 are bounded by number and bytes,
+/// and dropped beyond that. All messages of QoS 1 and 2 are queued: the Receive Maximum bounds them until they are
+/// acknowledged. For a single producer and a single consumer.
 /// </summary>
-/// <param name="mostMessages">How many messages of QoS 0 may wait.</param>
-/// <param name="mostBytes">How many bytes they may have together, each with what the client itself needs for it.</param>
+/// <param name="mostMessages">The most queued messages of QoS 0.</param>
+/// <param name="mostBytes">Their total size in bytes, including the client's overhead per message.</param>
 [SuppressMessage("Reliability", "CA1001", Justification = "The semaphore has no wait handle, so there is nothing to free.")]
 internal sealed class Backlog(int mostMessages, long mostBytes)
 {
-    // What a message costs besides its bytes, roughly.
+    // The approximate overhead of a message besides its bytes.
     private const int Overhead = 256;
 
     private readonly Queue<MqttReceivedMessage> waiting = new();
@@ -23,13 +23,13 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
     private long dropped;
     private bool isComplete;
 
-    /// <summary>How many messages of QoS 0 were dropped.</summary>
+    /// <summary>The number of dropped messages of QoS 0.</summary>
     public long Dropped => Interlocked.Read(ref dropped);
 
-    /// <summary>How many were dropped since the last time that this was asked.</summary>
+    /// <summary>The number of messages dropped since the last call.</summary>
     public long TakeDropped() => Interlocked.Exchange(ref dropped, 0);
 
-    /// <summary>Whether no message waits.</summary>
+    /// <summary>Whether the queue is empty.</summary>
     public bool IsEmpty
     {
         get
@@ -39,7 +39,7 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
         }
     }
 
-    /// <summary>Takes the messages of a subscription until it ends or the token is set.</summary>
+    /// <summary>Queues the messages of a subscription until it ends or the token is canceled.</summary>
     /// <exception cref="MqttException">The subscription ended because the connection did.</exception>
     public async Task FillAsync(MqttSubscription subscription, CancellationToken cancellationToken)
     {
@@ -57,7 +57,7 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
         }
     }
 
-    /// <summary>Takes a message, or drops it where it is of QoS 0 and there is no room.</summary>
+    /// <summary>Queues a message, or drops it if it has QoS 0 and the queue is full.</summary>
     public void Add(MqttReceivedMessage message)
     {
         lock (gate)
@@ -66,7 +66,7 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
             {
                 var cost = CostOf(message);
 
-                // One that is larger than all of it is shown where nothing else waits.
+                // A message larger than the whole queue is accepted when the queue is empty.
                 if (messages >= mostMessages || (messages > 0 && bytes + cost > mostBytes))
                 {
                     Interlocked.Increment(ref dropped);
@@ -83,7 +83,7 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
         arrivals.Release();
     }
 
-    /// <summary>Waits for the next message; null: no more come.</summary>
+    /// <summary>Waits for the next message; null: the subscription has ended.</summary>
     public async ValueTask<MqttReceivedMessage?> NextAsync(CancellationToken cancellationToken)
     {
         await arrivals.WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -11,7 +11,7 @@ namespace Mqtt5.Cli;
 internal sealed record FormatPart(
     FormatPartKind Kind, string Text, char Specifier, bool IsLeft, char Padding, int Width, int? Precision)
 {
-    /// <summary>The bytes of text that stands for itself.</summary>
+    /// <summary>The bytes of literal text.</summary>
     public byte[] Bytes { get; } = ByteText.ToBytes(Text);
 
     /// <summary>Text that stands for itself.</summary>

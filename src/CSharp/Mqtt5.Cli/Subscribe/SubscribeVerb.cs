@@ -3,7 +3,7 @@ namespace Mqtt5.Cli;
 /// <summary>Subscribes as a request asks for, prints what comes, and disconnects.</summary>
 internal static class SubscribeVerb
 {
-    // So many messages of QoS 0, and bytes of them, may wait for the reader of the output.
+    // The limits of queued messages of QoS 0 for the reader of the output, in number and bytes.
     private const int WaitingMessages = 100_000;
     private const long WaitingBytes = 32 * 1024 * 1024;
 
@@ -84,7 +84,7 @@ internal static class SubscribeVerb
         var backlog = new Backlog(WaitingMessages, WaitingBytes);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
 
-        // Writing blocks while the output is not read, and the queue of the subscription is bounded by number only.
+        // Writing blocks while the output is not read, and the subscription's own queue is bounded by number only.
         var filling = Task.Run(() => backlog.FillAsync(subscription, ended.Token), CancellationToken.None);
 
         try
@@ -130,7 +130,7 @@ internal static class SubscribeVerb
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
         {
-            // As it was asked to.
+            // Stopped on request.
         }
     }
 

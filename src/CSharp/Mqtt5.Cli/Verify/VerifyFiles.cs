@@ -12,8 +12,8 @@ internal static class VerifyFiles
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Checks that the files that are asked for can be written, before a run of minutes.</summary>
-    /// <exception cref="UsageException">One cannot.</exception>
+    /// <summary>Checks that the output files can be written, before a run that takes minutes.</summary>
+    /// <exception cref="UsageException">A file cannot be written.</exception>
     public static void Check(string? jsonFile, string? junitFile, string? htmlFile)
     {
         OutputFile.Check("--json", jsonFile);

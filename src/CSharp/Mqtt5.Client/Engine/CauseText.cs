@@ -1,7 +1,7 @@
 namespace Mqtt5.Engine;
 
-// What an exception says together with those within it, so that nobody has to look for them: each text once, without
-// those that only point at another one.
+// The message of an exception with those of its inner exceptions, so that the root cause is visible: each text once, and
+// without references to an inner exception.
 internal static class CauseText
 {
     private const int MostLevels = 8;
@@ -36,7 +36,7 @@ internal static class CauseText
             Add(inner, texts);
     }
 
-    // Without the part of the sentence that says where else to look.
+    // Without the clause that refers to the inner exception.
     private static string WithoutPointer(string text)
     {
         var at = text.IndexOf(Pointer, StringComparison.OrdinalIgnoreCase);

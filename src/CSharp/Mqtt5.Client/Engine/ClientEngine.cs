@@ -9,7 +9,7 @@ namespace Mqtt5.Engine;
 // application in between. What is allowed and what is due is decided by the machine, never here.
 internal sealed class ClientEngine
 {
-    // How many packets, and of which size, are taken before the gate is left for others.
+    // Limits of the number and size of packets processed before the gate is released.
     private const int PacketsInGate = 1_000;
     private const int FrameBytesInGate = 16 * 1024;
 
@@ -157,7 +157,7 @@ internal sealed class ClientEngine
         Run(happening(Register(request)));
     }
 
-    // Gives a request its ticket. Called under the gate.
+    // Assigns a request its ticket. Called under the gate.
     public long Register(Pending request)
     {
         request.Ticket = ++nextTicket;
@@ -201,8 +201,8 @@ internal sealed class ClientEngine
             Run(ClientEvent.NewCancel(ticket));
     }
 
-    // Takes the packets at the front of the input that most of the traffic consists of: the messages that the machine need
-    // not see, and acknowledgements. Gives what is left. The gate is taken once for all of them.
+    // Fast path for the leading packets of the input that make up most of the traffic: messages that the state machine need
+    // not see, and acknowledgments. Returns the rest. The gate is taken once per batch.
     public ReadOnlySequence<byte> Take(Link link, ReadOnlySequence<byte> input, ref long offset)
     {
         lock (Gate)
@@ -296,14 +296,14 @@ internal sealed class ClientEngine
         }
     }
 
-    // The link has written what waited, so that there may be room again. Called under the gate.
+    // The link has written buffered bytes, so that there may be room again. Called under the gate.
     public void Written(Link link)
     {
         if (link == current && state.Outbound.IsCongested && link.Waiting < options.SendBufferBytes)
             Run(ClientEvent.NewCongested(false));
     }
 
-    // Tells the machine when the send buffer is full. Called under the gate.
+    // Tells the state machine when the send buffer is full. Called under the gate.
     public void TellCongestion()
     {
         if (current?.Waiting >= options.SendBufferBytes && state.IsConnected && !state.Outbound.IsCongested)

@@ -7,7 +7,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // More than this is not held until the end of a turn.
     private const int HeldBytes = 16 * 1024;
 
-    // How much is written at a time, so that a slow transport is seen to move.
+    // The most bytes per write, so that progress on a slow transport is observable.
     private const int PieceBytes = 64 * 1024;
 
     private static readonly byte[] Pingreq = [(byte)PacketType.Pingreq << 4, 0];
@@ -22,7 +22,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // What the transport was asked for last and did not complete at once.
     private Task? underWay;
 
-    // When bytes moved last.
+    // The times of the last traffic.
     public Traffic Traffic => new(Volatile.Read(ref lastSent), Volatile.Read(ref lastReceived), Volatile.Read(ref lastPing));
 
     // How many bytes wait to be written. Used under the gate.
@@ -40,7 +40,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
             StartWriting();
     }
 
-    // PINGREQ goes before all that waits, so that a full buffer does not hold it back. Used under the gate.
+    // PINGREQ bypasses the buffer, so that a full buffer does not delay it. Used under the gate.
     public void Ping()
     {
         pingWaits = !closing;

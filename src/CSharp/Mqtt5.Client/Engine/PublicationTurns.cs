@@ -28,12 +28,12 @@ internal sealed class PublicationTurns : IThreadPoolWorkItem
     public PublicationTurns(ClientEngine engine)
     {
         this.engine = engine;
-        // The time that threads take is real, whatever the clock of the application.
+        // System time, since thread scheduling does not follow the application's clock.
         watch = TimeProvider.System.CreateTimer(
             static turns => ((PublicationTurns)turns!).WatchTurns(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    // Whether the link takes what came, and sees to it afterwards that turns are taken. Used under the gate.
+    // Whether the link is processing input, after which it requests a turn itself. Used under the gate.
     public bool IsTaking { get; set; }
 
     // Whether publish calls wait for a turn.

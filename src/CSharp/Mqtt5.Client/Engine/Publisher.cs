@@ -3,7 +3,7 @@ using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Engine;
 
-// Publishing: past the machine where it has nothing to decide, and else by way of it.
+// Publishing: bypasses the state machine where it has nothing to decide, and otherwise goes through it.
 internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
 {
     private const int PooledPublications = 256;
@@ -17,7 +17,7 @@ internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
         NotNow,
     }
 
-    // Writes a plain message of QoS 0 past the machine, whose engine.State it does not change.
+    // Writes a plain message of QoS 0 without the state machine, whose engine.State it does not change.
     public Direct TryWrite(TopicName topic, ReadOnlySpan<byte> payload, bool retain)
     {
         lock (engine.Gate)

@@ -1,12 +1,12 @@
 namespace Mqtt5.Engine;
 
-// Whole packets that are being written to the transport, piece by piece.
+// Whole packets that are written to the transport in pieces.
 internal struct SendBatch
 {
     private ArraySegment<byte> packets;
     private int written;
 
-    // Where a packet begins: the last such place that was looked for.
+    // The packet boundary found last.
     private int boundary;
 
     public readonly bool IsEmpty => packets.Array is null;
@@ -20,7 +20,7 @@ internal struct SendBatch
         boundary = 0;
     }
 
-    // Gives the memory back.
+    // Returns the memory.
     public byte[] Clear()
     {
         var array = packets.Array!;
@@ -28,10 +28,10 @@ internal struct SendBatch
         return array;
     }
 
-    // Whether another packet can be written now.
+    // Whether another packet may be written now.
     public bool IsBetweenPackets() => IsEmpty || NextBoundary() == written;
 
-    // What is to be written next: so many bytes at most, and where that is asked for no further than to the end of a packet.
+    // The next bytes to write, up to the given number and, if requested, not beyond the end of a packet.
     public ReadOnlyMemory<byte> Next(int most, bool untilPacket)
     {
         var length = Math.Min(most, packets.Count - written);
@@ -40,7 +40,7 @@ internal struct SendBatch
 
     public void Advance(int length) => written += length;
 
-    // The first place at or behind what is written where a packet begins.
+    // The first packet boundary at or after the written position.
     private int NextBoundary()
     {
         while (boundary < written)

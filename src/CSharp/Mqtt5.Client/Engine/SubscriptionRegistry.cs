@@ -2,25 +2,25 @@ using System.Runtime.InteropServices;
 
 namespace Mqtt5.Engine;
 
-// The subscriptions of a client, and the way of received messages to them. Which subscriber gets a message is decided by
-// the machine.
+// The subscriptions of a client, and the dispatch of received messages to them. The state machine decides which subscribers
+// get a message.
 internal sealed class SubscriptionRegistry : IReceipt
 {
     private readonly ClientEngine engine;
     private readonly Dictionary<long, MqttSubscription> subscriptions = [];
 
-    // Those whose handler may run, also when they have ended.
+    // The subscriptions whose handler may run, including ended ones.
     private readonly HashSet<MqttSubscription> handling = [];
     private readonly List<MqttSubscription> targets = [];
     private readonly List<long> subscribers = [];
     private readonly SubscriptionMatches<long> matches = new();
     private readonly RouteCache routes = new();
 
-    // Stands for the subscriptions as they are; another object once they have changed.
+    // Identifies the current set of subscriptions; replaced whenever the set changes.
     private object generation = new();
     private Subscriptions<long>? routedSubscriptions;
 
-    // Gets what no subscription takes; null: the machine decides what becomes of it.
+    // Gets messages that match no subscription; null: the state machine decides.
     private readonly MqttSubscription? fallback;
     private readonly Func<MqttReceivedMessage, CancellationToken, Task>? defaultHandler;
     private bool hasToldOfUnclaimed;
@@ -32,7 +32,7 @@ internal sealed class SubscriptionRegistry : IReceipt
         fallback = defaultHandler is null ? null : new MqttSubscription(engine, [], new MqttSubscribeOptions(), options.PropagateTraceContext);
     }
 
-    // Subscribes; messages may come before the answer.
+    // Subscribes; messages may arrive before the SUBACK.
     public Request Subscribe(MqttSubscription subscription, SubscribeRequest request)
     {
         var asked = new Request();
@@ -51,7 +51,7 @@ internal sealed class SubscriptionRegistry : IReceipt
         return asked;
     }
 
-    // A subscription gets no more messages.
+    // Removes a subscription, which then gets no more messages.
     public void Forget(MqttSubscription subscription)
     {
         lock (engine.Gate)
@@ -67,14 +67,14 @@ internal sealed class SubscriptionRegistry : IReceipt
             return [.. subscriptions.Values];
     }
 
-    // A subscription has begun to call its handler.
+    // A subscription starts to call its handler.
     public void BeginHandling(MqttSubscription subscription)
     {
         lock (engine.Gate)
             handling.Add(subscription);
     }
 
-    // Its handler has been called for the last time and has ended.
+    // The last call of its handler has returned.
     public void EndHandling(MqttSubscription subscription)
     {
         lock (engine.Gate)
@@ -87,14 +87,14 @@ internal sealed class SubscriptionRegistry : IReceipt
             return [.. handling];
     }
 
-    // Starts the handler of the options that takes what no subscription does.
+    // Starts the default handler of the options.
     public void StartFallback()
     {
         if (defaultHandler is not null)
             fallback!.StartWorkers(defaultHandler);
     }
 
-    // The application is done with a message that one subscription got.
+    // The application has finished with a message delivered to a single subscription.
     public void Settle(long token, ReasonCode reason) => engine.Post(ClientEvent.NewAcknowledge(token, reason));
 
     public void Deliver(Packet.Publish packet, long token)
@@ -157,7 +157,7 @@ internal sealed class SubscriptionRegistry : IReceipt
 
     private Route AddRoute(in PublishView view)
     {
-        // The properties borrow the memory that they are read from.
+        // The properties reference the memory of the frame, so it is copied.
         var frame = view.Frame.ToArray();
         var publish = view.ToPublish(frame);
         var route = new Route(TopicOf(publish), publish.Properties, view.Properties.ToArray());
@@ -196,10 +196,10 @@ internal sealed class SubscriptionRegistry : IReceipt
 
     private static TopicName TopicOf(Publish publish) => ((TopicReference.Name)publish.Topic).Name;
 
-    // A connection is open.
+    // A connection has opened.
     public void Opened() => hasToldOfUnclaimed = false;
 
-    // A message that no subscription takes is counted where it is dropped, and told of once a connection.
+    // An unmatched message is counted when dropped, and logged once per connection.
     public void TellOfUnclaimed(bool waits)
     {
         if (!waits)

@@ -71,15 +71,15 @@ public sealed partial class MqttClientOptions
     /// <summary>When to connect again after a connection was lost; null: never.</summary>
     public MqttReconnectOptions? Reconnect { get; set; } = new();
 
-    /// <summary>The limits of messages that wait for a connection, the socket or quota, or are under way.</summary>
+    /// <summary>The limits of messages that wait for a connection, the socket or quota, or are in flight.</summary>
     public MqttQueueOptions Queue { get; set; } = new();
 
     /// <summary>How long connecting may take, up to the answer of the server. The default is 10 seconds.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// How long the server may send nothing at all after a PINGREQ was handed to the transport, before the connection is
-    /// given up. Until then bytes that the transport takes show that it still works. The default is 10 seconds.
+    /// How long the server may send nothing after a PINGREQ was handed to the transport, before the connection is closed as
+    /// dead. Until then, bytes accepted by the transport count as progress. The default is 10 seconds.
     /// </summary>
     public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
@@ -90,22 +90,22 @@ public sealed partial class MqttClientOptions
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// What happens to a message of QoS 1 or 2 that no subscription takes. The default is that a message of a session that
-    /// this client did not begin waits unacknowledged until the application has subscribed to its topic. The Receive
-    /// Maximum bounds how many wait; beyond it the server sends no more of QoS 1 and 2. Any other is acknowledged, dropped,
-    /// counted by the metric <c>mqtt5.client.unclaimed</c> and told in the log.
+    /// What happens to a message of QoS 1 or 2 that matches no subscription. By default, a message of a session that this
+    /// client did not start stays unacknowledged until the application subscribes to its topic; the Receive Maximum limits how
+    /// many such messages the server sends. Any other is acknowledged, dropped, counted by the metric
+    /// <c>mqtt5.client.unclaimed</c> and logged.
     /// </summary>
     public WhenUnclaimed WhenUnclaimed { get; set; } = WhenUnclaimed.Wait;
 
     /// <summary>
-    /// Called, one after another, for messages of any QoS that no subscription takes; a message is acknowledged when the
-    /// handler completes, and rejected when it throws. Its token is set when the client is disposed of. Null, the default:
+    /// Called, one at a time, for messages of any QoS that match no subscription; a message is acknowledged when the handler
+    /// completes, and rejected when it throws. Its token is canceled when the client is disposed of. Null, the default:
     /// <see cref="WhenUnclaimed"/> says what happens to them.
     /// </summary>
     public Func<MqttReceivedMessage, CancellationToken, Task>? DefaultHandler { get; set; }
 
     /// <summary>
-    /// How many bytes may wait for the socket before messages wait in the queue instead, above 0. The default is 1 MiB.
+    /// The most bytes in the send buffer, above 0, before messages are queued instead. The default is 1 MiB.
     /// </summary>
     public int SendBufferBytes { get; set; } = 1024 * 1024;
 

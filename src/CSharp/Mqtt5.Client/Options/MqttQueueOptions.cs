@@ -7,8 +7,8 @@ public sealed class MqttQueueOptions
     public int MaximumMessages { get; set; } = 100_000;
 
     /// <summary>
-    /// The greatest size of all messages that wait or, at QoS 1 and 2, are under way, in bytes of topics, payloads and User
-    /// Properties. A message above it is sent where nothing else is under way. The default is 64 MiB.
+    /// The total size of all messages that are queued or, at QoS 1 and 2, in flight, in bytes of topics, payloads and User
+    /// Properties. A larger message is sent when nothing else is in flight. The default is 64 MiB.
     /// </summary>
     public long MaximumBytes { get; set; } = 64 * 1024 * 1024;
 

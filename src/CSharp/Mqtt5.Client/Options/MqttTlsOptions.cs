@@ -8,14 +8,14 @@ namespace Mqtt5;
 public sealed class MqttTlsOptions
 {
     /// <summary>
-    /// The certificate authorities to trust instead of those of the system; empty: those of the system. The intermediates
-    /// below them come from the server, or stand here too: no URL in a certificate is fetched.
+    /// The certificate authorities to trust instead of those of the system; empty: those of the system. Intermediates come
+    /// from the server, or may be listed here too: no URL in a certificate is fetched.
     /// </summary>
     public X509Certificate2Collection CertificateAuthorities { get; } = [];
 
     /// <summary>
-    /// The certificate that the client shows, with its private key, and those between it and its authority, without keys,
-    /// which are shown with it. Where several have private keys, the one that the server asks for is shown alone.
+    /// The client certificate with its private key, and its intermediates without keys, which are sent with it. If several
+    /// certificates have private keys, only the one that the server asks for is sent.
     /// </summary>
     public X509Certificate2Collection ClientCertificates { get; } = [];
 
@@ -55,7 +55,7 @@ public sealed class MqttTlsOptions
         if (withProtocols && ApplicationProtocols.Count > 0)
             options.ApplicationProtocols = [.. ApplicationProtocols];
 
-        // A server that is not trusted yet must not choose what the client fetches.
+        // A server that is not trusted yet must not make the client download from URLs of its choice.
         var policy = new X509ChainPolicy
         {
             TrustMode = CertificateAuthorities.Count > 0 ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System,

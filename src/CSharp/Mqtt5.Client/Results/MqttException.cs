@@ -26,7 +26,7 @@ public class MqttException : Exception
     /// <summary>The reason code of the standard; null: there is none.</summary>
     public ReasonCode? Reason { get; init; }
 
-    /// <summary>Who gave the reason code; null: there is none.</summary>
+    /// <summary>The origin of the reason code; null: there is no reason code.</summary>
     public MqttReasonSource? ReasonSource { get; init; }
 
     /// <summary>What the server says about it, for people; null: nothing.</summary>

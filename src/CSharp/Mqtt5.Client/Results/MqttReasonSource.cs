@@ -1,11 +1,11 @@
 namespace Mqtt5;
 
-/// <summary>Who gave the reason code of an exception.</summary>
+/// <summary>The origin of the reason code of an exception.</summary>
 public enum MqttReasonSource
 {
-    /// <summary>The server said it in a packet.</summary>
+    /// <summary>The server sent it in a packet.</summary>
     Server,
 
-    /// <summary>This client found it, and the server said nothing of the kind.</summary>
+    /// <summary>This client determined it; the server did not send it.</summary>
     Client,
 }

@@ -4,10 +4,9 @@ using System.Net.Sockets;
 namespace Mqtt5;
 
 /// <summary>
-/// Connects to a host by whichever of its addresses answers first, as Happy Eyeballs version 2 does (RFC 8305): the
-/// addresses of both families are tried in turn, each a quarter of a second after the one before, and at once where that
-/// one has failed. An address that is silent so costs a quarter of a second, not the time of a connect.
-/// All members can be used from any thread.
+/// Connects to the first address of a host that answers, by Happy Eyeballs version 2 (RFC 8305): addresses of both families
+/// are tried alternately, a quarter of a second apart, or at once after a failure. An unresponsive address thus costs a
+/// quarter of a second rather than a connect timeout. All members can be used from any thread.
 /// </summary>
 public sealed class MqttDialer
 {
@@ -19,8 +18,8 @@ public sealed class MqttDialer
     private readonly Func<string, AddressFamily, CancellationToken, Task<IPAddress[]>> resolve;
     private readonly Func<IPEndPoint, CancellationToken, ValueTask<Socket>> connect;
 
-    /// <summary>Makes a dialer that asks the resolver of the system.</summary>
-    /// <param name="time">The clock of the delays; null: that of the system.</param>
+    /// <summary>Makes a dialer that uses the resolver of the system.</summary>
+    /// <param name="time">The clock for the delays; null: the system's.</param>
     public MqttDialer(TimeProvider? time = null)
         : this(time, null, null)
     {
@@ -36,22 +35,22 @@ public sealed class MqttDialer
         this.connect = connect ?? ConnectAsync;
     }
 
-    /// <summary>The dialer of the system's clock and resolver.</summary>
+    /// <summary>A dialer with the system's clock and resolver.</summary>
     public static MqttDialer Default { get; } = new();
 
     /// <summary>Connects a TCP socket, without Nagle's algorithm.</summary>
     /// <param name="host">A name or an address.</param>
     /// <param name="port">The port, 1 to 65,535.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="cancellationToken">Cancels connecting.</param>
     /// <returns>The connected socket. The caller disposes it.</returns>
     /// <exception cref="SocketException">
-    /// The name has no address, or no address takes the connection; then it is the exception of the first address that failed.
+    /// The name has no address, or no address accepts the connection; then it is the exception of the first failed attempt.
     /// </exception>
     public async Task<Socket> ConnectAsync(string host, int port, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(host);
 
-        // In brackets it is the form of a URI.
+        // Also accepts the brackets of an IPv6 literal in a URI.
         if (IPAddress.TryParse(host, out var address))
             return await connect(new IPEndPoint(address, port), cancellationToken).ConfigureAwait(false);
 
@@ -64,7 +63,7 @@ public sealed class MqttDialer
         }
         finally
         {
-            // What is still under way is given up, and a socket that comes all the same is closed.
+            // Cancels the other attempts, and closes sockets that connect all the same.
             await ending.CancelAsync().ConfigureAwait(false);
             race.CloseLosers();
         }
@@ -102,7 +101,7 @@ public sealed class MqttDialer
             var lookup4 = LookUpAsync(AddressFamily.InterNetwork, version4);
             lookups.AddRange([lookup6, lookup4]);
 
-            // Where the addresses of version 4 are here first, those of version 6 get a moment.
+            // If IPv4 addresses arrive first, IPv6 gets the Resolution Delay of RFC 8305.
             if (await Task.WhenAny(lookup6, lookup4).WaitAsync(cancellationToken).ConfigureAwait(false) == lookup4)
                 await Task.WhenAny(lookup6, Task.Delay(ResolutionDelay, dialer.time, cancellationToken)).ConfigureAwait(false);
 
@@ -139,7 +138,7 @@ public sealed class MqttDialer
             }
         }
 
-        // Waits until an attempt ends, or it is time for the next one. Gives a socket that is connected.
+        // Waits until an attempt ends, or the next one is due. Returns a connected socket, if any.
         private async Task<Socket?> NextAsync()
         {
             using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -168,7 +167,7 @@ public sealed class MqttDialer
             }
         }
 
-        // In the order of the resolver, a family after the other, version 6 first.
+        // In the resolver's order, alternating between the families, IPv6 first.
         private IPAddress? TryTakeNext()
         {
             var (first, second) = version4IsNext ? (version4, version6) : (version6, version4);
@@ -179,7 +178,7 @@ public sealed class MqttDialer
             return address;
         }
 
-        // A family of which there are no addresses, or whose lookup fails, leaves it to the other one.
+        // A family that has no addresses, or whose lookup fails, is skipped.
         private async Task LookUpAsync(AddressFamily family, Queue<IPAddress> found)
         {
             try

@@ -4,8 +4,8 @@ namespace Mqtt5.Transports;
 // host, a host and a port, or a URI.
 internal static class ServerReference
 {
-    // The first reference that can be read and followed, reached like the server that gave it; null when there is none. It
-    // leads to the same kind of transport, and never from TLS to none: who can change what a server says could read all.
+    // The first usable server reference, reached by the same kind of transport; null: there is none. TLS is never downgraded
+    // to plaintext, since a forged reference could then expose all traffic.
     public static Uri? Resolve(string reference, Uri origin)
     {
         foreach (var one in reference.Split(' ', StringSplitOptions.RemoveEmptyEntries))

@@ -15,7 +15,7 @@ internal static class WebSocketTransport
             UseProxy = options.UseProxy,
             Proxy = options.Proxy ?? (proxy is null ? null : WebProxyOf(proxy)),
             PooledConnectionLifetime = TimeSpan.Zero,
-            // A redirect would take the credentials to a server that nobody has named.
+            // A redirect would send the credentials to a server that the application did not choose.
             AllowAutoRedirect = false,
             ConnectCallback = DialAsync,
         };

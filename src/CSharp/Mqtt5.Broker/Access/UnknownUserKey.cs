@@ -4,9 +4,9 @@ using System.Text;
 
 namespace Mqtt5.Signing;
 
-// What a name that nobody has is given in place of what a real one has: drawn from the name by a key of the process, so that
-// it stays the same and cannot be foreseen.
-internal sealed class StrangerKey
+// Derives fake parameters for unknown user names from the name with a key of the process, so that they are stable and
+// unpredictable.
+internal sealed class UnknownUserKey
 {
     private readonly byte[] key = RandomNumberGenerator.GetBytes(32);
 
