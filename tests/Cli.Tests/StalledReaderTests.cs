@@ -39,6 +39,29 @@ public sealed class StalledReaderTests(BrokerFixture fixture) : IClassFixture<Br
     }
 
     [Fact]
+    public async Task A_backlog_that_waits_while_its_subscription_is_canceled_does_not_end_as_if_there_were_no_more()
+    {
+        await using var client = await MqttClient.ConnectAsync(MqttClientOptions.For(fixture.Broker.Addresses[0]));
+        await using var subscription = await client.SubscribeAsync("backlog/canceled");
+        using var stop = new CancellationTokenSource();
+        using var ended = new CancellationTokenSource();
+        var backlog = new Backlog(3, 5_000);
+        var filling = backlog.FillAsync(subscription, ended.Token);
+        var next = backlog.NextAsync(stop.Token).AsTask();
+
+        // Callbacks run in reverse order, so the waiting call hears of the end before it hears of the cancellation.
+        using var earlier = stop.Token.Register(() =>
+        {
+            ended.Cancel();
+            SpinWait.SpinUntil(() => filling.IsCompleted);
+        });
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => next);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => filling);
+    }
+
+    [Fact]
     public async Task A_backlog_holds_a_number_and_an_amount_of_QoS_0_and_everything_else()
     {
         await using var client = await MqttClient.ConnectAsync(MqttClientOptions.For(fixture.Broker.Addresses[0]));

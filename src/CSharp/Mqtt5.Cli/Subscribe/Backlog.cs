@@ -84,6 +84,7 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
     }
 
     /// <summary>Waits for the next message; null: the subscription has ended.</summary>
+    /// <exception cref="OperationCanceledException">The token was canceled.</exception>
     public async ValueTask<MqttReceivedMessage?> NextAsync(CancellationToken cancellationToken)
     {
         await arrivals.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -105,6 +106,8 @@ internal sealed class Backlog(int mostMessages, long mostBytes)
             if (isComplete)
                 arrivals.Release();
 
+            // The same cancellation may have ended the producer, and released this call before it was canceled itself.
+            cancellationToken.ThrowIfCancellationRequested();
             return null;
         }
     }
