@@ -59,6 +59,9 @@ type Protocol =
         IsBridge: bool
     }
 
+    /// MQTT 5, which is also the default value.
+    static member V5 = { Version = ProtocolVersion.V5; IsBridge = false }
+
 /// Which way a packet travels.
 [<Struct>]
 type Direction =

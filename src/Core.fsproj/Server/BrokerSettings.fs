@@ -94,6 +94,28 @@ type BrokerLimits =
             PublishBurst = 1_000
         }
 
+/// A set of protocol versions.
+[<System.Flags>]
+type ProtocolVersions =
+    /// None of them.
+    | None = 0
+    /// MQTT 3.1.
+    | V31 = 1
+    /// MQTT 3.1.1.
+    | V311 = 2
+    /// MQTT 5.
+    | V5 = 4
+    /// All of them.
+    | All = 7
+
+/// What happens before MQTT 5 to a PUBLISH that is refused, where no acknowledgment can say so [MQTT3-3.3.5-2].
+[<Struct; RequireQualifiedAccess>]
+type WhenRefused =
+    /// It is acknowledged as usual, dropped and counted.
+    | Acknowledge
+    /// The connection is closed.
+    | Close
+
 /// Which member of a shared subscription gets a message.
 [<Struct; RequireQualifiedAccess>]
 type SharedStrategy =
@@ -135,10 +157,19 @@ type BrokerSettings =
         ResponsePrefix: Utf8String voption
         /// Another server, named when this one shuts down.
         ServerReference: Utf8String voption
+        /// What happens before MQTT 5 to a PUBLISH that is refused.
+        WhenRefused: WhenRefused
+        /// Whether clients before MQTT 5 have shared subscriptions, if there are any. Those versions do not know them.
+        SharedSubscriptionsBeforeV5: bool
     }
 
+    /// Whether a PUBLISH that is refused for this reason ends its connection [MQTT3-3.3.5-2].
+    member this.ClosesFor(version: ProtocolVersion, reason: ReasonCode) : bool =
+        this.WhenRefused = WhenRefused.Close && not version.IsV5 && byte reason >= 0x80uy
+
     /// The default limits and every feature of the standard; round robin, new messages refused by full queues, QoS 0
-    /// not queued for absent clients, Response Information under <c>response/</c>.
+    /// not queued for absent clients, Response Information under <c>response/</c>, a refused PUBLISH acknowledged before
+    /// MQTT 5.
     static member Default =
         {
             Limits = BrokerLimits.Default
@@ -155,6 +186,8 @@ type BrokerSettings =
             QueuesQoS0 = false
             ResponsePrefix = ValueSome(Utf8String.Of "response/")
             ServerReference = ValueNone
+            WhenRefused = WhenRefused.Acknowledge
+            SharedSubscriptionsBeforeV5 = true
         }
 
 /// A token bucket as data: how many events may happen now. It belongs to whoever counts them.

@@ -14,7 +14,7 @@ type HandshakePhase =
     /// The connection was refused or lost.
     | Over
 
-/// The clients that are accepted without further authentication.
+/// What a connection accepts: the versions, and the clients that need no further authentication.
 [<Struct; NoComparison>]
 type Trust =
     {
@@ -24,6 +24,8 @@ type Trust =
         AllowAnonymous: bool
         /// Whether the peer is trusted, as one of the same process is.
         IsTrusted: bool
+        /// The versions that may be spoken. Others are refused with CONNACK 0x84, which before MQTT 5 is 0x01.
+        Versions: ProtocolVersions
     }
 
 /// The state of a connection before it belongs to a session. Immutable.
@@ -34,6 +36,8 @@ type HandshakeState =
         Settings: BrokerSettings
         /// The clients that are accepted without further authentication.
         Trust: Trust
+        /// What the first packet was found to speak; MQTT 5 before that.
+        Protocol: Protocol
         /// Where the connection stands.
         Phase: HandshakePhase
         /// When it is given up.
@@ -57,6 +61,8 @@ type HandshakeState =
 /// What happens to a connection before it belongs to a session.
 [<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
 type HandshakeEvent =
+    /// The first packet arrived, in this protocol; <c>Received</c> or <c>ReceivedFault</c> follows.
+    | Greeting of Protocol: Protocol
     /// A packet arrived. It is parsed from memory that stays as it is.
     | Received of Packet: Packet
     /// Bytes arrived that are no packet, or no allowed one.
@@ -81,6 +87,7 @@ module Handshake =
         {
             Settings = settings
             Trust = trust
+            Protocol = Protocol.V5
             Phase = HandshakePhase.AwaitConnect
             Until = now + settings.Limits.ConnectTimeout
             Connect = ValueNone
@@ -115,7 +122,39 @@ module Handshake =
             int (min limit (uint32 Spec.MaximumPacketBytes))
         | _ -> Spec.MaximumPacketBytes
 
-    // A CONNACK of failure [MQTT-3.2.2-6], then the connection is closed [MQTT-3.2.2-7] [MQTT-3.1.4-2].
+    let private setOf (version: ProtocolVersion) =
+        match version with
+        | ProtocolVersion.V5 -> ProtocolVersions.V5
+        | ProtocolVersion.V311 -> ProtocolVersions.V311
+        | ProtocolVersion.V31 -> ProtocolVersions.V31
+
+    let private versionOff =
+        Fault.peer
+            ReasonCode.UnsupportedProtocolVersion
+            PacketType.Connect
+            -1L
+            "Protocol Version"
+            "MQTT-3.1.2-2"
+            "the listener does not take this version"
+
+    /// Why a CONNECT of this version is refused [MQTT-3.1.2-2] [MQTT3-3.1.2-2], if the connection does not take it.
+    [<CompiledName("VersionProblem")>]
+    let versionProblem (version: ProtocolVersion) (trust: Trust) : Fault voption =
+        if trust.Versions &&& setOf version = ProtocolVersions.None then
+            ValueSome(Fault.inVersion version versionOff)
+        else
+            ValueNone
+
+    // The packet as the client can read it; <c>ValueNone</c>: there is no such packet, or it is too large.
+    let private fit (state: HandshakeState) (packet: Packet) : Packet voption =
+        let version = state.Protocol.Version
+
+        match Lowering.lower version ServerToClient packet with
+        | ValueSome packet -> Encode.fitIn version (limitOf state) packet
+        | ValueNone -> ValueNone
+
+    // A CONNACK of failure [MQTT-3.2.2-6] [MQTT3-3.2.2-4], then the connection is closed [MQTT-3.2.2-7] [MQTT-3.1.4-2]
+    // [MQTT3-3.2.2-5]. Where no code fits, it is closed without CONNACK [MQTT3-3.2.2-6].
     let private refuse (reason: ReasonCode) (detail: string) (state: HandshakeState) =
         let reason =
             if
@@ -142,7 +181,7 @@ module Handshake =
                 }
 
         // [MQTT-3.2.2-19] [MQTT-3.2.2-20]
-        match Encode.fit (limitOf state) connack with
+        match fit state connack with
         | ValueSome packet -> struct (over state, (Effects.one (Send packet)).Add CloseTransport)
         | ValueNone -> close state
 
@@ -154,7 +193,7 @@ module Handshake =
                 Connecting
 
         // Never a DISCONNECT here [MQTT-3.14.0-1].
-        match Fault.onWire Server phase fault with
+        match Fault.onWireIn state.Protocol.Version Server phase fault with
         | SendConnack reason -> refuse reason fault.Detail state
         | CloseOnly
         | SendDisconnect _ -> close state
@@ -252,7 +291,7 @@ module Handshake =
 
             let detail = "only AUTH and DISCONNECT may come while the authentication goes on"
             fail (protocolError other.Type clause detail) state
-        // After a refusal nothing is processed [MQTT-3.1.4-6].
+        // After a refusal nothing is processed [MQTT-3.1.4-6] [MQTT3-3.1.4-5].
         | HandshakePhase.Over, _ -> struct (state, Effects.none)
         | _, other ->
             let detail = "a packet was read while CONNECT was being judged"
@@ -273,7 +312,7 @@ module Handshake =
                         UserProperties = UserProperties.Empty
                     }
 
-                match Encode.fit (limitOf state) (Packet.Auth auth) with
+                match fit state (Packet.Auth auth) with
                 | ValueSome packet ->
                     struct ({ state with Phase = HandshakePhase.AwaitAuth }, Effects.one (Send packet))
                 | ValueNone -> refuse ReasonCode.PacketTooLarge "" state
@@ -291,6 +330,7 @@ module Handshake =
         (state: HandshakeState)
         : struct (HandshakeState * Effects) =
         match event with
+        | HandshakeEvent.Greeting protocol -> struct ({ state with Protocol = protocol }, Effects.none)
         | HandshakeEvent.Received packet -> received packet state
         | HandshakeEvent.ReceivedFault fault ->
             match state.Phase with

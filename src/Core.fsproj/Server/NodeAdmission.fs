@@ -150,6 +150,7 @@ module internal NodeAdmission =
         let attachment =
             {
                 Connection = claim.Connection
+                Protocol = connection.Protocol
                 Connect = connect
                 Assigned = claim.Assigned
                 SessionPresent = claim.SessionPresent

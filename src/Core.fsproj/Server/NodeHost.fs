@@ -38,6 +38,9 @@ and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
     abstract Session: NodeSession | null with get, set
     /// Where it stands before it belongs to a session; null after that. Used within its own gate.
     abstract Handshake: HandshakeState | null with get, set
+    /// The version in which the connection reads and writes, known once its first packet has arrived, and whether the
+    /// client is a bridge.
+    abstract Protocol: Protocol with get, set
     /// How many bytes were taken, for the offsets of faults.
     abstract Offset: int64 with get, set
     /// When the last packet arrived as a whole.

@@ -40,7 +40,7 @@ module internal NodeReading =
         let limit = turn.Host.Settings.Limits.MaximumPacketBytes
 
         let event =
-            match Grammar.parse ClientToServer limit connection.Offset frame with
+            match Grammar.parseIn connection.Protocol.Version ClientToServer limit connection.Offset frame with
             | Ok packet -> ServerEvent.Received(connection.Number, packet)
             | Error fault -> ServerEvent.ReceivedFault(connection.Number, fault)
 
@@ -68,7 +68,9 @@ module internal NodeReading =
             let frame = memory.Slice(0, length)
             let mutable view = PublishView()
 
-            if not (FastPath.tryPublish ClientToServer frame.Span &view) then
+            let version = connection.Protocol.Version
+
+            if not (FastPath.tryPublishIn version ClientToServer frame.Span &view) then
                 NodeRuns.endRun turn session connection
                 takeAny turn session connection (ReadOnlyMemory(frame.ToArray()))
             else
@@ -83,7 +85,7 @@ module internal NodeReading =
                 match way with
                 | PublishWay.Run -> NodeRuns.add turn session connection memory length &view
                 | PublishWay.Drop ->
-                    NodeTasks.refuse turn session (TopicLimits.why turn.Host.Settings view.Topic)
+                    NodeTasks.refuse turn session connection (TopicLimits.why turn.Host.Settings view.Topic)
                 | _ ->
                     NodeRuns.endRun turn session connection
                     // The resulting message owns its bytes; until it is made, the input must not change.
@@ -125,7 +127,9 @@ module internal NodeReading =
         | PacketType.Pubcomp ->
             let mutable view = Unchecked.defaultof<AcknowledgementView>
 
-            if FastPath.tryAcknowledgement ClientToServer (Framer.memory length input).Span &view then
+            let version = connection.Protocol.Version
+
+            if FastPath.tryAcknowledgementIn version ClientToServer (Framer.memory length input).Span &view then
                 takeAcknowledgement turn session connection view
             else
                 NodeRuns.endPubacks turn session connection
@@ -134,6 +138,13 @@ module internal NodeReading =
 
         if session.State.Retained.Length > 0 then
             NodeRouting.deliverRetained turn session
+
+    // What a client publishes in MQTT 3.1.1 has one byte more in MQTT 5, where it must not be too large either.
+    let private mostBytes (version: ProtocolVersion) (limit: int) =
+        if version.IsV5 then
+            limit
+        else
+            min limit (Spec.MaximumPacketBytes - 1)
 
     let private limited limit (fault: Fault) =
         if fault.Reason = ReasonCode.PacketTooLarge then
@@ -160,12 +171,13 @@ module internal NodeReading =
         (connection: NodeConnection)
         (buffer: byref<ReadOnlySequence<byte>>)
         =
-        let limit = (turn: Turn).Host.Settings.Limits.MaximumPacketBytes
+        let version = connection.Protocol.Version
+        let limit = mostBytes version (turn: Turn).Host.Settings.Limits.MaximumPacketBytes
         let mutable pause = ValueNone
         let mutable going = true
 
         while going && pause.IsNone && not connection.IsClosing do
-            match Framer.next ClientToServer limit connection.Offset buffer with
+            match Framer.nextIn version ClientToServer limit connection.Offset buffer with
             | Framing.Incomplete -> going <- false
             | Framing.Broken fault ->
                 endRuns turn session connection
@@ -185,17 +197,51 @@ module internal NodeReading =
         NodeTasks.drain turn
         pause |> ValueOption.defaultValue Pause.Bytes
 
+    // The connection speaks this protocol from now on.
+    let private greet turn (connection: NodeConnection) protocol =
+        connection.Protocol <- protocol
+        NodeAdmission.handshake turn connection (HandshakeEvent.Greeting protocol) |> ignore
+
+    // The version of a first packet of which not all has arrived, as far as that tells it.
+    let private versionOfStart (buffer: ReadOnlySequence<byte>) =
+        let start = buffer.Slice(0L, min 16L buffer.Length).ToArray()
+        Greeting.answerIn (ReadOnlySpan start)
+
+    // A packet before the connection belongs to a session. The first one tells the version [MQTT3-3.1.2-1].
+    let private parseHandshake (turn: Turn) (connection: NodeConnection) (state: HandshakeState) limit frame =
+        if state.Phase = HandshakePhase.AwaitConnect then
+            let struct (protocol, parsed) =
+                Grammar.parseFirst ClientToServer limit connection.Offset frame
+
+            greet turn connection protocol
+
+            match parsed, Handshake.versionProblem protocol.Version state.Trust with
+            | Ok(Packet.Connect _), ValueSome fault -> Error fault
+            | _ -> parsed
+        else
+            Grammar.parseIn connection.Protocol.Version ClientToServer limit connection.Offset frame
+
     // The next packet before the connection belongs to a session, if it is there.
     let private takeHandshake
         (turn: Turn)
         (connection: NodeConnection)
+        (state: HandshakeState)
         (buffer: byref<ReadOnlySequence<byte>>)
         =
         let limit = turn.Host.Settings.Limits.PacketBytesBeforeConnect
 
-        match Framer.next ClientToServer limit connection.Offset buffer with
+        let framing =
+            if state.Phase = HandshakePhase.AwaitConnect then
+                Framer.first ClientToServer limit connection.Offset buffer
+            else
+                Framer.nextIn connection.Protocol.Version ClientToServer limit connection.Offset buffer
+
+        match framing with
         | Framing.Incomplete -> struct (false, Pause.Bytes)
         | Framing.Broken fault ->
+            if state.Phase = HandshakePhase.AwaitConnect then
+                greet turn connection { Version = versionOfStart buffer; IsBridge = false }
+
             let fault = limited LimitName.PacketBytesBeforeConnect fault
             NodeTasks.exceeded turn fault
             turn.Host.Rejected(connection, fault)
@@ -203,7 +249,7 @@ module internal NodeReading =
             struct (false, NodeAdmission.handshake turn connection (HandshakeEvent.ReceivedFault fault))
         | Framing.Frame length ->
             let event =
-                match Grammar.parse ClientToServer limit connection.Offset (Framer.copy length buffer) with
+                match parseHandshake turn connection state limit (Framer.copy length buffer) with
                 | Ok packet -> HandshakeEvent.Received packet
                 | Error fault ->
                     turn.Host.Rejected(connection, fault)
@@ -221,15 +267,18 @@ module internal NodeReading =
         let mutable going = isNull connection.Session
 
         while going && not connection.IsClosing do
-            let struct (wasTaken, next) = takeHandshake turn connection &buffer
-            pause <- next
+            match connection.Handshake with
+            | null -> going <- false
+            | state ->
+                let struct (wasTaken, next) = takeHandshake turn connection state &buffer
+                pause <- next
 
-            going <-
-                wasTaken
-                && isNull connection.Session
-                && (match pause with
-                    | Pause.Bytes -> true
-                    | _ -> false)
+                going <-
+                    wasTaken
+                    && isNull connection.Session
+                    && (match pause with
+                        | Pause.Bytes -> true
+                        | _ -> false)
 
         match pause, connection.Session with
         | Pause.Bytes, null

@@ -21,7 +21,7 @@ module internal NodeRuns =
             let mutable view = PublishView()
 
             // It was recognized when it was taken up.
-            if not (FastPath.tryPublish ClientToServer frame.Span &view) then
+            if not (FastPath.tryPublishIn run.Version ClientToServer frame.Span &view) then
                 invalidOp unexpected
 
             let publish = view.ToPublish frame
@@ -175,7 +175,11 @@ module internal NodeRuns =
         for index in 0 .. owned.Length - 1 do
             let struct (reason, why) = NodeRouting.route turn connection owned[index]
             ValueOption.iter (NodeTasks.exceeded turn) why
-            acknowledge turn session connection index 1 reason
+
+            if NodeTasks.closesFor turn connection reason then
+                NodeTasks.closeFor turn session connection reason
+            else
+                acknowledge turn session connection index 1 reason
 
     /// Forwards the packets that were taken up, and acknowledges them at QoS 1.
     let endRun (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =
@@ -186,7 +190,11 @@ module internal NodeRuns =
 
             if not cache.MayPublish then
                 turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
-                acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
+
+                if NodeTasks.closesFor turn connection ReasonCode.NotAuthorized then
+                    NodeTasks.closeFor turn session connection ReasonCode.NotAuthorized
+                else
+                    acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
             elif not cache.IsComplete then
                 routeEach turn session connection
             else
@@ -204,12 +212,20 @@ module internal NodeRuns =
             NodeTasks.drain turn
 
     /// Takes up a PUBLISH that is at the beginning of the memory.
-    let add turn session connection (memory: ReadOnlyMemory<byte>) length (view: inref<PublishView>) : unit =
+    let add
+        turn
+        session
+        (connection: NodeConnection)
+        (memory: ReadOnlyMemory<byte>)
+        length
+        (view: inref<PublishView>)
+        : unit =
         let run = (turn: Turn).Run
+        let version = connection.Protocol.Version
 
-        if not (run.TryAdd(memory, length, &view)) then
+        if not (run.TryAdd(version, memory, length, &view)) then
             endRun turn session connection
-            run.TryAdd(memory, length, &view) |> ignore
+            run.TryAdd(version, memory, length, &view) |> ignore
 
     /// Steps the session with the PUBACKs that were taken up.
     let endPubacks (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =

@@ -21,8 +21,9 @@ module internal NodeSteps =
 
     /// Writes a packet.
     let send (turn: Turn) (connection: NodeConnection) (packet: Packet) =
-        let size = Encode.size packet
-        Encode.write packet (connection.Reserve size) |> ignore
+        let version = connection.Protocol.Version
+        let size = Encode.sizeIn version packet
+        Encode.writeIn version packet (connection.Reserve size) |> ignore
         connection.Advance size
         count turn 1L (int64 size)
 
@@ -33,15 +34,17 @@ module internal NodeSteps =
         turn.MarkDirty connection
 
     let private sendMessage (turn: Turn) (connection: NodeConnection) (message: Outgoing) id alias isNamed =
-        let size = Outgoing.size alias isNamed message
-        Outgoing.write id alias isNamed message (connection.Reserve size) |> ignore
+        let version = connection.Protocol.Version
+        let size = Outgoing.sizeIn version alias isNamed message
+        Outgoing.writeIn version id alias isNamed message (connection.Reserve size) |> ignore
         connection.Advance size
         count turn 1L (int64 size)
         countPublish turn 1L (int64 message.Payload.Length)
 
     let private sendAck (turn: Turn) (connection: NodeConnection) kind (id: uint16) reason =
         let size =
-            Encode.acknowledgement
+            Encode.acknowledgementIn
+                connection.Protocol.Version
                 kind
                 (PacketId.OfValid id)
                 reason
@@ -51,8 +54,23 @@ module internal NodeSteps =
         count turn 1L (int64 size)
 
     let private sendFrames (turn: Turn) (connection: NodeConnection) (run: PublishRun) =
-        connection.Write run.Packets.Span
-        count turn (int64 run.Count) (int64 run.Bytes)
+        let version = connection.Protocol.Version
+
+        let bytes =
+            if run.HasLayoutOf version then
+                connection.Write run.Packets.Span
+                run.Bytes
+            elif run.KeepsOtherLayout then
+                let packets = run.OtherPackets version
+                connection.Write packets
+                packets.Length
+            else
+                let size = run.SizeIn version
+                run.WriteIn(version, connection.Reserve size) |> ignore
+                connection.Advance size
+                size
+
+        count turn (int64 run.Count) (int64 bytes)
         countPublish turn (int64 run.Count) run.PayloadBytes
 
     let private sendRun turn connection (run: PublishRun) (copies: int) (firstId: uint16) =

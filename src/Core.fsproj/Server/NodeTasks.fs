@@ -41,6 +41,27 @@ module internal NodeTasks =
         exceeded turn why
         turn.Host.Delivered(session, ticket, topic, DeliveryEnd.Dropped why)
 
+    /// Whether a PUBLISH of this connection that is refused for this reason ends the connection.
+    let closesFor (turn: Turn) (connection: NodeConnection | null) (reason: ReasonCode) : bool =
+        match connection with
+        | null -> false
+        | connection -> turn.Host.Settings.ClosesFor(connection.Protocol.Version, reason)
+
+    let private closed =
+        Fault.ours
+            ReasonCode.UnspecifiedError
+            PacketType.Publish
+            "PUBLISH"
+            "the message was refused, which cannot be told in this version"
+
+    /// Ends the connection of a publisher whose message was refused [MQTT3-3.3.5-2].
+    let closeFor (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (reason: ReasonCode) =
+        match connection with
+        | null -> ()
+        | connection ->
+            let fault = { closed with Reason = reason }
+            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, fault))
+
     let private refused (turn: Turn) (session: NodeSession) (topic: TopicName | null) (why: Fault) =
         turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
         exceeded turn why
@@ -72,9 +93,19 @@ module internal NodeTasks =
 
         NodeSteps.step turn acknowledgement.Session event
 
-    // The acknowledgement is a promise: it leaves now, or once its condition is met.
-    let private promise (turn: Turn) session token reason (properties: AcknowledgementProperties | null) =
-        if token <> 0L then
+    // The acknowledgement is a promise: it leaves now, or once its condition is met. One of a refusal may close the
+    // connection instead.
+    let private promise
+        (turn: Turn)
+        session
+        connection
+        token
+        reason
+        (properties: AcknowledgementProperties | null)
+        =
+        if closesFor turn connection reason then
+            closeFor turn session connection reason
+        elif token <> 0L then
             let condition = turn.Host.Condition()
 
             if condition = 0L && isNull properties then
@@ -107,7 +138,7 @@ module internal NodeTasks =
 
             if not mayPublish then
                 refused turn session topic notAuthorized
-                promise turn session token ReasonCode.NotAuthorized null
+                promise turn session connection token ReasonCode.NotAuthorized null
             else
                 let message = messageOf turn session topic publish
 
@@ -122,14 +153,21 @@ module internal NodeTasks =
                             refused turn session topic (refusedByApplication interception.Reason)
                             interception.Reason
 
-                    promise turn session token reason interception.Properties
+                    promise turn session connection token reason interception.Properties
                 else
-                    promise turn session token (accept turn connection message) null
+                    promise turn session connection token (accept turn connection message) null
         | _ -> ()
 
     // The SUBSCRIBE that the registry answers, and for each filter success or the reason to refuse it with.
-    let private authorize (turn: Turn) (session: NodeSession) (subscribe: Subscribe) =
+    let private authorize (turn: Turn) (session: NodeSession) (version: ProtocolVersion) (subscribe: Subscribe) =
         let decisions: ReasonCode[] = Array.zeroCreate subscribe.Subscriptions.Count
+
+        if not version.IsV5 then
+            let mutable index = 0
+
+            for subscription in subscribe.Subscriptions do
+                decisions[index] <- TopicLimits.reasonBeforeV5 turn.Host.Settings subscription.Filter
+                index <- index + 1
 
         match session.Permissions with
         | null -> ()
@@ -155,15 +193,15 @@ module internal NodeTasks =
         (connection: NodeConnection | null)
         (request: Packet)
         =
-        let number =
+        let struct (number, version) =
             match connection with
-            | null -> 0L
-            | connection -> connection.Number
+            | null -> struct (0L, ProtocolVersion.V5)
+            | connection -> struct (connection.Number, connection.Protocol.Version)
 
         let outcome =
             match request with
             | Packet.Subscribe subscribe ->
-                let struct (subscribe, decisions) = authorize turn session subscribe
+                let struct (subscribe, decisions) = authorize turn session version subscribe
 
                 change turn (fun broker ->
                     let struct (next, outcome, changes) =
@@ -183,6 +221,13 @@ module internal NodeTasks =
         | ValueSome outcome ->
             for why in outcome.Refused do
                 exceeded turn why
+
+            let outcome =
+                match request, outcome.Answer with
+                | Packet.Subscribe subscribe, Packet.Suback suback ->
+                    let answer = Lowering.answering version subscribe.Subscriptions suback
+                    { outcome with Answer = Packet.Suback answer }
+                | _ -> outcome
 
             NodeSteps.step turn session (ServerEvent.Answered(number, outcome))
             NodeRouting.deliverRetained turn session
@@ -221,7 +266,11 @@ module internal NodeTasks =
         | ServerTask.Admit _ -> ()
 
     /// A PUBLISH that was dropped before it was a message.
-    let refuse turn session (why: Fault) = refused turn session null why
+    let refuse turn session connection (why: Fault) =
+        refused turn session null why
+
+        if closesFor turn connection why.Reason then
+            closeFor turn session connection why.Reason
 
     /// Does what the effects left to do, in order, and what that leaves to do.
     let drain (turn: Turn) : unit =

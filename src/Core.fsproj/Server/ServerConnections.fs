@@ -23,7 +23,8 @@ module internal ServerConnections =
             Packet.Auth { auth with ReasonString = ValueNone; UserProperties = UserProperties.Empty }
         | other -> other
 
-    /// The packet as it may be sent on this connection; <c>ValueNone</c> when it is too large for the client.
+    /// The packet as it may be sent on this connection; <c>ValueNone</c> when it is too large for the client, or when its
+    /// version has no such packet.
     let fit (connection: ServerConnection) (packet: Packet) : Packet voption =
         let packet =
             if connection.ProblemInformation then
@@ -31,7 +32,9 @@ module internal ServerConnections =
             else
                 withoutProblems packet
 
-        Encode.fit connection.MaximumPacketBytes packet
+        match Lowering.lower connection.Version ServerToClient packet with
+        | ValueSome packet -> Encode.fitIn connection.Version connection.MaximumPacketBytes packet
+        | ValueNone -> ValueNone
 
     // The session loses its connection [MQTT-4.1.0-1].
     let private loseConnection (state: ServerState) =
@@ -90,10 +93,13 @@ module internal ServerConnections =
         effects.Add CloseTransport
 
     /// Ends the connection for a fault [MQTT-4.13.1-1] [MQTT-4.13.2-1]: DISCONNECT with its reason, then nothing more
-    /// [MQTT-3.14.4-1] [MQTT-3.14.4-2]. The Will stays due.
+    /// [MQTT-3.14.4-1] [MQTT-3.14.4-2]. Before MQTT 5 it is closed without DISCONNECT [MQTT3-4.8.0-1] [MQTT3-4.8.0-2]. The
+    /// Will stays due.
     let fail (fault: Fault) (connection: ServerConnection) (state: ServerState) =
+        let fault = Fault.inVersion connection.Version fault
+
         let effects =
-            match Fault.onWire Server Connected fault with
+            match Fault.onWireIn connection.Version Server Connected fault with
             | SendDisconnect reason -> goodbye reason fault.Detail ValueNone connection
             | CloseOnly
             | SendConnack _ -> Effects.one CloseTransport
@@ -112,18 +118,23 @@ module internal ServerConnections =
             "Client Identifier"
             "another connection uses the same Client Identifier"
 
-    /// A later connection takes the session over [MQTT-3.1.4-3]. The registry knows already; so nobody is told of it.
+    /// A later connection takes the session over [MQTT-3.1.4-3] [MQTT3-3.1.4-2]. The registry knows already; so nobody is told of it.
     let takeOver (next: int64) (state: ServerState) =
         match state.Connection with
         | ValueSome connection when next > connection.Number ->
             struct (loseConnection state, goodbye takenOver.Reason takenOver.Detail ValueNone connection)
         | _ -> struct (state, Effects.none)
 
-    // The Keep Alive in force, and whether CONNACK has to tell it [MQTT-3.2.2-22].
-    let private keepAlive (limits: BrokerLimits) (asked: uint16<s>) : struct (uint16<s> * uint16<s> voption) =
+    // The Keep Alive in force, and whether CONNACK has to tell it [MQTT-3.2.2-22]. Before MQTT 5 it cannot, so the client's
+    // own is in force [MQTT3-3.1.2-24].
+    let private keepAlive
+        (version: ProtocolVersion)
+        (limits: BrokerLimits)
+        (asked: uint16<s>)
+        : struct (uint16<s> * uint16<s> voption) =
         let most = limits.KeepAliveSeconds
 
-        if most > 0us<s> && (asked = 0us<s> || asked > most) then
+        if version.IsV5 && most > 0us<s> && (asked = 0us<s> || asked > most) then
             struct (most, ValueSome most)
         else
             struct (asked, ValueNone)
@@ -139,13 +150,17 @@ module internal ServerConnections =
         let settings = state.Settings
         let limits = settings.Limits
         let asked = attachment.Connect.Properties
-        let struct (keepAlive, serverKeepAlive) = keepAlive limits attachment.Connect.KeepAlive
+
+        let struct (keepAlive, serverKeepAlive) =
+            keepAlive attachment.Protocol.Version limits attachment.Connect.KeepAlive
+
         let askedExpiry = asked.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
         let expiry = min askedExpiry limits.SessionExpirySeconds
 
         let connection =
             {
                 Number = attachment.Connection
+                Protocol = attachment.Protocol
                 AllowedSilence = int64 keepAlive * 1_500L<ms>
                 MaximumPacketBytes =
                     int (
@@ -270,10 +285,17 @@ module internal ServerConnections =
                     (Admission.refuse connection.MaximumPacketBytes)
                     state.Outbound
 
+            // A client that was told of no Receive Maximum cannot keep to one.
+            let receiveMaximum =
+                if connection.Version.IsV5 then
+                    max 1us limits.ReceiveMaximum
+                else
+                    System.UInt16.MaxValue
+
             let state =
                 { state with
                     Outbound = outbound
-                    Inbound = Inbound.connectionOpened (max 1us limits.ReceiveMaximum) state.Inbound
+                    Inbound = Inbound.connectionOpenedIn connection.Version receiveMaximum state.Inbound
                     Context.Connection = ValueSome connection
                     Context.LatestConnection = attachment.Connection
                 }

@@ -85,6 +85,8 @@ type Attachment =
     {
         /// The number of the connection; later ones are higher.
         Connection: int64
+        /// The version, and whether the client is a bridge.
+        Protocol: Protocol
         /// The CONNECT.
         Connect: Connect
         /// Whether the Client Identifier was assigned by the server.
@@ -143,6 +145,8 @@ type ServerConnection =
     {
         /// Its number.
         Number: int64
+        /// The version, and whether the client is a bridge.
+        Protocol: Protocol
         /// How long nothing may arrive, in milliseconds: one and a half times the Keep Alive in force; 0: for ever.
         AllowedSilence: int64<ms>
         /// The largest packet that the client takes, in bytes.
@@ -171,6 +175,9 @@ type ServerConnection =
         /// Whether the transport takes no more data for now.
         IsCongested: bool
     }
+
+    /// The version in which everything is sent.
+    member this.Version = this.Protocol.Version
 
 /// What of a session is not the way of its messages, and which most messages do not change.
 [<NoComparison; NoEquality>]

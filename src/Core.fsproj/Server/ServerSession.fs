@@ -17,18 +17,6 @@ module ServerSession =
             "3.3.2.3.2"
             "the payload is not UTF-8, as its Payload Format Indicator says"
 
-    // What else may be wrong with a PUBLISH whose connection is in order: why it is refused in its acknowledgement.
-    let private refusal (topic: TopicName) (publish: Publish) (state: ServerState) : Fault voption =
-        match TopicLimits.problem state.Settings topic with
-        | ValueSome why -> ValueSome why
-        | ValueNone when
-            state.Settings.ChecksPayloadFormat
-            && publish.Properties.PayloadFormatIndicator = ValueSome true
-            && not (System.Text.Unicode.Utf8.IsValid publish.Payload.Span)
-            ->
-            ValueSome notUtf8
-        | ValueNone -> ValueNone
-
     // The rules that CONNACK announced.
     let private announcedFault (publish: Publish) (settings: BrokerSettings) : Fault voption =
         let fault reason field detail =
@@ -41,6 +29,20 @@ module ServerSession =
         else
             ValueNone
 
+    // What else may be wrong with a PUBLISH whose connection is in order: why it is refused in its acknowledgement.
+    let private refusal (topic: TopicName) (publish: Publish) (state: ServerState) : Fault voption =
+        match TopicLimits.problem state.Settings topic, announcedFault publish state.Settings with
+        | ValueSome why, _
+        // A client of MQTT 5 was told, and does not get here.
+        | ValueNone, ValueSome why -> ValueSome why
+        | ValueNone, ValueNone when
+            state.Settings.ChecksPayloadFormat
+            && publish.Properties.PayloadFormatIndicator = ValueSome true
+            && not (System.Text.Unicode.Utf8.IsValid publish.Payload.Span)
+            ->
+            ValueSome notUtf8
+        | ValueNone, ValueNone -> ValueNone
+
     // Most messages of QoS 0 and repeated ones change nothing.
     let private withInbound inbound (state: ServerState) =
         if obj.ReferenceEquals(inbound, state.Inbound) then
@@ -50,9 +52,9 @@ module ServerSession =
 
     let private published (publish: Publish) (connection: ServerConnection) (state: ServerState) =
         match connection.Aliases.Resolve publish.Topic, announcedFault publish state.Settings with
-        | Error fault, _
-        | Ok _, ValueSome fault -> ServerConnections.fail fault connection state
-        | Ok(struct (topic, aliases)), ValueNone ->
+        | Error fault, _ -> ServerConnections.fail fault connection state
+        | Ok _, ValueSome fault when connection.Version.IsV5 -> ServerConnections.fail fault connection state
+        | Ok(struct (topic, aliases)), _ ->
             // A PUBLISH that is refused or repeated still sets its alias.
             let state =
                 if obj.ReferenceEquals(aliases, connection.Aliases) then
@@ -62,7 +64,8 @@ module ServerSession =
 
             let identifierInUse =
                 match publish.Delivery.PacketId with
-                | ValueSome id -> PacketIdMap.contains id.Value connection.Asked
+                // Before MQTT 5 this could not be told, and the message is not lost by taking it.
+                | ValueSome id -> connection.Version.IsV5 && PacketIdMap.contains id.Value connection.Asked
                 | ValueNone -> false
 
             if identifierInUse then
@@ -86,9 +89,18 @@ module ServerSession =
                     match refusal topic publish state with
                     | ValueNone -> struct (state, effects.AddDeliver(Packet.Publish publish, token))
                     | ValueSome why ->
-                        let refused = Serve(ServerTask.Refused(topic, why))
-                        let struct (inbound, answered) = Inbound.acknowledge token why.Reason state.Inbound
-                        struct ({ state with Inbound = inbound }, (effects.Add refused).Append answered)
+                        let effects = effects.Add(Serve(ServerTask.Refused(topic, why)))
+
+                        let struct (state, answered) =
+                            if state.Settings.ClosesFor(connection.Version, why.Reason) then
+                                ServerConnections.fail { why with Limit = ValueNone } connection state
+                            else
+                                let struct (inbound, answered) =
+                                    Inbound.acknowledge token why.Reason state.Inbound
+
+                                struct ({ state with Inbound = inbound }, answered)
+
+                        struct (state, effects.Append answered)
 
     let private acknowledged
         now
@@ -161,8 +173,23 @@ module ServerSession =
 
             found
 
+    // Before MQTT 5 what is not available is refused filter by filter; a SUBSCRIBE that comes again while the first is not
+    // answered gets its answer.
+    let private subscribeBeforeV5 (subscribe: Subscribe) (connection: ServerConnection) (state: ServerState) =
+        if PacketIdMap.contains subscribe.PacketId.Value connection.Asked then
+            struct (state, Effects.none)
+        else
+            let subscribe =
+                if connection.Protocol.IsBridge then
+                    { subscribe with Subscriptions = Lowering.ofBridge subscribe.Subscriptions }
+                else
+                    subscribe
+
+            ask subscribe.PacketId PacketType.Suback (Packet.Subscribe subscribe) connection state
+
     let private subscribe (subscribe: Subscribe) (connection: ServerConnection) (state: ServerState) =
         match unavailable subscribe state.Settings with
+        | _ when not connection.Version.IsV5 -> subscribeBeforeV5 subscribe connection state
         | ValueSome fault -> ServerConnections.fail fault connection state
         | ValueNone when idInUse subscribe.PacketId connection state ->
             let count = subscribe.Subscriptions.Count
@@ -171,7 +198,9 @@ module ServerSession =
         | ValueNone -> ask subscribe.PacketId PacketType.Suback (Packet.Subscribe subscribe) connection state
 
     let private unsubscribe (unsubscribe: Unsubscribe) (connection: ServerConnection) (state: ServerState) =
-        if idInUse unsubscribe.PacketId connection state then
+        if not connection.Version.IsV5 && PacketIdMap.contains unsubscribe.PacketId.Value connection.Asked then
+            struct (state, Effects.none)
+        elif connection.Version.IsV5 && idInUse unsubscribe.PacketId connection state then
             let count = unsubscribe.Filters.Count
             let codes = sameForAll unsubscribe.PacketId count ReasonCode.PacketIdentifierInUse
             answer (Packet.Unsuback codes) connection state
@@ -204,7 +233,7 @@ module ServerSession =
             }
 
     // Every SUBSCRIBE and UNSUBSCRIBE is answered once, under its own identifier [MQTT-2.2.1-6] [MQTT-3.8.4-1]
-    // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5]. What is subscribed to changes whether or not the connection is
+    // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT3-2.3.1-7] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.10.4-4]. What is subscribed to changes whether or not the connection is
     // still there.
     let private answered number (outcome: SubscriptionOutcome) (state: ServerState) =
         let state = withCursors outcome state
@@ -246,8 +275,8 @@ module ServerSession =
 
             struct ({ state with Context.Retained = cursors }, Effects.none)
 
-    // The client says goodbye. With 0x00 its Will is dropped [MQTT-3.14.4-3] [MQTT-3.1.2-10]; with any other code it
-    // stays due. A changed Session Expiry Interval counts from now on.
+    // The client ends the connection. With 0x00, which is all that a client before MQTT 5 has, its Will is dropped
+    // [MQTT-3.14.4-3] [MQTT-3.1.2-10] [MQTT3-3.14.4-3]; with any other code it stays due. A changed Session Expiry Interval counts from now on.
     let private disconnected outcome (connection: ServerConnection) (state: ServerState) =
         let limit = state.Settings.Limits.SessionExpirySeconds
 
@@ -342,7 +371,7 @@ module ServerSession =
         | Packet.Pubrel packet -> released packet.PacketId.Value connection state
         | Packet.Subscribe packet -> subscribe packet connection state
         | Packet.Unsubscribe packet -> unsubscribe packet connection state
-        // [MQTT-3.12.4-1]
+        // [MQTT-3.12.4-1] [MQTT3-3.12.4-1]
         | Packet.Pingreq -> struct (state, Effects.one (Send Packet.Pingresp))
         | Packet.Disconnect outcome -> disconnected outcome connection state
         | Packet.Auth auth -> authenticating auth connection state

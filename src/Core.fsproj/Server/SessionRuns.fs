@@ -61,7 +61,12 @@ module SessionRuns =
     /// The decision about a run of QoS 0: it is written unchanged, or dropped, as a whole. <c>Wait</c> means that each
     /// message needs a step of its own. No state changes.
     let frames (run: PublishRun) (state: ServerState) : struct (Decision * Effects) =
-        match Admission.ofFrames run.LargestPacketBytes state with
+        let largest =
+            match state.Connection with
+            | ValueSome connection -> run.LargestPacketBytesIn connection.Version
+            | ValueNone -> run.LargestPacketBytes
+
+        match Admission.ofFrames largest state with
         | Decision.Send -> struct (Decision.Send, Effects.one (SendFrames run))
         | Decision.Drop why when why.Reason = ReasonCode.PacketTooLarge ->
             // The others may be smaller.
@@ -69,7 +74,8 @@ module SessionRuns =
         | verdict -> struct (verdict, Effects.none)
 
     // How many of the first copies may be sent at once.
-    let private sendable largestPacketBytes (copies: ReadOnlySpan<Outgoing>) (budget: Budget) =
+    let private sendable (run: PublishRun) (version: ProtocolVersion) (copies: ReadOnlySpan<Outgoing>) (budget: Budget) =
+        let largestPacketBytes = run.LargestPacketBytesIn version
         let mutable budget = budget
         let mutable count = 0
         let mutable going = true
@@ -97,12 +103,12 @@ module SessionRuns =
         let before = state.Outbound
 
         let struct (outbound, count) =
+            match state.Connection with
             // Otherwise the messages would go with an alias.
-            if state.IsConnected && before.Aliases.Maximum = 0us then
+            | ValueSome connection when before.Aliases.Maximum = 0us ->
                 let budget = Admission.budget spare state
-                OutboundRuns.send (sendable run.LargestPacketBytes copies budget) copies before
-            else
-                struct (before, 0)
+                OutboundRuns.send (sendable run connection.Version copies budget) copies before
+            | _ -> struct (before, 0)
 
         let mutable state = if count = 0 then state else { state with Outbound = outbound }
 
@@ -135,7 +141,9 @@ module SessionRuns =
         : Effects =
         match state.Connection with
         | ValueSome current when current.Number = connection && count > 0 ->
-            Effects.one (SendPubacks(run, first, count, reason))
+            // Before MQTT 5 a PUBACK always means success [MQTT3-3.3.5-2].
+            let told = if current.Version.IsV5 then reason else ReasonCode.Success
+            Effects.one (SendPubacks(run, first, count, told))
         | _ -> Effects.none
 
     /// Enters a packet of a run in the receiving half, where its acknowledgement has to wait for something else, and

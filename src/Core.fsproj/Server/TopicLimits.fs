@@ -69,3 +69,22 @@ module TopicLimits =
             ValueSome filterTooDeep
         else
             ValueNone
+
+    /// Why a filter of a client before MQTT 5 is refused, or Success. CONNACK has not told such a client what is not
+    /// available, so this is answered in SUBACK, filter by filter [MQTT3-3.8.3-2]. A filter that begins with
+    /// <c>$share/</c> is a shared subscription or refused: taken literally it would never match.
+    [<CompiledName("ReasonBeforeV5")>]
+    let reasonBeforeV5 (settings: BrokerSettings) (filter: TopicFilter) : ReasonCode =
+        let namesShare = filter.Utf8.Span.StartsWith("$share/"B)
+
+        if
+            namesShare
+            && not (settings.SharedSubscriptions && settings.SharedSubscriptionsBeforeV5)
+        then
+            ReasonCode.SharedSubscriptionsNotSupported
+        elif namesShare && not filter.IsShared then
+            ReasonCode.TopicFilterInvalid
+        elif filter.HasWildcard && not settings.WildcardSubscriptions then
+            ReasonCode.WildcardSubscriptionsNotSupported
+        else
+            ReasonCode.Success

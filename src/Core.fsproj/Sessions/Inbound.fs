@@ -36,6 +36,8 @@ type Inbound =
         /// How many more it may have, because exchanges of an earlier connection ended on this one: section 4.9 read
         /// to the letter gives the sender quota for them.
         Allowance: int
+        /// Whether acknowledgments have reason codes, as since MQTT 5. Without them a refusal cannot be reported.
+        HasReasonCodes: bool
         /// Whether the peer may have made a new session that the exchanges of earlier connections are no part of.
         IsDoubtful: bool
         /// The exchanges, by the peer's Packet Identifier.
@@ -68,6 +70,7 @@ module Inbound =
             Window = 0
             Open = 0
             Allowance = 0
+            HasReasonCodes = true
             IsDoubtful = false
             Held = PacketIdMap.empty
             PubackOrder = Fifo.empty
@@ -113,9 +116,13 @@ module Inbound =
             PubrecOrder = Fifo.empty
         }
 
-    /// A connection begins on which the peer may have this many messages under way.
+    /// A connection of a version begins on which the peer may have this many messages under way.
+    let connectionOpenedIn (version: ProtocolVersion) (receiveMaximum: uint16) (state: Inbound) : Inbound =
+        { state with Window = int receiveMaximum; HasReasonCodes = version.IsV5 }
+
+    /// As <c>connectionOpenedIn</c>, of MQTT 5.
     let connectionOpened (receiveMaximum: uint16) (state: Inbound) : Inbound =
-        { state with Window = int receiveMaximum }
+        connectionOpenedIn ProtocolVersion.V5 receiveMaximum state
 
     /// The connection that began continues a session, but not certainly the one that earlier connections had.
     let doubted (state: Inbound) : Inbound = { state with IsDoubtful = true }
@@ -132,6 +139,18 @@ module Inbound =
             "MQTT-3.3.4-7"
             "more messages are under way than the Receive Maximum"
         |> Fault.exceeding LimitName.ReceiveMaximum
+
+    let private identifierInUse packet =
+        Fault.protocolError
+            packet
+            -1L
+            "Packet Identifier"
+            "MQTT-2.2.1-3"
+            "the identifier of a message that is not acknowledged is used for another one"
+
+    // The reason as far as it can be told.
+    let private told (reason: ReasonCode) (state: Inbound) =
+        if state.HasReasonCodes then reason else ReasonCode.Success
 
     let private closed (held: Held) (state: Inbound) =
         { state with
@@ -160,9 +179,11 @@ module Inbound =
             { state with PubrecOrder = withoutFirst state.PubrecOrder }
 
     // The acknowledgement of the message that is first in the order, which is decided. After a PUBACK its identifier
-    // is free [MQTT-4.3.2-5], and so it is after a PUBREC of failure [MQTT-4.3.3-9].
+    // is free [MQTT-4.3.2-5] [MQTT3-4.3.2-2], and so it is after a PUBREC of failure [MQTT-4.3.3-9]. Without reason codes
+    // PUBREC means success, and PUBREL is due [MQTT3-4.3.3-2].
     let private acknowledgeFirst (held: Held) reason (state: Inbound) (effects: Effects) =
         let id = idOf held.Token
+        let reason = told reason state
         let left = if held.Counted then state.Open - 1 else state.Open
 
         if held.QoS = QoS.AtLeastOnce then
@@ -244,9 +265,13 @@ module Inbound =
                     Arrival.Accept token,
                     Effects.none)
 
+    // Without reason codes an acknowledgment would say that the message was accepted.
     let private inUse qos id state =
-        let kind = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
-        struct (state, Arrival.Repeated, Effects.ack kind id ReasonCode.PacketIdentifierInUse)
+        if state.HasReasonCodes then
+            let kind = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
+            struct (state, Arrival.Repeated, Effects.ack kind id ReasonCode.PacketIdentifierInUse)
+        else
+            struct (state, Arrival.Breach(identifierInUse PacketType.Publish), Effects.none)
 
     // A message of an earlier connection comes again on this one: it counts from now on, and its acknowledgement
     // is due in the order of its new arrival.
@@ -311,6 +336,9 @@ module Inbound =
                     accept qos id.Value (withoutEarlier state)
                 else
                     again held state
+            // Before MQTT 5 a client may send a message again on the same connection [MQTT3-2.3.1-3]; one PUBACK answers both.
+            | ValueSome _ when qos = QoS.AtLeastOnce && delivery.IsDup && not state.HasReasonCodes ->
+                struct (state, Arrival.Repeated, Effects.none)
             | ValueSome _ when qos = QoS.AtLeastOnce -> inUse qos id.Value state
             | ValueSome { Receipt = Receipt.AwaitPubrel } ->
                 struct (state, Arrival.Repeated, Effects.ack PacketType.Pubrec id.Value ReasonCode.Success)
@@ -349,10 +377,10 @@ module Inbound =
                 struct ({ state with Held = PacketIdMap.add (idOf token) held state.Held }, Effects.none)
         | _ -> struct (state, Effects.none)
 
-    /// Takes a PUBREL: the exchange ends with a PUBCOMP [MQTT-4.3.3-11], with 0x92 for an identifier that is not
-    /// held. One for a message without a PUBREC is a fault.
+    /// Takes a PUBREL: the exchange ends with a PUBCOMP [MQTT-4.3.3-11] [MQTT3-4.3.3-2], with 0x92 for an identifier that
+    /// is not held. One for a message without a PUBREC is a fault.
     let released (id: uint16) (state: Inbound) : Result<struct (Inbound * Effects), Fault> =
-        let inline pubcomp reason = Effects.ack PacketType.Pubcomp id reason
+        let inline pubcomp reason = Effects.ack PacketType.Pubcomp id (told reason state)
 
         match PacketIdMap.tryFind id state.Held with
         | ValueNone -> Ok(struct (state, pubcomp ReasonCode.PacketIdentifierNotFound))

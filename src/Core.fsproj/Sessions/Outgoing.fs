@@ -111,3 +111,48 @@ module Outgoing =
             size
         else
             Encode.write (Packet.Publish(toPublish id alias isNamed message)) destination
+
+    /// As <c>size</c>, in a version of the protocol. Before MQTT 5 there is no alias, and the properties are left out.
+    [<CompiledName("SizeIn")>]
+    let sizeIn (version: ProtocolVersion) (alias: uint16) (isNamed: bool) (message: Outgoing) : int =
+        match version with
+        | ProtocolVersion.V5 -> size alias isNamed message
+        | _ ->
+            int (
+                Encode.publishSizeIn
+                    version
+                    message.Topic.Utf8.Length
+                    message.QoS
+                    0
+                    message.Payload.Length
+            )
+
+    /// As <c>write</c>, in a version of the protocol.
+    [<CompiledName("WriteIn")>]
+    let writeIn
+        (version: ProtocolVersion)
+        (id: uint16)
+        (alias: uint16)
+        (isNamed: bool)
+        (message: Outgoing)
+        (destination: System.Span<byte>)
+        : int =
+        match version with
+        | ProtocolVersion.V5 -> write id alias isNamed message destination
+        | _ ->
+            let payload = message.Payload
+
+            let head =
+                Encode.publishHeadIn
+                    version
+                    message.QoS
+                    message.Retain
+                    false
+                    message.Topic.Utf8.Span
+                    id
+                    System.ReadOnlySpan<byte>.Empty
+                    payload.Length
+                    destination
+
+            payload.Span.CopyTo(destination.Slice head)
+            head + payload.Length

@@ -13,13 +13,19 @@ type PublishRun() =
     // A run ends here, so that a target that reads slowly is noticed soon. A longer packet is a run of its own.
     static let mostBytes = 16 * 1024
 
+    // The packets in another layout take more memory than this only while the run needs it.
+    static let mostKeptBytes = 2 * mostBytes
+
     let mutable source = ReadOnlyMemory<byte>.Empty
+    let mutable version = ProtocolVersion.V5
     let mutable lengths: int[] = Array.zeroCreate 64
     let mutable payloads: int[] = Array.zeroCreate 64
     let mutable packetIds: uint16[] = Array.zeroCreate 64
     let mutable copies: Outgoing[] = [||]
     let mutable copied = 0
     let mutable copiedBytes = 0
+    let mutable other: byte[] = [||]
+    let mutable otherBytes = 0
     let mutable topicAt = 0
     let mutable topicLength = 0
     let mutable count = 0
@@ -36,8 +42,46 @@ type PublishRun() =
             &MemoryMarshal.GetReference memory.Span
         )
 
+    // A version before MQTT 5 lays a PUBLISH out as another one does.
+    let hasLayoutOf (layout: ProtocolVersion) = layout.IsV5 = version.IsV5
+
+    let sizeIn (layout: ProtocolVersion) index =
+        int (
+            Encode.publishSizeIn layout topicLength QoS.AtMostOnce 0 (lengths[index] - payloads[index])
+        )
+
+    // The packets of QoS 0 in another layout, without properties. Gives how many bytes they take.
+    let rewrite (layout: ProtocolVersion) (destination: Span<byte>) : int =
+        let topic = source.Span.Slice(topicAt, topicLength)
+        let mutable start = 0
+        let mutable at = 0
+
+        for index in 0 .. count - 1 do
+            let payload = source.Span.Slice(start + payloads[index], lengths[index] - payloads[index])
+
+            let head =
+                Encode.publishHeadIn
+                    layout
+                    QoS.AtMostOnce
+                    false
+                    false
+                    topic
+                    0us
+                    ReadOnlySpan.Empty
+                    payload.Length
+                    (destination.Slice at)
+
+            payload.CopyTo(destination.Slice(at + head))
+            at <- at + head + payload.Length
+            start <- start + lengths[index]
+
+        at
+
     /// How many packets there are.
     member _.Count = count
+
+    /// The version of the connection that they came from.
+    member _.Version = version
 
     /// The QoS of all of them.
     member _.QoS = qos
@@ -54,8 +98,47 @@ type PublishRun() =
     /// The size of all payloads, in bytes.
     member _.PayloadBytes = payloadBytes
 
+    /// No packet is larger than this in the layout of a version, in bytes: a Property Length may be added, which may
+    /// lengthen the Remaining Length.
+    member _.LargestPacketBytesIn(layout: ProtocolVersion) : int =
+        if layout.IsV5 && not version.IsV5 then
+            largestPacketBytes + 2
+        else
+            largestPacketBytes
+
     /// The packets as they stand in the input.
     member _.Packets = source.Slice(0, bytes)
+
+    /// Whether the packets are written to connections of this version as they stand in the input.
+    member _.HasLayoutOf(layout: ProtocolVersion) : bool = hasLayoutOf layout
+
+    /// Whether the packets in another layout are written once and kept for all targets. A large one is not.
+    member _.KeepsOtherLayout: bool = bytes <= mostBytes
+
+    /// The size of the packets of a run of QoS 0 in another layout, in bytes.
+    member _.SizeIn(layout: ProtocolVersion) : int =
+        let mutable size = 0
+
+        for index in 0 .. count - 1 do
+            size <- size + sizeIn layout index
+
+        size
+
+    /// Writes the packets of a run of QoS 0 in another layout, without properties, and gives their size in bytes.
+    member _.WriteIn(layout: ProtocolVersion, destination: Span<byte>) : int = rewrite layout destination
+
+    /// The packets of a run of QoS 0 in the other layout, written once for all targets. Valid until the run is cleared or
+    /// added to.
+    member this.OtherPackets(layout: ProtocolVersion) : ReadOnlySpan<byte> =
+        if otherBytes = 0 then
+            let size = this.SizeIn layout
+
+            if other.Length < size then
+                other <- Array.zeroCreate (max size (min mostKeptBytes (2 * other.Length)))
+
+            otherBytes <- rewrite layout (Span other)
+
+        ReadOnlySpan(other, 0, otherBytes)
 
     /// The topic of all of them, in UTF-8.
     member _.Topic = source.Span.Slice(topicAt, topicLength)
@@ -101,12 +184,16 @@ type PublishRun() =
 
         ReadOnlySpan(copies, 0, count)
 
-    /// Adds a packet, which is at the beginning of the memory; that may hold more. False: it belongs to another run.
-    member _.TryAdd(memory: ReadOnlyMemory<byte>, length: int, view: inref<PublishView>) : bool =
+    /// Adds a packet of a connection of this version, which is at the beginning of the memory; that may hold more. False:
+    /// it belongs to another run.
+    member _.TryAdd
+        (layout: ProtocolVersion, memory: ReadOnlyMemory<byte>, length: int, view: inref<PublishView>)
+        : bool =
         let isFirst = count = 0
 
         if isFirst then
             source <- memory
+            version <- layout
             qos <- view.QoS
 
             topicAt <-
@@ -149,6 +236,11 @@ type PublishRun() =
         Array.Clear(copies, 0, copied)
         copied <- 0
         copiedBytes <- 0
+        otherBytes <- 0
+
+        if other.Length > mostKeptBytes then
+            other <- [||]
+
         source <- ReadOnlyMemory.Empty
         hasProperties <- false
         count <- 0

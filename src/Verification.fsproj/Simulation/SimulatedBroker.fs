@@ -314,7 +314,14 @@ type internal SimulatedBroker
         connection.IsFull <- fun () -> link.ToClient.WaitingBytes > congestionBytes
         let one = BrokerConnection(link, connection)
         connections[link] <- one
-        let trust = { HasAuthenticator = true; AllowAnonymous = false; IsTrusted = false }
+        let trust =
+            {
+                HasAuthenticator = true
+                AllowAnonymous = false
+                IsTrusted = false
+                Versions = ProtocolVersions.All
+            }
+
         this.Turn(fun turn -> Node.opened turn trust connection)
         link.ToBroker.Arrived <- fun bytes -> this.Arrived(one, bytes)
 

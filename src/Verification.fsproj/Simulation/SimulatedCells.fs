@@ -82,6 +82,7 @@ type SimulatedConnection(gates: SimulatedGates, written: byte[] -> unit, closed:
     override val Number = 0L with get, set
     override val Session = null with get, set
     override val Handshake = null with get, set
+    override val Protocol = Protocol.V5 with get, set
     override val Offset = 0L with get, set
     override val LastReceived = 0L<ms> with get, set
     override val PublishRate = TokenBucket.full 0L<ms> 1 with get, set
