@@ -67,7 +67,13 @@ module ClientCatalogue =
         | None -> ValueNone
 
     let private subject clauses title : Probe =
-        { Clauses = clauses; Version = Mqtt5.ProtocolVersion.V5; Title = title; Needs = []; Steps = [] }
+        {
+            Clauses = clauses
+            Version = Mqtt5.ProtocolVersion.V5
+            Title = title
+            Needs = []
+            Steps = []
+        }
 
     let private outcome verdict clauses line expected seen : ProbeOutcome =
         { Verdict = verdict; Clauses = clauses; Line = line; Expected = expected; Seen = seen }

@@ -60,7 +60,7 @@ module ConnectProbesV3 =
                     $"The protocol level 0x{level} is refused with return code 0x01"
                     $$"""
                     c >> 10 { "MQTT" {{level}} 02 0000 "~c" }
-                    c shuts 20020001|2003008400
+                    c shuts 20020001|20..0084*
                     """
             for name, level in [ "mqtt", "04"; "MQIsdp", "04"; "MQTTX", "04" ] do
                 probe

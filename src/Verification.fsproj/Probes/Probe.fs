@@ -75,8 +75,8 @@ type ProbeAction =
     /// The same, where the server takes note of what was sent; where nothing comes, the probe is over and not applicable,
     /// because section 4.13.1 leaves open how much a server checks.
     | Notices of Reasons: ReasonCode list
-    /// The server closes the connection, and sends one of these bytes before, in hexadecimal digits; none: whatever it
-    /// sends.
+    /// The server closes the connection, and sends some of these bytes before, in hexadecimal digits, where a point is any
+    /// digit and an asterisk whatever follows; none: whatever it sends.
     | Shuts of Bytes: string list
     /// The server closes the connection, at most after a CONNACK of failure with one of these reasons; none: any.
     | Refused of Reasons: ReasonCode list

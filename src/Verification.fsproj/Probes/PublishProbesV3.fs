@@ -49,6 +49,37 @@ module PublishProbesV3 =
                      $"s sees PUBREL id=$m{number} [MQTT3-4.3.3-1]\ns next PUBREL id=$m{number} [MQTT3-4.6.0-4]"))
         ]
 
+    let private redelivery =
+        [
+            probe
+                [ QoS1; QoS2 ]
+                "4.6.0-1 4.4.0-1"
+                "PUBLISH packets are sent again in the order in which they were sent first"
+                """
+                p joins
+                s keeps
+                s subscribes "~/a" qos=2
+                p > PUBLISH qos=1 topic="~/a" id=1 payload="1"
+                p acked 1
+                p > PUBLISH qos=2 topic="~/a" id=2 payload="2"
+                p received 2
+                p completes 2
+                p > PUBLISH qos=1 topic="~/a" id=3 payload="3"
+                p acked 3
+                s next PUBLISH payload="1" id=$one
+                s next PUBLISH payload="2" id=$two
+                s next PUBLISH payload="3" id=$three
+                s leaves
+                s resumes
+                s sees PUBLISH payload="1" id=$one [MQTT3-4.4.0-1]
+                s sees PUBLISH payload="2" id=$two [MQTT3-4.4.0-1]
+                s sees PUBLISH payload="3" id=$three [MQTT3-4.4.0-1]
+                s next PUBLISH payload="1" [MQTT3-4.6.0-1]
+                s next PUBLISH payload="2" [MQTT3-4.6.0-1]
+                s next PUBLISH payload="3" [MQTT3-4.6.0-1]
+                """
+        ]
+
     let private answers =
         [
             probe
@@ -196,4 +227,4 @@ module PublishProbesV3 =
 
     /// The probes.
     [<CompiledName("All")>]
-    let all: Probe list = order @ answers @ retained
+    let all: Probe list = order @ redelivery @ answers @ retained
