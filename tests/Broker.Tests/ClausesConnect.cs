@@ -27,7 +27,6 @@ public sealed class ClausesConnect
     [Theory]
     [Clause("MQTT-3.1.2-1", "MQTT-3.1.2-2", "MQTT-3.1.2-3", "MQTT-3.1.4-1", "MQTT-3.2.2-6", "MQTT-3.2.2-7", "MQTT-3.2.2-8")]
     [InlineData("10 0E 00 04 6D 71 74 74 05 02 00 00 00 00 01 63", 0x84)]
-    [InlineData("10 10 00 06 4D 51 49 73 64 70 05 02 00 00 00 00 01 63", 0x84)]
     [InlineData("10 0E 00 04 4D 51 54 54 06 02 00 00 00 00 01 63", 0x84)]
     [InlineData("10 0E 00 04 4D 51 54 54 05 03 00 00 00 00 01 63", 0x81)]
     [InlineData("11 0E 00 04 4D 51 54 54 05 02 00 00 00 00 01 63", 0x81)]

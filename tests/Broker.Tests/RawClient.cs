@@ -24,6 +24,9 @@ internal sealed class RawClient : IAsyncDisposable
         reader = PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true));
     }
 
+    // The version in which it writes and reads. Its text is always in the terms of MQTT 5.
+    public ProtocolVersion Version { get; set; } = ProtocolVersion.V5;
+
     // Opens a connection; nothing is sent.
     public static async Task<RawClient> OpenAsync(MqttBroker broker, int? receiveBuffer = null)
     {
@@ -45,9 +48,11 @@ internal sealed class RawClient : IAsyncDisposable
     }
 
     // Opens a connection and takes CONNACK, whose text is to begin so.
-    public static async Task<RawClient> ConnectAsync(MqttBroker broker, string connect, string connack = "CONNACK")
+    public static async Task<RawClient> ConnectAsync(
+        MqttBroker broker, string connect, string connack = "CONNACK", ProtocolVersion version = default)
     {
         var client = await OpenAsync(broker);
+        client.Version = version;
         await client.SendAsync(connect);
         var answer = await client.ReadAsync();
         Assert.NotNull(answer);
@@ -59,7 +64,7 @@ internal sealed class RawClient : IAsyncDisposable
     {
         var parsed = Notation.Parse(packet);
         Assert.True(parsed.IsOk, parsed.IsOk ? "" : parsed.ErrorValue.ToString());
-        var bytes = Encode.ToBytes(Direction.ClientToServer, parsed.ResultValue);
+        var bytes = Encode.ToBytesIn(Version, Direction.ClientToServer, parsed.ResultValue);
         Assert.True(bytes.IsOk, bytes.IsOk ? "" : bytes.ErrorValue.ToString());
         return SendAsync(bytes.ResultValue);
     }
@@ -84,14 +89,14 @@ internal sealed class RawClient : IAsyncDisposable
         while (true)
         {
             var result = await reader.ReadAsync(deadline.Token);
-            var framing = Framer.Next(Direction.ServerToClient, Spec.MaximumPacketBytes, offset, result.Buffer);
+            var framing = Framer.NextIn(Version, Direction.ServerToClient, Spec.MaximumPacketBytes, offset, result.Buffer);
             Assert.NotEqual(Framing.Tags.Broken, framing.Tag);
 
             if (framing.Tag == Framing.Tags.Frame)
             {
                 var frame = Framer.Copy(framing.Length, result.Buffer);
                 reader.AdvanceTo(result.Buffer.GetPosition(framing.Length));
-                var parsed = Grammar.Parse(Direction.ServerToClient, Spec.MaximumPacketBytes, offset, frame);
+                var parsed = Grammar.ParseIn(Version, Direction.ServerToClient, Spec.MaximumPacketBytes, offset, frame);
                 offset += framing.Length;
                 Assert.True(parsed.IsOk, parsed.IsOk ? "" : parsed.ErrorValue.ToString());
                 return parsed.ResultValue;

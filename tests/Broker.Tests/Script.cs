@@ -11,6 +11,7 @@ namespace Mqtt5.BrokerTests;
 //   c quiet          nothing is due to c: the answer to its PINGREQ comes next
 //   c closed         the broker has closed the connection of c
 //   c leaves         c closes its socket without DISCONNECT, and the broker has noticed
+//   c speaks 311     all that c sends and receives in notation is in MQTT 3.1.1; 31: in MQTT 3.1
 //   c joins REST     CONNECT with Clean Start and the Client Identifier c, and CONNACK without a session
 //   c resumes REST   CONNECT without Clean Start, and CONNACK with Session Present
 //   c subscribes F   SUBSCRIBE to these filters, and SUBACK
@@ -66,7 +67,7 @@ internal sealed class Script : IAsyncDisposable
 
     private async Task PlayAsync(string name, string verb, string rest)
     {
-        if (verb is not (">" or ">>" or "joins" or "resumes"))
+        if (verb is not (">" or ">>" or "joins" or "resumes" or "speaks"))
             Assert.True(clients.ContainsKey(name), "this client has no connection");
 
         if (!clients.TryGetValue(name, out var client))
@@ -100,6 +101,9 @@ internal sealed class Script : IAsyncDisposable
                 var connected = broker.ConnectionCount;
                 await RemoveAsync(name);
                 await Waits.UntilAsync(() => broker.ConnectionCount < connected);
+                break;
+            case "speaks":
+                client.Version = rest == "31" ? ProtocolVersion.V31 : ProtocolVersion.V311;
                 break;
             case "joins":
                 await client.SendAsync($"CONNECT clean=1 clientid=\"{name}\" {rest}");

@@ -45,6 +45,34 @@ public sealed class BrokerListenerTests
         }
     }
 
+    [Fact]
+    [ShowsOption("broker", "--versions", "--when-refused", "--shared-before-5")]
+    public async Task Older_versions_are_taken_as_the_options_say()
+    {
+        await using var broker = await BrokerProcess.StartAsync(
+            "--port", "0", "--versions", "5,mqttv311", "--when-refused", "close", "--shared-before-5", "false");
+        // MQTT 3.1 is refused with return code 1.
+        Assert.Equal("20020001", await AnswerAsync(broker.Address, "100F00064D514973647003020000000163", 4));
+        // $share/g/t is refused with 0x80, and a PUBLISH to $SYS/x ends the connection.
+        const string connect = "100D00044D51545404020000000163";
+        Assert.Equal(
+            "20020000" + "9003000180",
+            await AnswerAsync(broker.Address, connect + "820F0001000A2473686172652F672F7400" + "320A0006245359532F780001", 100));
+    }
+
+    // What the broker answers, at most so many bytes.
+    private static async Task<string> AnswerAsync(Uri address, string bytes, int most)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var client = new TcpClient();
+        await client.ConnectAsync(address.Host, address.Port, patience.Token);
+        var stream = client.GetStream();
+        await stream.WriteAsync(Convert.FromHexString(bytes), patience.Token);
+        var answer = new byte[most];
+        var count = await stream.ReadAtLeastAsync(answer, most, throwOnEndOfStream: false, patience.Token);
+        return Convert.ToHexString(answer.AsSpan(0, count));
+    }
+
     // Null: it was accepted.
     private static async Task<Exception?> FailureAsync(Uri address, string subProtocol, string origin)
     {

@@ -36,6 +36,9 @@ type Link(connect: Link -> SimulatedConnection) as this =
         with get () = connection.LastReceived
         and set value = connection.LastReceived <- value
 
+    /// The version that the client speaks.
+    member val Version = ProtocolVersion.V5 with get, set
+
     /// The largest packet that the client takes, in bytes.
     member val MaximumPacketBytes = Spec.MaximumPacketBytes with get, set
 
@@ -142,6 +145,9 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                     happened (Accepted(session.Number, message))
 
     member val Judge: Packet -> Judgement = (fun _ -> Judgement.Accepted ValueNone) with get, set
+    /// The versions that connections take.
+    member val Versions = ProtocolVersions.All with get, set
+
     /// Called with each message of a client before it is routed.
     member val BeforeRoute: ServerMessage -> unit = ignore with get, set
 
@@ -208,8 +214,8 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
     member private _.Deliver(link: Link, packet: Packet) =
         Expect.isTrue link.IsOpen "nothing is sent on a connection that is closed"
-        Expect.isTrue (Encode.check ServerToClient packet).IsNone $"a server may send this {packet.Type}"
-        Expect.isTrue (Encode.size packet <= link.MaximumPacketBytes) "the packet fits the client"
+        Expect.isTrue (Encode.checkIn link.Version ServerToClient packet).IsNone $"a server may send this {packet.Type}"
+        Expect.isTrue (Encode.sizeIn link.Version packet <= link.MaximumPacketBytes) "the packet fits the client"
 
         match packet with
         | Packet.Connack _ ->
@@ -225,9 +231,11 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         let mutable rest = ReadOnlyMemory<byte> bytes
 
         while not rest.IsEmpty do
-            match Framer.next ServerToClient Spec.MaximumPacketBytes 0L (ReadOnlySequence<byte> rest) with
+            let most = Spec.MaximumPacketBytes
+
+            match Framer.nextIn link.Version ServerToClient most 0L (ReadOnlySequence<byte> rest) with
             | Framing.Frame length ->
-                match Grammar.parse ServerToClient Spec.MaximumPacketBytes 0L (rest.Slice(0, length)) with
+                match Grammar.parseIn link.Version ServerToClient most 0L (rest.Slice(0, length)) with
                 | Ok packet -> this.Deliver(link, packet)
                 | Error fault -> failtest $"{fault}"
 
@@ -244,7 +252,14 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                     (fun () -> link.IsOpen <- false)
                 ))
 
-        let trust = { HasAuthenticator = true; AllowAnonymous = false; IsTrusted = false }
+        let trust =
+            {
+                HasAuthenticator = true
+                AllowAnonymous = false
+                IsTrusted = false
+                Versions = this.Versions
+            }
+
         host.Run(fun turn -> Node.opened turn trust link.Connection)
         opened.Add link
         link
@@ -268,7 +283,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             let mutable view = PublishView()
 
             if
-                FastPath.tryPublish ClientToServer (ReadOnlySpan bytes) &view
+                FastPath.tryPublishIn link.Version ClientToServer (ReadOnlySpan bytes) &view
                 && SessionRuns.way link.Number &view session.State = PublishWay.Run
             then
                 passing <- not passing
@@ -285,8 +300,8 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
     /// A packet of the client.
     member this.Send(link: Link, packet: Packet) =
         if link.IsOpen && link.Arrives then
-            let bytes: byte[] = Array.zeroCreate (Encode.size packet)
-            Encode.write packet (Span bytes) |> ignore
+            let bytes: byte[] = Array.zeroCreate (Encode.sizeIn link.Version packet)
+            Encode.writeIn link.Version packet (Span bytes) |> ignore
 
             match packet with
             | Packet.Connect { Properties = { MaximumPacketSize = ValueSome size } } ->
@@ -294,6 +309,11 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             | Packet.Publish publish -> this.TryPass(link, publish, bytes)
             | _ -> ()
 
+            this.SendBytes(link, bytes)
+
+    /// Bytes of the client.
+    member this.SendBytes(link: Link, bytes: byte[]) =
+        if link.IsOpen && link.Arrives then
             let mutable buffer = ReadOnlySequence<byte> bytes
             let turn = host.Rent()
             let pause = Node.received turn link.Connection &buffer

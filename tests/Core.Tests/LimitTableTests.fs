@@ -120,6 +120,7 @@ let tests =
                     let attachment =
                         {
                             Connection = 1L
+                            Protocol = Protocol.V5
                             Connect = change (connectPacket "c")
                             Assigned = false
                             SessionPresent = false

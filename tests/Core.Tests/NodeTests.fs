@@ -15,6 +15,7 @@ let private attached (change: Connect -> Connect) =
     let attachment =
         {
             Connection = 1L
+            Protocol = Protocol.V5
             Connect = change (connectPacket "a")
             Assigned = false
             SessionPresent = false

@@ -104,6 +104,7 @@ let private connected (settings: BrokerSettings) =
     let attachment =
         {
             Connection = 1L
+            Protocol = Protocol.V5
             Connect = BrokerWorld.connectPacket "a"
             Assigned = false
             SessionPresent = false
@@ -272,7 +273,7 @@ let tests =
 
                     if FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view then
                         if SessionRuns.way 1L &view state = PublishWay.Run then
-                            run.TryAdd(ReadOnlyMemory frame, frame.Length, &view) |> ignore
+                            run.TryAdd(ProtocolVersion.V5, ReadOnlyMemory frame, frame.Length, &view) |> ignore
                             matches.Clear()
                             Subscriptions.find view.Topic matches subscriptions
                             Routing.plan 99L nobody matches route

@@ -504,6 +504,7 @@ let private sending =
                     let attachment =
                         {
                             Connection = 1L
+                            Protocol = Protocol.V5
                             Connect = connect
                             Assigned = false
                             SessionPresent = false

@@ -276,6 +276,7 @@ let private queues =
             let attachment =
                 {
                     Connection = 1L
+                    Protocol = Protocol.V5
                     Connect = connectPacket "a"
                     Assigned = false
                     SessionPresent = false

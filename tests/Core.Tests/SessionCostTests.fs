@@ -57,6 +57,7 @@ let private server receiveMaximum =
     let attachment =
         {
             Connection = 1L
+            Protocol = Protocol.V5
             Connect = connect
             Assigned = false
             SessionPresent = false
@@ -291,7 +292,7 @@ let private forwardedAsRun (messages: Outgoing[]) state =
         let mutable view = PublishView()
         let memory = ReadOnlyMemory<byte>(bytes, at, bytes.Length - at)
         Expect.isTrue (FastPath.tryPublish ClientToServer (memory.Slice(0, frame.Length)).Span &view) "plain"
-        Expect.isTrue (run.TryAdd(memory, frame.Length, &view)) "it belongs to the run"
+        Expect.isTrue (run.TryAdd(ProtocolVersion.V5, memory, frame.Length, &view)) "it belongs to the run"
         at <- at + frame.Length
 
     let struct (after, effects) =

@@ -1,4 +1,5 @@
 using System.Globalization;
+using static Mqtt5.Interop.Tests.MosquittoClients;
 
 namespace Mqtt5.Interop.Tests;
 
@@ -122,44 +123,4 @@ public sealed class BrokerWithMosquittoClientsTests
         await using var wrong = ForeignProgram.Start("mosquitto_pub", To(broker, "-t", "a", "-m", "x", "-q", "1", "-u", "anna", "-P", "guess"));
         await Assert.ThrowsAnyAsync<Xunit.Sdk.XunitException>(wrong.EndAsync);
     }
-
-    private static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions>? configure = null) =>
-        MqttBroker.StartAsync(options =>
-        {
-            options.Listen(0);
-            options.SystemTopicsInterval = TimeSpan.Zero;
-            configure?.Invoke(options);
-        });
-
-    private static string[] To(MqttBroker broker, params string[] arguments) =>
-        ["-V", "mqttv5", "-h", "127.0.0.1", "-p", Text(broker.Addresses[0].Port), .. arguments];
-
-    // Started, and known to the broker with its subscription; so many sessions have one then.
-    private static async Task<ForeignProgram> SubscribeAsync(MqttBroker broker, int sessions, params string[] arguments)
-    {
-        var program = ForeignProgram.Start("mosquitto_sub", To(broker, arguments));
-
-        for (var left = 1_000; broker.Sessions.Count(session => session.Subscriptions.Count > 0) < sessions; left--)
-        {
-            Assert.True(left > 0, "mosquitto_sub does not subscribe");
-            await Task.Delay(10);
-        }
-
-        return program;
-    }
-
-    private static Task<string> PublishAsync(MqttBroker broker, params string[] arguments) => ForeignProgram.RunAsync("mosquitto_pub", To(broker, arguments));
-
-    private static async Task PublishLinesAsync(MqttBroker broker, int count, params string[] arguments)
-    {
-        await using var program = ForeignProgram.Start("mosquitto_pub", To(broker, [.. arguments, "-l"]));
-
-        for (var index = 0; index < count; index++)
-            await program.Input.WriteLineAsync(Text(index));
-
-        program.Input.Close();
-        await program.EndAsync();
-    }
-
-    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -10,6 +10,7 @@ namespace Mqtt5;
 /// <param name="InFlight">Messages that are under way to it.</param>
 /// <param name="Queued">Messages that wait.</param>
 /// <param name="QueuedBytes">Bytes that wait.</param>
+/// <param name="Version">The version that its client is connected with; null: it is away.</param>
 public sealed record MqttSessionInfo(
     string ClientId,
     bool IsConnected,
@@ -17,7 +18,8 @@ public sealed record MqttSessionInfo(
     IReadOnlyList<string> Subscriptions,
     int InFlight,
     int Queued,
-    long QueuedBytes)
+    long QueuedBytes,
+    ProtocolVersion? Version = null)
 {
     internal static MqttSessionInfo Of(SessionEntry entry, BrokerEngine engine)
     {
@@ -30,6 +32,7 @@ public sealed record MqttSessionInfo(
             [.. BrokerModule.FiltersOf(entry.Session, engine.Registry.Current).Keys],
             outbound?.InFlight.Count ?? 0,
             outbound?.Waiting.Count ?? 0,
-            outbound?.WaitingBytes ?? 0);
+            outbound?.WaitingBytes ?? 0,
+            session?.State.Connection is { IsSome: true, Value: var current } ? current.Version : null);
     }
 }

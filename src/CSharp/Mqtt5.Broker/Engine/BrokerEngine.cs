@@ -25,6 +25,7 @@ internal sealed partial class BrokerEngine
         origin = Time.GetTimestamp();
         Authenticator = options.Authenticator;
         AllowAnonymous = options.AllowAnonymous;
+        Versions = options.Versions;
         SendBufferBytes = Settings.Limits.SendBufferBytes;
         CloseTimeout = (long)options.CloseTimeout.TotalMilliseconds;
         Hooks = new Hooks(options, Logger);
@@ -44,6 +45,9 @@ internal sealed partial class BrokerEngine
     public IMqttBrokerAuthenticator? Authenticator { get; }
 
     public bool AllowAnonymous { get; }
+
+    // The versions that a listener takes unless it has its own.
+    public ProtocolVersions Versions { get; }
 
     // What may wait for a client that reads too slowly, in bytes.
     public long SendBufferBytes { get; }

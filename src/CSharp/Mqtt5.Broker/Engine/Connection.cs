@@ -41,7 +41,8 @@ internal sealed partial class Connection : NodeConnection
         Origin = origin;
         Writer = new PacketWriter(output);
         var turn = engine.Rent();
-        var trust = new Trust(engine.Authenticator is not null, engine.AllowAnonymous, origin.IsInProcess);
+        var trust = new Trust(
+            engine.Authenticator is not null, engine.AllowAnonymous, origin.IsInProcess, origin.Versions ?? engine.Versions);
         Node.Opened(turn, trust, this);
         engine.Return(turn);
     }
@@ -63,6 +64,8 @@ internal sealed partial class Connection : NodeConnection
         get => Volatile.Read(ref handshake);
         set => Volatile.Write(ref handshake, value);
     }
+
+    public override Protocol Protocol { get; set; }
 
     public override long Offset { get; set; }
 

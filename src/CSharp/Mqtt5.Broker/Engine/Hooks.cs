@@ -78,8 +78,9 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
     public void Connected(Session session, Connection connection, bool sessionPresent)
     {
         var clientId = session.State.ClientId.Text;
-        Log.Connected(logger, clientId, connection.Origin.EndPoint, connection.Number, sessionPresent);
-        Telemetry.Connected(logger);
+        var version = Spec.version(connection.Protocol.Version).Name;
+        Log.Connected(logger, clientId, version, connection.Origin.EndPoint, connection.Number, sessionPresent);
+        Telemetry.Connected(logger, version);
 
         if (options.ClientConnected is { } connected)
             Call(nameof(options.ClientConnected), () => connected(clientId));

@@ -7,4 +7,7 @@ internal sealed record Listener(ListenerKind Kind, IPEndPoint? EndPoint, string?
 {
     // The file mode of a Unix socket; null: the umask applies.
     public UnixFileMode? UnixMode { get; init; }
+
+    // The versions that it takes; null: those of the broker.
+    public ProtocolVersions? Versions { get; init; }
 }

@@ -13,6 +13,9 @@ internal abstract class Origin
 
     public virtual bool IsInProcess => false;
 
+    // The versions that the listener takes; null: those of the broker.
+    public virtual ProtocolVersions? Versions => null;
+
     // Canceled when the peer has closed its end or the transport has ended, so that work for the peer can stop.
     public virtual CancellationToken Closed => default;
 

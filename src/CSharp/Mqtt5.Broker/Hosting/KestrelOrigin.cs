@@ -14,6 +14,8 @@ internal sealed class KestrelOrigin(ConnectionContext connection) : Origin
 
     public override X509Certificate2? Certificate => connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate;
 
+    public override ProtocolVersions? Versions => connection.Features.Get<ListenerVersions>()?.Versions;
+
     public override CancellationToken Closed => connection.ConnectionClosed;
 
     public override bool HasUnreadBytes()

@@ -109,6 +109,8 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
     {
         listening.Add((listener, listen));
 
+        ListenerVersions.Use(listen, listener);
+
         if (listener.IsBehindProxy)
             listen.Use(next => ProxyProtocol.Before(next, broker));
 

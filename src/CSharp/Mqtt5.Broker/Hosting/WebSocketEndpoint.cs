@@ -4,15 +4,16 @@ using Microsoft.AspNetCore.Http;
 
 namespace Mqtt5.Hosting;
 
-// MQTT over WebSocket (chapter 6 of the standard): binary frames, of which packets may span several [MQTT-6.0.0-2].
+// MQTT over WebSocket (chapter 6 of the standard): binary frames, of which packets may span several [MQTT-6.0.0-2]
+// [MQTT3-6.0.0-2].
 internal static class WebSocketEndpoint
 {
     private const int ReadBytes = 4 * 1024;
 
     public static async Task ServeAsync(HttpContext context, MqttBroker broker)
     {
-        // [MQTT-6.0.0-3] [MQTT-6.0.0-4]
-        var protocol = context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(broker.WebSocketSubProtocols.Contains);
+        // [MQTT-6.0.0-3] [MQTT-6.0.0-4] [MQTT3-6.0.0-3] [MQTT3-6.0.0-4]
+        var protocol = broker.WebSocketSubProtocols.FirstOrDefault(context.WebSockets.WebSocketRequestedProtocols.Contains);
 
         if (!context.WebSockets.IsWebSocketRequest || protocol is null)
         {
@@ -57,7 +58,7 @@ internal static class WebSocketEndpoint
             {
                 var result = await socket.ReceiveAsync(writer.GetMemory(ReadBytes), cancellationToken).ConfigureAwait(false);
 
-                // [MQTT-6.0.0-1]
+                // [MQTT-6.0.0-1] [MQTT3-6.0.0-1]
                 if (result.MessageType != WebSocketMessageType.Binary)
                     break;
 

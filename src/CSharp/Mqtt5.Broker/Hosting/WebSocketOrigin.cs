@@ -17,6 +17,8 @@ internal sealed class WebSocketOrigin(HttpContext context, CancellationTokenSour
 
     private readonly X509Certificate2? certificate = context.Connection.ClientCertificate;
 
+    public override ProtocolVersions? Versions { get; } = context.Features.Get<ListenerVersions>()?.Versions;
+
     public override string? EndPoint => endPoint;
 
     public override X509Certificate2? Certificate => certificate;

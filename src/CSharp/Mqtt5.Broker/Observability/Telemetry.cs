@@ -9,7 +9,7 @@ internal static class Telemetry
 {
     private static readonly Meter Meter = new("Mqtt5");
     private static readonly Counter<long> ConnectedCount =
-        Meter.CreateCounter<long>("mqtt5.broker.connected", "{connection}", "Connections that became clients.");
+        Meter.CreateCounter<long>("mqtt5.broker.connected", "{connection}", "Connections that became clients, by mqtt5.version.");
     private static readonly Counter<long> DisconnectedCount =
         Meter.CreateCounter<long>("mqtt5.broker.disconnected", "{connection}", "Connections of clients that ended.");
 
@@ -51,7 +51,8 @@ internal static class Telemetry
             Brokers.RemoveAll(one => !one.TryGetTarget(out var known) || known == engine);
     }
 
-    public static void Connected(ILogger logger) => Count(logger, ConnectedCount);
+    public static void Connected(ILogger logger, string version) =>
+        Count(logger, ConnectedCount, new KeyValuePair<string, object?>("mqtt5.version", version));
 
     public static void Exceeded(ILogger logger, LimitName limit) =>
         Count(logger, ExceededCount, new KeyValuePair<string, object?>("mqtt5.limit", LimitTable.Of(limit).Key));

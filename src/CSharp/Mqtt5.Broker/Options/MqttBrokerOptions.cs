@@ -69,6 +69,24 @@ public sealed class MqttBrokerOptions
     /// <summary>Another server, which clients are told when this one shuts down; null: none.</summary>
     public string? ServerReference { get; set; }
 
+    /// <summary>
+    /// The versions that its listeners take, unless a listener has its own. A CONNECT of another one is refused with
+    /// CONNACK 0x84, which before MQTT 5 is return code 1. Default: all.
+    /// </summary>
+    public ProtocolVersions Versions { get; set; } = ProtocolVersions.All;
+
+    /// <summary>
+    /// What happens before MQTT 5 to a PUBLISH that is refused: those versions have no acknowledgment that says so. Default:
+    /// it is acknowledged as usual, dropped and counted.
+    /// </summary>
+    public WhenRefused WhenRefused { get; set; } = WhenRefused.Acknowledge;
+
+    /// <summary>
+    /// Whether clients before MQTT 5 may subscribe to <c>$share/group/filter</c>, which their standard does not know. Without
+    /// it, such a filter is refused. Default: true.
+    /// </summary>
+    public bool SharedSubscriptionsBeforeV5 { get; set; } = true;
+
     /// <summary>How often $SYS topics are published; zero: never. Default: 10 seconds.</summary>
     public TimeSpan SystemTopicsInterval { get; set; } = TimeSpan.FromSeconds(10);
 
@@ -123,10 +141,10 @@ public sealed class MqttBrokerOptions
     public IList<string> WebSocketOrigins { get; } = [];
 
     /// <summary>
-    /// The accepted WebSocket subprotocols; a client has to offer one of them [MQTT-6.0.0-3]. Default: only <c>mqtt</c>, as
-    /// the standard requires.
+    /// The accepted WebSocket subprotocols; a client has to offer one of them [MQTT-6.0.0-3]. Default: <c>mqtt</c>, as the
+    /// standards require, and <c>mqttv3.1</c>, which clients of MQTT 3.1 offer.
     /// </summary>
-    public IList<string> WebSocketSubProtocols { get; } = ["mqtt"];
+    public IList<string> WebSocketSubProtocols { get; } = ["mqtt", "mqttv3.1"];
 
     /// <summary>The clock and its timers.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
@@ -138,34 +156,43 @@ public sealed class MqttBrokerOptions
     /// Whether a proxy in front sends the client's address ahead, by version 1 or 2 of the PROXY protocol. Then every
     /// connection has to begin with it, and whoever reaches the listener can claim any address: let only the proxy reach it.
     /// </param>
+    /// <param name="versions">The versions that it takes; null: <see cref="Versions"/>.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions Listen(int port, IPAddress? address = null, bool proxyProtocol = false) =>
-        Add(new Listener(ListenerKind.Tcp, new IPEndPoint(address ?? IPAddress.Loopback, port), null, null, proxyProtocol));
+    public MqttBrokerOptions Listen(int port, IPAddress? address = null, bool proxyProtocol = false, ProtocolVersions? versions = null) =>
+        Add(new Listener(ListenerKind.Tcp, EndPoint(address, port), null, null, proxyProtocol) { Versions = versions });
 
     /// <summary>Listens for TLS connections.</summary>
     /// <param name="port">The port; 0: a free one.</param>
     /// <param name="tls">The certificates.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
+    /// <param name="versions">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions ListenTls(int port, MqttServerTlsOptions tls, IPAddress? address = null, bool proxyProtocol = false)
+    public MqttBrokerOptions ListenTls(
+        int port, MqttServerTlsOptions tls, IPAddress? address = null, bool proxyProtocol = false, ProtocolVersions? versions = null)
     {
         ArgumentNullException.ThrowIfNull(tls);
-        return Add(new Listener(ListenerKind.Tls, new IPEndPoint(address ?? IPAddress.Loopback, port), null, tls, proxyProtocol));
+        return Add(new Listener(ListenerKind.Tls, EndPoint(address, port), null, tls, proxyProtocol) { Versions = versions });
     }
 
-    /// <summary>Listens for WebSocket connections with the subprotocol <c>mqtt</c>.</summary>
+    /// <summary>Listens for WebSocket connections with a subprotocol of <see cref="WebSocketSubProtocols"/>.</summary>
     /// <param name="port">The port; 0: a free one.</param>
     /// <param name="path">The path of the URI.</param>
     /// <param name="tls">The certificates; null: without TLS.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
+    /// <param name="versions">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
     public MqttBrokerOptions ListenWebSocket(
-        int port, string path = "/mqtt", MqttServerTlsOptions? tls = null, IPAddress? address = null, bool proxyProtocol = false)
+        int port,
+        string path = "/mqtt",
+        MqttServerTlsOptions? tls = null,
+        IPAddress? address = null,
+        bool proxyProtocol = false,
+        ProtocolVersions? versions = null)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return Add(new Listener(ListenerKind.WebSocket, new IPEndPoint(address ?? IPAddress.Loopback, port), path, tls, proxyProtocol));
+        return Add(new Listener(ListenerKind.WebSocket, EndPoint(address, port), path, tls, proxyProtocol) { Versions = versions });
     }
 
     /// <summary>Listens on a Unix socket. Its file mode and that of its directory control access.</summary>
@@ -175,9 +202,11 @@ public sealed class MqttBrokerOptions
     /// </param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>.</param>
     /// <param name="mode">The file mode of the socket, set before it listens; null: as the umask says.</param>
+    /// <param name="versions">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">The path is longer than the operating system takes.</exception>
-    public MqttBrokerOptions ListenUnix(string path, bool proxyProtocol = false, UnixFileMode? mode = null)
+    public MqttBrokerOptions ListenUnix(
+        string path, bool proxyProtocol = false, UnixFileMode? mode = null, ProtocolVersions? versions = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var full = Path.GetFullPath(path);
@@ -191,7 +220,7 @@ public sealed class MqttBrokerOptions
             throw new ArgumentException($"{full} is too long for a Unix socket, whose path has about a hundred bytes at most", nameof(path));
         }
 
-        return Add(new Listener(ListenerKind.Unix, null, full, null, proxyProtocol) { UnixMode = mode });
+        return Add(new Listener(ListenerKind.Unix, null, full, null, proxyProtocol) { UnixMode = mode, Versions = versions });
     }
 
     // The loggers for the engine and Kestrel; made with the broker.
@@ -215,7 +244,9 @@ public sealed class MqttBrokerOptions
             WhenQueueFull,
             QueuesQoS0,
             ToOption(ResponsePrefix),
-            ToOption(ServerReference));
+            ToOption(ServerReference),
+            WhenRefused,
+            SharedSubscriptionsBeforeV5);
 
     // What has no limit of its own in the core.
     internal void CheckRanges()
@@ -223,6 +254,10 @@ public sealed class MqttBrokerOptions
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(CloseTimeout, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(CloseTimeout, TimeSpan.FromHours(1));
         ArgumentOutOfRangeException.ThrowIfLessThan(SystemTopicsInterval, TimeSpan.Zero);
+        CheckVersions(Versions);
+
+        foreach (var listener in Listeners)
+            CheckVersions(listener.Versions ?? ProtocolVersions.All);
 
         // A client makes a topic of it.
         if (ResponsePrefix is { } prefix && (prefix.Length == 0 || TopicName.Create(prefix).IsError))
@@ -247,6 +282,14 @@ public sealed class MqttBrokerOptions
 
     internal static InvalidOperationException Unsafe(IPEndPoint endPoint) =>
         new($"without an authenticator the broker does not listen on {endPoint}, which is not a loopback address, unless AllowAnonymous is set");
+
+    private static void CheckVersions(ProtocolVersions versions)
+    {
+        if (versions is <= ProtocolVersions.None or > ProtocolVersions.All)
+            throw new ArgumentOutOfRangeException(nameof(versions), versions, "at least one version has to be taken, and only known ones");
+    }
+
+    private static IPEndPoint EndPoint(IPAddress? address, int port) => new(address ?? IPAddress.Loopback, port);
 
     private static FSharpValueOption<Utf8String> ToOption(string? text) =>
         text is null ? FSharpValueOption<Utf8String>.None : FSharpValueOption<Utf8String>.Some(Utf8String.Of(text));

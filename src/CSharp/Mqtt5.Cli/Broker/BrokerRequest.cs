@@ -42,7 +42,7 @@ internal sealed class BrokerRequest
     /// <summary>The origins of web pages that may connect; empty: the broker's default.</summary>
     public IReadOnlyList<string> WebSocketOrigins { get; set; } = [];
 
-    /// <summary>The subprotocols of WebSockets; empty: <c>mqtt</c>.</summary>
+    /// <summary>The subprotocols of WebSockets; empty: the broker's default.</summary>
     public IReadOnlyList<string> WebSocketSubProtocols { get; set; } = [];
 
     /// <summary>Whether connections begin with the header of the PROXY protocol.</summary>
@@ -56,6 +56,15 @@ internal sealed class BrokerRequest
 
     /// <summary>Whether clients may stay anonymous.</summary>
     public bool AllowAnonymous { get; set; }
+
+    /// <summary>The versions of MQTT that are taken.</summary>
+    public ProtocolVersions Versions { get; set; } = ProtocolVersions.All;
+
+    /// <summary>What happens before MQTT 5 to a PUBLISH that is refused.</summary>
+    public WhenRefused WhenRefused { get; set; } = WhenRefused.Acknowledge;
+
+    /// <summary>Whether clients before MQTT 5 have shared subscriptions.</summary>
+    public bool SharedSubscriptionsBeforeV5 { get; set; } = true;
 
     /// <summary>The least level that is logged.</summary>
     public LogLevel LogLevel { get; set; } = LogLevel.Warning;

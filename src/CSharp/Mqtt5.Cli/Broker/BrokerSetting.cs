@@ -27,13 +27,16 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("wss-port", "PORT", "Listen for WebSockets over TLS here; needs cert.", (request, text) => request.SecureWebSocketPort = Port(text)),
         new("ws-path", "PATH", "The path of WebSockets. Default: /mqtt.", (request, text) => request.WebSocketPath = WebPath(text)),
         new("ws-origins", "ORIGINS", "The web pages that may connect, by their origins with commas between them, as https://dashboard.example; *: all. Default: all where clients have to authenticate, else on loopback only those of this machine.", (request, text) => request.WebSocketOrigins = Items(text)),
-        new("ws-subprotocol", "NAMES", "The subprotocols of WebSockets that are taken, with commas between them. Default: mqtt.", (request, text) => request.WebSocketSubProtocols = Items(text)),
+        new("ws-subprotocol", "NAMES", "The subprotocols of WebSockets that are taken, with commas between them. Default: mqtt,mqttv3.1.", (request, text) => request.WebSocketSubProtocols = Items(text)),
         new("unix", "FILE", "Listen on a Unix socket with this path. One that a crash left is taken over.", (request, text) => request.Unix = Name(text)),
         new("unix-mode", "MODE", "The permissions of the Unix socket in octal, as 0660. Default: as the process makes files.", (request, text) => request.UnixMode = Mode(text)),
         new("proxy-protocol", null, "A proxy in front of all listeners sends the addresses of clients by the PROXY protocol, version 1 or 2.", (request, text) => request.ProxyProtocol = Switch(text)),
         new("password-file", "FILE", "Names and passwords; 'mqtt5 passwd' writes it.", (request, text) => request.PasswordFile = Name(text)),
         new("access-file", "FILE", "Who may publish and subscribe to what.", (request, text) => request.AccessFile = Name(text)),
         new("allow-anonymous", null, "Clients need no name. Without it and without password-file, only loopback addresses are listened at.", (request, text) => request.AllowAnonymous = Switch(text)),
+        new("versions", "VERSIONS", "The versions of MQTT that clients may speak, with commas between them: 5, 311, 31. Default: all.", (request, text) => request.Versions = Versions(text)),
+        new("when-refused", "ACTION", "What happens before MQTT 5 to a PUBLISH that is refused, where the client cannot be told: acknowledge, which drops and counts it, or close the connection. Default: acknowledge.", (request, text) => request.WhenRefused = Refusal(text)),
+        new("shared-before-5", "BOOL", "Whether clients before MQTT 5 may subscribe to $share/group/filter: true or false. Default: true.", (request, text) => request.SharedSubscriptionsBeforeV5 = Switch(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
     ];
@@ -87,6 +90,22 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 } items
             ? items
             : throw new FormatException("a name is missing");
+
+    private static ProtocolVersions Versions(string text) =>
+        Items(text).Aggregate(ProtocolVersions.None, (all, name) => all | ProtocolVersionName.Find(name) switch
+        {
+            { IsV5: true } => ProtocolVersions.V5,
+            { IsV311: true } => ProtocolVersions.V311,
+            { IsV31: true } => ProtocolVersions.V31,
+            _ => throw new FormatException($"'{name}' is no version: {string.Join(", ", ProtocolVersionName.All)}"),
+        });
+
+    private static WhenRefused Refusal(string text) => text switch
+    {
+        "acknowledge" => WhenRefused.Acknowledge,
+        "close" => WhenRefused.Close,
+        _ => throw new FormatException($"'{text}' is neither acknowledge nor close"),
+    };
 
     private static UnixFileMode Mode(string text)
     {

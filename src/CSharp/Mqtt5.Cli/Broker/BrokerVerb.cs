@@ -124,6 +124,9 @@ internal static class BrokerVerb
         var host = request.Host;
         options.LoggerFactory = loggers;
         options.AllowAnonymous = request.AllowAnonymous;
+        options.Versions = request.Versions;
+        options.WhenRefused = request.WhenRefused;
+        options.SharedSubscriptionsBeforeV5 = request.SharedSubscriptionsBeforeV5;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);
