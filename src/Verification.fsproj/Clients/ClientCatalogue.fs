@@ -66,7 +66,14 @@ module ClientCatalogue =
         | Some _ -> ValueSome $"the program did not connect ({ClientTask.print scenario.Task})"
         | None -> ValueNone
 
-    let private subject clauses title : Probe = { Clauses = clauses; Title = title; Needs = []; Steps = [] }
+    let private subject clauses title : Probe =
+        {
+            Clauses = clauses
+            Version = Mqtt5.ProtocolVersion.V5
+            Title = title
+            Needs = []
+            Steps = []
+        }
 
     let private outcome verdict clauses line expected seen : ProbeOutcome =
         { Verdict = verdict; Clauses = clauses; Line = line; Expected = expected; Seen = seen }

@@ -28,7 +28,10 @@ type VerificationOptions() =
     /// The password for all connections; null: none. It is in no report.
     member val Password: string | null = null with get, set
 
-    /// The statements whose probes run, such as <c>MQTT-3.3.1-5</c>; none: all.
+    /// The version of the protocol: MQTT 5, which is the default, or MQTT 3.1.1. MQTT 3.1 has no statements.
+    member val Version = ProtocolVersion.V5 with get, set
+
+    /// The statements whose probes run, such as <c>MQTT-3.3.1-5</c> or, of MQTT 3.1.1, <c>MQTT3-3.3.1-5</c>; none: all.
     member val Clauses: IReadOnlyCollection<string> = [||] with get, set
 
     /// A text that the titles of the probes contain; null: any. Upper and lower case are the same.
@@ -45,7 +48,7 @@ type VerificationOptions() =
             | null -> true
             | title -> probe.Title.Contains(title, StringComparison.OrdinalIgnoreCase)
 
-        Catalogue.probes.Value
+        Catalogue.probesIn this.Version
         |> Seq.filter (fun probe -> isNamed probe && isTitled probe)
         |> Array.ofSeq
         :> IReadOnlyList<Probe>
@@ -67,8 +70,8 @@ type VerificationOptions() =
 
 /// What the probes found at a broker.
 [<Sealed>]
-type VerificationReport internal (seed: int, probes: ProbeResult[]) =
-    let clauses = lazy ClauseResult.Of(Statements.server.Value, probes)
+type VerificationReport internal (version: ProtocolVersion, seed: int, probes: ProbeResult[]) =
+    let clauses = lazy ClauseResult.Of(Catalogue.statementsIn version, probes)
 
     /// The seed of the run.
     member _.Seed = seed
@@ -134,8 +137,10 @@ type BrokerVerification =
 
             for player in players do
                 // Numbers that no probe has.
-                let settings = options.SettingsOf(Catalogue.probes.Value.Length + 1 + sites.Count)
-                let! site = ProbeSite.OpenAsync(player, settings, cancellationToken)
+                let settings =
+                    options.SettingsOf(Catalogue.probesIn(options.Version).Length + 1 + sites.Count)
+
+                let! site = ProbeSite.OpenAsync(player, options.Version, settings, cancellationToken)
                 sites.Add site
 
             let results: ProbeResult[] = Array.zeroCreate probes.Count
@@ -166,7 +171,7 @@ type BrokerVerification =
                     Func<int, CancellationToken, ValueTask>(playOne)
                 )
 
-            return VerificationReport(options.Seed, results)
+            return VerificationReport(options.Version, options.Seed, results)
         }
 
     /// Verifies a broker over streams, as of a <c>TcpClient</c> or in memory. <paramref name="openAsync"/> opens a connection

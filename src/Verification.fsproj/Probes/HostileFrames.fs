@@ -20,31 +20,41 @@ type HostileFrame =
 [<RequireQualifiedAccess>]
 module HostileFrames =
 
-    let private samples (settings: ProbeSettings) =
+    let private samples (version: ProtocolVersion) (settings: ProbeSettings) =
         let topic = settings.TopicPrefix
 
-        [
-            $"CONNECT clean=1 keepalive=30 clientid=\"{settings.ClientIdPrefix}h\""
-            $"PUBLISH topic=\"{topic}hostile\" payload=\"hostile\""
-            $"PUBLISH qos=1 topic=\"{topic}hostile\" id=1 props{{ContentType=\"t\", UserProperty=(\"k\",\"v\")}} payload=\"x\"*200"
-            $"PUBLISH qos=2 topic=\"{topic}hostile\" id=2 props{{MessageExpiryInterval=1, ResponseTopic=\"{topic}r\"}}"
-            "PUBACK id=7"
-            "PUBREC id=7 rc=Success"
-            "PUBREL id=7"
-            "PUBCOMP id=7"
-            $"SUBSCRIBE id=3 filters[\"{topic}hostile/+\", \"{topic}b\" qos=1]"
-            $"UNSUBSCRIBE id=4 filters[\"{topic}hostile\"]"
-            "PINGREQ"
-            "DISCONNECT rc=Success props{}"
-            "AUTH rc=ReAuthenticate props{AuthenticationMethod=\"m\"}"
-        ]
+        let usual =
+            [
+                $"CONNECT clean=1 keepalive=30 clientid=\"{settings.ClientIdPrefix}h\""
+                $"PUBLISH topic=\"{topic}hostile\" payload=\"hostile\""
+                $"PUBLISH qos=1 topic=\"{topic}hostile\" id=1 props{{ContentType=\"t\", UserProperty=(\"k\",\"v\")}} payload=\"x\"*200"
+                $"PUBLISH qos=2 topic=\"{topic}hostile\" id=2 props{{MessageExpiryInterval=1, ResponseTopic=\"{topic}r\"}}"
+                "PUBACK id=7"
+                "PUBREC id=7 rc=Success"
+                "PUBREL id=7"
+                "PUBCOMP id=7"
+                $"SUBSCRIBE id=3 filters[\"{topic}hostile/+\", \"{topic}b\" qos=1]"
+                $"UNSUBSCRIBE id=4 filters[\"{topic}hostile\"]"
+                "PINGREQ"
+                "DISCONNECT rc=Success props{}"
+            ]
 
-    let private bytesOf settings notation =
+        if version.IsV5 then
+            usual @ [ "AUTH rc=ReAuthenticate props{AuthenticationMethod=\"m\"}" ]
+        else
+            usual
+
+    let private bytesOf version settings notation =
         match Notation.parse notation with
         | Ok packet ->
-            match Encode.toBytes Direction.ClientToServer (ProbeText.withCredentials settings packet) with
-            | Ok bytes -> bytes
-            | Error fault -> invalidOp $"{notation}: {fault}"
+            match ProbeText.lowered version packet with
+            | ValueSome packet ->
+                let packet = ProbeText.withCredentials settings packet
+
+                match Encode.toBytesIn version Direction.ClientToServer packet with
+                | Ok bytes -> bytes
+                | Error fault -> invalidOp $"{notation}: {fault}"
+            | ValueNone -> invalidOp $"{notation} cannot be said"
         | Error fault -> invalidOp $"{notation}: {fault}"
 
     // A packet that stays on the server, or goes beyond the prefix, is not sent.
@@ -67,24 +77,32 @@ module HostileFrames =
             subscribe.Subscriptions |> Seq.forall (fun one -> isOurs one.Filter.Text)
         | _ -> true
 
-    let rec private isHarmlessStream settings (bytes: byte[]) =
-        match
-            Framer.next Direction.ClientToServer Spec.MaximumPacketBytes 0L (ReadOnlySequence<byte> bytes)
-        with
+    let rec private isHarmlessStream version settings (bytes: byte[]) =
+        let input = ReadOnlySequence<byte> bytes
+
+        match Framer.nextIn version Direction.ClientToServer Spec.MaximumPacketBytes 0L input with
         | Frame length ->
-            match Grammar.parse Direction.ClientToServer length 0L (ReadOnlyMemory(bytes, 0, length)) with
+            let frame = ReadOnlyMemory(bytes, 0, length)
+
+            match Grammar.parseIn version Direction.ClientToServer length 0L frame with
             | Ok packet ->
                 isHarmless settings packet
-                && isHarmlessStream settings (Array.skip length bytes)
+                && isHarmlessStream version settings (Array.skip length bytes)
             // A server that is careless may read such a PUBLISH or CONNECT all the same.
             | Error _ -> bytes[0] &&& 0xF1uy <> 0x31uy
         | Incomplete
         | Broken _ -> true
 
-    /// So many frames, always the same for a seed.
+    /// So many frames for a server of a version, always the same for a seed.
     [<CompiledName("Create")>]
-    let create (settings: ProbeSettings) (seed: int) (count: int) : HostileFrame[] =
-        let samples = samples settings |> List.map (bytesOf settings) |> Array.ofList
+    let create
+        (version: ProtocolVersion)
+        (settings: ProbeSettings)
+        (seed: int)
+        (count: int)
+        : HostileFrame[] =
+        let samples = samples version settings |> List.map (bytesOf version settings) |> Array.ofList
+
         let random = Random seed
 
         let changes =
@@ -97,7 +115,7 @@ module HostileFrames =
             let frame = List.fold (fun bytes change -> ByteMutations.apply change bytes) sample changes
             let isFirst = random.Next 4 = 0
 
-            if frame.Length > 0 && frame <> sample && isHarmlessStream settings frame then
+            if frame.Length > 0 && frame <> sample && isHarmlessStream version settings frame then
                 let connect = $"CONNECT clean=1 clientid=\"{settings.ClientIdPrefix}h{index}\""
 
                 Some
@@ -106,7 +124,7 @@ module HostileFrames =
                             if isFirst then
                                 Bytes.Empty
                             else
-                                Bytes.OfArray(bytesOf settings connect)
+                                Bytes.OfArray(bytesOf version settings connect)
                         Frame = Bytes.OfArray frame
                     }
             else

@@ -40,11 +40,18 @@ type ProbeNeed =
     | Scram
     /// A Receive Maximum of at least this.
     | InFlight of Least: int
+    /// MQTT 5 as well, where the probe is one of an older version.
+    | Version5
+    /// What no probe can do, for this reason: the statement cannot be tried from outside.
+    | Unseen of Why: string
 
 /// A step of a probe. Each is about one of its connections, unless it is a wait.
 [<NoComparison>]
 type ProbeAction =
-    /// The packet in this notation is sent; the connection is opened first if there is none.
+    /// The connections that the client opens from now on are of this version.
+    | Speak of Version: ProtocolVersion
+    /// The packet in this notation is sent, lowered to the version of the connection; the connection is opened first if
+    /// there is none.
     | Send of Packet: string
     /// Bytes are sent, as described for <c>RawBytes</c>.
     | SendRaw of Template: string
@@ -60,14 +67,17 @@ type ProbeAction =
     | Await of Pattern: PacketPattern
     /// This packet comes, and no other has come.
     | ExpectOnly of Pattern: PacketPattern
+    /// No packet like this has come.
+    | ExpectNone of Pattern: PacketPattern
     /// The server closes the connection, at most after a DISCONNECT with one of these reasons; none: with any. Or it
     /// answers with a packet like the alternative. It has this time for it; absent: as for any answer.
     | Ends of Reasons: ReasonCode list * Alternative: PacketPattern voption * Within: int64<ms> voption
     /// The same, where the server takes note of what was sent; where nothing comes, the probe is over and not applicable,
     /// because section 4.13.1 leaves open how much a server checks.
     | Notices of Reasons: ReasonCode list
-    /// The server closes the connection, whatever bytes it sends before.
-    | Shuts
+    /// The server closes the connection, and sends some of these bytes before, in hexadecimal digits, where a point is any
+    /// digit and an asterisk whatever follows; none: whatever it sends.
+    | Shuts of Bytes: string list
     /// The server closes the connection, at most after a CONNACK of failure with one of these reasons; none: any.
     | Refused of Reasons: ReasonCode list
     /// The connection is still open.
@@ -101,6 +111,8 @@ type Probe =
     {
         /// The statements.
         Clauses: string list
+        /// The version that its clients speak, as far as a step does not say another one.
+        Version: ProtocolVersion
         /// What is shown, as a sentence.
         Title: string
         /// What the server has to have.
@@ -160,11 +172,15 @@ module RawBytes =
 ///
 /// <c>c &gt; PACKET</c>, <c>c &gt;&gt; BYTES</c>, <c>c text TEXT</c>: send; <c>c &lt; PATTERN</c>, <c>c next PATTERN</c>, <c>c first PATTERN</c>:
 /// expect; <c>c sees PATTERN</c>: the same, and a later step can expect the packet again; <c>c quiet</c>: nothing is due;
-/// <c>c ends REASONS [or PATTERN | within MILLISECONDS]</c>, <c>c refused REASONS</c>, <c>c shuts</c>: the server closes;
+/// <c>c never PATTERN</c>: no such packet is due;
+/// <c>c ends REASONS [or PATTERN | within MILLISECONDS]</c>, <c>c refused REASONS</c>, <c>c shuts [BYTES|BYTES]</c>: the
+/// server closes;
 /// <c>c notices REASONS</c>: it closes if it checks what was sent;
 /// <c>c open</c>, <c>c leaves</c>, <c>wait MILLISECONDS</c>, <c>c unless PATTERN : REASON</c>,
 /// <c>c unless closed : REASON</c>;
-/// <c>c joins FIELDS</c>, <c>c resumes FIELDS</c>: CONNECT and its answer; <c>c subscribes FILTERS</c>;
+/// <c>c speaks 5|311</c>: the version of its next connections;
+/// <c>c joins FIELDS</c>, <c>c keeps FIELDS</c>, <c>c resumes FIELDS</c>: CONNECT and its answer, for a session that is new,
+/// one that is new and kept, and one that is there; <c>c subscribes FILTERS</c>;
 /// <c>c acked ID</c>, <c>c received ID</c>, <c>c completes ID</c>: the server's part of QoS 1 and 2.
 ///
 /// As Authentication Data, <c>scram-opening</c> is the first message of SCRAM-SHA-256, <c>scram-proof($challenge)</c> the
@@ -191,7 +207,7 @@ module ProbeSyntax =
         |> List.ofArray
 
     let private withClauses (line: string) =
-        match line.LastIndexOf " [MQTT-" with
+        match line.LastIndexOf " [MQTT" with
         | -1 -> struct (line, [])
         | at ->
             struct (line.Substring(0, at).TrimEnd(),
@@ -205,6 +221,7 @@ module ProbeSyntax =
         let pattern text = PacketPattern.parse text
 
         match verb with
+        | "speaks" -> [ Speak(if rest = "5" then ProtocolVersion.V5 else ProtocolVersion.V311), [] ]
         | ">" -> [ Send rest, [] ]
         | ">>" -> [ SendRaw rest, [] ]
         | "text" -> [ SendText rest, [] ]
@@ -218,6 +235,13 @@ module ProbeSyntax =
                 Await(pattern "PINGRESP"), [ "MQTT-3.12.4-1" ]
                 ExpectOnly(pattern "PINGRESP"), []
             ]
+        | "never" ->
+            [
+                Pause Settle, []
+                Send "PINGREQ", []
+                Expect(pattern "PINGRESP"), [ "MQTT-3.12.4-1" ]
+                ExpectNone(pattern rest), []
+            ]
         | "sees" -> [ Await(pattern rest), [] ]
         | "ends" ->
             match rest.Split " or ", rest.Split " within " with
@@ -226,7 +250,8 @@ module ProbeSyntax =
             | _, [| codes; time |] -> [ Ends(reasons codes, ValueNone, ValueSome(int64 time * 1L<ms>)), [] ]
             | _ -> [ Ends(reasons rest, ValueNone, ValueNone), [] ]
         | "notices" -> [ Notices(reasons rest), [] ]
-        | "shuts" -> [ Shuts, [] ]
+        | "shuts" ->
+            [ Shuts(rest.Split([| '|' |], StringSplitOptions.RemoveEmptyEntries) |> List.ofArray), [] ]
         | "refused" -> [ Refused(reasons rest), [] ]
         | "open" -> [ StaysOpen, [] ]
         | "leaves" -> [ Leave, []; Pause Departure, [] ]
@@ -240,6 +265,12 @@ module ProbeSyntax =
                 Send $"CONNECT clean=1 clientid=\"~{client}\" {rest}", []
                 Unless(pattern "CONNACK rc=error", Verdict.NotRun, "the server refused a usual CONNECT"), []
                 ExpectFirst(pattern "CONNACK rc=Success"), [ "MQTT-3.1.4-5" ]
+            ]
+        | "keeps" ->
+            [
+                Send $"CONNECT clientid=\"~{client}\" {rest}", []
+                Unless(pattern "CONNACK rc=error", Verdict.NotRun, "the server refused a usual CONNECT"), []
+                ExpectFirst(pattern "CONNACK sp=0 rc=Success"), [ "MQTT-3.1.4-5"; "MQTT-3.1.2-6" ]
             ]
         | "resumes" ->
             [
@@ -270,7 +301,7 @@ module ProbeSyntax =
             ]
         | _ -> invalidArg (nameof verb) $"there is no verb '{verb}'"
 
-    let private stepsOf (line: string) =
+    let private stepsOf (versionOf: string -> ProtocolVersion) (line: string) =
         let struct (text, clauses) = withClauses line
 
         match text.Split([| ' ' |], 3, StringSplitOptions.RemoveEmptyEntries) with
@@ -285,25 +316,59 @@ module ProbeSyntax =
                     Client = words[0]
                     Action = action
                     Line = text
-                    Clauses = if clauses.IsEmpty then own else clauses
+                    Clauses =
+                        if clauses.IsEmpty then
+                            List.collect (Statements.counterpartsIn (versionOf words[0])) own
+                        else
+                            clauses
                 })
         | _ -> invalidArg (nameof line) $"'{line}' is no step"
 
-    /// A probe for some statements, which are separated by blanks. Throws <see cref="T:System.ArgumentException"/> where
-    /// the script cannot be read.
-    [<CompiledName("Probe")>]
-    let probe (needs: ProbeNeed list) (clauses: string) (title: string) (script: string) : Probe =
+    // The steps, and the versions that the clients speak in the end.
+    let private stepsIn (version: ProtocolVersion) (lines: string[]) : ProbeStep list =
+        let follow (spoken: Map<string, ProtocolVersion>) (line: string) =
+            let versionOf client = Map.tryFind client spoken |> Option.defaultValue version
+
+            let steps = stepsOf versionOf line
+
+            let spoken =
+                match steps with
+                | [ { Client = client; Action = Speak version } ] -> Map.add client version spoken
+                | _ -> spoken
+
+            steps, spoken
+
+        lines |> Array.mapFold follow Map.empty |> fst |> List.concat
+
+    /// A probe of a version for some statements, which are separated by blanks and have no prefix. Throws
+    /// <see cref="T:System.ArgumentException"/> where the script cannot be read.
+    [<CompiledName("ProbeIn")>]
+    let probeIn
+        (version: ProtocolVersion)
+        (needs: ProbeNeed list)
+        (clauses: string)
+        (title: string)
+        (script: string)
+        : Probe =
         {
             Clauses =
                 clauses.Split([| ' ' |], StringSplitOptions.RemoveEmptyEntries)
-                |> Array.map (fun id -> "MQTT-" + id)
+                |> Array.map (fun id ->
+                    if id.StartsWith "MQTT" then id
+                    elif version.IsV5 then "MQTT-" + id
+                    else "MQTT3-" + id)
                 |> List.ofArray
+            Version = version
             Title = title
             Needs = needs
             Steps =
                 script.Split '\n'
                 |> Array.map _.Trim()
                 |> Array.filter (fun line -> line <> "")
-                |> List.ofArray
-                |> List.collect stepsOf
+                |> stepsIn version
         }
+
+    /// A probe of MQTT 5.
+    [<CompiledName("Probe")>]
+    let probe (needs: ProbeNeed list) (clauses: string) (title: string) (script: string) : Probe =
+        probeIn ProtocolVersion.V5 needs clauses title script

@@ -272,7 +272,9 @@ type ProbePlayer(openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>
 [<Sealed>]
 type ProbeSite private (player: ProbePlayer, facts: ServerFacts) =
 
-    static let question = ProbeSyntax.probe [] "3.1.4-5" "CONNECT is answered" "c joins\nc > DISCONNECT"
+    static let question (version: ProtocolVersion) =
+        let clause = if version.IsV5 then "3.1.4-5" else "3.1.4-4"
+        ProbeSyntax.probeIn version [] clause "CONNECT is answered" "c joins\nc > DISCONNECT"
 
     static let connackOf (result: ProbeResult) : Connack voption =
         let answer =
@@ -289,24 +291,60 @@ type ProbeSite private (player: ProbePlayer, facts: ServerFacts) =
     /// What the server said of itself.
     member _.Facts = facts
 
-    /// Looks at an address. Throws <see cref="T:System.IO.IOException"/> where the server does not take a usual CONNECT.
-    static member OpenAsync
+    static member private AskScramAsync
         (player: ProbePlayer, settings: ProbeSettings, cancellationToken: CancellationToken)
-        : Task<ProbeSite> =
+        : Task<string voption> =
         task {
-            let! asked = player.PlayAsync(question, settings, cancellationToken)
+            let! scram = player.PlayAsync(AuthenticationProbes.question, settings, cancellationToken)
+            return AuthenticationProbes.lacksScram settings scram.Exchanges
+        }
+
+    static member private AskVersion5Async
+        (player: ProbePlayer, settings: ProbeSettings, cancellationToken: CancellationToken)
+        : Task<string voption> =
+        task {
+            let! asked = player.PlayAsync(question ProtocolVersion.V5, settings, cancellationToken)
+
+            return
+                match connackOf asked with
+                | ValueSome _ -> ValueNone
+                | ValueNone -> ValueSome "the server takes no client of MQTT 5"
+        }
+
+    /// Looks at an address, as a client of a version. Throws <see cref="T:System.IO.IOException"/> where the server does
+    /// not take a usual CONNECT of that version.
+    static member OpenAsync
+        (
+            player: ProbePlayer,
+            version: ProtocolVersion,
+            settings: ProbeSettings,
+            cancellationToken: CancellationToken
+        ) : Task<ProbeSite> =
+        task {
+            let! asked = player.PlayAsync(question version, settings, cancellationToken)
 
             match connackOf asked with
             | ValueNone ->
                 let outcome = asked.Outcome
+                let which = if version.IsV5 then "" else $" of {(Spec.version version).Name}"
 
                 return
                     raise (
                         IOException
-                            $"the server does not take a usual CONNECT: {outcome.Expected} {outcome.Seen}"
+                            $"the server does not take a usual CONNECT{which}: {outcome.Expected} {outcome.Seen}"
                     )
             | ValueSome connack ->
-                let! scram = player.PlayAsync(AuthenticationProbes.question, settings, cancellationToken)
+                let! scram =
+                    if version.IsV5 then
+                        ProbeSite.AskScramAsync(player, settings, cancellationToken)
+                    else
+                        Task.FromResult(ValueSome "only MQTT 5 has enhanced authentication")
+
+                let! version5 =
+                    if version.IsV5 then
+                        Task.FromResult ValueNone
+                    else
+                        ProbeSite.AskVersion5Async(player, settings, cancellationToken)
 
                 return
                     ProbeSite(
@@ -314,7 +352,8 @@ type ProbeSite private (player: ProbePlayer, facts: ServerFacts) =
                         {
                             Connack = connack
                             IsWebSocket = player.IsWebSocket
-                            LacksScram = AuthenticationProbes.lacksScram settings scram.Exchanges
+                            LacksScram = scram
+                            LacksVersion5 = version5
                         }
                     )
         }

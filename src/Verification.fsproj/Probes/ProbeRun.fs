@@ -5,69 +5,13 @@ open System.Buffers
 open Mqtt5
 open Mqtt5.Verification
 
-// A packet that came.
-[<NoComparison>]
-type private Arrived =
-    {
-        Type: string
-        Notation: string
-        // The same without secrets.
-        Shown: string
-    }
-
-[<NoComparison>]
-type private ProbeConnection =
-    {
-        Buffer: byte[]
-        Offset: int64
-        Inbox: Arrived list
-        IsOpen: bool
-        HasEnded: bool
-        // A CONNECT of a session without a name was sent, and CONNACK has not come.
-        IsNameless: bool
-        Watch: PacketWatch
-    }
-
-/// A run of a probe: a state that changes with what comes in and says what goes out. Pure.
-[<NoComparison>]
-type ProbeRun =
-    private
-        {
-            Settings: ProbeSettings
-            Steps: ProbeStep list
-            Clauses: string list
-            Connections: Map<string, ProbeConnection>
-            Names: Map<string, string>
-            Since: int64<ms>
-            Now: int64<ms>
-            Log: ProbeExchange list
-            ClientIds: Set<string>
-            RetainedTopics: Set<string>
-            Result: ProbeOutcome voption
-            Due: int64<ms>
-        }
-
-    /// When the run wants to be told that time has passed, on the clock that it was started with.
-    member this.Deadline = this.Due
-
-    /// How it ended; absent: it has not.
-    member this.Outcome = this.Result
-
-    /// What was seen so far, in order.
-    member this.Exchanges: ProbeExchange[] = this.Log |> List.rev |> Array.ofList
-
-    /// The Client Identifiers whose sessions may be left on the server.
-    member this.Sessions: string[] = Array.ofSeq this.ClientIds
-
-    /// The topics that may have a retained message now.
-    member this.Retained: string[] = Array.ofSeq this.RetainedTopics
-
 /// Starts and steps runs of probes.
 [<RequireQualifiedAccess>]
 module ProbeRun =
 
-    let private newConnection =
+    let private newConnection version =
         {
+            Version = version
             Buffer = [||]
             Offset = 0L
             Inbox = []
@@ -82,6 +26,8 @@ module ProbeRun =
     let start (settings: ProbeSettings) (probe: Probe) (now: int64<ms>) : ProbeRun =
         {
             Settings = settings
+            Version = probe.Version
+            Spoken = Map.empty
             Steps = probe.Steps
             Clauses = probe.Clauses
             Connections = Map.empty
@@ -149,27 +95,39 @@ module ProbeRun =
             | TopicReference.Alias _ -> run
         | _ -> run
 
+    let private versionOf client (run: ProbeRun) =
+        Map.tryFind client run.Spoken |> Option.defaultValue run.Version
+
     let private connectionOf client (run: ProbeRun) =
-        Map.tryFind client run.Connections |> Option.defaultValue newConnection
+        match Map.tryFind client run.Connections with
+        | Some connection -> connection
+        | None -> newConnection (versionOf client run)
 
     let private withConnection client connection (run: ProbeRun) =
         { run with Connections = Map.add client connection run.Connections }
 
+    let private malformed client (fault: Fault) (seen: string) (run: ProbeRun) =
+        let clauses =
+            if Statements.exists fault.Clause then
+                [ fault.Clause ]
+            else
+                run.Clauses
+
+        log client ExchangeKind.Receiving seen run
+        |> failed clauses (currentLine run) $"a well-formed packet: {fault.Detail} [{fault.Clause}]" seen
+
+    // What a rule of MQTT 5 is called in the version of a connection.
+    let private counterparts (connection: ProbeConnection) (clauses: string list) (run: ProbeRun) =
+        match List.collect (Statements.counterpartsIn connection.Version) clauses with
+        | [] -> run.Clauses
+        | clauses -> clauses
+
     let private arrive client (frame: ReadOnlyMemory<byte>) (run: ProbeRun) =
         let connection = connectionOf client run
+        let most = Spec.MaximumPacketBytes
 
-        match Grammar.parse Direction.ServerToClient Spec.MaximumPacketBytes connection.Offset frame with
-        | Error fault ->
-            let seen = Convert.ToHexString frame.Span
-
-            let clauses =
-                if Statements.exists fault.Clause then
-                    [ fault.Clause ]
-                else
-                    run.Clauses
-
-            log client ExchangeKind.Receiving seen run
-            |> failed clauses (currentLine run) $"a well-formed packet: {fault.Detail} [{fault.Clause}]" seen
+        match Grammar.parseIn connection.Version Direction.ServerToClient most connection.Offset frame with
+        | Error fault -> malformed client fault (Convert.ToHexString frame.Span) run
         | Ok packet ->
             let struct (watch, topic, breach) = PacketWatch.received packet frame.Length connection.Watch
 
@@ -203,7 +161,9 @@ module ProbeRun =
                     }
 
             match breach with
-            | ValueSome breach -> failed breach.Clauses (currentLine run) breach.Expected shown run
+            | ValueSome breach ->
+                let clauses = counterparts connection breach.Clauses run
+                failed clauses (currentLine run) breach.Expected shown run
             | ValueNone -> run
 
     let rec private takeFrames client (run: ProbeRun) =
@@ -214,23 +174,11 @@ module ProbeRun =
         else
             let input = ReadOnlySequence<byte> connection.Buffer
 
-            match Framer.next Direction.ServerToClient Spec.MaximumPacketBytes connection.Offset input with
+            let most = Spec.MaximumPacketBytes
+
+            match Framer.nextIn connection.Version Direction.ServerToClient most connection.Offset input with
             | Incomplete -> run
-            | Broken fault ->
-                let seen = Convert.ToHexString connection.Buffer
-
-                let clauses =
-                    if Statements.exists fault.Clause then
-                        [ fault.Clause ]
-                    else
-                        run.Clauses
-
-                log client ExchangeKind.Receiving seen run
-                |> failed
-                    clauses
-                    (currentLine run)
-                    $"a well-formed packet: {fault.Detail} [{fault.Clause}]"
-                    seen
+            | Broken fault -> malformed client fault (Convert.ToHexString connection.Buffer) run
             | Frame length ->
                 let frame = ReadOnlyMemory(connection.Buffer, 0, length)
 
@@ -242,7 +190,7 @@ module ProbeRun =
     // Bytes that need not be packets of this version.
     let private isShutting client (run: ProbeRun) =
         match run.Steps with
-        | { Client = shutting; Action = Shuts } :: _ -> shutting = client
+        | { Client = shutting; Action = Shuts _ } :: _ -> shutting = client
         | _ -> false
 
     let private accept (input: ProbeInput) (run: ProbeRun) =
@@ -258,9 +206,15 @@ module ProbeRun =
             known client (fun connection -> withConnection client { connection with IsOpen = true } run)
         | NotOpened(client, why) ->
             known client (fun _ -> ended Verdict.NotRun $"no connection could be opened: {why}" run)
-        | Violated(_, clause, expected, seen) -> failed [ clause ] (currentLine run) expected seen run
+        | Violated(client, clause, expected, seen) ->
+            let clauses = counterparts (connectionOf client run) [ clause ] run
+            failed clauses (currentLine run) expected seen run
         | Received(client, bytes) when isShutting client run ->
-            log client ExchangeKind.Receiving $"{bytes}" run
+            known client (fun connection ->
+                log client ExchangeKind.Receiving $"{bytes}" run
+                |> withConnection
+                    client
+                    { connection with Buffer = Array.append connection.Buffer (bytes.ToArray()) })
         | Received(client, bytes) ->
             known client (fun connection ->
                 run
@@ -302,7 +256,7 @@ module ProbeRun =
             else
                 let run =
                     log step.Client ExchangeKind.Opening "" run
-                    |> withConnection step.Client newConnection
+                    |> withConnection step.Client connection
                 // The step itself comes again when the connection is open.
                 Done({ run with Steps = step :: run.Steps }, [ Open step.Client ])
         else
@@ -313,7 +267,8 @@ module ProbeRun =
                         Watch = PacketWatch.sent packet connection.Watch
                         IsNameless =
                             match packet with
-                            | Packet.Connect connect -> Removal.isNameless connect
+                            // Before MQTT 5 nothing ends the session of a connection that is open.
+                            | Packet.Connect connect -> connection.Version.IsV5 && Removal.isNameless connect
                             | _ -> connection.IsNameless
                     }
                 | ValueNone -> connection
@@ -338,13 +293,21 @@ module ProbeRun =
             match Notation.parse text with
             | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be read: {fault}" run)
             | Ok packet ->
-                let packet = ProbeText.withCredentials run.Settings packet
+                let version = (connectionOf step.Client run).Version
 
-                match Encode.toBytes Direction.ClientToServer packet with
-                | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be sent: {fault}" run)
-                | Ok bytes ->
-                    let demand = Write(step.Client, Bytes.OfArray bytes)
-                    send step demand (Notation.printRedacted packet) (ValueSome packet) run
+                match ProbeText.lowered version packet with
+                | ValueNone ->
+                    let name = (Spec.version version).Name
+                    Over(ended Verdict.NotRun $"'{text}' cannot be said in {name}" run)
+                | ValueSome packet ->
+                    let packet = ProbeText.withCredentials run.Settings packet
+
+                    match Encode.toBytesIn version Direction.ClientToServer packet with
+                    | Error fault -> Over(ended Verdict.NotRun $"'{text}' cannot be sent: {fault}" run)
+                    | Ok bytes ->
+                        let demand = Write(step.Client, Bytes.OfArray bytes)
+                        let shown = Notation.printRedactedIn version packet
+                        send step demand shown (ValueSome packet) run
 
     let private take (step: ProbeStep) index names (run: ProbeRun) =
         let connection = connectionOf step.Client run
@@ -424,11 +387,13 @@ module ProbeRun =
                 String.Join("|", reasons |> List.map Notation.printReason)
 
         let last = PacketPattern.parse $"{packet} rc={codes}"
+        // Before MQTT 5 a server has no DISCONNECT.
+        let isWordless = packet = "DISCONNECT" && not connection.Version.IsV5
 
         let isAllowed (inbox: Arrived list) =
             match inbox with
             | [] -> true
-            | [ one ] -> (PacketPattern.matches run.Names last one.Notation).IsSome
+            | [ one ] when not isWordless -> (PacketPattern.matches run.Names last one.Notation).IsSome
             | _ -> false
 
         let otherwise =
@@ -436,7 +401,11 @@ module ProbeRun =
             | ValueSome pattern -> $", or {expandPattern run pattern}"
             | ValueNone -> ""
 
-        let expected = $"the connection closed, at most after {last}{otherwise}"
+        let expected =
+            if isWordless then
+                $"the connection closed{otherwise}"
+            else
+                $"the connection closed, at most after {last}{otherwise}"
 
         let isAlternative (one: Arrived) =
             match alternative with
@@ -460,20 +429,43 @@ module ProbeRun =
         then
             closes step "DISCONNECT" reasons ValueNone run.Settings.Patience run
         elif run.Now >= patienceEnd run then
-            Over(
-                ended
-                    Verdict.NotApplicable
+            let reason =
+                if connection.Version.IsV5 then
                     "the server does not check this; section 4.13.1 leaves open how much it checks"
-                    run
-            )
+                else
+                    "the server does not check this; section 4.8 leaves open how much it checks"
+
+            Over(ended Verdict.NotApplicable reason run)
         else
             Waiting(patienceEnd run)
 
-    let private shuts (step: ProbeStep) (run: ProbeRun) =
-        if (connectionOf step.Client run).HasEnded then
-            forget step run
+    let private shuts (step: ProbeStep) (answers: string list) (run: ProbeRun) =
+        let connection = connectionOf step.Client run
+        let sent = Convert.ToHexString connection.Buffer
+
+        let isSent (answer: string) =
+            let pattern = answer.Replace("*", ".*")
+            Text.RegularExpressions.Regex.IsMatch(sent, $"^{pattern}$")
+
+        let expected =
+            match answers with
+            | [] -> "the connection closed"
+            | answers -> $"""{String.Join(" or ", answers)}, then the connection closed"""
+
+        let failWith seen = Over(failed (clausesOf step run) step.Line expected seen run)
+
+        if connection.HasEnded then
+            if answers.IsEmpty || List.exists isSent answers then
+                forget step run
+            else
+                failWith (
+                    if sent = "" then
+                        "the connection was closed"
+                    else
+                        $"{sent}; then the connection was closed"
+                )
         elif run.Now >= patienceEnd run then
-            fail step "the connection closed" run
+            failWith (if sent = "" then seenOn connection else sent)
         else
             Waiting(patienceEnd run)
 
@@ -481,6 +473,7 @@ module ProbeRun =
         let connection = connectionOf step.Client run
 
         match step.Action with
+        | Speak version -> Done({ run with Spoken = Map.add step.Client version run.Spoken }, [])
         | ProbeAction.Send text -> sendPacket step text run
         | SendRaw template ->
             let text = ProbeText.expand run.Settings run.Names template
@@ -495,11 +488,20 @@ module ProbeRun =
             | [ one ] when (PacketPattern.matches run.Names (expandPattern run pattern) one.Notation).IsSome ->
                 take step 0 run.Names run
             | _ -> fail step "nothing else" run
+        | ExpectNone pattern ->
+            let pattern = expandPattern run pattern
+
+            let isSuch (one: Arrived) = (PacketPattern.matches run.Names pattern one.Notation).IsSome
+
+            if List.exists isSuch connection.Inbox then
+                fail step $"no {pattern}" run
+            else
+                Done(run, [])
         | Ends(reasons, alternative, within) ->
             let patience = ValueOption.defaultValue run.Settings.Patience within
             closes step "DISCONNECT" reasons alternative patience run
         | Notices reasons -> notices step reasons run
-        | Shuts -> shuts step run
+        | Shuts answers -> shuts step answers run
         | Refused reasons -> closes step "CONNACK sp=0" reasons ValueNone run.Settings.Patience run
         | StaysOpen ->
             if connection.HasEnded then
@@ -559,7 +561,8 @@ module ProbeRun =
 
     /// What is to be sent, on a connection for each, to remove the sessions and retained messages that a run left.
     [<CompiledName("CleanUp")>]
-    let cleanUp (run: ProbeRun) : Bytes[] = Removal.packets run.Settings run.ClientIds run.RetainedTopics
+    let cleanUp (run: ProbeRun) : Bytes[] =
+        Removal.packets run.Version run.Settings run.ClientIds run.RetainedTopics
 
 /// A run of a probe that can be played.
 [<Sealed; AllowNullLiteral(false)>]

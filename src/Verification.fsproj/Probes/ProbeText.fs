@@ -90,3 +90,28 @@ module internal ProbeText =
                     Password = settings.Password |> ValueOption.map Secret
                 }
         | _ -> packet
+
+    // Each probe has Client Identifiers of its own, so that a session that is to be kept is new as well.
+    let private connectBefore5 (connect: Connect) =
+        let expiry = ValueOption.defaultValue 0u<s> connect.Properties.SessionExpiryInterval
+        let cleanSession = connect.CleanStart && expiry = 0u<s>
+
+        { connect with
+            CleanStart = cleanSession
+            Properties =
+                { connect.Properties with
+                    SessionExpiryInterval =
+                        if cleanSession then
+                            ValueNone
+                        else
+                            ValueSome(LanguagePrimitives.UInt32WithMeasure<s> Spec.NoExpiry)
+                }
+        }
+
+    /// A packet as a client of a version sends it: what the version has no bytes for is left out. A session that MQTT 5
+    /// would keep for a time is one of CleanSession 0. Nothing, where the version has no such packet.
+    let lowered (version: ProtocolVersion) (packet: Packet) : Packet voption =
+        match packet with
+        | Packet.Connect connect when not version.IsV5 ->
+            Lowering.lower version ClientToServer (Packet.Connect(connectBefore5 connect))
+        | _ -> Lowering.lower version ClientToServer packet

@@ -5,11 +5,13 @@ open Mqtt5
 // Removes what runs leave on a server.
 module internal Removal =
 
-    let private bytesOf (settings: ProbeSettings) (notation: string) =
+    let private bytesOf (version: ProtocolVersion) (settings: ProbeSettings) (notation: string) =
         match Notation.parse notation with
         | Error fault -> invalidOp $"{notation}: {fault}"
         | Ok packet ->
-            match Encode.toBytes Direction.ClientToServer (ProbeText.withCredentials settings packet) with
+            let packet = ProbeText.withCredentials settings packet
+
+            match Encode.toBytesIn version Direction.ClientToServer packet with
             | Ok bytes -> bytes
             | Error fault -> invalidOp $"{notation}: {fault}"
 
@@ -29,10 +31,15 @@ module internal Removal =
         | Error fault -> invalidOp $"{fault}"
 
     // What is to be sent, on a connection for each, to end sessions and remove retained messages.
-    let packets (settings: ProbeSettings) (clientIds: Set<string>) (retainedTopics: Set<string>) : Bytes[] =
+    let packets
+        (version: ProtocolVersion)
+        (settings: ProbeSettings)
+        (clientIds: Set<string>)
+        (retainedTopics: Set<string>)
+        : Bytes[] =
         let quoted (text: string) = text.Replace("\\", "\\\\").Replace("\"", "\\\"")
 
-        let all lines = lines |> List.map (bytesOf settings) |> Array.concat |> Bytes.OfArray
+        let all lines = lines |> List.map (bytesOf version settings) |> Array.concat |> Bytes.OfArray
 
         [|
             for id in clientIds do

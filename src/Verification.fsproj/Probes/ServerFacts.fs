@@ -12,6 +12,8 @@ type ServerFacts =
         IsWebSocket: bool
         /// Why nobody can sign in with SCRAM-SHA-256; absent: it is possible.
         LacksScram: string voption
+        /// Why there are no clients of MQTT 5 besides; absent: there are.
+        LacksVersion5: string voption
     }
 
 /// Judges what a server has.
@@ -53,6 +55,8 @@ module ServerFacts =
             reason (not (unlessSaid properties.RetainAvailable)) "the server supports retained messages"
         | WebSocket -> reason facts.IsWebSocket "no URL with ws:// was given"
         | Scram -> facts.LacksScram
+        | Version5 -> facts.LacksVersion5
+        | Unseen why -> ValueSome why
         | InFlight least ->
             reason
                 (int (ValueOption.defaultValue System.UInt16.MaxValue properties.ReceiveMaximum)

@@ -543,4 +543,4 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
                         ProbeDemand.Write(connection.Name, Removal.farewell)
             ]
 
-        member _.CleanUp() = Removal.packets settings clientIds retained
+        member _.CleanUp() = Removal.packets ProtocolVersion.V5 settings clientIds retained

@@ -270,6 +270,7 @@ module SimulatedProbes =
                 Connack = connack
                 IsWebSocket = true
                 LacksScram = AuthenticationProbes.lacksScram settings question.Exchanges
+                LacksVersion5 = ValueNone
             }
         | None -> invalidOp $"the server takes no usual CONNECT: {run.Outcome.Value.Seen}"
 

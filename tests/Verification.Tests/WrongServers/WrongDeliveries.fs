@@ -131,7 +131,7 @@ let private flow =
                     properties.ReceiveMaximum |> ValueOption.map (fun most -> max 1us (most - 1us))
             })
         wrong "sends nothing at all while the send quota is 0" "3.3.4-10 4.9.0-3" withoutGoingOn
-        wrong "counts a message beyond Maximum Packet Size as under way" "3.1.2-25" (fun () ->
+        wrongBy "counts a message beyond Maximum Packet Size as under way" "3.1.2-25" (fun versionOf ->
             let isLarge (frame: byte[]) = frame.Length > 100
 
             { straight with
@@ -146,7 +146,9 @@ let private flow =
                             [
                                 ToServer(
                                     connection,
-                                    bytesOf (Packet.Connect { connect with Properties = properties })
+                                    bytesFor
+                                        (versionOf connection)
+                                        (Packet.Connect { connect with Properties = properties })
                                 )
                             ]
                         | _ -> [ ToServer(connection, frame) ]
@@ -178,7 +180,7 @@ let private flow =
 
 // The message of QoS 1 or 2 that came to somebody last goes to the other connections too.
 let private passedOn mistake breaks isCause =
-    wrong mistake breaks (fun () ->
+    wrongBy mistake breaks (fun versionOf ->
         let latest: struct (int * Publish) voption ref = ref ValueNone
         let others = HashSet<int>()
 
@@ -188,7 +190,12 @@ let private passedOn mistake breaks isCause =
                 [
                     for other in others do
                         if other <> connection then
-                            ToClient(other, bytesOf (Packet.Publish(withDup false (withId 500us publish))))
+                            ToClient(
+                                other,
+                                bytesFor
+                                    (versionOf other)
+                                    (Packet.Publish(withDup false (withId 500us publish)))
+                            )
                 ]
             | _ -> []
 

@@ -237,7 +237,7 @@ let private forwarding =
             | Packet.Publish publish ->
                 publish.Delivery.IsDup && publish.Properties.MessageExpiryInterval.IsSome
             | _ -> false)
-        wrong "sets a Topic Alias only once" "3.3.2-12" (fun () ->
+        wrongBy "sets a Topic Alias only once" "3.3.2-12" (fun versionOf ->
             let names = Dictionary<struct (int * TopicAlias), TopicName>()
 
             { straight with
@@ -254,7 +254,9 @@ let private forwarding =
                                 [
                                     ToServer(
                                         connection,
-                                        bytesOf (Packet.Publish { publish with Topic = topic })
+                                        bytesFor
+                                            (versionOf connection)
+                                            (Packet.Publish { publish with Topic = topic })
                                     )
                                 ]
                             | _ ->
@@ -262,7 +264,7 @@ let private forwarding =
                                 [ ToServer(connection, frame) ]
                         | _ -> [ ToServer(connection, frame) ]
             })
-        wrong "keeps Topic Aliases over a reconnect" "3.3.2-7" (fun () ->
+        wrongBy "keeps Topic Aliases over a reconnect" "3.3.2-7" (fun versionOf ->
             let names = Dictionary<TopicAlias, TopicName>()
 
             { straight with
@@ -276,11 +278,19 @@ let private forwarding =
                             names.ContainsKey alias
                             ->
                             let topic = TopicReference.Name names[alias]
-                            [ ToServer(connection, bytesOf (Packet.Publish { publish with Topic = topic })) ]
+
+                            [
+                                ToServer(
+                                    connection,
+                                    bytesFor
+                                        (versionOf connection)
+                                        (Packet.Publish { publish with Topic = topic })
+                                )
+                            ]
                         | _ -> [ ToServer(connection, frame) ]
             })
         for qos, breaks in [ QoS.AtLeastOnce, "3.3.1-3 4.3.2-2"; QoS.ExactlyOnce, "3.3.1-3 4.3.3-2" ] do
-            wrong $"forwards DUP of QoS {byte qos} as it came" breaks (fun () ->
+            wrongBy $"forwards DUP of QoS {byte qos} as it came" breaks (fun versionOf ->
                 let marked = HashSet<string>()
 
                 { straight with
@@ -298,14 +308,21 @@ let private forwarding =
                             | ValueSome(Packet.Publish publish) when
                                 publish.Delivery.QoS = qos && marked.Contains(textOf publish.Payload)
                                 ->
-                                [ ToClient(connection, bytesOf (Packet.Publish(withDup true publish))) ]
+                                [
+                                    ToClient(
+                                        connection,
+                                        bytesFor
+                                            (versionOf connection)
+                                            (Packet.Publish(withDup true publish))
+                                    )
+                                ]
                             | _ -> [ ToClient(connection, frame) ]
                 })
     ]
 
 // A server that reads RETAIN wrong, with what it retained so far.
 let private retains mistake breaks (change: HashSet<string> -> Publish -> Publish) =
-    wrong mistake breaks (fun () ->
+    wrongBy mistake breaks (fun versionOf ->
         let known = HashSet<string>()
 
         { straight with
@@ -318,7 +335,7 @@ let private retains mistake breaks (change: HashSet<string> -> Publish -> Publis
                         if publish.Retain then
                             known.Add(topicOf publish) |> ignore
 
-                        [ ToServer(connection, bytesOf (Packet.Publish other)) ]
+                        [ ToServer(connection, bytesFor (versionOf connection) (Packet.Publish other)) ]
                     | _ -> [ ToServer(connection, frame) ]
         })
 

@@ -1,6 +1,7 @@
 namespace Mqtt5.Tests.WrongServers
 
 open System
+open System.Collections.Generic
 open Mqtt5
 open Mqtt5.Verification
 
@@ -21,17 +22,20 @@ type Hand =
 [<AutoOpen>]
 module Making =
 
-    /// Statements as they are written in probes: without MQTT, separated by blanks.
+    /// Statements as they are written in probes: without MQTT where they are of MQTT 5, separated by blanks.
     let clauses (text: string) : Set<string> =
         text.Split([| ' '; '\n' |], StringSplitOptions.RemoveEmptyEntries)
-        |> Array.map (fun id -> "MQTT-" + id)
+        |> Array.map (fun id -> if id.StartsWith "MQTT" then id else "MQTT-" + id)
         |> Set.ofArray
 
-    /// The bytes of a packet, whether or not it is allowed here.
-    let bytesOf (packet: Packet) : byte[] =
-        let bytes = Array.zeroCreate (Encode.size packet)
-        Encode.write packet (Span<byte> bytes) |> ignore
+    /// The bytes of a packet in a version, whether or not it is allowed here; none where the version has no such packet.
+    let bytesFor (version: ProtocolVersion) (packet: Packet) : byte[] =
+        let bytes = Array.zeroCreate (Encode.sizeIn version packet)
+        Encode.writeIn version packet (Span<byte> bytes) |> ignore
         bytes
+
+    /// The bytes of a packet, whether or not it is allowed here.
+    let bytesOf (packet: Packet) : byte[] = bytesFor ProtocolVersion.V5 packet
 
     /// The bytes of a packet in notation.
     let bytesIn (notation: string) : byte[] =
@@ -39,8 +43,8 @@ module Making =
         | Ok packet -> bytesOf packet
         | Error fault -> failwith $"{notation}: {fault}"
 
-    let private parsed direction (frame: byte[]) =
-        match Grammar.parse direction Spec.MaximumPacketBytes 0L (ReadOnlyMemory frame) with
+    let private parsed version direction (frame: byte[]) =
+        match Grammar.parseIn version direction Spec.MaximumPacketBytes 0L (ReadOnlyMemory frame) with
         | Ok packet -> ValueSome packet
         | Error _ -> ValueNone
 
@@ -53,17 +57,31 @@ module Making =
             Closed = fun connection -> [ CloseClient connection ]
         }
 
-    /// A server with what one hand on its wire does. The hand is made anew for each run, so that it can keep something.
-    let wrong (mistake: string) (breaks: string) (make: unit -> Hand) : WrongServer =
+    /// A server with what one hand on its wire does. The hand is made anew for each run, so that it can keep something, and
+    /// is told how to find the version of a connection.
+    let wrongBy (mistake: string) (breaks: string) (make: (int -> ProtocolVersion) -> Hand) : WrongServer =
         let wire () =
-            let hand = make ()
+            let versions = Dictionary<int, ProtocolVersion>()
+
+            let versionOf connection =
+                match versions.TryGetValue connection with
+                | true, version -> version
+                | _ -> ProtocolVersion.V5
+
+            let hand = make versionOf
 
             { new IServerWire with
-                member _.Sent(connection, frame) = hand.Sent connection frame (parsed ClientToServer frame)
+                member _.Sent(connection, frame) =
+                    match Greeting.find (ReadOnlySpan frame) with
+                    | ValueSome protocol -> versions.TryAdd(connection, protocol.Version) |> ignore
+                    | ValueNone -> ()
+
+                    hand.Sent connection frame (parsed (versionOf connection) ClientToServer frame)
+
                 member _.SentText connection = hand.SentText connection
 
                 member _.Answered(connection, frame) =
-                    hand.Answered connection frame (parsed ServerToClient frame)
+                    hand.Answered connection frame (parsed (versionOf connection) ServerToClient frame)
 
                 member _.Left connection = hand.Left connection
                 member _.Closed connection = hand.Closed connection
@@ -75,24 +93,42 @@ module Making =
             Server = { SimulatedServer.right with Wire = wire }
         }
 
-    let private changed wrap (change: Packet -> Packet list) connection frame (packet: Packet voption) =
+    /// A server with what one hand on its wire does.
+    let wrong (mistake: string) (breaks: string) (make: unit -> Hand) : WrongServer =
+        wrongBy mistake breaks (fun _ -> make ())
+
+    let private changed
+        versionOf
+        direction
+        wrap
+        (change: Packet -> Packet list)
+        connection
+        frame
+        (packet: Packet voption)
+        =
         match packet with
         | ValueNone -> [ wrap (connection, frame) ]
         | ValueSome packet ->
             change packet
-            |> List.map (fun other ->
+            |> List.choose (fun other ->
                 if obj.ReferenceEquals(other, packet) then
-                    wrap (connection, frame)
+                    Some(wrap (connection, frame))
                 else
-                    wrap (connection, bytesOf other))
+                    let version = versionOf connection
+
+                    match Lowering.lower version direction other with
+                    | ValueSome lowered -> Some(wrap (connection, bytesFor version lowered))
+                    | ValueNone -> None)
 
     /// A server whose packets are changed.
     let answers mistake breaks (change: Packet -> Packet list) : WrongServer =
-        wrong mistake breaks (fun () -> { straight with Answered = changed ToClient change })
+        wrongBy mistake breaks (fun versionOf ->
+            { straight with Answered = changed versionOf ServerToClient ToClient change })
 
     /// A server that takes the packets of its clients for other ones.
     let requests mistake breaks (change: Packet -> Packet list) : WrongServer =
-        wrong mistake breaks (fun () -> { straight with Sent = changed ToServer change })
+        wrongBy mistake breaks (fun versionOf ->
+            { straight with Sent = changed versionOf ClientToServer ToServer change })
 
     /// A server that takes the bytes of its clients for other ones; nothing: it does not see them.
     let requestBytes mistake breaks (change: byte[] -> byte[] option) : WrongServer =

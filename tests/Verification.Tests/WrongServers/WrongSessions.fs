@@ -48,7 +48,7 @@ let private sessions =
             match packet with
             | Packet.Disconnect outcome -> [ Packet.Disconnect(Outcome.Code outcome.Reason) ]
             | other -> [ other ])
-        wrong "goes on with the session in spite of Clean Start" "3.1.2-4 3.2.2-2 3.1.4-4" (fun () ->
+        wrongBy "goes on with the session in spite of Clean Start" "3.1.2-4 3.2.2-2 3.1.4-4" (fun versionOf ->
             let clean = HashSet<int>()
 
             { straight with
@@ -62,7 +62,9 @@ let private sessions =
                             [
                                 ToServer(
                                     connection,
-                                    bytesOf (Packet.Connect { connect with CleanStart = false })
+                                    bytesFor
+                                        (versionOf connection)
+                                        (Packet.Connect { connect with CleanStart = false })
                                 )
                             ]
                         | _ -> [ ToServer(connection, frame) ]
@@ -70,7 +72,12 @@ let private sessions =
                     fun connection frame packet ->
                         match packet with
                         | ValueSome(Packet.Connack _ as packet) when clean.Contains connection ->
-                            [ ToClient(connection, bytesOf (List.head (present false packet))) ]
+                            [
+                                ToClient(
+                                    connection,
+                                    bytesFor (versionOf connection) (List.head (present false packet))
+                                )
+                            ]
                         | _ -> [ ToClient(connection, frame) ]
             })
         wrong "leaves a connection open whose session was taken over" "3.1.4-3" (fun () ->
@@ -96,7 +103,7 @@ let private wills =
         ends "publishes no Will" "3.1.2-8" (fun ending -> { ending with KeepsWill = false })
         ends "publishes a Will after DISCONNECT" "3.14.4-3 3.1.2-10" (fun ending ->
             { ending with KeepsWill = true })
-        wrong "publishes a Will twice" "3.1.2-10" (fun () ->
+        wrongBy "publishes a Will twice" "3.1.2-10" (fun versionOf ->
             { straight with
                 Answered =
                     fun connection frame packet ->
@@ -106,7 +113,10 @@ let private wills =
                             ->
                             [
                                 ToClient(connection, frame)
-                                ToClient(connection, bytesOf (Packet.Publish(withId 900us publish)))
+                                ToClient(
+                                    connection,
+                                    bytesFor (versionOf connection) (Packet.Publish(withId 900us publish))
+                                )
                             ]
                         | _ -> [ ToClient(connection, frame) ]
             })
@@ -203,7 +213,7 @@ let private redelivery =
                         | _ -> ServerSession.step now event state
             }
         delivers "sends again without DUP" "3.3.1-1" (withDup false)
-        wrong "sends again on the same connection" "4.4.0-1" (fun () ->
+        wrongBy "sends again on the same connection" "4.4.0-1" (fun versionOf ->
             let acknowledged = HashSet<struct (int * uint16)>()
 
             { straight with
@@ -220,7 +230,12 @@ let private redelivery =
                     fun connection frame packet ->
                         match packet with
                         | ValueSome(Packet.Publish publish) when publish.Delivery.PacketId.IsSome ->
-                            let again = ToClient(connection, bytesOf (Packet.Publish(withDup true publish)))
+                            let again =
+                                ToClient(
+                                    connection,
+                                    bytesFor (versionOf connection) (Packet.Publish(withDup true publish))
+                                )
+
                             [ ToClient(connection, frame); Later(1_400L<ms>, [ again ]) ]
                         | _ -> [ ToClient(connection, frame) ]
             })
@@ -248,7 +263,7 @@ let private redelivery =
                             []
                         | _ -> [ ToClient(connection, frame) ]
             })
-        wrong "sends PUBLISH again after PUBREL" "4.3.3-6 4.4.0-1" (fun () ->
+        wrongBy "sends PUBLISH again after PUBREL" "4.3.3-6 4.4.0-1" (fun versionOf ->
             let sent = Dictionary<uint16, Publish>()
             let resumed = HashSet<int>()
 
@@ -271,7 +286,7 @@ let private redelivery =
 
                             [
                                 ToClient(connection, frame)
-                                ToClient(connection, bytesOf (Packet.Publish again))
+                                ToClient(connection, bytesFor (versionOf connection) (Packet.Publish again))
                             ]
                         | _ -> [ ToClient(connection, frame) ]
             })

@@ -139,7 +139,7 @@ let private options =
     [
         subscribes "takes no notice of No Local" "3.8.3-3" (fun one ->
             { one with Options = { one.Options with NoLocal = false } })
-        wrong "keeps the options of the first SUBSCRIBE for a filter" "3.8.4-3" (fun () ->
+        wrongBy "keeps the options of the first SUBSCRIBE for a filter" "3.8.4-3" (fun versionOf ->
             let first = Dictionary<struct (int * string), SubscriptionOptions>()
 
             { straight with
@@ -167,12 +167,14 @@ let private options =
                             [
                                 ToServer(
                                     connection,
-                                    bytesOf (Packet.Subscribe { one with Subscriptions = list })
+                                    bytesFor
+                                        (versionOf connection)
+                                        (Packet.Subscribe { one with Subscriptions = list })
                                 )
                             ]
                         | _ -> [ ToServer(connection, frame) ]
             })
-        wrong "keeps the Subscription Identifier of an earlier SUBSCRIBE" "3.8.4-3" (fun () ->
+        wrongBy "keeps the Subscription Identifier of an earlier SUBSCRIBE" "3.8.4-3" (fun versionOf ->
             let latest = Dictionary<struct (int * string), uint32>()
 
             { straight with
@@ -193,7 +195,9 @@ let private options =
                                 [
                                     ToServer(
                                         connection,
-                                        bytesOf (Packet.Subscribe { one with Properties = properties })
+                                        bytesFor
+                                            (versionOf connection)
+                                            (Packet.Subscribe { one with Properties = properties })
                                     )
                                 ]
                             | _ -> [ ToServer(connection, frame) ]
@@ -219,7 +223,7 @@ let private options =
                 Properties =
                     { publish.Properties with SubscriptionIdentifiers = SubscriptionIdentifiers.Of [ 9u ] }
             })
-        wrong "sends overlapping subscriptions at the QoS of the first" "3.3.4-2" (fun () ->
+        wrongBy "sends overlapping subscriptions at the QoS of the first" "3.3.4-2" (fun versionOf ->
             let filters = Dictionary<int, int>()
 
             { straight with
@@ -247,7 +251,9 @@ let private options =
                             [
                                 ToServer(
                                     connection,
-                                    bytesOf (Packet.Subscribe { one with Subscriptions = list })
+                                    bytesFor
+                                        (versionOf connection)
+                                        (Packet.Subscribe { one with Subscriptions = list })
                                 )
                             ]
                         | _ -> [ ToServer(connection, frame) ]
@@ -263,7 +269,7 @@ let private withFilter mistake breaks (change: string -> string) =
 
 // The topic of a message that goes to the broker, told as it came to those who get it.
 let private withTopic mistake breaks (change: string -> string) =
-    wrong mistake breaks (fun () ->
+    wrongBy mistake breaks (fun versionOf ->
         let told = Dictionary<string, string>()
 
         { straight with
@@ -274,7 +280,15 @@ let private withTopic mistake breaks (change: string -> string) =
                         let other = change name.Text
                         told[other] <- name.Text
                         let topic = TopicReference.Name(TopicName.Of other)
-                        [ ToServer(connection, bytesOf (Packet.Publish { publish with Topic = topic })) ]
+
+                        [
+                            ToServer(
+                                connection,
+                                bytesFor
+                                    (versionOf connection)
+                                    (Packet.Publish { publish with Topic = topic })
+                            )
+                        ]
                     | _ -> [ ToServer(connection, frame) ]
             Answered =
                 fun connection frame packet ->
@@ -283,7 +297,15 @@ let private withTopic mistake breaks (change: string -> string) =
                         told.ContainsKey name.Text
                         ->
                         let topic = TopicReference.Name(TopicName.Of told[name.Text])
-                        [ ToClient(connection, bytesOf (Packet.Publish { publish with Topic = topic })) ]
+
+                        [
+                            ToClient(
+                                connection,
+                                bytesFor
+                                    (versionOf connection)
+                                    (Packet.Publish { publish with Topic = topic })
+                            )
+                        ]
                     | _ -> [ ToClient(connection, frame) ]
         })
 

@@ -10,9 +10,9 @@ internal static class HostileRun
 
     /// <summary>Sends the frames one after another. Returns what went wrong; null: nothing.</summary>
     public static async Task<string?> RunAsync(
-        ProbePlayer player, ProbeSettings settings, IReadOnlyList<HostileFrame> frames, CancellationToken cancellationToken)
+        ProbePlayer player, ProtocolVersion version, ProbeSettings settings, IReadOnlyList<HostileFrame> frames, CancellationToken cancellationToken)
     {
-        var health = ProbeSyntax.Probe([], "4.13.1-1", "A client beside hostile bytes is served", """
+        var health = ProbeSyntax.ProbeIn(version, [], version.IsV5 ? "4.13.1-1" : "4.8.0-1", "A client beside hostile bytes is served", """
             h joins
             h subscribes "~/health"
             h > PUBLISH topic="~/health" payload="alive"

@@ -62,7 +62,7 @@ internal sealed class RandomRun(ProbeSite site, VerificationOptions options)
         var run = new RandomisedRun(own, script);
         await site.Player.PlayAsync(run, cancellationToken);
         var outcome = run.Outcome.Value;
-        return new RandomSession(new ProbeResult(new Probe(outcome.Clauses, title, [], []), outcome, run.Exchanges), script);
+        return new RandomSession(new ProbeResult(new Probe(outcome.Clauses, ProtocolVersion.V5, title, [], []), outcome, run.Exchanges), script);
     }
 
     // A result with a smaller script that fails with the same statement. What fails only now and then stays larger.

@@ -38,6 +38,7 @@ internal static class VerifyFiles
     public static JsonObject ToJson(VerifyReport report) => new()
     {
         [report.IsOfClient ? "client" : "server"] = report.Server,
+        ["version"] = Spec.version(report.Version).Name,
         ["seed"] = report.Seed,
         ["seconds"] = Math.Round(report.Took.TotalSeconds, 1),
         ["summary"] = report.Summary,

@@ -48,7 +48,7 @@ internal static class VerifyPage
     public static string Write(VerifyReport report)
     {
         var page = new StringBuilder(Head);
-        page.Append($"<h1>MQTT 5 conformance of {Text(report.Server)}</h1><p>{Text(report.Summary)}{(report.IsOfClient ? "" : $" Seed {report.Seed}.")}");
+        page.Append($"<h1>{Text(Spec.version(report.Version).Name)} conformance of {Text(report.Server)}</h1><p>{Text(report.Summary)}{(report.IsOfClient ? "" : $" Seed {report.Seed}.")}");
 
         if (report.HostileFrames > 0)
             page.Append($" {report.HostileFrames} hostile frames: {(report.Hostile is null ? "a client beside them was served." : $"<span class=fail>{Text(report.Hostile)}</span>")}");

@@ -14,7 +14,10 @@ internal sealed record VerifyReport(
 {
     /// <summary>The statements.</summary>
     public IReadOnlyList<ClauseResult> Clauses =>
-        field ??= ClauseResult.Of(IsOfClient ? Statements.Client.Value : Statements.Server.Value, AllProbes);
+        field ??= ClauseResult.Of(IsOfClient ? Statements.Client.Value : Catalogue.StatementsIn(Version), AllProbes);
+
+    /// <summary>The version of the protocol.</summary>
+    public ProtocolVersion Version { get; init; } = ProtocolVersion.V5;
 
     /// <summary>What random sessions found.</summary>
     public RandomReport Random { get; init; } = RandomReport.None;

@@ -3,6 +3,9 @@ namespace Mqtt5.Cli;
 /// <summary>What <c>mqtt5 verify</c> is to do.</summary>
 internal sealed record VerifyRequest
 {
+    /// <summary>The version of the protocol.</summary>
+    public required ProtocolVersion Version { get; init; }
+
     /// <summary>The statements whose probes run; empty: all.</summary>
     public required IReadOnlyList<string> Clauses { get; init; }
 

@@ -15,6 +15,12 @@ internal static class VerifyVerb
     public static async Task<int> RunAsync(
         Target target, EmbeddedBroker embedded, VerifyRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
+        if (request.Version.IsV31)
+            throw new UsageException("-V: MQTT 3.1 has no numbered statements; its rules are those of 3.1.1, which '-V 311' tries");
+
+        if (request.RandomSessions > 0 && !request.Version.IsV5)
+            throw new UsageException("--random-sessions: random sessions are of MQTT 5 only");
+
         VerifyFiles.Check(request.JsonFile, request.JUnitFile, request.HtmlFile);
         var screen = new Screen(terminal);
         var watch = Stopwatch.StartNew();
@@ -23,6 +29,7 @@ internal static class VerifyVerb
         var credentials = target.IsEmbedded ? embedded.Credentials : options.Credentials;
         var verification = new VerificationOptions
         {
+            Version = request.Version,
             Seed = request.Seed,
             Parallel = request.Parallel,
             Patience = request.Patience,
@@ -41,7 +48,7 @@ internal static class VerifyVerb
             throw new UsageException("there is no such probe");
 
         ProbePlayer[] players = [.. Servers(target, limited, request).Select(server => ProbeTransport.PlayerFor(server, options.CreateTransport()))];
-        screen.Write(new Line().Add("mqtt5 verify", Look.Strong).Add($"  {target.Name}, seed {request.Seed}"));
+        screen.Write(new Line().Add("mqtt5 verify", Look.Strong).Add($"  {target.Name}, {Spec.version(request.Version).Name}, seed {request.Seed}"));
         IReadOnlyList<ProbeResult> results = [];
         var progress = new ProbeProgress();
         var sessionsDone = 0;
@@ -59,20 +66,20 @@ internal static class VerifyVerb
                 {
                     var settings = verification.SettingsOf(count);
                     hostile = await HostileRun.RunAsync(
-                        players[0], settings, HostileFrames.Create(settings, request.Seed, request.HostileFrames), cancellationToken);
+                        players[0], request.Version, settings, HostileFrames.Create(request.Version, settings, request.Seed, request.HostileFrames), cancellationToken);
                 }
 
                 if (sessions.Length > 0)
                 {
                     // A number that no probe has.
-                    var site = await ProbeSite.OpenAsync(players[0], verification.SettingsOf(Catalogue.Probes.Value.Length * 2), cancellationToken);
+                    var site = await ProbeSite.OpenAsync(players[0], request.Version, verification.SettingsOf(Catalogue.Probes.Value.Length * 2), cancellationToken);
                     random = await new RandomRun(site, verification).RunAsync(sessions, () => Interlocked.Increment(ref sessionsDone), cancellationToken);
                 }
 
                 return 0;
             });
 
-        var report = new VerifyReport(target.Name, request.Seed, watch.Elapsed, results, request.HostileFrames, hostile) { Random = random };
+        var report = new VerifyReport(target.Name, request.Seed, watch.Elapsed, results, request.HostileFrames, hostile) { Random = random, Version = request.Version };
         Tell(report, screen);
         await VerifyFiles.WriteAsync(report, request.JsonFile, request.JUnitFile, request.HtmlFile, cancellationToken);
         return report.HasFailures ? ExitCode.Fault : ExitCode.WellFormed;
