@@ -57,6 +57,7 @@ module AllTests =
             ServerPublishClausesTests.tests
             ServerSubscribeClausesTests.tests
             ServerSharedClausesTests.tests
+            DurabilityTests.tests
             BrokerHostileTests.tests
             NodeTests.tests
             BrokerWorldTests.tests
