@@ -16,6 +16,17 @@ let fold (changes: SessionChange[]) (stored: StoredSession) =
     (stored, changes)
     ||> Array.fold (fun stored change -> Durability.apply change stored)
 
+/// What a change is, by its name.
+let kindOf (change: SessionChange) =
+    match change with
+    | SessionChange.Kept _ -> "Kept"
+    | SessionChange.Moved _ -> "Moved"
+    | SessionChange.Gone _ -> "Gone"
+    | SessionChange.Numbered _ -> "Numbered"
+    | SessionChange.Held _ -> "Held"
+    | SessionChange.Freed _ -> "Freed"
+    | SessionChange.Cleared -> "Cleared"
+
 let private orderOf (change: SessionChange) =
     match change with
     | SessionChange.Kept(order, _, _, _)
