@@ -123,7 +123,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                 | ValueNone -> ()
 
         host.Changed <-
-            fun next _ ->
+            fun _ next _ ->
                 match Broker.sound next with
                 | ValueSome breach -> failtest breach
                 | ValueNone -> ()

@@ -100,6 +100,47 @@ let private packetIdMap =
 
                 Expect.equal again map "built anew")
 
+            overOperations "tells where it differs from what it was" mapOperations (fun operations ->
+                let steps =
+                    (PacketIdMap.empty, operations)
+                    ||> List.scan (fun map operation ->
+                        match operation with
+                        | Add(id, value) -> PacketIdMap.add id value map
+                        | Remove id -> PacketIdMap.remove id map)
+
+                let last = List.last steps
+
+                for map in steps do
+                    let ids = List<uint16>()
+                    PacketIdMap.differences map last ids
+                    Expect.equal (Seq.length (Seq.distinct ids)) ids.Count "each once"
+
+                    for id in Seq.append (entries map) (entries last) |> Seq.map fst do
+                        if PacketIdMap.tryFind id map <> PacketIdMap.tryFind id last then
+                            Expect.contains ids id "an identifier that has another value")
+
+            testCase "looks only where it differs" (fun () ->
+                let between map other =
+                    let ids = List<uint16>()
+                    PacketIdMap.differences map other ids
+                    List.ofSeq ids
+
+                let add map id = PacketIdMap.add id () map
+                let remove map id = PacketIdMap.remove id map
+                // Side by side in memory, and in a tree.
+                let run = Seq.fold add PacketIdMap.empty (seq { 1us .. 9_000us })
+                let tree = Seq.fold add PacketIdMap.empty (Seq.rev (seq { 1us .. 9_000us }))
+
+                for name, map in [ "a run", run; "a tree", tree ] do
+                    let next = add map 9_001us
+                    Expect.equal (between map next) [ 9_001us ] $"{name} with one more"
+                    let next = Seq.fold remove next [ 1us; 2us; 4us ]
+                    let expected = [ 1us; 2us; 4us; 9_001us ]
+                    Expect.equal (List.sort (between map next)) expected $"{name} without some of the first"
+
+                let far = remove tree 4_500us
+                Expect.equal (between tree far) [ 4_500us ] "one from the middle")
+
             testCase "calls a function in ascending order" (fun () ->
                 let seen = List<uint16>()
                 let map = PacketIdMap.empty |> PacketIdMap.add 9us () |> PacketIdMap.add 2us ()

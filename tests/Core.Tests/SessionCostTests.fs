@@ -410,7 +410,7 @@ let private waiting =
                         // Some have no ticket.
                         let message = outgoing QoS.AtLeastOnce (if number % 5 = 0 then 0L else ticket)
                         model <- model @ [ message ]
-                        queue <- queue.Add message
+                        queue <- queue.Add(ticket, message)
                     | 2 ->
                         let before = queue
                         model <- if model.IsEmpty then [] else model.Tail

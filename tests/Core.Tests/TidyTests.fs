@@ -143,6 +143,7 @@ let private sourceRules =
                         "Route" // the targets of one message
                         "SubscriptionMatches" // what one look-up found
                         "LevelWalk" // the walk of a look-up through the tree
+                        "SessionChanges" // what a step changed, for a host that listens
                         "Turn" // the context of one thread
                         "TurnCounts" // what it counted
                         "IdRun" // exchanges side by side, of which no value looks beyond its count

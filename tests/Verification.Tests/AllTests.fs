@@ -20,6 +20,7 @@ type Verification() =
                     ReplayTests.tests
                     BrokenPacketTests.tests
                     SimulationTests.tests
+                    ChangeTests.tests
                     WrongServers.WrongServerTests.tests
                     WrongServers.RandomisedTests.tests
                     WrongServers.RandomisedReachTests.tests

@@ -126,6 +126,55 @@ module internal IdTree =
                 let free = firstFree id left
                 if free < middle then free else firstFree free right
 
+    // One of the ids of a tree that is not empty, and how many ids its branch may hold in each half; 0: it is a leaf.
+    let private idOf (tree: IdTree<'T>) =
+        match tree with
+        | IdTree.Empty -> 0
+        | IdTree.Leaf(id, _) -> int id
+        | IdTree.Branch(prefix, _, _, _, _) -> int prefix
+
+    let private halfOf (tree: IdTree<'T>) =
+        match tree with
+        | IdTree.Branch(_, bit, _, _, _) -> int bit
+        | _ -> 0
+
+    let rec private addIds (ids: ResizeArray<uint16>) (tree: IdTree<'T>) : unit =
+        match tree with
+        | IdTree.Empty -> ()
+        | IdTree.Leaf(id, _) -> ids.Add id
+        | IdTree.Branch(_, _, _, left, right) ->
+            addIds ids left
+            addIds ids right
+
+    // Adds the ids that have a value in one of the trees only, or not the same leaf. Parts that both have are passed by.
+    let rec differences (ids: ResizeArray<uint16>) (one: IdTree<'T>) (other: IdTree<'T>) : unit =
+        if not (obj.ReferenceEquals(one, other)) then
+            match one, other with
+            | IdTree.Empty, rest
+            | rest, IdTree.Empty -> addIds ids rest
+            | IdTree.Leaf(first, _), IdTree.Leaf(second, _) ->
+                ids.Add first
+
+                if first <> second then
+                    ids.Add second
+            | _ when halfOf one < halfOf other -> differences ids other one
+            | IdTree.Branch(prefix, bit, _, left, right), _ ->
+                match other with
+                | IdTree.Branch(second, half, _, left2, right2) when second = prefix && half = bit ->
+                    differences ids left left2
+                    differences ids right right2
+                | _ when halfOf other < int bit && prefixOf (idOf other) (int bit) = int prefix ->
+                    if idOf other &&& int bit = 0 then
+                        differences ids left other
+                        addIds ids right
+                    else
+                        addIds ids left
+                        differences ids right other
+                | _ ->
+                    addIds ids one
+                    addIds ids other
+            | _ -> ()
+
 // The memory of a run: the value of an id is at the id less Start. Appending claims the next place if nobody did,
 // so that a long run of appends copies nothing; a map never looks beyond its own end, so it never sees what another
 // one appended.
@@ -343,6 +392,67 @@ module PacketIdMap =
     /// Calls a function with each identifier and value, in ascending order of the identifiers.
     let iterate (action: uint16 -> 'T -> unit) (map: PacketIdMap<'T>) : unit =
         map.Fold((fun () id value -> action id value), ())
+
+    // Adds the ids between two bounds that are in the run of one map and not in that of the other.
+    let private addUnlike
+        (ids: ResizeArray<uint16>)
+        (map: PacketIdMap<'T>)
+        (other: PacketIdMap<'T>)
+        low
+        high
+        =
+        for id in low .. high - 1 do
+            if map.InRun id <> other.InRun id then
+                ids.Add(uint16 id)
+
+    // Two maps with the same run have the same value for an id that is in both.
+    let private addOfSameRun (ids: ResizeArray<uint16>) (map: PacketIdMap<'T>) (other: PacketIdMap<'T>) =
+        let first = max map.First other.First
+        let next = min map.Next other.Next
+
+        if first >= next then
+            addUnlike ids map other (min map.First other.First) (max map.Next other.Next)
+        else
+            // Gaps are among the first 64.
+            let behindGaps = min next (first + 64)
+            addUnlike ids map other (min map.First other.First) first
+            addUnlike ids map other first behindGaps
+            addUnlike ids map other next (max map.Next other.Next)
+
+    let private addOfRuns (ids: ResizeArray<uint16>) (map: PacketIdMap<'T>) (other: PacketIdMap<'T>) =
+        for id in map.First .. map.Next - 1 do
+            if map.InRun id then
+                ids.Add(uint16 id)
+
+        for id in other.First .. other.Next - 1 do
+            if other.InRun id && not (map.InRun id) then
+                ids.Add(uint16 id)
+
+    /// Adds to a list, each once and in no defined order, the identifiers that may have different values in two maps, or
+    /// a value in one of them only. Between a map and what a few updates made of it this costs about as much as the
+    /// updates; identifiers whose memory was moved in between are among those that are added.
+    let differences (map: PacketIdMap<'T>) (other: PacketIdMap<'T>) (ids: ResizeArray<uint16>) : unit =
+        let isOfSameRun = obj.ReferenceEquals(map.Run, other.Run)
+        let start = ids.Count
+        IdTree.differences ids map.Tree other.Tree
+        let mutable kept = start
+
+        // An id that went from the tree to the run or back is added with those of the run.
+        for index in start .. ids.Count - 1 do
+            let id = int ids[index]
+            let inOne = map.InRun id
+            let inOther = other.InRun id
+
+            if (if isOfSameRun then inOne = inOther else not (inOne || inOther)) then
+                ids[kept] <- ids[index]
+                kept <- kept + 1
+
+        ids.RemoveRange(kept, ids.Count - kept)
+
+        if not isOfSameRun then
+            addOfRuns ids map other
+        elif not (isNull map.Run) then
+            addOfSameRun ids map other
 
     // The least id from `id` on that is not in the run.
     let private freeOfRun (id: int) (map: PacketIdMap<'T>) =

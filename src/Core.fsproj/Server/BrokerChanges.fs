@@ -27,7 +27,8 @@ type SessionEntry =
 
 /// A change of the state of a broker beside the messages of its sessions: ownership, subscriptions, retained messages.
 /// Every transition of <see cref="T:Mqtt5.Broker"/> is a fold of the changes that it gives, so that they can be
-/// journaled, replicated and audited. Instants are those of the caller's clock; a journal has to convert them.
+/// journaled, replicated and audited. Instants are those of the clock of the host; <see cref="T:Mqtt5.StoredChange"/> is the
+/// form that outlives it.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type BrokerChange =
     /// A session was opened, or its entry has other values.

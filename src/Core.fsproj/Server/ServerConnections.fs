@@ -258,7 +258,10 @@ module internal ServerConnections =
             struct (state, Effects.one CloseTransport)
         | ValueNone ->
             // The client does not take even a CONNACK. The registry has to hear of it.
-            struct ({ state with Context.LatestConnection = attachment.Connection },
+            struct ({ state with
+                        Context.LatestConnection = attachment.Connection
+                        Context.IsKept = connection.SessionExpiry > 0u<s>
+                    },
                     (Effects.one CloseTransport)
                         .Add(detached connection true (Cause.Broken Admission.tooLarge)))
         | ValueSome packet ->
@@ -298,6 +301,7 @@ module internal ServerConnections =
                     Inbound = Inbound.connectionOpenedIn connection.Version receiveMaximum state.Inbound
                     Context.Connection = ValueSome connection
                     Context.LatestConnection = attachment.Connection
+                    Context.IsKept = connection.SessionExpiry > 0u<s>
                 }
 
             struct (state, ((Effects.one (Send packet)).Append resumed).Append reduced)

@@ -197,6 +197,9 @@ type ServerContext =
         Shared: Map<int64, SharedDelivery>
         /// The retained messages that are still due, those of the oldest subscription first.
         Retained: RetainedCursor[]
+        /// Whether the session outlives the connection that it has, or had last: its Session Expiry Interval is not 0. A
+        /// session that had no connection yet does not.
+        IsKept: bool
         /// Whether the session has ended. Then nothing has an effect any more.
         IsOver: bool
     }
@@ -204,10 +207,8 @@ type ServerContext =
 /// The state of a session of a server: the session itself, and its connection if there is one. Immutable;
 /// <see cref="T:Mqtt5.ServerSessionModule"/> makes the next one.
 ///
-/// Durable are: the messages between their Forward and the effect that settles their ticket or drops them; the
-/// Packet Identifier that SendMessage or Send gives one (PUBLISH without DUP) and the step from PUBLISH to PUBREL
-/// (SendAck PUBREL); the identifiers of the client between SendAck PUBREC of success and SendAck PUBCOMP. All of it
-/// can be read off the events and the effects.
+/// What of it outlives the connection, and what a step changed of that, <see cref="T:Mqtt5.DurabilityModule"/> tells from
+/// the states.
 [<NoComparison; NoEquality>]
 type ServerState =
     {
@@ -265,6 +266,7 @@ module ServerState =
                     LatestConnection = 0L
                     Shared = Map.empty
                     Retained = [||]
+                    IsKept = false
                     IsOver = false
                 }
         }

@@ -296,6 +296,7 @@ module ServerSession =
                 | ValueNone -> connection.SessionExpiry
 
             let connection = { connection with SessionExpiry = expiry }
+            let state = { state with Context.IsKept = expiry > 0u<s> }
             let keepsWill = outcome.Reason <> ReasonCode.Success
             ServerConnections.close keepsWill (Cause.ByPeer outcome) connection state
 

@@ -293,9 +293,9 @@ module internal ClientLifecycle =
             let mutable waiting = WaitingMessages.Empty
             let mutable effects = effects
 
-            for message in state.Outbound.Waiting do
+            for { Order = order; Message = message } in state.Outbound.Waiting.Entries do
                 if message.QoS <> QoS.AtMostOnce then
-                    waiting <- waiting.Add message
+                    waiting <- waiting.Add(order, message)
                 elif message.Ticket > 0L then
                     let fault = ClientLimits.noConnection PacketType.Publish
                     effects <- effects.Add(SettleWith(message.Ticket, Settlement.Rejected fault))

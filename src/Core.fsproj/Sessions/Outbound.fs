@@ -50,8 +50,9 @@ module Outbound =
             struct ({ state with Connection = connection }, effects)
 
     // A new message [MQTT-4.3.2-1] [MQTT-4.3.3-1]: an identifier that no exchange uses [MQTT-2.2.1-3]
-    // [MQTT-2.2.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2], one unit of quota [MQTT-4.9.0-2].
-    let private sendNew now (message: Outgoing) (id: uint16) queue (state: Outbound) effects =
+    // [MQTT-2.2.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2], one unit of quota [MQTT-4.9.0-2]. One that waited has an
+    // order already; else it gets the next one.
+    let private sendNew now (message: Outgoing) (order: int64) (id: uint16) queue (state: Outbound) effects =
         let stage =
             if message.QoS = QoS.AtLeastOnce then
                 Stage.AwaitPuback
@@ -59,12 +60,12 @@ module Outbound =
                 Stage.AwaitPubrec
 
         let struct (connection, effects) = OutboundPackets.write now message id state.Connection effects
-        let exchange = Exchange.Message(message, stage, state.NextOrder, 0L, true)
+        let exchange = Exchange.Message(message, stage, order, 0L, true)
 
         struct ({
                     Quota = state.Quota - 1
                     LastId = id
-                    NextOrder = state.NextOrder + 1L
+                    NextOrder = max state.NextOrder (order + 1L)
                     InFlight = PacketIdMap.add id exchange state.InFlight
                     InFlightBytes = state.InFlightBytes + message.Cost
                     Connection = connection
@@ -136,8 +137,10 @@ module Outbound =
             match PacketIdMap.firstFree state.LastId state.InFlight with
             | ValueNone -> struct (state, effects, false)
             | ValueSome id ->
+                let order = state.Waiting.FirstOrder
+
                 let struct (state, effects) =
-                    sendNew now message id (withoutFirstWaiting state.Queue) state effects
+                    sendNew now message order id (withoutFirstWaiting state.Queue) state effects
 
                 struct (state, effects, true)
 
@@ -198,10 +201,17 @@ module Outbound =
 
     /// Lets a message wait behind those that wait.
     let enqueue (message: Outgoing) (state: Outbound) : Outbound =
+        let struct (order, next) =
+            if message.QoS = QoS.AtMostOnce then
+                struct (0L, state.NextOrder)
+            else
+                struct (state.NextOrder, state.NextOrder + 1L)
+
         { state with
+            NextOrder = next
             Queue =
                 {
-                    Waiting = state.Waiting.Add message
+                    Waiting = state.Waiting.Add(order, message)
                     SoonestExpiry = Deadlines.sooner state.SoonestExpiry message.ExpiresAt
                 }
         }
@@ -218,7 +228,7 @@ module Outbound =
         else
             match PacketIdMap.firstFree state.LastId state.InFlight with
             | ValueNone -> struct (enqueue message state, Effects.none)
-            | ValueSome id -> sendNew now message id state.Queue state Effects.none
+            | ValueSome id -> sendNew now message state.NextOrder id state.Queue state Effects.none
 
     /// Gives a SUBSCRIBE or an UNSUBSCRIBE its Packet Identifier [MQTT-2.2.1-3]; none while all 65,535 are in use.
     let reserve (answer: PacketType) (ticket: int64) (state: Outbound) : struct (Outbound * uint16 voption) =
@@ -378,9 +388,13 @@ module Outbound =
         let mutable left = bytes
         let mutable rest = { state with Queue.Waiting = WaitingMessages.Empty }
 
-        for message in state.Waiting do
+        for { Order = order; Message = message } in state.Waiting.Entries do
             if message.QoS = QoS.AtMostOnce && left <= 0L then
-                rest <- { rest with Queue.Waiting = rest.Waiting.Add message; Connection.IsCongested = true }
+                rest <-
+                    { rest with
+                        Queue.Waiting = rest.Waiting.Add(order, message)
+                        Connection.IsCongested = true
+                    }
             elif message.QoS = QoS.AtMostOnce then
                 left <- left - message.Cost
 
@@ -391,7 +405,7 @@ module Outbound =
                     rest <- sent
                     effects <- more
             else
-                rest <- { rest with Queue.Waiting = rest.Waiting.Add message }
+                rest <- { rest with Queue.Waiting = rest.Waiting.Add(order, message) }
 
         struct (rest, effects)
 
@@ -458,9 +472,9 @@ module Outbound =
 
         let mutable waiting = WaitingMessages.Empty
 
-        for message in state.Waiting do
+        for { Order = order; Message = message } in state.Waiting.Entries do
             match refuse message with
-            | ValueNone -> waiting <- waiting.Add message
+            | ValueNone -> waiting <- waiting.Add(order, message)
             | ValueSome fault ->
                 effects <- effects.Add(Notify(Notice.Undeliverable(message, fault)))
                 effects <- settle message.Ticket (Settlement.Rejected fault) effects
@@ -507,12 +521,12 @@ module Outbound =
         let mutable waiting = WaitingMessages.Empty
         let mutable soonest = state.SoonestExpiry
 
-        for message in OutboundOrder.published state do
-            waiting <- waiting.Add message
+        for { Order = order; Message = message } in OutboundOrder.published state do
+            waiting <- waiting.Add(order, message)
             soonest <- Deadlines.sooner soonest message.ExpiresAt
 
-        for message in state.Waiting do
-            waiting <- waiting.Add message
+        for { Order = order; Message = message } in state.Waiting.Entries do
+            waiting <- waiting.Add(order, message)
 
         { state with
             InFlight = PacketIdMap.empty
@@ -531,11 +545,11 @@ module Outbound =
         let mutable soonest = ValueNone
         let mutable effects = Effects.none
 
-        for message in state.Waiting do
+        for { Order = order; Message = message } in state.Waiting.Entries do
             if expired now message then
                 effects <- OutboundPackets.dropExpired message effects
             else
-                waiting <- waiting.Add message
+                waiting <- waiting.Add(order, message)
                 soonest <- Deadlines.sooner soonest message.ExpiresAt
 
         let next = soonest |> ValueOption.map (max (now + timeBetweenLooks))
@@ -573,7 +587,7 @@ module Outbound =
     let abandon (state: Outbound) : struct (Outbound * int64[]) =
         let tickets = ResizeArray<int64>()
 
-        for message in OutboundOrder.published state do
+        for { Message = message } in OutboundOrder.published state do
             if message.Ticket <> 0L then
                 tickets.Add message.Ticket
 

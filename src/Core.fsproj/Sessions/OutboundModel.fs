@@ -13,9 +13,9 @@ type Stage =
 /// An exchange that occupies a Packet Identifier of the sending side.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type Exchange =
-    /// A message that was sent at least once. <c>Order</c> is that of the first sending of its PUBLISH,
-    /// <c>Released</c> that of the first sending of its PUBREL; 0: none was sent. <c>HoldsQuota</c>: its PUBLISH was
-    /// sent on this connection and is not yet answered.
+    /// A message that was sent at least once. <c>Order</c> is the one that it got when it was admitted, which is that
+    /// of its PUBLISH among others; <c>Released</c> is that of the first sending of its PUBREL; 0: none was sent.
+    /// <c>HoldsQuota</c>: its PUBLISH was sent on this connection and is not yet answered.
     | Message of Message: Outgoing * Stage: Stage * Order: int64 * Released: int64 * HoldsQuota: bool
     /// A SUBSCRIBE or an UNSUBSCRIBE, and the type of the packet that answers it.
     | Request of Answer: PacketType * Ticket: int64 * Order: int64
@@ -57,7 +57,8 @@ type Outbound =
         Quota: int
         /// The Packet Identifier that was given last.
         LastId: uint16
-        /// The order of the next PUBLISH, PUBREL, SUBSCRIBE or UNSUBSCRIBE.
+        /// The order of the next message of QoS 1 or 2 that is admitted, PUBREL, SUBSCRIBE or UNSUBSCRIBE. An order is
+        /// used once.
         NextOrder: int64
         /// The exchanges under way, by Packet Identifier.
         InFlight: PacketIdMap<Exchange>
@@ -139,8 +140,24 @@ module internal OutboundChecks =
                        | Exchange.Request(_, _, order) -> state.IsOnline && orders.Add order)
                 true
 
+        let mutable last = 0L
+        let mutable inOrder = true
+
+        for entry in state.Waiting.Entries do
+            if entry.Message.QoS = QoS.AtMostOnce then
+                inOrder <- inOrder && entry.Order = 0L
+            else
+                inOrder <- inOrder && entry.Order > last && orders.Add entry.Order
+                last <- entry.Order
+
+        let isUnused (order: int64) = order < state.NextOrder
+
         if state.Quota < 0 then
             ValueSome "the quota is negative"
+        elif not inOrder then
+            ValueSome "the orders of the messages that wait do not ascend, or are in use"
+        elif not (Seq.forall isUnused orders) then
+            ValueSome "an order will be used again"
         elif not ordered then
             ValueSome "the exchanges have no order, or a request outlived its connection"
         elif
@@ -209,14 +226,14 @@ module internal OutboundOrder =
         struct (releases, publishes)
 
     /// The messages under way in the order of their PUBLISH.
-    let published (state: Outbound) : Outgoing[] =
-        let messages = ResizeArray<struct (int64 * Outgoing)>()
+    let published (state: Outbound) : WaitingMessage[] =
+        let messages = ResizeArray<WaitingMessage>()
 
         state.InFlight
         |> PacketIdMap.iterate (fun _ exchange ->
             match exchange with
-            | Exchange.Message(message, _, order, _, _) -> messages.Add(struct (order, message))
+            | Exchange.Message(message, _, order, _, _) -> messages.Add { Order = order; Message = message }
             | Exchange.Request _ -> ())
 
-        messages.Sort(fun (struct (a: int64, _)) (struct (b: int64, _)) -> a.CompareTo b)
-        messages.ToArray() |> Array.map (fun (struct (_, message)) -> message)
+        messages.Sort(fun a b -> a.Order.CompareTo b.Order)
+        messages.ToArray()

@@ -3,6 +3,17 @@ namespace Mqtt5
 open System.Collections
 open System.Collections.Generic
 
+/// A message that waits, and its order.
+[<Struct; NoComparison>]
+type WaitingMessage =
+    {
+        /// The order that the message got when it was admitted, which names it in its session for as long as it is kept;
+        /// 0 at QoS 0, which is not kept.
+        Order: int64
+        /// The message.
+        Message: Outgoing
+    }
+
 /// Messages that wait to be sent, in order, with what they cost together. Adding at the end and taking from the front
 /// are O(1), amortised over the life of a queue, and so, but for the logarithm of the length, is taking a message
 /// back by its ticket. An update leaves the old queue as it was. Safe to share between threads.
@@ -11,30 +22,34 @@ open System.Collections.Generic
 // none is costs nothing for them; a ticket that is not among them is not waiting any more.
 [<Sealed; AllowNullLiteral(false)>]
 type WaitingMessages
-    private (items: Fifo<Outgoing>, count: int, bytes: int64, costs: Map<int64, int64> voption) =
+    private (items: Fifo<WaitingMessage>, count: int, bytes: int64, costs: Map<int64, int64> | null) =
 
-    static let none = WaitingMessages(Fifo.empty, 0, 0L, ValueNone)
+    static let none = WaitingMessages(Fifo.empty, 0, 0L, null)
 
-    static let isLive (costs: Map<int64, int64> voption) (message: Outgoing) =
+    static let isLive (costs: Map<int64, int64> | null) (item: WaitingMessage) =
         match costs with
-        | ValueSome costs -> message.Ticket = 0L || costs.ContainsKey message.Ticket
-        | ValueNone -> true
+        | null -> true
+        | costs -> item.Message.Ticket = 0L || costs.ContainsKey item.Message.Ticket
 
-    static let rec fromLive (costs: Map<int64, int64> voption) (items: Fifo<Outgoing>) =
+    static let rec fromLive (costs: Map<int64, int64> | null) (items: Fifo<WaitingMessage>) =
         match Fifo.tryDequeue items with
         | ValueSome(struct (first, rest)) when not (isLive costs first) -> fromLive costs rest
         | _ -> items
 
-    static member private Of(items: Fifo<Outgoing>, count, bytes, costs) =
+    static member private Of(items: Fifo<WaitingMessage>, count, bytes, costs) =
         if count = 0 then
             none
         elif items.Count > 2 * count + 16 then
             WaitingMessages(Fifo.filter (isLive costs) items, count, bytes, costs)
         else
-            WaitingMessages((if costs.IsNone then items else fromLive costs items), count, bytes, costs)
+            WaitingMessages((if isNull costs then items else fromLive costs items), count, bytes, costs)
 
     /// The queue without messages.
     static member Empty = none
+
+    // All messages, among them those that were taken back, if there may be any.
+    member internal _.Items = items
+    member internal _.MayHaveTakenBack = not (isNull costs)
 
     /// How many messages wait.
     member _.Count = count
@@ -45,53 +60,71 @@ type WaitingMessages
     /// What the messages cost, in bytes.
     member _.Bytes = bytes
 
-    /// The first message; <c>ValueNone</c> when none waits.
-    member _.TryPeek() : Outgoing voption = Fifo.tryPeek items
+    /// The messages with their orders, in order.
+    member _.Entries: IEnumerable<WaitingMessage> = Seq.filter (isLive costs) items
 
-    /// The queue with one more message at the end.
-    member _.Add(message: Outgoing) : WaitingMessages =
+    /// The first message; <c>ValueNone</c> when none waits.
+    member _.TryPeek() : Outgoing voption =
+        match Fifo.tryPeek items with
+        | ValueSome first -> ValueSome first.Message
+        | ValueNone -> ValueNone
+
+    /// The order of the first message; 0 when none waits.
+    member _.FirstOrder: int64 =
+        match Fifo.tryPeek items with
+        | ValueSome first -> first.Order
+        | ValueNone -> 0L
+
+    /// The queue with one more message at the end, which has this order.
+    member _.Add(order: int64, message: Outgoing) : WaitingMessages =
         let costs =
             match costs with
-            | ValueSome known when message.Ticket <> 0L -> ValueSome(known.Add(message.Ticket, message.Cost))
-            | _ -> costs
+            | null -> null
+            | known when message.Ticket = 0L -> known
+            | known -> known.Add(message.Ticket, message.Cost)
 
-        WaitingMessages(Fifo.enqueue message items, count + 1, bytes + message.Cost, costs)
+        let item = { Order = order; Message = message }
+        WaitingMessages(Fifo.enqueue item items, count + 1, bytes + message.Cost, costs)
 
     /// The queue without its first message; the same queue when none waits.
     member this.WithoutFirst() : WaitingMessages =
         match Fifo.tryDequeue items with
         | ValueNone -> this
         | ValueSome(struct (first, rest)) ->
-            let costs = costs |> ValueOption.map (fun known -> known.Remove first.Ticket)
-            WaitingMessages.Of(rest, count - 1, bytes - first.Cost, costs)
+            let costs =
+                match costs with
+                | null -> null
+                | known -> known.Remove first.Message.Ticket
+
+            WaitingMessages.Of(rest, count - 1, bytes - first.Message.Cost, costs)
 
     /// The queue without the message of this ticket, which is not 0, and whether it was there.
     member this.TakeBack(ticket: int64) : struct (WaitingMessages * bool) =
         match costs with
-        | ValueSome known ->
-            match known.TryGetValue ticket with
-            | true, cost ->
-                let rest = ValueSome(known.Remove ticket)
-                struct (WaitingMessages.Of(items, count - 1, bytes - cost, rest), true)
-            | _ -> struct (this, false)
-        | ValueNone when count = 0 -> struct (this, false)
-        | ValueNone ->
+        | null when count = 0 -> struct (this, false)
+        | null ->
             let known =
                 items
                 |> Fifo.fold
-                    (fun (known: Map<int64, int64>) message ->
+                    (fun (known: Map<int64, int64>) { Message = message } ->
                         if message.Ticket = 0L then
                             known
                         else
                             known.Add(message.Ticket, message.Cost))
                     Map.empty
 
-            WaitingMessages(items, count, bytes, ValueSome known).TakeBack ticket
+            WaitingMessages(items, count, bytes, known).TakeBack ticket
+        | known ->
+            match known.TryGetValue ticket with
+            | true, cost ->
+                struct (WaitingMessages.Of(items, count - 1, bytes - cost, known.Remove ticket), true)
+            | _ -> struct (this, false)
 
     interface IReadOnlyCollection<Outgoing> with
         member _.Count = count
 
-        member _.GetEnumerator() : IEnumerator<Outgoing> = (Seq.filter (isLive costs) items).GetEnumerator()
+        member this.GetEnumerator() : IEnumerator<Outgoing> =
+            (Seq.map (fun entry -> entry.Message) this.Entries).GetEnumerator()
 
         member this.GetEnumerator() : IEnumerator =
             (this :> IEnumerable<Outgoing>).GetEnumerator() :> IEnumerator

@@ -2,6 +2,13 @@ namespace Mqtt5.Verification
 
 open Mqtt5
 
+/// Told of each state of a simulated broker, with the one before.
+type IBrokerWatch =
+    /// A session has another state, by a step or by a run of packets.
+    abstract Stepped: before: ServerState * after: ServerState -> unit
+    /// The ledger or the registry has changed.
+    abstract Changed: before: Broker * after: Broker * changes: BrokerChange[] -> unit
+
 /// The machines that a simulated world runs. Each function makes the step of one machine, so that a wrapper can keep
 /// something of its own for each: that is how a mistake is put in, to see whether it is found.
 [<NoComparison; NoEquality>]
@@ -11,6 +18,8 @@ type Machines =
         Client: unit -> Instant -> ClientEvent -> ClientState -> struct (ClientState * Effects)
         /// Makes the step of a session of the broker.
         Session: unit -> Instant -> ServerEvent -> ServerState -> struct (ServerState * Effects)
+        /// Told of what changes in the broker; null: nothing is.
+        Watch: IBrokerWatch | null
     }
 
     /// The machines of the core as they are.
@@ -18,6 +27,7 @@ type Machines =
         {
             Client = fun () -> ClientSession.step
             Session = fun () -> ServerSession.step
+            Watch = null
         }
 
 // How the threads of a simulated broker come to their turns.

@@ -77,11 +77,19 @@ type internal SimulatedBroker
             fun session before after ->
                 touched.Add session.Number |> ignore
 
+                match machines.Watch with
+                | null -> ()
+                | watch -> watch.Stepped(before, after)
+
                 if this.IsTimeToLook() then
                     this.Check(session.Number, before, after)
 
         host.Changed <-
-            fun next _ ->
+            fun before next changes ->
+                match machines.Watch with
+                | null -> ()
+                | watch -> watch.Changed(before, next, changes)
+
                 if this.IsTimeToLook() then
                     match Broker.sound next with
                     | ValueSome breach -> unsound $"registry: {breach}"

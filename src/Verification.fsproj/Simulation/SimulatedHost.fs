@@ -37,8 +37,8 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     /// Told of each state that a session had and has, also of those that a batch made.
     member val Became: NodeSession -> ServerState -> ServerState -> unit = (fun _ _ _ -> ()) with get, set
 
-    /// Told of each change of the broker.
-    member val Changed: Broker -> BrokerChange[] -> unit = (fun _ _ -> ()) with get, set
+    /// Told of what the broker was, what it is, and the changes.
+    member val Changed: Broker -> Broker -> BrokerChange[] -> unit = (fun _ _ _ -> ()) with get, set
 
     /// Told of sessions that were forgotten.
     member val Ended: int64 -> unit = ignore with get, set
@@ -101,8 +101,9 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     override _.Broker = broker
 
     override this.Replace(next, changes) =
+        let before = broker
         broker <- next
-        this.Changed next changes
+        this.Changed before next changes
 
     override _.EnterRegistry() = gates.EnterRegistry()
     override _.ExitRegistry() = gates.ExitRegistry()

@@ -1,0 +1,143 @@
+namespace Mqtt5
+
+/// The entry of a session in the ledger as it is stored: with times of the wall clock.
+[<NoComparison>]
+type StoredOwner =
+    {
+        /// The number of the session, which its subscriptions name it by.
+        Session: int64
+        /// The client.
+        ClientId: ClientId
+        /// The authenticated user that created the session; absent: the client was not authenticated.
+        Owner: string voption
+        /// How often the Client Identifier was claimed.
+        Epoch: int64
+        /// The number of its connection; 0: the client is away.
+        Connection: int64
+        /// The Session Expiry Interval in force, in seconds.
+        SessionExpiry: uint32<s>
+        /// The Will Message of the connection, or the one that is still due.
+        Will: Will voption
+        /// When the Will is due; absent: no connection ended yet that leaves it due.
+        WillAt: UnixTime voption
+        /// When the session ends unless the client comes back; absent while it is connected, or never.
+        EndsAt: UnixTime voption
+    }
+
+/// A retained message as it is stored: with its time of the wall clock.
+[<NoComparison>]
+type StoredRetained =
+    {
+        /// The topic.
+        Topic: TopicName
+        /// The payload.
+        Payload: Bytes
+        /// The QoS it was published with.
+        QoS: QoS
+        /// The properties; without Subscription Identifiers.
+        Properties: PublishProperties
+        /// When it expires; absent: never.
+        ExpiresAt: UnixTime voption
+        /// The session that published it; 0: the server itself, or a session that is over.
+        Publisher: int64
+        /// The Client Identifier of the publisher; absent: the server itself.
+        PublisherId: ClientId voption
+    }
+
+/// A <see cref="T:Mqtt5.BrokerChange"/> as it is stored: with times of the wall clock.
+[<RequireQualifiedAccess; NoComparison>]
+type StoredChange =
+    /// A session was opened, or its entry has other values.
+    | SessionSet of Entry: StoredOwner
+    /// A session ended, and so did its subscriptions.
+    | SessionEnded of Session: int64 * ClientId: ClientId
+    /// A session is subscribed to a filter, with the options that were granted.
+    | Subscribed of
+        Session: int64 *
+        Filter: TopicFilter *
+        Options: SubscriptionOptions *
+        Identifier: uint32 voption
+    /// A session is not subscribed to a filter any more.
+    | Unsubscribed of Session: int64 * Filter: TopicFilter
+    /// A message was retained, in place of the one of its topic.
+    | Retained of Message: StoredRetained
+    /// The retained message of a topic was removed, or expired.
+    | RetainedRemoved of Topic: TopicName
+
+/// Converts changes of a broker between the clock of its host and the wall clock. Of a change that is stored and read by
+/// the same clock nothing is lost.
+[<RequireQualifiedAccess>]
+module StoredChange =
+
+    let private ofEntry (clock: WallClock) (entry: SessionEntry) : StoredOwner =
+        {
+            Session = entry.Session
+            ClientId = entry.ClientId
+            Owner = entry.Owner
+            Epoch = entry.Epoch
+            Connection = entry.Connection
+            SessionExpiry = entry.SessionExpiry
+            Will = entry.Will
+            WillAt = clock.TimeOf entry.WillAt
+            EndsAt = clock.TimeOf entry.EndsAt
+        }
+
+    let private toEntry (clock: WallClock) (entry: StoredOwner) : SessionEntry =
+        {
+            Session = entry.Session
+            ClientId = entry.ClientId
+            Owner = entry.Owner
+            Epoch = entry.Epoch
+            Connection = entry.Connection
+            SessionExpiry = entry.SessionExpiry
+            Will = entry.Will
+            WillAt = clock.InstantOf entry.WillAt
+            EndsAt = clock.InstantOf entry.EndsAt
+        }
+
+    let private ofMessage (clock: WallClock) (message: ServerMessage) : StoredRetained =
+        {
+            Topic = message.Topic
+            Payload = message.Payload
+            QoS = message.QoS
+            Properties = message.Properties
+            ExpiresAt = clock.TimeOf message.ExpiresAt
+            Publisher = message.Publisher
+            PublisherId = message.PublisherId
+        }
+
+    let private toMessage (clock: WallClock) (message: StoredRetained) : ServerMessage =
+        {
+            Topic = message.Topic
+            Payload = message.Payload
+            QoS = message.QoS
+            Retain = true
+            Properties = message.Properties
+            ExpiresAt = clock.InstantOf message.ExpiresAt
+            Publisher = message.Publisher
+            PublisherId = message.PublisherId
+        }
+
+    /// A change as it is stored. <c>clock</c> is that of the host that made it.
+    [<CompiledName("Of")>]
+    let ofChange (clock: WallClock) (change: BrokerChange) : StoredChange =
+        match change with
+        | BrokerChange.SessionSet entry -> StoredChange.SessionSet(ofEntry clock entry)
+        | BrokerChange.SessionEnded(session, client) -> StoredChange.SessionEnded(session, client)
+        | BrokerChange.Subscribed(session, filter, options, identifier) ->
+            StoredChange.Subscribed(session, filter, options, identifier)
+        | BrokerChange.Unsubscribed(session, filter) -> StoredChange.Unsubscribed(session, filter)
+        | BrokerChange.Retained message -> StoredChange.Retained(ofMessage clock message)
+        | BrokerChange.RetainedRemoved topic -> StoredChange.RetainedRemoved topic
+
+    /// The change for a broker whose host has this clock.
+    [<CompiledName("ToChange")>]
+    let toChange (clock: WallClock) (change: StoredChange) : BrokerChange =
+        match change with
+        | StoredChange.SessionSet entry -> BrokerChange.SessionSet(toEntry clock entry)
+        | StoredChange.SessionEnded(session, client) -> BrokerChange.SessionEnded(session, client)
+        | StoredChange.Subscribed(session, filter, options, identifier) ->
+            BrokerChange.Subscribed(session, filter, options, identifier)
+        | StoredChange.Unsubscribed(session, filter) -> BrokerChange.Unsubscribed(session, filter)
+        | StoredChange.Retained message -> BrokerChange.Retained(toMessage clock message)
+        | StoredChange.RetainedRemoved topic -> BrokerChange.RetainedRemoved topic
