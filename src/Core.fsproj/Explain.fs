@@ -23,7 +23,7 @@ module Explain =
     [<Struct; NoComparison; NoEquality>]
     type private Field = { Start: int; Length: int; Name: string }
 
-    // What is shown of a frame: the rows from First up to and without End, besides row 0.
+    // The part of a frame that is shown: the rows from First up to and without End, besides row 0.
     [<Struct; NoComparison; NoEquality>]
     type private Window =
         {

@@ -16,7 +16,7 @@ type s
 /// reads a clock: every function that needs the time takes it as an argument.
 type Instant = int64<ms>
 
-/// An immutable run of bytes that compares by content. It borrows the memory it was made from: whoever
+/// An immutable run of bytes that compares by content. It borrows the memory it was made from: code that
 /// makes one must not change that memory afterwards. Safe to share between threads.
 [<Struct; CustomEquality; NoComparison>]
 type Bytes(memory: ReadOnlyMemory<byte>) =

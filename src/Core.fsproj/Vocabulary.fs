@@ -189,7 +189,7 @@ type ReasonCode =
     | GrantedQoS2 = 0x02uy
     /// 0x04: the client disconnects and wants its Will Message to be published.
     | DisconnectWithWillMessage = 0x04uy
-    /// 0x10: accepted, but nobody subscribes to the topic.
+    /// 0x10: accepted, but no subscription matches the topic.
     | NoMatchingSubscribers = 0x10uy
     /// 0x11: there was no such subscription.
     | NoSubscriptionExisted = 0x11uy

@@ -1,6 +1,6 @@
 namespace Mqtt5.BrokerTests;
 
-// What a subscriber costs that does not read, or does not acknowledge: no more than its budget, and nobody else waits for
+// A subscriber that does not read, or does not acknowledge, costs no more than its budget, and no other client waits for
 // it. The memory of the whole process is measured, so nothing else may run.
 [Collection("alone")]
 public sealed class BudgetTests(ITestOutputHelper output)

@@ -46,7 +46,7 @@ public sealed class ChurnTests
             var keeps = random.Next(2) == 0 ? " props{SessionExpiryInterval=100}" : "";
             var will = random.Next(3) == 0 ? " will[topic=\"t/0\" payload=\"will\"]" : "";
             var client = await RawClient.OpenAsync(broker);
-            // Whatever comes is acknowledged by nobody; some clients do not even read.
+            // No message is acknowledged; some clients do not even read.
             var reading = random.Next(3) > 0 ? ReadAsync(client) : Task.CompletedTask;
 
             try

@@ -12,7 +12,7 @@ public sealed class EndedTransportTests
         await using var broker = await Brokers.StartAsync();
         var transport = new Transport(broker);
         await transport.SubscribeAsync();
-        // Nobody reads it, so it is under way until the transport ends.
+        // The client does not read it, so it is in flight until the transport ends.
         broker.Publish(new MqttMessage { Topic = "a", Text = "1" });
         var session = broker.Engine.Registry.Sessions.Single();
         var turn = broker.Engine.Rent();

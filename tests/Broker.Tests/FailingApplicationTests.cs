@@ -218,7 +218,7 @@ public sealed class FailingApplicationTests
             where.Contains(what) ? throw new InvalidOperationException("the permissions fail") : true;
     }
 
-    // Accepts what comes before this step, and ignores that nobody waits any more.
+    // Accepts what comes before this step, and ignores its cancellation.
     private sealed class Hanging(int from) : IMqttBrokerAuthenticator
     {
         private readonly TaskCompletionSource<MqttAuthenticationResult> never = new();

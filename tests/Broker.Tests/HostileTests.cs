@@ -206,7 +206,7 @@ public sealed class HostileTests
             }
         });
 
-        // Once the broker does not read any more, nobody takes any more of it.
+        // Once the broker does not read any more, the transport takes no more of it.
         await Waits.UntilAsync(() => broker.Engine.Registry.Sessions.SingleOrDefault()?.State.Connection is { IsSome: true, Value.IsCongested: true });
 
         for (long before = -1; before != Interlocked.Read(ref sent);)

@@ -44,7 +44,7 @@ public sealed class HostingTests
         var health = application.Services.GetRequiredService<HealthCheckService>();
         Assert.Equal(HealthStatus.Healthy, (await health.CheckHealthAsync().Bounded()).Status);
 
-        // The clients are told, so that the web server has nobody to wait for.
+        // The clients are told, so that the web server does not wait for them.
         await application.StopAsync().WaitAsync(TimeSpan.FromSeconds(20));
         Assert.Equal(HealthStatus.Unhealthy, (await health.CheckHealthAsync().Bounded()).Status);
     }

@@ -87,7 +87,7 @@ public sealed class LimitTests
         await third.ExpectEndAsync();
         exceeded.Expect(LimitName.PendingConnections);
 
-        // Whoever connects makes room.
+        // A pending connection that becomes a client makes room.
         await first.SendAsync("CONNECT clean=1 clientid=\"a\"");
         await first.ExpectStartAsync("CONNACK");
         await Waits.UntilAsync(() => broker.Engine.Pending == 1);
@@ -108,7 +108,7 @@ public sealed class LimitTests
         await using var second = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"b\"", "CONNACK rc=QuotaExceeded");
         exceeded.Expect(LimitName.Sessions);
 
-        // Whoever has a session is let in, to go on with it or to begin another in its place.
+        // A client with a session is accepted, to resume it or to begin another in its place.
         await using (var back = await RawClient.ConnectAsync(broker, "CONNECT clientid=\"away\"", "CONNACK sp=1"))
             await back.ExpectNothingAsync();
 

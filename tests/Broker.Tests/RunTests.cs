@@ -1,6 +1,6 @@
 namespace Mqtt5.BrokerTests;
 
-// Packets of QoS 0 that arrive together are forwarded together; nobody may be able to tell.
+// Packets of QoS 0 that arrive together are forwarded together, which no client can observe.
 public sealed class RunTests
 {
     private const int Messages = 600;

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Mqtt5.CliTests;
 
-// A broker with every transport. Anna has a password, others need none; nobody may use forbidden/#.
+// A broker with every transport. Anna has a password, others need none; no client may use forbidden/#.
 public sealed class BrokerFixture : IAsyncLifetime
 {
     private readonly TestCertificates certificates = new();
@@ -32,7 +32,7 @@ public sealed class BrokerFixture : IAsyncLifetime
             configure(options);
         });
 
-    // Another broker at the port of one that has ended. For a moment a connection of somebody else may have it.
+    // Another broker at the port of one that has ended. For a moment another process may have it.
     public static async Task<MqttBroker> StartAtAsync(int port)
     {
         for (var left = 300; ; left--)

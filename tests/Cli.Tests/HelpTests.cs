@@ -38,6 +38,14 @@ public sealed class HelpTests
         Assert.Matches("(?m)^ +0 +[a-z]", help.Output);
     }
 
+    [Fact]
+    public async Task The_help_shows_only_what_can_be_given()
+    {
+        Assert.Contains("--stdin-line", (await CommandInProcess.RunAsync("pub", "--help")).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("--stdin-line", (await CommandInProcess.RunAsync("rr", "--help")).Output, StringComparison.Ordinal);
+        Assert.Contains("--allow-anonymous <true|false>", (await CommandInProcess.RunAsync("broker", "--help")).Output, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("did you mean 'broker'?", 2, "brokr")]
     [InlineData("did you mean 'pub'?", 2, "bup")]

@@ -48,6 +48,8 @@ public sealed class UsageTests(BrokerFixture fixture) : IClassFixture<BrokerFixt
     [InlineData("give the password once", "pub", "-t", "a", "-m", "x", "-u", "anna", "-P", "x", "--pw-prompt")]
     [InlineData("there is no terminal", "pub", "-t", "a", "-m", "x", "-u", "anna", "--pw-prompt")]
     [InlineData("one message", "rr", "-t", "a", "-l")]
+    [InlineData("with -m, -f, -s or -n", "rr", "-t", "a")]
+    [InlineData("with -m, -f, -l, -s or -n", "pub", "-t", "a")]
     [ShowsOption("rr", "--stdin-line")]
     public async Task Bad_usage_is_told_and_ends_with_1(string message, params string[] arguments)
     {

@@ -110,7 +110,7 @@ public sealed class EndedSubscriptionTests
         await peer.PublishAsync("a", "x", 1, QoS.AtLeastOnce);
         await peer.PublishAsync("b", "x", 2, QoS.AtLeastOnce);
         await peer.SendAsync(Packet.Pingresp);
-        // Nobody subscribed to the second, so it has waited for the first since it came.
+        // No subscription matches the second, so it has waited for the first since it came.
         await Waits.UntilAsync(() => Inbound(world) == 2);
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => subscribing.Bounded());

@@ -132,7 +132,7 @@ public sealed class EndingTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => subscribing.Bounded());
         await peer.PubackAsync(id);
         await peer.GrantAsync();
-        // What was granted to nobody is given back.
+        // A subscription that no call waits for any more is given up.
         await peer.ReleaseAsync();
         var next = world.Client.PublishAsync("a", "y", QoS.AtLeastOnce).AsTask();
         await peer.PubackAsync((await peer.ExpectAsync<Packet.Publish>()).Publish.Delivery.PacketId.Value);

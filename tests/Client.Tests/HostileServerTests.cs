@@ -102,7 +102,7 @@ public sealed class HostileServerTests
                 await EndsWithAsync(world, peer, expected);
                 return "a wrong packet";
             case 1:
-                // In pieces, after the promise of a packet that nobody should wait for.
+                // In pieces, after the header of a packet that is too large to wait for.
                 var size = random.Next(world.Options.MaximumPacketSize, Spec.MaximumPacketBytes - 5);
                 byte[] header = [0x30, (byte)(0x80 | size), (byte)(0x80 | (size >> 7)), (byte)(0x80 | (size >> 14)), (byte)(size >> 21)];
 

@@ -6,7 +6,7 @@ using System.Text;
 
 namespace Mqtt5.Client.Tests;
 
-// Connections through proxies of 127.0.0.1, which know a name that nobody else does.
+// Connections through proxies of 127.0.0.1, which resolve a name that DNS does not.
 public sealed class ProxyTests
 {
     private const string Name = "broker.known-to-the-proxy";

@@ -22,7 +22,7 @@ public sealed class TransportTests
     [Fact]
     public async Task TCP_to_nobody_fails_with_the_exception_of_the_socket()
     {
-        // Nobody else can have the port, and nobody listens there.
+        // The port is reserved, and no process listens there.
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var port = ((IPEndPoint)socket.LocalEndPoint!).Port;

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Mqtt5.Client.Tests;
 
-// Exceptions of tasks that nobody looked at. They show once the task is collected, so a task of the test's own that fails
+// Exceptions of tasks that were never observed. They show once the task is collected, so a task of the test's own that fails
 // in the same way says when that has happened.
 internal sealed class Unobserved : IDisposable
 {
@@ -15,7 +15,7 @@ internal sealed class Unobserved : IDisposable
 
     public Exception Failure() => new IOException(Mark);
 
-    // How many failures with this message nobody has looked at, as of now.
+    // How many failures with this message were not observed, as of now.
     public async Task<int> CountAsync(string? message = null)
     {
         for (var round = 0; round < 2; round++)

@@ -28,7 +28,7 @@ type ExpectedShared =
         SharedTopic: string
         SharedPublished: QoS
         GroupFilter: string
-        /// Whether there was always somebody left, so that it cannot have been lost.
+        /// Whether a member was always left, so that it cannot have been lost.
         mutable Unbroken: bool
         /// Whether all members that there were have a granted QoS above 0.
         mutable AllGranted: bool

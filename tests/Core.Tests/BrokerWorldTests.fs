@@ -31,7 +31,7 @@ let private filters =
 
 let private clientCount = 4
 
-// Client 3 may not publish to mine/#, and nobody gets locked/# but client 0.
+// Client 3 may not publish to mine/#, and only client 0 gets locked/#.
 let private grants: AccessGrant[] =
     let grant subject allows scope pattern : AccessGrant =
         { Subject = subject; Allows = allows; Scope = scope; Pattern = pattern }
@@ -472,7 +472,7 @@ let private run (strategy: SharedStrategy) (operations: Operation list) =
     for KeyValue(session, log) in logs do
         checkOrder session reference log
 
-        // Nothing arrives that nobody asked for, or that access rules forbid.
+        // Nothing arrives without a subscription, or against the access rules.
         for received in log do
             Expect.isTrue
                 (allowed grants false reference.Clients[session] received.Topic)

@@ -20,7 +20,7 @@ let private isEnded (settlement: Settlement option) =
     | Some(Settlement.Ended _) -> true
     | _ -> false
 
-// Who gets a message for this topic.
+// The subscribers that get a message for this topic.
 let private routed (one: Script) (topic: string) : int64 list =
     let subscribers = Collections.Generic.List<int64>()
 

@@ -175,7 +175,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
         | Effect.SendRun _
         | Effect.SendPubacks _ -> failtest "a client has no task of a server"
 
-    // Messages that nobody waits for are dropped without a word, when they expire or there is no room for them.
+    // Messages that no call waits for are dropped without a report, when they expire or there is no room for them.
     let dropSilent () =
         let kept = HashSet<int>()
 

@@ -126,7 +126,7 @@ let private handedOn published first second =
 
     publishThis world publisher { publishPacket (deliveryOf published 200us) "t" "x" with Retain = true }
 
-    // Nobody else was there, so it is the first one's.
+    // There was no other member, so the first one gets it.
     let taken = arrived one
     Expect.hasLength taken (if first.MaximumQoS = QoS.AtMostOnce then 0 else 1) "the first has it"
     world.Drop one

@@ -37,7 +37,7 @@ let private code = lazy (sources "src" [ "*.fs"; "*.cs" ] @ sources "tests" [ "*
 
 let private core = lazy (sources "src/Core.fsproj" [ "*.fs" ])
 
-// What a line says without its comments and string literals.
+// A line without its comments and string literals.
 let private statement (line: string) =
     Regex.Replace(Regex.Replace(line, "\"(\\\\.|[^\"\\\\])*\"", "\"\""), "//.*$", "")
 

@@ -45,7 +45,7 @@ public sealed class BrokerWithScriptsTests
         await ForeignProgram.RunAsync("node", Path.Combine(folder, "scenes.mjs"), scene, address.ToString());
     }
 
-    // Whoever left is gone for the broker as well.
+    // Clients that disconnected are gone for the broker as well.
     private static async Task ExpectEmptyAsync(MqttBroker broker)
     {
         for (var left = 500; broker.ConnectionCount > 0; left--)

@@ -38,7 +38,7 @@ internal sealed class Mosquitto : IAsyncDisposable
             Assert.Skip("mosquitto is not installed");
         }
 
-        // Somebody else may take the port before mosquitto does.
+        // Another process may take the port before mosquitto does.
         for (var left = 9; ; left--)
         {
             var broker = await ConfigureAsync(lines);

@@ -29,7 +29,7 @@ internal sealed class SavingRelay : IAsyncDisposable
     // How many connections were cut with bytes that mosquitto had sent and maybe not saved.
     public int CutWhileHolding { get; private set; }
 
-    // Kills mosquitto. What it sent since it last saved reaches nobody.
+    // Kills mosquitto. What it sent since it last saved is not delivered.
     public async Task KillBrokerAsync()
     {
         await broker.KillAsync();

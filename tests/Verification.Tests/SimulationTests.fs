@@ -62,7 +62,7 @@ let tests =
             testCase "seeds that have found something run clean" (fun () ->
                 // A message that another member of a shared subscription was given with RETAIN and QoS of the first one's
                 // subscription, a Will that was due between CONNECT and CONNACK of its client, a message of QoS 2 that a
-                // client sent anew to somebody who had subscribed meanwhile, and a Will that came twice, the second time
+                // client sent anew to a client that had subscribed meanwhile, and a Will that came twice, the second time
                 // with a refusal that the broker did not get.
                 for seed in [ 758UL; 3_481UL; 2_798UL; 4_231UL; 5_757UL ] do
                     let result = Simulation.runSeed seed

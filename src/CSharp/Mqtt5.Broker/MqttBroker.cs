@@ -109,7 +109,7 @@ public sealed class MqttBroker : IAsyncDisposable
 
     /// <summary>Publishes a message in the name of the broker itself. No permission is asked.</summary>
     /// <param name="message">The message.</param>
-    /// <returns>Success, 0x10 when nobody subscribes to the topic, or why it cannot be retained.</returns>
+    /// <returns>Success, 0x10 when no subscription matches the topic, or why it cannot be retained.</returns>
     /// <exception cref="ArgumentException">The message cannot be sent by MQTT.</exception>
     public ReasonCode Publish(MqttMessage message)
     {
@@ -233,7 +233,7 @@ public sealed class MqttBroker : IAsyncDisposable
             ? LogLevel.None
             : LogLevel.Trace;
 
-    // For as long as anybody can reach the broker: once it is shut down, the engine closes who comes, and nobody waits in
+    // Until the broker is shut down: after that the engine closes new connections at once, so that no client waits in
     // vain.
     private async Task AcceptAsync()
     {

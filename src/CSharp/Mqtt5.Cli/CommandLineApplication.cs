@@ -73,7 +73,7 @@ internal static class CommandLineApplication
                 ? arguments
                 : [verb!.Name, .. VerbatimArguments.Bind(root.Subcommands[0], given)];
 
-            // A file of arguments is a feature that nobody asked for, and @ may stand in a file name.
+            // No response files: an argument may begin with @, such as the name of a file.
             var result = root.Parse([.. bound], new ParserConfiguration { ResponseFileTokenReplacer = null });
 
             if (result.Errors.Count > 0)

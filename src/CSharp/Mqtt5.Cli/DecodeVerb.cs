@@ -22,7 +22,7 @@ internal static class DecodeVerb
         }
         catch (IOException exception) when (StandardOutput.IsClosed(exception))
         {
-            // Whoever read the output has seen enough.
+            // The reader of the output has closed it.
         }
         catch (UsageException exception)
         {

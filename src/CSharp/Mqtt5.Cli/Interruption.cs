@@ -46,7 +46,7 @@ internal sealed class Interruption : IDisposable
 
             context.Cancel = true;
 
-            // What waits for the token goes on elsewhere, so that this one is free to return.
+            // Continuations of the token run on other threads, so that the signal handler can return.
             _ = stop.CancelAsync();
         }
     }

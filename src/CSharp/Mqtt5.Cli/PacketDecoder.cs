@@ -30,7 +30,7 @@ internal sealed class PacketDecoder(DecodeRequest request, TextWriter output)
     {
         while (true)
         {
-            // What was decoded is seen while the sender of the rest takes its time.
+            // Decoded packets are shown at once, while the sender of the rest may be slow.
             await output.FlushAsync(cancellationToken);
             var read = await reader.ReadAsync(cancellationToken);
             var rest = read.Buffer;

@@ -2,7 +2,7 @@ namespace Mqtt5
 
 open System
 
-// What a typed packet can still say wrongly, although names, filters, strings and lists were checked when they
+// The errors that a typed packet can still contain, although names, filters, strings and lists were checked when they
 // were made. Together with the types it is the whole of what the grammar checks, so a packet without a fault
 // here is written to bytes that parse to the same packet. Every fault blames the caller.
 module internal CallerRules =

@@ -2,7 +2,7 @@ namespace Mqtt5
 
 open FieldSize
 
-// What packets measure on the wire, in bytes, before anything is written. The property lengths do not count
+// The sizes of packets on the wire, in bytes, before anything is written. The property lengths do not count
 // the Property Length field itself, as the standard has it.
 module internal PacketSize =
 

@@ -175,7 +175,7 @@ module internal IdTree =
                     addIds ids other
             | _ -> ()
 
-// The memory of a run: the value of an id is at the id less Start. Appending claims the next place if nobody did,
+// The memory of a run: the value of an id is at the id less Start. Appending claims the next place if it is free,
 // so that a long run of appends copies nothing; a map never looks beyond its own end, so it never sees what another
 // one appended.
 [<Sealed; AllowNullLiteral(false)>]
@@ -285,7 +285,7 @@ module PacketIdMap =
         System.Array.Copy(run.Values, map.First - run.Start, values, 0, length)
         let mutable gaps = map.Gaps
 
-        // What is in a gap is let go.
+        // References in a gap are cleared, so that their objects can be collected.
         while gaps <> 0UL do
             values[BitOperations.TrailingZeroCount gaps] <- Unchecked.defaultof<'T>
             gaps <- gaps &&& (gaps - 1UL)

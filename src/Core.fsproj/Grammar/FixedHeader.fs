@@ -2,7 +2,7 @@ namespace Mqtt5
 
 open System
 
-// What is wrong with a first byte; null in the table where nothing is.
+// The fault of each first byte; null in the table if it is valid.
 type internal FirstByteProblem =
     { Packet: PacketType; Reason: ReasonCode; Field: string; Clause: string; Detail: string }
 
@@ -94,7 +94,7 @@ module internal FixedHeader =
                         v5.FirstBytes[first])
         }
 
-    // What keeps a byte from being the first of any packet; null where nothing does.
+    // The fault of a byte that no packet begins with; null if it is valid.
     let firstByteProblem (rules: HeaderRules) (firstByte: byte) : FirstByteProblem | null =
         rules.FirstBytes[int firstByte]
 

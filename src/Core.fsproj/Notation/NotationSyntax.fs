@@ -26,7 +26,7 @@ type internal NotationContent =
     // name[..., ...]
     | Groups of NotationGroup list
 
-// What stands between two commas: values, then fields.
+// The text between two commas: values, then fields.
 and [<NoComparison; NoEquality>] internal NotationGroup =
     { Start: Located<unit>; Values: Located<NotationValue> list; Fields: NotationField list }
 

@@ -9,7 +9,7 @@ open System
 [<NoEquality; NoComparison>]
 type internal LevelPath = { Levels: byte[][]; Hashes: int[] }
 
-// What is stored at a place, and what is below it. `Single` is the child of the level +, `Multi` that of #;
+// A node: its value and its children. `Single` is the child of the level +, `Multi` that of #;
 // only Topic Filters have them.
 [<Sealed; AllowNullLiteral(false)>]
 type internal LevelNode<'Value when 'Value: not null and 'Value: not struct>

@@ -119,7 +119,7 @@ type Subscriptions<'Subscriber when 'Subscriber: equality and 'Subscriber: not n
     /// The number of subscriptions, each member of a shared subscription counted, in O(1).
     member _.Count = count
 
-    /// How many changes made these of none. Whoever remembers something of the subscriptions of one server remembers
+    /// How many changes made these of none. A cache of something derived from the subscriptions of one server stores
     /// their version beside it, and not the subscriptions, which would keep all of them in memory.
     member _.Version = version
 

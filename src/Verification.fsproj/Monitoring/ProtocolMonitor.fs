@@ -4,7 +4,7 @@ open System.Collections.Generic
 open Mqtt5
 
 /// Judges the packets of MQTT connections from between the two ends, as a proxy or a capture sees them. Each packet
-/// is judged by what its sender had to know when it sent it: what came from the other end before. So it blames nobody
+/// is judged by what its sender had to know when it sent it: what came from the other end before. So no end is blamed
 /// for packets that crossed on the way. It says nothing of what cannot be seen from there, such as to whom a message
 /// is to be delivered. All functions are pure; times are in milliseconds on one clock and never go back.
 [<RequireQualifiedAccess>]
@@ -262,7 +262,7 @@ module ProtocolMonitor =
     let private judged now (findings: List<Finding>) sessions direction (packet: Packet) (one: Watched) =
         let own = senderOf direction one
         let peer = senderOf (ExchangeRules.other direction) one
-        // Before CONNACK nobody knows whether the session goes on.
+        // Before CONNACK it is not known whether the session is resumed.
         let isResumed = one.IsResumed
 
         let isFailure (packet: Acknowledgement) = byte packet.Outcome.Reason >= 0x80uy
@@ -389,7 +389,7 @@ module ProtocolMonitor =
         struct ({ state with Connections = state.Connections.Add(connection, one) },
                 violations now connection packet findings)
 
-    // The Keep Alive in force, in milliseconds; none where it is off or nobody is bound to it.
+    // The Keep Alive in force, in milliseconds; none where it is off or does not apply.
     let private keepAlive (one: Watched) : Instant voption =
         match one.Connect, one.Accepted with
         | ValueSome connect, ValueSome connack when

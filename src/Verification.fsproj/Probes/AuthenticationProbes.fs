@@ -124,7 +124,7 @@ module AuthenticationProbes =
             c first AUTH
             """
 
-    /// Why nobody can sign in with SCRAM-SHA-256, by what was seen of the question; absent: it is possible.
+    /// Why clients cannot authenticate with SCRAM-SHA-256, by what was seen of the question; absent: it is possible.
     [<CompiledName("LacksScram")>]
     let lacksScram (settings: ProbeSettings) (exchanges: ProbeExchange seq) : string voption =
         let answer =

@@ -113,7 +113,7 @@ type VerificationReport internal (version: ProtocolVersion, seed: int, probes: P
 type BrokerVerification =
 
     /// Verifies a broker that is reached at some addresses, which are set up in different ways; each probe runs at the first
-    /// where it applies. Progress tells how many probes are done; null: nobody is told. Throws
+    /// where it applies. Progress tells how many probes are done; null: it is not reported. Throws
     /// <see cref="T:System.IO.IOException"/> where the broker does not take a usual CONNECT,
     /// <see cref="T:System.ArgumentException"/> where there is no address or no such probe, and
     /// <see cref="T:System.OperationCanceledException"/> when it is cancelled; then too the probes are cleaned up after.

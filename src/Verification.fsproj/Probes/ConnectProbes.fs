@@ -67,7 +67,7 @@ module ConnectProbes =
                 c shuts
                 """)
 
-    // With the prefix, because a short one might be somebody's.
+    // With the prefix, because another client might use a short one.
     let private identifiers =
         [ ""; "0123456789"; "abcdefghijkl"; "mnopqrstuvwx"; "yzABCDEFGHIJ"; "KLMNOPQRSTUV"; "WXYZ" ]
         |> List.map (fun id ->

@@ -111,7 +111,7 @@ type IPlay =
     abstract IsOver: bool
     /// When it wants to be told that time has passed, on the clock of the steps.
     abstract Deadline: int64<ms>
-    /// What is to be sent on connections that are still open before they are closed: it ends sessions that nobody could
+    /// What is to be sent on connections that are still open before they are closed: it ends sessions that no probe can
     /// name afterwards, because the server has not told which Client Identifiers it has assigned.
     abstract Farewell: unit -> ProbeDemand list
     /// What is to be sent, on a connection for each, to remove the sessions and retained messages that were left.

@@ -194,7 +194,7 @@ type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnecti
                 ()
         }
 
-    // Ends the sessions that nobody could name afterwards.
+    // Ends the sessions whose identifiers are not known afterwards.
     let sayFarewell () : Task =
         task {
             use time = new CancellationTokenSource(FarewellTime)

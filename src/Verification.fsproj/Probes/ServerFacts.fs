@@ -10,7 +10,7 @@ type ServerFacts =
         Connack: Connack
         /// Whether it is reached by WebSocket.
         IsWebSocket: bool
-        /// Why nobody can sign in with SCRAM-SHA-256; absent: it is possible.
+        /// Why clients cannot authenticate with SCRAM-SHA-256; absent: it is possible.
         LacksScram: string voption
         /// Why there are no clients of MQTT 5 besides; absent: there are.
         LacksVersion5: string voption

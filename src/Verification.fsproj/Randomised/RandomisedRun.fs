@@ -402,7 +402,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
         since <- now
         wait <- next
 
-    // Begins to be quiet: nobody holds anything back.
+    // Begins a quiet time: no acknowledgment is held back.
     let quieten () =
         for client in clients.Values do
             if client.IsConnected then
@@ -493,7 +493,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             ValueNone
         | RandomisedWait.Quiet _ -> ValueSome(patienceEnd ())
         | RandomisedWait.End until when now >= until && not model.IsSettled && now < longest ->
-            // Something came that nobody knew to be due.
+            // A packet arrived that was not known to be due.
             begin' (RandomisedWait.Quiet false)
             ValueNone
         | RandomisedWait.End until when now >= until ->

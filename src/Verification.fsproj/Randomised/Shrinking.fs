@@ -171,7 +171,7 @@ type private Attempt =
     | Nothing
 
 /// Makes a failing script smaller: leaves steps out and makes them simpler as long as it still fails. It runs nothing
-/// itself: whoever does, takes some candidates, runs them in any order or at the same time, and tells which is the first
+/// itself: the caller takes some candidates, runs them in any order or at the same time, and tells which is the first
 /// of them that fails in the same way. Not thread-safe.
 [<Sealed; AllowNullLiteral(false)>]
 type Shrinking(script: RandomisedScript) =

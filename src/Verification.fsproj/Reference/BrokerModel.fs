@@ -29,7 +29,7 @@ type BrokerModel(freedom: BrokerFreedom) =
             clients[name] <- client
             client
 
-    // Whether the broker may have ended a session that nobody has seen end.
+    // Whether the broker may have ended a session whose end was not observed.
     let mayHaveEnded (session: NaiveSession) =
         let latest = (clientOf session.Client).Latest
         latest.IsLeaving && AnswerRules.expiryOf latest = 0u<s>

@@ -372,7 +372,7 @@ type ClientModel(name: string) =
     /// The clock jumped, or the process stood still: the next packet may be late.
     member _.Interrupted() : unit = isInterrupted <- true
 
-    /// The process ended and nothing of it is left: whoever waited for it is gone as well.
+    /// The process ended and nothing of it is left: its waiting calls are gone as well.
     member _.Crashed() : unit =
         sending.Clear()
         incoming.Clear()

@@ -19,7 +19,7 @@ module internal ConnectRules =
                 || latest.IsLeaving
             )
 
-    // The broker gives a client that has none an identifier that nobody has [MQTT-3.1.3-6] [MQTT-3.1.3-7].
+    // The broker gives a client that has none an identifier that is not in use [MQTT-3.1.3-6] [MQTT-3.1.3-7].
     let private identify violate (clients: seq<NaiveClient>) (client: NaiveClient) (connack: Connack) =
         match connack.Properties.AssignedClientIdentifier with
         | ValueNone -> violate client "MQTT-3.2.2-16" "an Assigned Client Identifier" "none"

@@ -3,7 +3,7 @@ namespace Mqtt5.Verification
 open System.Collections.Generic
 open Mqtt5
 
-// The messages that somebody has published or left as a Will. Each is known by its payload, and one without a payload by
+// The messages that clients have published or left as a Will. Each is known by its payload, and one without a payload by
 // its Correlation Data, if it has any.
 [<Sealed; AllowNullLiteral(false)>]
 type internal Publications() =
@@ -42,7 +42,7 @@ type internal Publications() =
     member _.IsKnowable(publish: Publish) : bool =
         not publish.Payload.IsEmpty || publish.Properties.CorrelationData.IsSome
 
-    // The message; null: nobody has published it.
+    // The message; null: no client has published it.
     member _.Find(publish: Publish) : Publication =
         if not publish.Payload.IsEmpty then
             find byPayload publish.Payload

@@ -70,7 +70,7 @@ type internal RetainedMessages() =
             for ticket in tickets do
                 ticket.Past.Remove message.Number |> ignore
 
-    // A Will with RETAIN 1 may be retained from now on, and nobody sees when.
+    // A Will with RETAIN 1 may be retained from now on, at a time that is not visible.
     member this.Announced(connection: NaiveConnection, will: Publication) : unit =
         this.Sent(connection, will.Topic, will, Delivery.AtMostOnce)
 

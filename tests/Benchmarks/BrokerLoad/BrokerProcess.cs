@@ -36,7 +36,7 @@ internal sealed class BrokerProcess : IDisposable
             start.Environment["DOTNET_gcServer"] = "1";
 
         process = Process.Start(start)!;
-        // Nobody reads it, but a full pipe would stop the broker.
+        // The output is discarded: a full pipe would stop the broker.
         process.OutputDataReceived += static (_, _) => { };
         process.ErrorDataReceived += (_, line) =>
         {

@@ -11,7 +11,7 @@ namespace Mqtt5.Benchmarks;
 
 /// <summary>
 /// MQTTnet's broker on Kestrel, as a process of its own: <c>mqttnet-broker PORT [WEBSOCKET-PORT [NAME PASSWORD]]</c>. With a
-/// name it lets in nobody else.
+/// name it refuses all other clients.
 /// </summary>
 internal static class MqttNetBroker
 {

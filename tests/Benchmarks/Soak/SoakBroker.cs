@@ -5,7 +5,7 @@ using System.Globalization;
 namespace Mqtt5.Benchmarks;
 
 /// <summary>
-/// The broker of a soak, in a process of its own so that its memory is nobody else's. It prints its port, and answers a
+/// The broker of a soak, in a process of its own so that its memory can be measured alone. It prints its port, and answers a
 /// line <c>memory</c> with a <see cref="SoakSample"/>; <c>kick ID</c> ends a connection; the end of its input ends it.
 /// </summary>
 internal sealed class SoakBroker : IAsyncDisposable

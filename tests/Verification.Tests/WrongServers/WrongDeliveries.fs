@@ -178,7 +178,7 @@ let private flow =
             | _ -> publish)
     ]
 
-// The message of QoS 1 or 2 that came to somebody last goes to the other connections too.
+// The message of QoS 1 or 2 that was delivered last goes to the other connections too.
 let private passedOn mistake breaks isCause =
     wrongBy mistake breaks (fun versionOf ->
         let latest: struct (int * Publish) voption ref = ref ValueNone

@@ -12,7 +12,7 @@ public interface IMqttBrokerAuthenticator
     /// when it authenticates again is cut off with 0x87, Not authorized.
     /// </summary>
     /// <param name="context">What the client sent.</param>
-    /// <param name="cancellationToken">Set when the connection or the time for it is over; then nobody waits any more.</param>
+    /// <param name="cancellationToken">Canceled when the connection ends or its time is over; the result is then ignored.</param>
     /// <returns>The judgement.</returns>
     ValueTask<MqttAuthenticationResult> AuthenticateAsync(MqttAuthenticationContext context, CancellationToken cancellationToken);
 }

@@ -18,6 +18,6 @@ public interface IMqttPermissions
 
     /// <summary>Whether the client may get messages of a topic that one of its filters matches.</summary>
     /// <param name="topic">The topic.</param>
-    /// <returns>True if it may; otherwise it does not get the message and nobody is told.</returns>
+    /// <returns>True if it may; otherwise it does not get the message, without a report.</returns>
     bool MayReceive(TopicName topic);
 }

@@ -59,7 +59,7 @@ public sealed class MqttScramCredentials
     /// <summary>The hash of what a client signs with.</summary>
     public ReadOnlyMemory<byte> StoredKey => storedKey;
 
-    /// <summary>What the server signs with. Whoever has it can pretend to be the server.</summary>
+    /// <summary>The ServerKey of RFC 5802. With it, an attacker can impersonate the server.</summary>
     public ReadOnlyMemory<byte> ServerKey => serverKey;
 
     /// <summary>The credentials for a password, with a salt drawn at random.</summary>

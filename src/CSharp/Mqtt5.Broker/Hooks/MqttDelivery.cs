@@ -5,6 +5,6 @@ namespace Mqtt5;
 /// <param name="Topic">The topic.</param>
 /// <param name="QoS">The QoS that it was delivered with.</param>
 /// <param name="Reason">
-/// The reason code of the client's PUBACK, PUBREC or PUBCOMP; of QoS 0 always success: it was sent, and nobody knows more.
+/// The reason code of the client's PUBACK, PUBREC or PUBCOMP; of QoS 0 always success: it was sent, and is not acknowledged.
 /// </param>
 public sealed record MqttDelivery(string ClientId, string Topic, QoS QoS, ReasonCode Reason);

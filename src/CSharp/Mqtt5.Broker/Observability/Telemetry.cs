@@ -59,7 +59,7 @@ internal static class Telemetry
 
     public static void Disconnected(ILogger logger) => Count(logger, DisconnectedCount);
 
-    // Whoever listens to the meter is called at once, and may throw.
+    // Listeners of the meter are called synchronously, and may throw.
     private static void Count(ILogger logger, Counter<long> counter, params ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         try

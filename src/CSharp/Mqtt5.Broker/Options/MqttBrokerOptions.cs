@@ -12,7 +12,7 @@ public sealed class MqttBrokerOptions
     /// <summary>Where it listens. Empty: only in process, or where an application maps it.</summary>
     internal List<Listener> Listeners { get; } = [];
 
-    /// <summary>Says who clients are; null, the default: nobody is asked, see <see cref="AllowAnonymous"/>.</summary>
+    /// <summary>Says who clients are; null, the default: clients are not authenticated, see <see cref="AllowAnonymous"/>.</summary>
     public IMqttBrokerAuthenticator? Authenticator { get; set; }
 
     /// <summary>
@@ -154,7 +154,7 @@ public sealed class MqttBrokerOptions
     /// <param name="address">The address; null: 127.0.0.1.</param>
     /// <param name="proxyProtocol">
     /// Whether a proxy in front sends the client's address ahead, by version 1 or 2 of the PROXY protocol. Then every
-    /// connection has to begin with it, and whoever reaches the listener can claim any address: let only the proxy reach it.
+    /// connection has to begin with it, and a peer that reaches the listener can claim any address: let only the proxy reach it.
     /// </param>
     /// <param name="versions">The versions that it takes; null: <see cref="Versions"/>.</param>
     /// <returns>These options.</returns>
@@ -248,7 +248,7 @@ public sealed class MqttBrokerOptions
             WhenRefused,
             SharedSubscriptionsBeforeV5);
 
-    // What has no limit of its own in the core.
+    // Checks the options for which the core has no limit.
     internal void CheckRanges()
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(CloseTimeout, TimeSpan.Zero);
@@ -264,7 +264,7 @@ public sealed class MqttBrokerOptions
             throw new ArgumentException($"the response prefix {prefix} is no beginning of a Topic Name", nameof(ResponsePrefix));
     }
 
-    // Safe by default: who may be reached from elsewhere has to know its clients, or say that it does not care.
+    // Safe by default: a broker that other machines can reach has to authenticate clients or allow anonymous ones explicitly.
     internal void CheckSafety()
     {
         if (Authenticator is not null || AllowAnonymous)

@@ -11,7 +11,7 @@ internal sealed class InProcessOrigin(InMemoryConnection connection) : Origin
     public override bool IsInProcess => true;
 
     // The pipes belong to those who read and write them for as long as the connection is served: to complete them here
-    // would make the next write throw, whoever's turn it is.
+    // would make the next write throw, on whichever thread.
     public override void Abort()
     {
         Volatile.Write(ref isBroken, true);

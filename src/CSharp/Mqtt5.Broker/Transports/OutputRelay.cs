@@ -42,7 +42,7 @@ internal sealed class OutputRelay
         }
         catch (Exception failure)
         {
-            // Whoever writes sees that nobody reads.
+            // The writer sees that the reader has completed.
             await pipe.Reader.CompleteAsync(failure).ConfigureAwait(false);
         }
     }

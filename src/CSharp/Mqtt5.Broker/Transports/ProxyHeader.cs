@@ -11,10 +11,10 @@ namespace Mqtt5.Transports;
 // (haproxy.org/download/2.9/doc/proxy-protocol.txt). A pure function of the bytes that are there.
 internal readonly record struct ProxyHeader(int Length, IPEndPoint? Source, string? Fault)
 {
-    // What version 1 may need at most, with its line end.
+    // The longest header of version 1, with its line end.
     private const int LongestLine = 107;
 
-    // Version 2 can announce 65,535 bytes; addresses need 216, the rest is for extensions that nobody here reads.
+    // Version 2 can announce 65,535 bytes; addresses need 216, the rest is for extensions, which are skipped.
     private const int LongestBinary = 4_096;
     private const int FixedBytes = 16;
 
@@ -26,7 +26,7 @@ internal readonly record struct ProxyHeader(int Length, IPEndPoint? Source, stri
 
     public bool IsIncomplete => Length == 0 && Fault is null;
 
-    // What the first bytes of a connection say. The source is null when the proxy tells none: the connection is its own.
+    // The result of parsing the first bytes of a connection. The source is null when the proxy tells none: the connection is its own.
     public static ProxyHeader Read(in ReadOnlySequence<byte> input)
     {
         Span<byte> start = stackalloc byte[LongestLine];

@@ -26,7 +26,7 @@ internal sealed class Load : IAsyncDisposable
     /// <summary>When it counts; null before <see cref="RunAsync"/>.</summary>
     public Schedule? Schedule { get; private set; }
 
-    /// <summary>Messages that arrived while it counts; those that were sent where nobody subscribes.</summary>
+    /// <summary>Messages that arrived while it counts; those that were sent where there are no subscribers.</summary>
     public long Passed =>
         subscribers.Length > 0
             ? subscribers.Sum(subscriber => subscriber.InTime)

@@ -62,7 +62,7 @@ internal sealed class LoadPublisher(LoadRequest request, int number, int run, lo
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // What was measured so far is told.
+            // The measurement up to here is reported.
         }
     }
 

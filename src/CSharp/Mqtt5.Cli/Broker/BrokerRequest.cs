@@ -48,7 +48,7 @@ internal sealed class BrokerRequest
     /// <summary>Whether connections begin with the header of the PROXY protocol.</summary>
     public bool ProxyProtocol { get; set; }
 
-    /// <summary>The password file; null: nobody is asked.</summary>
+    /// <summary>The password file; null: there is no authentication.</summary>
     public string? PasswordFile { get; set; }
 
     /// <summary>The access file; null: everything is allowed.</summary>

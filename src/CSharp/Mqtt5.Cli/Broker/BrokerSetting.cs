@@ -54,8 +54,8 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
 
         if (Value is null)
             option.Arity = ArgumentArity.ZeroOrOne;
-        else
-            option.HelpName = Value;
+
+        option.HelpName = Value ?? "true|false";
 
         return option;
     }

@@ -22,7 +22,7 @@ internal static class ConnectVerb
         }
         catch (MqttConnectException failure) when (failure.Result is { } refused)
         {
-            // What the server says about it is an answer as well.
+            // A refusal of the server is an answer as well.
             Tell(new ConnectReport(target, options, null, refused, Stopwatch.GetElapsedTime(began)), isJson, terminal);
             throw;
         }

@@ -46,7 +46,7 @@ internal static class ClientVerb
         }
         catch (IOException exception) when (StandardOutput.IsClosed(exception))
         {
-            // Whoever read the output has seen enough.
+            // The reader of the output has closed it.
             return ExitCode.WellFormed;
         }
         catch (Exception exception) when (Failure.Describe(exception) is { } description)

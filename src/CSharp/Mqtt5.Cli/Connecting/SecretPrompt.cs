@@ -6,7 +6,7 @@ namespace Mqtt5.Cli;
 internal static class SecretPrompt
 {
     /// <summary>The line that was typed.</summary>
-    /// <exception cref="UsageException">Nobody is at a keyboard, or they ended the input.</exception>
+    /// <exception cref="UsageException">There is no terminal, or the input ended.</exception>
     /// <exception cref="OperationCanceledException">They pressed Ctrl+C.</exception>
     public static string Ask(Terminal terminal, string prompt)
     {
@@ -16,7 +16,7 @@ internal static class SecretPrompt
         var typed = new StringBuilder();
 
         // A key that is waited for keeps a signal waiting as well. From here on the terminal shows nothing by itself, so it
-        // comes before the prompt: whoever sees that, or pastes at once, may type.
+        // comes before the prompt: what is typed or pasted after the prompt is not shown.
         Console.TreatControlCAsInput = true;
 
         try

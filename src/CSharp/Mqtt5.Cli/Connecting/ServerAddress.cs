@@ -40,7 +40,7 @@ internal static class ServerAddress
     /// <param name="source">Where the URL was given, for complaints.</param>
     public static (Uri Server, string? Topic, MqttCredentials Credentials) OfUrl(string url, bool namesTopic, string webSocketPath, string source = "--url")
     {
-        // What is wrong is told without the URL, which may hold a password.
+        // The message does not repeat the URL, which may hold a password.
         if (!Uri.TryCreate(url, UriKind.Absolute, out var given))
             throw new UsageException($"{source}: this is no URL; it is mqtt(s) or ws(s)://[NAME[:PASSWORD]@]HOST[:PORT][/TOPIC]");
 

@@ -11,7 +11,7 @@ internal static class ExactlyOnce
 {
     private const string Topic = "plant/7/orders";
 
-    // What came twice would come by then: it is sent right after the reconnect.
+    // A second copy would have arrived by then: it is sent right after the reconnect.
     private static readonly TimeSpan QuietTime = TimeSpan.FromMilliseconds(200);
     private static readonly PacketType[] Handshake = [PacketType.Publish, PacketType.Pubrec, PacketType.Pubrel, PacketType.Pubcomp];
 

@@ -8,7 +8,7 @@ internal static class ProbeVerb
     private const int NameColumn = 4;
     private const int DetailColumn = 31;
 
-    // What a server does not answer within this time does not work.
+    // A request without an answer within this time counts as not supported.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private static readonly System.Text.Json.JsonSerializerOptions Indented = new()

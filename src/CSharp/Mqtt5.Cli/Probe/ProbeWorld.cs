@@ -32,10 +32,10 @@ internal sealed class ProbeWorld(Target target, string prefix) : IAsyncDisposabl
     public async Task OpenAsync(CancellationToken cancellationToken) =>
         Server = (await PublisherAsync(cancellationToken)).Server!;
 
-    /// <summary>A topic that nobody else uses.</summary>
+    /// <summary>A topic that no other client uses.</summary>
     public string Topic() => $"{prefix}/{run}/{Interlocked.Increment(ref names)}";
 
-    /// <summary>A Client Identifier that nobody else uses.</summary>
+    /// <summary>A Client Identifier that no other client uses.</summary>
     public string ClientId() => $"probe{run}{Interlocked.Increment(ref names)}";
 
     /// <summary>A client that publishes; a new one if the server has cut the last off.</summary>

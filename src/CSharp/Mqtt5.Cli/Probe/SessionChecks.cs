@@ -46,7 +46,7 @@ internal static class SessionChecks
             return ProbeFinding.Absent("announced: sessions end with their connection");
 
         await (await world.PublisherAsync(cancellationToken)).PublishAsync(topic, "probe", world.Acknowledged, cancellationToken: cancellationToken);
-        // What waited comes right after CONNACK, before anything here could subscribe again.
+        // Waiting messages arrive right after CONNACK, before anything here could subscribe again.
         using var trace = new StringWriter();
         var after = await world.ConnectAsync(
             options =>

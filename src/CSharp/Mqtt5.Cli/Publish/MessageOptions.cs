@@ -3,7 +3,8 @@ using System.CommandLine;
 namespace Mqtt5.Cli;
 
 /// <summary>The options that say what is published.</summary>
-internal sealed class MessageOptions
+/// <param name="takesLines">Whether each line of standard input may be a message; if not, -l is not shown in the help.</param>
+internal sealed class MessageOptions(bool takesLines = true)
 {
     private readonly Option<string?> topic = new("--topic", "-t") { Description = "The topic.", HelpName = "TOPIC" };
     private readonly Option<string?> text = new("--message", "-m") { Description = "The payload.", HelpName = "TEXT" };
@@ -17,6 +18,8 @@ internal sealed class MessageOptions
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
+        lines.Hidden = !takesLines;
+
         foreach (var option in new Option[] { topic, text, file, lines, input, empty, qos, retain })
             command.Options.Add(option);
     }
@@ -25,6 +28,7 @@ internal sealed class MessageOptions
     /// <exception cref="UsageException">Topic or payload are missing, or there are several payloads.</exception>
     public MessageRequest Read(ParseResult result, ConnectionRequest connection)
     {
+        var names = takesLines ? "-m, -f, -l, -s" : "-m, -f, -s";
         var sources = new List<PayloadSource>();
         Add(PayloadSource.Text, result.GetValue(text) is not null);
         Add(PayloadSource.File, result.GetValue(file) is not null);
@@ -33,10 +37,10 @@ internal sealed class MessageOptions
         Add(PayloadSource.Empty, result.GetValue(empty));
 
         if (sources.Count > 1)
-            throw new UsageException("-m, -f, -l, -s and -n exclude each other");
+            throw new UsageException($"{names} and -n exclude each other");
 
         if (sources.Count == 0 || (result.GetValue(topic) ?? connection.Topic) is not { } name)
-            throw new UsageException("give a topic with -t, and a payload with -m, -f, -l, -s or -n");
+            throw new UsageException($"give a topic with -t, and a payload with {names} or -n");
 
         return new MessageRequest
         {

@@ -41,7 +41,7 @@ internal sealed class ReplayPlayer(IMqttTransport transport, Uri server, TimeSpa
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // What was found until then is told.
+            // The findings up to here are reported.
         }
 
         return run;
@@ -111,7 +111,7 @@ internal sealed class ReplayPlayer(IMqttTransport transport, Uri server, TimeSpa
 
     private async Task TakeAsync(int number, byte[] bytes, CancellationToken stop)
     {
-        // What comes after the client has left is of no interest.
+        // Packets after the client's end are ignored.
         if (!open.TryGetValue(number, out var one))
             return;
 

@@ -23,7 +23,7 @@ internal static class RequestResponseCommand
     public static Command Create(Terminal terminal)
     {
         var connection = new ConnectionOptions(namesTopic: true);
-        var message = new MessageOptions();
+        var message = new MessageOptions(takesLines: false);
         var output = new OutputOptions();
         var responseTopic = new Option<string?>("--response-topic", "-e") { Description = "The topic of the answer. Default: one of this client's own, with Correlation Data.", HelpName = "TOPIC" };
         var skipRetained = new Option<bool>("--no-retained", "-R") { Description = "A retained message is no answer.", Arity = ArgumentArity.Zero };

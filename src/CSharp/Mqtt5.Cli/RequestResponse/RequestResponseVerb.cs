@@ -3,7 +3,7 @@ namespace Mqtt5.Cli;
 /// <summary>Sends a request and prints its answer.</summary>
 internal static class RequestResponseVerb
 {
-    // Longer than anybody waits; a timer takes no longer one.
+    // Without a practical limit; timers take no longer time.
     private static readonly TimeSpan Longest = TimeSpan.FromDays(40);
 
     /// <summary>Runs the request.</summary>

@@ -20,7 +20,8 @@ internal static class ShellCommand
 
         Exit codes:
           0    ended by 'exit' or the end of the input
-          1    bad usage, or, without a terminal, a line that failed
+          1    without a terminal: a line failed
+          2    bad usage
           130  interrupted
         """;
 

@@ -10,7 +10,7 @@ internal sealed class StandardInput : ReadingStream
         ? Console.OpenStandardInput()
         : throw new IOException("standard input is closed");
 
-    // One of its own: a read that nobody waits for any more may still end.
+    // A buffer of its own: an abandoned read may still complete into it.
     private byte[] buffer = [];
 
     /// <inheritdoc/>

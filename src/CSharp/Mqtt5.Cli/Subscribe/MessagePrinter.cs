@@ -35,7 +35,7 @@ internal sealed class MessagePrinter(OutputRequest request, Stream output, TextW
     }
 
     /// <summary>Writes what was printed, and acknowledges it.</summary>
-    /// <exception cref="IOException">Nobody reads the output any more.</exception>
+    /// <exception cref="IOException">The reader of the output has closed it.</exception>
     public void Flush()
     {
         if (buffer.WrittenCount > 0)

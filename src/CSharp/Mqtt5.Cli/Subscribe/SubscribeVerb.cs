@@ -99,7 +99,7 @@ internal static class SubscribeVerb
                 if (verdict.HasFlag(MessageVerdict.Print))
                     printer.Print(message);
 
-                // Acknowledged once whoever reads the output can have it.
+                // Acknowledged after the output was flushed to its reader.
                 printer.Acknowledge(message);
 
                 if (verdict.HasFlag(MessageVerdict.End))

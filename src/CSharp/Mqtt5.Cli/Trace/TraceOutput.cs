@@ -5,7 +5,7 @@ namespace Mqtt5.Cli;
 /// <summary>Where traced events go: they are judged, shown, and written to files. To be used by one caller at a time.</summary>
 internal sealed class TraceOutput(TraceRequest request, Terminal terminal, StreamWriter? file, PcapngWriter? capture)
 {
-    // What is shown of a payload that is not asked for in full.
+    // How many bytes of a payload are shown unless all are asked for.
     private const int PayloadStartBytes = 64;
 
     private readonly Dictionary<(int Connection, Direction Direction), PacketCutter> cutters = [];

@@ -126,7 +126,7 @@ public sealed partial class MqttClient
         return Counted(engine.Publisher.TryPublish(name, new Bytes(message.Payload), message.Retain, properties));
     }
 
-    // Nothing has to be added to a message, and nobody watches.
+    // No trace context has to be added, and no listener records activities.
     private bool IsPlain => !options.PropagateTraceContext && !Telemetry.Source.HasListeners();
 
     private static bool Counted(bool published)
@@ -143,7 +143,7 @@ public sealed partial class MqttClient
         return default;
     }
 
-    // What the types leave open, such as the length of the Correlation Data.
+    // Checks what the types do not, such as the length of the Correlation Data.
     private static void Check(TopicName name, MqttMessage message, PublishProperties properties)
     {
         var id = PacketId.Of(1);

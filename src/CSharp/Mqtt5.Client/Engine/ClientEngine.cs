@@ -284,7 +284,7 @@ internal sealed class ClientEngine
             {
                 var (after, effects) = ClientSession.Step(Now(), next, state);
                 state = after;
-                // Before anybody learns of the step, who might then look at the clock.
+                // Before effects make the step visible to code that then reads the clock.
                 Arm();
                 ApplyAll(effects);
                 TellCongestion();

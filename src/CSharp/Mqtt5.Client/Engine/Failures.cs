@@ -1,6 +1,6 @@
 namespace Mqtt5.Engine;
 
-// What went wrong in the core as the exceptions of the facade.
+// Maps failures of the core to the public exceptions.
 internal static class Failures
 {
     public static Exception Of(Settlement settlement, CancellationToken cancellation)

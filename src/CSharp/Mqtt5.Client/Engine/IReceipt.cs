@@ -1,6 +1,6 @@
 namespace Mqtt5.Engine;
 
-// Who is to learn what became of a message of QoS 1 or 2.
+// Receives the outcome of a delivered message of QoS 1 or 2.
 internal interface IReceipt
 {
     // Called once for each subscription that got the message; the token names it in the machine.

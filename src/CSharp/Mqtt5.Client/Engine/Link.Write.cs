@@ -19,7 +19,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
     private bool pingWaits;
     private bool writing;
 
-    // What the transport was asked for last and did not complete at once.
+    // The last write or flush that did not complete synchronously.
     private Task? underWay;
 
     // The times of the last traffic.
@@ -54,7 +54,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
-    // True if the caller is to write: something waits and nobody else writes. Called under the gate.
+    // True if the caller is to write: data waits and no other thread writes. Called under the gate.
     public bool BeginWriting()
     {
         if (writing || connection is null || (buffer.Length == 0 && !pingWaits))

@@ -12,7 +12,7 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
     private CancellationToken cancellation;
     private bool isSettled;
 
-    // Whether its first step is under way, so that nobody can await it yet. Used under the gate.
+    // Whether its first step is under way, so that no caller can await it yet. Used under the gate.
     public bool IsStarting { get; set; }
 
     public ValueTask<MqttPublishResult> Outcome => new(this, source.Version);
@@ -48,7 +48,7 @@ internal sealed class Publication(ClientEngine engine) : Pending, IValueTaskSour
         Settle();
     }
 
-    // What awaits the outcome goes on within. Called once after it has settled, outside of the gate.
+    // Continuations of awaiting callers run within. Called once after it has settled, outside of the gate.
     public void Complete()
     {
         // Not only when the result is taken, which a caller may leave, for its token may last.

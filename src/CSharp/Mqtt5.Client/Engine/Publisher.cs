@@ -10,7 +10,7 @@ internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
 
     private readonly Stack<Publication> publications = new();
 
-    // What became of a message of QoS 0 that was to be written at once.
+    // The outcome of an attempt to write a message of QoS 0 at once.
     public enum Direct
     {
         Written,

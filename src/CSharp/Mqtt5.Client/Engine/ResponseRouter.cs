@@ -26,7 +26,7 @@ internal sealed class ResponseRouter(MqttClient client)
             var answer = new Answer(await SubscribeAsync(either.Token).ConfigureAwait(false));
             waiting[key] = answer;
 
-            // Otherwise nobody would tell a request that came after the end.
+            // A request after the end of the subscription would otherwise wait until its timeout.
             if (answer.Subscription.HasEnded)
                 throw Failures.Closed();
 

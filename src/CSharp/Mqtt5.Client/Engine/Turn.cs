@@ -32,7 +32,7 @@ internal sealed class Turn(PublicationTurns turns)
     // Counts the calls that have been completed.
     public int Completed => Volatile.Read(ref completed);
 
-    // What the count was when it was last looked at; -1: not in this turn. Used under the gate.
+    // The count at its last reading; -1: not read in this turn. Used under the gate.
     public int CompletedBefore { get; set; }
 
     // Called under the gate.

@@ -24,7 +24,7 @@ internal sealed class UngatedLogger(ILogger log) : ILogger, IThreadPoolWorkItem
         }
         catch (Exception)
         {
-            // Nobody is left to tell.
+            // A failure of the logger cannot be reported anywhere.
             return false;
         }
     }
@@ -74,7 +74,7 @@ internal sealed class UngatedLogger(ILogger log) : ILogger, IThreadPoolWorkItem
         }
         catch (Exception)
         {
-            // Nobody is left to tell.
+            // A failure of the logger cannot be reported anywhere.
         }
     }
 }

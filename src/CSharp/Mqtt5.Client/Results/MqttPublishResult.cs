@@ -11,7 +11,7 @@ public readonly struct MqttPublishResult : IEquatable<MqttPublishResult>
         this.properties = properties;
     }
 
-    /// <summary>The reason code: success, or that nobody subscribes to the topic.</summary>
+    /// <summary>The reason code: success, or that no subscription matches the topic.</summary>
     public ReasonCode Reason { get; }
 
     /// <summary>What the server says about it, for people; null: nothing.</summary>

@@ -70,7 +70,7 @@ public sealed partial class MqttSubscription
         }
     }
 
-    // Null for a message whose key cannot be had. It is rejected, as if its handler had thrown, for nobody else will see it.
+    // Null for a message whose key cannot be had. It is rejected, as if its handler had thrown.
     private int? PartitionOf(MqttReceivedMessage message, int partitions)
     {
         try
@@ -113,7 +113,7 @@ public sealed partial class MqttSubscription
             LogUnlessEnded(failure);
         }
 
-        // What a worker was handed and did not begin with.
+        // Messages that were handed to a worker and not begun.
         while (stop.IsCancellationRequested && reader.TryRead(out var unseen))
         {
             Interlocked.Decrement(ref waiting);
@@ -192,7 +192,7 @@ public sealed partial class MqttSubscription
             AcknowledgeReturned();
     }
 
-    // The one that the application saw counts as handled, those that it did not see do not.
+    // The message that the application received counts as handled, later ones do not.
     internal void DiscardQueue()
     {
         Volatile.Write(ref isDiscarded, true);
