@@ -354,7 +354,7 @@ internal sealed partial class Connection : NodeConnection
     // The connection belongs to a session.
     private void Accepted()
     {
-        engine.Greeted();
+        engine.Accepted(this);
         connecting?.SetTag("mqtt.client.id", ((Session)Session!).State.ClientId.Text);
         EndActivity();
 

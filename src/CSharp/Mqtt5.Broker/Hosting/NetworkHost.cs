@@ -26,7 +26,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
 
     public async Task<IReadOnlyList<Uri>> StartAsync(CancellationToken cancellationToken)
     {
-        // Loops are ready for what is accepted before the other listeners are bound.
+        cancellationToken.ThrowIfCancellationRequested();
         ListenOnLoops();
 
         if (options.Listeners.Count > onLoops.Count)

@@ -44,6 +44,7 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
     private bool isLeft;
     private bool isBusy;
     private bool isQueued;
+    private bool wasRead;
 
     public SocketInput(EventLoop loop, Socket socket, bool usesPool)
     {
@@ -88,6 +89,7 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
             return new ValueTask<ReadResult>(result);
 
         source.Reset();
+        wasRead = true;
         // A full fence: who wants to complete a read sees that it waits, or this method sees what was set before.
         Interlocked.Exchange(ref phase, Waiting);
 
@@ -161,10 +163,15 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
                 return;
 
             isAborted = true;
-            SetInterest(0);
         }
 
-        Socket.Close(0);
+        // A connection that is refused at once is closed in order: a reset could reach the peer before it knows that it is
+        // connected.
+        if (wasRead)
+            Socket.Close(0);
+        else
+            Socket.Dispose();
+
         CancelClosed();
 
         if (Volatile.Read(ref phase) == Waiting)
@@ -182,24 +189,12 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
                 return;
 
             isLeft = true;
-            SetInterest(0);
         }
 
         loop.Leave(key);
         CancelClosed();
 
-        if (!isAborted)
-        {
-            try
-            {
-                Socket.Shutdown(SocketShutdown.Both);
-            }
-            catch (Exception failed) when (failed is SocketException or ObjectDisposedException)
-            {
-                // The peer was faster.
-            }
-        }
-
+        // What is closed is no longer registered with the loop.
         Socket.Dispose();
         output!.Release();
 

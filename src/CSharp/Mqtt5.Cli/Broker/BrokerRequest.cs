@@ -57,6 +57,9 @@ internal sealed class BrokerRequest
     /// <summary>Whether clients may stay anonymous.</summary>
     public bool AllowAnonymous { get; set; }
 
+    /// <summary>How many threads serve TCP and Unix sockets; 0: one for each processor.</summary>
+    public int Threads { get; set; }
+
     /// <summary>The least level that is logged.</summary>
     public LogLevel LogLevel { get; set; } = LogLevel.Warning;
 

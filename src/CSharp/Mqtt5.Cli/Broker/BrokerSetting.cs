@@ -34,6 +34,7 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("password-file", "FILE", "Names and passwords; 'mqtt5 passwd' writes it.", (request, text) => request.PasswordFile = Name(text)),
         new("access-file", "FILE", "Who may publish and subscribe to what.", (request, text) => request.AccessFile = Name(text)),
         new("allow-anonymous", null, "Clients need no name. Without it and without password-file, only loopback addresses are listened at.", (request, text) => request.AllowAnonymous = Switch(text)),
+        new("threads", "N", "How many threads serve TCP and Unix sockets on Linux. Default: one for each processor.", (request, text) => request.Threads = Threads(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
     ];
@@ -76,6 +77,11 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             ? port
             : throw new FormatException($"'{text}' is no port from 0 to 65535");
+
+    private static int Threads(string text) =>
+        ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var threads) && threads is >= 1 and <= 1024
+            ? threads
+            : throw new FormatException($"'{text}' is no number from 1 to 1024");
 
     private static IPAddress Address(string text) =>
         IPAddress.TryParse(text, out var address) ? address : throw new FormatException($"'{text}' is no IP address");

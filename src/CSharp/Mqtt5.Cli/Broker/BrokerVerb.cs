@@ -124,6 +124,9 @@ internal static class BrokerVerb
         var host = request.Host;
         options.LoggerFactory = loggers;
         options.AllowAnonymous = request.AllowAnonymous;
+        options.Threads = request.Threads;
+        // The rules of an access file are looked up in memory.
+        options.CallbacksMayBlock = false;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);
