@@ -73,6 +73,17 @@ public sealed class BrokerListenerTests
         return Convert.ToHexString(answer.AsSpan(0, count));
     }
 
+    [Fact]
+    [ShowsOption("broker", "--threads")]
+    public async Task There_are_as_many_event_loops_as_were_asked_for()
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+
+        await using var broker = await BrokerProcess.StartAsync("--port", "0", "--threads", "3");
+        Assert.Equal(3, broker.CountThreads("mqtt5 loop"));
+    }
+
     // Null: it was accepted.
     private static async Task<Exception?> FailureAsync(Uri address, string subProtocol, string origin)
     {

@@ -29,6 +29,11 @@ internal sealed class BrokerProcess : IAsyncDisposable
         throw new InvalidOperationException(error);
     }
 
+    // How many of its threads have names that begin so; on Linux.
+    public int CountThreads(string name) =>
+        Directory.EnumerateDirectories($"/proc/{process.Id}/task")
+            .Count(thread => File.ReadAllText(Path.Combine(thread, "comm")).StartsWith(name, StringComparison.Ordinal));
+
     // Its log output.
     public async Task<string?> ReloadAsync()
     {

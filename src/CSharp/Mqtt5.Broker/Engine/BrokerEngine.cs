@@ -109,6 +109,7 @@ internal sealed partial class BrokerEngine
 
         var connection = new Connection(this, input, output, from);
         connections.TryAdd(connection, true);
+        Watch(connection);
 
         if (Interlocked.Increment(ref pending) > Settings.Limits.PendingConnections)
         {
@@ -121,6 +122,13 @@ internal sealed partial class BrokerEngine
         }
 
         return connection.RunAsync();
+    }
+
+    // A connection belongs to a session now.
+    public void Accepted(Connection connection)
+    {
+        Greeted();
+        Unwatch(connection);
     }
 
     // A connection belongs to a session now, or never will.
@@ -137,6 +145,7 @@ internal sealed partial class BrokerEngine
     public void Leave(Connection connection)
     {
         connections.TryRemove(connection, out _);
+        unsettled.TryRemove(connection, out _);
         Interlocked.Decrement(ref served);
     }
 

@@ -49,10 +49,7 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
         return result;
     }
 
-    public override void Stepped(NodeSession session, ServerState before, ServerState after)
-    {
-        // Nothing is kept of a session beside its state.
-    }
+    public override void Stepped(NodeSession session, ServerState before, ServerState after) => engine.Watch((Session)session);
 
     public override void Queued(long messages, long bytes) => engine.Totals.Queued(messages, bytes);
 

@@ -48,6 +48,7 @@ internal sealed partial class Connection
 
         Volatile.Write(ref closing, true);
         Volatile.Write(ref abortAt, engine.Now() + engine.CloseTimeout);
+        engine.Watch(this);
         takesData?.TrySetResult();
         // On the thread pool: the continuation of the pending read could otherwise run under this gate.
         ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.StopReading(), this, preferLocal: false);

@@ -357,7 +357,7 @@ internal sealed partial class Connection : NodeConnection
     // The connection belongs to a session.
     private void Accepted()
     {
-        engine.Greeted();
+        engine.Accepted(this);
         connecting?.SetTag("mqtt.client.id", ((Session)Session!).State.ClientId.Text);
         EndActivity();
 
@@ -387,8 +387,9 @@ internal sealed partial class Connection : NodeConnection
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(StopToken(), Origin.Closed);
             limit.CancelAfter(TimeSpan.FromMilliseconds(engine.Settings.Limits.ConnectTimeout));
-            // An authenticator that ignores the token must not block the connection, which others wait for.
-            var result = await engine.Authenticator!.AuthenticateAsync(authentication, limit.Token).AsTask()
+            // An authenticator that ignores the token, or blocks, must not block the connection, which others wait for, nor
+            // the thread of an event loop.
+            var result = await Task.Run(() => engine.Authenticator!.AuthenticateAsync(authentication, limit.Token).AsTask(), limit.Token)
                 .WaitAsync(limit.Token).ConfigureAwait(false);
             return new AuthenticationResult(result.Reason, result.Data, result.UserName ?? authentication.UserName);
         }

@@ -13,6 +13,9 @@ internal sealed class Session(ServerState state) : NodeSession
 
     public Lock Gate { get; } = new();
 
+    // Where it is in the wheel of deadlines. Written within the gate.
+    public long Slot { get; set; } = DeadlineWheel.Nowhere;
+
     public override ServerState State
     {
         get => Volatile.Read(ref state);

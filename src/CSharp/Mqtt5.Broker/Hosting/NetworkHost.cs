@@ -9,18 +9,81 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Mqtt5.Loops;
 using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// Kestrel with the listeners of a broker that runs by itself. It takes no signals and reads no configuration of the process.
+// The listeners of a broker that runs by itself: event loops for TCP and Unix sockets where the system has epoll, and Kestrel
+// for all others. It takes no signals and reads no configuration of the process.
 internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) : IAsyncDisposable
 {
     private readonly List<(Listener Listener, ListenOptions Options)> listening = [];
+    private readonly List<(Listener Listener, EndPoint? EndPoint)> onLoops = [];
+    private EventLoops? loops;
     private WebApplication? application;
     private Task? closing;
 
     public async Task<IReadOnlyList<Uri>> StartAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ListenOnLoops();
+
+        if (options.Listeners.Count > onLoops.Count)
+            await StartKestrelAsync(cancellationToken).ConfigureAwait(false);
+
+        return [.. options.Listeners.Select(AddressOf)];
+    }
+
+    public Task CloseListenersAsync()
+    {
+        loops?.CloseListeners();
+        return closing ??= application?.StopAsync() ?? Task.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseListenersAsync().ConfigureAwait(false);
+
+        if (application is not null)
+            await application.DisposeAsync().ConfigureAwait(false);
+
+        if (loops is not null)
+            await loops.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static bool IsForLoops(Listener listener) =>
+        Poller.IsSupported && listener is { Kind: ListenerKind.Tcp or ListenerKind.Unix, IsBehindProxy: false };
+
+    private void ListenOnLoops()
+    {
+        if (!options.Listeners.Any(IsForLoops))
+            return;
+
+        var threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
+        loops = new EventLoops(broker.Engine, threads, options.CallbacksMayBlock && options.HasCallbacks);
+
+        foreach (var listener in options.Listeners.Where(IsForLoops))
+        {
+            var socket = Bind(listener.Kind == ListenerKind.Unix ? new UnixDomainSocketEndPoint(listener.Path!) : listener.EndPoint!);
+            onLoops.Add((listener, socket.LocalEndPoint));
+            Listen(socket);
+        }
+    }
+
+    private void Listen(Socket socket)
+    {
+        try
+        {
+            loops!.Listen(socket);
+        }
+        catch (SocketException failure)
+        {
+            throw new IOException(ListenSockets.Describe(socket.LocalEndPoint!, failure), failure);
+        }
+    }
+
+    private async Task StartKestrelAsync(CancellationToken cancellationToken)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
@@ -53,20 +116,9 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
             return Task.CompletedTask;
         });
         await application.StartAsync(cancellationToken).ConfigureAwait(false);
-        return [.. listening.Select(one => AddressOf(one.Listener, one.Options))];
     }
 
-    public Task CloseListenersAsync() => closing ??= application?.StopAsync() ?? Task.CompletedTask;
-
-    public async ValueTask DisposeAsync()
-    {
-        await CloseListenersAsync().ConfigureAwait(false);
-
-        if (application is not null)
-            await application.DisposeAsync().ConfigureAwait(false);
-    }
-
-    private static Uri AddressOf(Listener listener, ListenOptions options)
+    private Uri AddressOf(Listener listener)
     {
         if (listener.Kind == ListenerKind.Unix)
             return new Uri($"unix://{listener.Path}");
@@ -77,7 +129,9 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
             ListenerKind.Tls => "mqtts",
             _ => listener.Tls is null ? "ws" : "wss",
         };
-        return new Uri($"{scheme}://{options.IPEndPoint}{listener.Path}");
+        var endPoint = onLoops.Find(one => ReferenceEquals(one.Listener, listener)).EndPoint
+            ?? listening.Find(one => ReferenceEquals(one.Listener, listener)).Options.IPEndPoint;
+        return new Uri($"{scheme}://{endPoint}{listener.Path}");
     }
 
     private Socket Bind(EndPoint endPoint) =>
@@ -96,7 +150,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         // Of a connection that asks for nothing.
         kestrel.Limits.KeepAliveTimeout = options.Limits.ConnectTimeout;
 
-        foreach (var listener in options.Listeners)
+        foreach (var listener in options.Listeners.Where(listener => !IsForLoops(listener)))
         {
             if (listener.Kind == ListenerKind.Unix)
                 kestrel.ListenUnixSocket(listener.Path!, listen => Use(listener, listen));

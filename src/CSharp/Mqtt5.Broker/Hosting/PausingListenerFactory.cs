@@ -4,12 +4,10 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
-using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// Kestrel listeners that stop accepting while descriptors are short: new connections wait in the backlog of the operating
-// system until others have closed. Otherwise an accept that fails for lack of descriptors would be retried in a busy loop.
+// Kestrel listeners that stop accepting while descriptors are short.
 internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILogger logger) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
@@ -19,8 +17,6 @@ internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILo
 
     private sealed class PausingListener(IConnectionListener listener, ILogger logger) : IConnectionListener
     {
-        private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
-
         private readonly CancellationTokenSource unbound = new();
         private bool isShort;
 
@@ -29,7 +25,7 @@ internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILo
         public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
         {
             if (isShort)
-                await WaitAsync().ConfigureAwait(false);
+                await AcceptingPause.WaitAsync(EndPoint, logger, unbound.Token).ConfigureAwait(false);
 
             var connection = await listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
 
@@ -61,19 +57,6 @@ internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILo
             {
                 return 0;
             }
-        }
-
-        private async Task WaitAsync()
-        {
-            if (!Descriptors.AreShort())
-                return;
-
-            Log.AcceptingPaused(logger, EndPoint, "descriptors");
-
-            while (Descriptors.AreShort() && !unbound.IsCancellationRequested)
-                await Task.Delay(Pause, unbound.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-
-            Log.AcceptingResumed(logger, EndPoint);
         }
     }
 }

@@ -55,6 +55,9 @@ internal static partial class Log
     [LoggerMessage(108, LogLevel.Critical, "The sweep failed")]
     public static partial void SweepFailed(ILogger logger, Exception failure);
 
+    [LoggerMessage(130, LogLevel.Critical, "An event loop failed")]
+    public static partial void LoopFailed(ILogger logger, Exception failure);
+
     [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
     public static partial void Listening(ILogger logger, Uri address);
 

@@ -9,6 +9,8 @@ namespace Mqtt5;
 /// <summary>What a broker is made of. Read once, when the broker is made.</summary>
 public sealed class MqttBrokerOptions
 {
+    private const int MostThreads = 1_024;
+
     /// <summary>Where it listens. Empty: only in process, or where an application maps it.</summary>
     internal List<Listener> Listeners { get; } = [];
 
@@ -146,6 +148,20 @@ public sealed class MqttBrokerOptions
     /// </summary>
     public IList<string> WebSocketSubProtocols { get; } = ["mqtt", "mqttv3.1"];
 
+    /// <summary>
+    /// How many threads serve TCP and Unix sockets, on systems with epoll (Linux); 0, the default: one for each processor. They
+    /// are the broker's own: the thread pool and the settings of the process stay as they are. At most 1,024.
+    /// </summary>
+    public int Threads { get; set; }
+
+    /// <summary>
+    /// Whether <see cref="Authorizer"/> and the other callbacks may take long. Default: true, and then connections are served
+    /// on the thread pool as soon as there is one of them, at the cost of a change of threads for each read. False: they are
+    /// called by the threads of <see cref="Threads"/>, and while one of them blocks, no other client of its thread is
+    /// served. <see cref="Authenticator"/> is always called on the thread pool.
+    /// </summary>
+    public bool CallbacksMayBlock { get; set; } = true;
+
     /// <summary>The clock and its timers.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
@@ -229,6 +245,16 @@ public sealed class MqttBrokerOptions
     // The limits that the machine's resources lowered; made with the broker.
     internal MachineLimits? Machine { get; set; }
 
+    // Whether there is code of the application that is called while packets are processed.
+    internal bool HasCallbacks =>
+        Authorizer is not null
+        || InterceptPublish is not null
+        || InterceptSubscribe is not null
+        || MessageDelivered is not null
+        || MessageDropped is not null
+        || ClientConnected is not null
+        || ClientDisconnected is not null;
+
     internal BrokerSettings ToSettings() =>
         new(
             Limits.ToLimits(Machine),
@@ -254,6 +280,8 @@ public sealed class MqttBrokerOptions
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(CloseTimeout, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(CloseTimeout, TimeSpan.FromHours(1));
         ArgumentOutOfRangeException.ThrowIfLessThan(SystemTopicsInterval, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfNegative(Threads);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Threads, MostThreads);
         CheckVersions(Versions);
 
         foreach (var listener in Listeners)

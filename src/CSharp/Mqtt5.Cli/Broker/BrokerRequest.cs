@@ -66,6 +66,9 @@ internal sealed class BrokerRequest
     /// <summary>Whether clients before MQTT 5 have shared subscriptions.</summary>
     public bool SharedSubscriptionsBeforeV5 { get; set; } = true;
 
+    /// <summary>How many threads serve TCP and Unix sockets; 0: one for each processor.</summary>
+    public int Threads { get; set; }
+
     /// <summary>The least level that is logged.</summary>
     public LogLevel LogLevel { get; set; } = LogLevel.Warning;
 

@@ -37,6 +37,7 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("versions", "VERSIONS", "The versions of MQTT that clients may speak, with commas between them: 5, 311, 31. Default: all.", (request, text) => request.Versions = Versions(text)),
         new("when-refused", "ACTION", "What happens before MQTT 5 to a PUBLISH that is refused, where the client cannot be told: acknowledge, which drops and counts it, or close the connection. Default: acknowledge.", (request, text) => request.WhenRefused = Refusal(text)),
         new("shared-before-5", "BOOL", "Whether clients before MQTT 5 may subscribe to $share/group/filter: true or false. Default: true.", (request, text) => request.SharedSubscriptionsBeforeV5 = Switch(text)),
+        new("threads", "N", "How many threads serve TCP and Unix sockets on Linux. Default: one for each processor.", (request, text) => request.Threads = Threads(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
     ];
@@ -79,6 +80,11 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             ? port
             : throw new FormatException($"'{text}' is no port from 0 to 65535");
+
+    private static int Threads(string text) =>
+        ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var threads) && threads is >= 1 and <= 1024
+            ? threads
+            : throw new FormatException($"'{text}' is no number from 1 to 1024");
 
     private static IPAddress Address(string text) =>
         IPAddress.TryParse(text, out var address) ? address : throw new FormatException($"'{text}' is no IP address");

@@ -127,6 +127,9 @@ internal static class BrokerVerb
         options.Versions = request.Versions;
         options.WhenRefused = request.WhenRefused;
         options.SharedSubscriptionsBeforeV5 = request.SharedSubscriptionsBeforeV5;
+        options.Threads = request.Threads;
+        // The rules of an access file are looked up in memory.
+        options.CallbacksMayBlock = false;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);

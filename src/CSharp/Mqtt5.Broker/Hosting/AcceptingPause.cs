@@ -1,0 +1,26 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Mqtt5.Serving;
+
+namespace Mqtt5.Hosting;
+
+// Waits while descriptors are short: new connections stay in the backlog of the operating system until others have closed.
+// Otherwise an accept that fails for lack of descriptors would be retried in a busy loop.
+internal static class AcceptingPause
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
+    // Never throws.
+    public static async Task WaitAsync(EndPoint? endPoint, ILogger logger, CancellationToken unbound)
+    {
+        if (!Descriptors.AreShort())
+            return;
+
+        Log.AcceptingPaused(logger, endPoint, "descriptors");
+
+        while (Descriptors.AreShort() && !unbound.IsCancellationRequested)
+            await Task.Delay(Pause, unbound).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+        Log.AcceptingResumed(logger, endPoint);
+    }
+}

@@ -1,0 +1,121 @@
+using System.Net.Sockets;
+using Mqtt5.Hosting;
+
+namespace Mqtt5.Loops;
+
+// A listening socket on an event loop. The sockets that it accepts inherit its options, which saves each a system call.
+internal sealed class Acceptor : EventLoop.ISlot, IDisposable
+{
+    private const int Backlog = 512;
+
+    // How many are accepted before the other sockets of the loop are served.
+    private const int MostInTurn = 16;
+
+    private readonly EventLoops loops;
+    private readonly EventLoop loop;
+    private readonly Lock gate = new();
+    private readonly CancellationTokenSource closing = new();
+    private readonly nint descriptor;
+    private readonly ulong key;
+    private bool isClosed;
+
+    public Acceptor(EventLoops loops, EventLoop loop, Socket socket)
+    {
+        this.loops = loops;
+        this.loop = loop;
+        Socket = socket;
+
+        if (socket.ProtocolType == ProtocolType.Tcp)
+            socket.NoDelay = true;
+
+        socket.Listen(Backlog);
+        socket.Blocking = false;
+        descriptor = socket.Handle;
+        key = loop.Enter(this);
+        loop.Poller.Register(descriptor, key, Poller.Readable);
+    }
+
+    public Socket Socket { get; }
+
+    public void Ready(uint events)
+    {
+        for (var number = 0; number < MostInTurn; number++)
+        {
+            if (number > 0 && !IsReady())
+                return;
+
+            try
+            {
+                var accepted = Socket.Accept();
+                var isLast = Descriptors.IsKeptBack(accepted.Handle);
+                loops.Serve(accepted);
+
+                if (isLast)
+                {
+                    _ = PauseAsync();
+                    return;
+                }
+            }
+            catch (SocketException failure) when (failure.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
+            {
+                _ = PauseAsync();
+                return;
+            }
+            catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+            {
+                // The peer has gone already, or the listener is closed.
+                return;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            if (isClosed)
+                return;
+
+            isClosed = true;
+            closing.Cancel();
+            loop.Leave(key);
+            Socket.Dispose();
+            closing.Dispose();
+        }
+    }
+
+    private bool IsReady()
+    {
+        try
+        {
+            return Socket.Poll(0, SelectMode.SelectRead);
+        }
+        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    // Connections wait in the backlog of the operating system meanwhile.
+    private async Task PauseAsync()
+    {
+        CancellationToken closed;
+
+        lock (gate)
+        {
+            if (isClosed)
+                return;
+
+            loop.Poller.Unregister(descriptor);
+            closed = closing.Token;
+        }
+
+        await AcceptingPause.WaitAsync(Socket.LocalEndPoint, loops.Logger, closed).ConfigureAwait(false);
+
+        lock (gate)
+        {
+            if (!isClosed)
+                loop.Poller.Register(descriptor, key, Poller.Readable);
+        }
+    }
+}

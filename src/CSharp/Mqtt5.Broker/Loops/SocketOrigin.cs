@@ -1,0 +1,17 @@
+using Mqtt5.Serving;
+
+namespace Mqtt5.Loops;
+
+// A connection that an event loop serves.
+internal sealed class SocketOrigin(SocketInput input, System.Net.EndPoint? peer) : Origin
+{
+    public override string? EndPoint => peer?.ToString();
+
+    public override CancellationToken Closed => input.Closed;
+
+    public override bool HasUnreadBytes() => input.HasUnreadBytes();
+
+    public override void Abort() => input.Abort();
+
+    public override void Leave(BrokerEngine engine) => input.End();
+}
