@@ -73,6 +73,15 @@ module Outgoing =
         else
             Encode.size (Packet.Publish(toPublish 1us alias isNamed message))
 
+    /// As <c>size</c>, in a version of the protocol; before MQTT 5 without Topic Alias and properties.
+    [<CompiledName("SizeIn")>]
+    let sizeIn (version: ProtocolVersion) (alias: uint16) (isNamed: bool) (message: Outgoing) : int =
+        match version with
+        | ProtocolVersion.V5 -> size alias isNamed message
+        | _ ->
+            let topic = message.Topic.Utf8.Length
+            int (Encode.publishSizeIn version topic message.QoS 0 message.Payload.Length)
+
     /// Writes the whole packet, and gives its size in bytes. Throws where the span is too short for it.
     [<CompiledName("Write")>]
     let write
@@ -111,3 +120,35 @@ module Outgoing =
             size
         else
             Encode.write (Packet.Publish(toPublish id alias isNamed message)) destination
+
+    /// As <c>write</c>, in a version of the protocol; before MQTT 5 without Topic Alias and properties.
+    [<CompiledName("WriteIn")>]
+    let writeIn
+        (version: ProtocolVersion)
+        (id: uint16)
+        (alias: uint16)
+        (isNamed: bool)
+        (message: Outgoing)
+        (destination: System.Span<byte>)
+        : int =
+        match version with
+        | ProtocolVersion.V5 -> write id alias isNamed message destination
+        | _ ->
+            let payload = message.Payload
+            let topic = message.Topic.Utf8.Span
+            let nothing = System.ReadOnlySpan<byte>.Empty
+
+            let head =
+                Encode.publishHeadIn
+                    version
+                    message.QoS
+                    message.Retain
+                    false
+                    topic
+                    id
+                    nothing
+                    payload.Length
+                    destination
+
+            payload.Span.CopyTo(destination.Slice head)
+            head + payload.Length
