@@ -294,10 +294,7 @@ module internal ClientRequests =
             let request = ClientRequest.Subscribe(request, Set.empty, false, false)
             issue (enqueue ticket request state) Effects.none
 
-    /// Takes a request to unsubscribe. The subscriber gets nothing more from these filters at once; the server is
-    /// asked about those that nobody else wants.
-    let unsubscribe (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
-        let asked = Seq.toArray request.Filters
+    let private unsubscribeFrom asked (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
         let mutable subscriptions = state.Subscriptions
 
         // Its own SUBSCRIBE may have no answer yet.
@@ -322,6 +319,20 @@ module internal ClientRequests =
         else
             let request = ClientRequest.Unsubscribe(asked, sent, request.UserProperties, false)
             issue (enqueue ticket request state) dropped
+
+    /// Takes a request to unsubscribe. The subscriber gets nothing more from these filters at once; the server is
+    /// asked about those that nobody else wants. A request that the version cannot express changes nothing.
+    let unsubscribe (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
+        let asked = Seq.toArray request.Filters
+        let packet = packetFor state.Connection.Limits 1us
+
+        match
+            ClientVersions.check
+                state.Version
+                (packet (ClientRequest.Unsubscribe(asked, asked, request.UserProperties, false)))
+        with
+        | ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
+        | ValueNone -> unsubscribeFrom asked request ticket state
 
     /// A client that has ended gives filters up. The server is asked once the client goes on with the session.
     let giveUpLater (request: UnsubscribeRequest) (state: ClientState) : ClientState =

@@ -551,6 +551,12 @@ module ClientSession =
         && (not retain || state.Connection.Limits.RetainAvailable)
         && int64 packetBytes <= int64 state.Connection.Limits.MaximumPacketBytes
 
+    /// True when User Properties of a message reach the server: false before a version that has them is known to be taken.
+    [<CompiledName("HasUserProperties")>]
+    let hasUserProperties (state: ClientState) : bool =
+        state.Version.IsV5
+        && (state.Settings.Version.IsOnly || state.Progress.IsVersionKnown)
+
     let private names (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<int64>) =
         let mutable isNamed = false
 

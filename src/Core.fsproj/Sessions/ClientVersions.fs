@@ -35,22 +35,60 @@ module ClientVersions =
     let private essential (properties: PublishProperties) =
         { properties with MessageExpiryInterval = ValueNone; PayloadFormatIndicator = ValueNone }
 
+    /// Why a PUBLISH of the application cannot be sent in a version. Its Message Expiry Interval still applies while it waits.
+    /// Its Payload Format Indicator is left out, unless it was asked for.
+    [<CompiledName("CheckPublish")>]
+    let checkPublish (version: ProtocolVersion) (asksForFormat: bool) (publish: Publish) : Fault voption =
+        if version.IsV5 || obj.ReferenceEquals(publish.Properties, PublishProperties.Empty) then
+            ValueNone
+        else
+            let properties = essential publish.Properties
+
+            check
+                version
+                (Packet.Publish
+                    { publish with
+                        Properties =
+                            if asksForFormat then
+                                { properties with
+                                    PayloadFormatIndicator = publish.Properties.PayloadFormatIndicator
+                                }
+                            else
+                                properties
+                    })
+
+    /// Why nothing can be added to messages as User Properties in a version.
+    [<CompiledName("CheckUserProperties")>]
+    let checkUserProperties (version: ProtocolVersion) : Fault voption =
+        if version.IsV5 then
+            ValueNone
+        else
+            field version PacketType.Publish (title PropertyId.UserProperty)
+
+    /// Why requests cannot be made or answered in a version (section 4.10 of MQTT 5).
+    [<CompiledName("CheckRequest")>]
+    let checkRequest (version: ProtocolVersion) : Fault voption =
+        if version.IsV5 then
+            ValueNone
+        else
+            field version PacketType.Publish (title PropertyId.ResponseTopic)
+
     /// Why a message cannot be sent in a version. Its Message Expiry Interval still applies while it waits, and its Payload
     /// Format Indicator is left out.
     let internal checkMessage (version: ProtocolVersion) (message: Outgoing) : Fault voption =
         if version.IsV5 || obj.ReferenceEquals(message.Properties, PublishProperties.Empty) then
             ValueNone
         else
-            check
+            checkPublish
                 version
-                (Packet.Publish
-                    {
-                        Delivery = Delivery.AtMostOnce
-                        Retain = message.Retain
-                        Topic = TopicReference.Name message.Topic
-                        Properties = essential message.Properties
-                        Payload = Bytes.Empty
-                    })
+                false
+                {
+                    Delivery = Delivery.AtMostOnce
+                    Retain = message.Retain
+                    Topic = TopicReference.Name message.Topic
+                    Properties = message.Properties
+                    Payload = Bytes.Empty
+                }
 
     /// Why a subscription cannot be made in a version: its options beside the QoS [MQTT3-3.8.3-4].
     let internal checkSubscription (version: ProtocolVersion) (one: Subscription) : Fault voption =
@@ -152,16 +190,18 @@ module ClientVersions =
                 | VersionPolicy.Only _ -> connect
             ))
 
-    /// Why settings cannot be applied in the version that they ask for; <c>ValueNone</c> where MQTT 5 is tried first.
+    /// Why settings, and enhanced authentication, cannot be used in the version that they ask for; <c>ValueNone</c> where
+    /// MQTT 5 is tried first.
     [<CompiledName("CheckSettings")>]
-    let checkSettings (settings: ClientSettings) : Fault voption =
+    let checkSettings (authentication: Authentication voption) (settings: ClientSettings) : Fault voption =
         match settings.Version with
         | VersionPolicy.Negotiated
         | VersionPolicy.Only ProtocolVersion.V5 -> ValueNone
         | VersionPolicy.Only version ->
             // Any identifier will do where the client generates one.
             let id = ClientId.Of "a"
-            check version (Packet.Connect(connect false (ValueSome id) Credentials.None settings))
+            let credentials = { Credentials.None with Authentication = authentication }
+            check version (Packet.Connect(connect false (ValueSome id) credentials settings))
 
     let private refusesVersion (connack: Connack) = connack.Reason = ReasonCode.UnsupportedProtocolVersion
 
