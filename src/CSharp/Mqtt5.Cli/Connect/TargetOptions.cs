@@ -3,7 +3,7 @@ using System.CommandLine;
 namespace Mqtt5.Cli;
 
 /// <summary>The options of a verb that works on a server: how to connect, or to start one instead; and how to tell.</summary>
-internal sealed class TargetOptions
+internal sealed class TargetOptions(bool isForAllVersions = true)
 {
     private readonly ConnectionOptions connection = new();
     private readonly Option<bool> embedded = new("--embedded") { Description = "Start a broker in this process, and use it instead of a server.", Arity = ArgumentArity.Zero };
@@ -42,6 +42,10 @@ internal sealed class TargetOptions
         try
         {
             var request = connection.Read(result, url);
+
+            if (!isForAllVersions && !request.Version.IsV5)
+                throw new UsageException("-V: this verb speaks MQTT 5 only");
+
             target = await Target.OpenAsync(request, result.GetValue(embedded), embeddedBroker, terminal, cancellationToken);
             return await run(target);
         }
