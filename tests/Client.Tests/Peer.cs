@@ -3,13 +3,17 @@ using Microsoft.FSharp.Core;
 
 namespace Mqtt5.Client.Tests;
 
-// The server's end of a connection, driven packet by packet with the codec of the core. Every wait ends after thirty seconds.
+// The server's end of a connection, driven packet by packet with the codec of the core, in the version of the client's
+// CONNECT. Every wait ends after thirty seconds.
 internal sealed class Peer(Stream stream)
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly PipeReader reader = PipeReader.Create(stream, new StreamPipeReaderOptions(leaveOpen: true));
+    private bool knowsVersion;
     private long offset;
+
+    public ProtocolVersion Version { get; private set; }
 
     // The next packet of the client; null when it has closed.
     public async Task<Packet?> ReadAsync()
@@ -19,13 +23,20 @@ internal sealed class Peer(Stream stream)
         while (true)
         {
             var result = await reader.ReadAsync(deadline.Token);
-            var framing = Framer.Next(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, result.Buffer);
+            var framing = knowsVersion
+                ? Framer.NextIn(Version, Direction.ClientToServer, Spec.MaximumPacketBytes, offset, result.Buffer)
+                : Framer.First(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, result.Buffer);
 
             if (framing.Tag == Framing.Tags.Frame)
             {
                 var frame = Framer.Copy(framing.Length, result.Buffer);
                 reader.AdvanceTo(result.Buffer.GetPosition(framing.Length));
-                var parsed = Grammar.Parse(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, frame);
+
+                if (!knowsVersion)
+                    Version = Grammar.ParseFirst(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, frame).Item1.Version;
+
+                knowsVersion = true;
+                var parsed = Grammar.ParseIn(Version, Direction.ClientToServer, Spec.MaximumPacketBytes, offset, frame);
                 offset += framing.Length;
                 Assert.True(parsed.IsOk, parsed.IsOk ? "" : parsed.ErrorValue.ToString());
                 return parsed.ResultValue;
@@ -62,7 +73,7 @@ internal sealed class Peer(Stream stream)
 
     public Task SendAsync(Packet packet)
     {
-        var bytes = Encode.ToBytes(Direction.ServerToClient, packet);
+        var bytes = Encode.ToBytesIn(Version, Direction.ServerToClient, packet);
         Assert.True(bytes.IsOk, bytes.IsOk ? "" : bytes.ErrorValue.ToString());
         return SendAsync(bytes.ResultValue);
     }

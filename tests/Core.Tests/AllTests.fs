@@ -48,6 +48,7 @@ module AllTests =
             ClientSessionTestsTwoParty.tests
             ClientQoS0Tests.tests
             ClientTransportTests.tests
+            ClientVersionTests.tests
             RoutingTests.tests
             AccessTests.tests
             LimitTableTests.tests

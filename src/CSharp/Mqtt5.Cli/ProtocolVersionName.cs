@@ -6,6 +6,10 @@ internal static class ProtocolVersionName
     /// <summary>The accepted names, the shortest first for each version.</summary>
     public static IReadOnlyList<string> All { get; } = ["5", "311", "31", "mqttv5", "mqttv311", "mqttv31"];
 
+    /// <summary>A version as an option of the client.</summary>
+    public static MqttVersion ToClientVersion(ProtocolVersion version) =>
+        version.IsV5 ? MqttVersion.Mqtt5 : version.IsV311 ? MqttVersion.Mqtt311 : MqttVersion.Mqtt31;
+
     /// <summary>The version with a name, or null if the name is unknown.</summary>
     public static ProtocolVersion? Find(string name) => name switch
     {

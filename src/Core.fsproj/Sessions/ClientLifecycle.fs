@@ -53,6 +53,7 @@ module internal ClientLifecycle =
                     Futile = 0
                     Refusals = 0
                     Careful = 0
+                    HasDiscarded = false
                 }
 
             open' now { state with Context.Progress = progress } Effects.none
@@ -103,17 +104,23 @@ module internal ClientLifecycle =
                 },
                 effects.Add(Notify(Notice.Closed cause)))
 
-    /// The transport is open: CONNECT is the first packet on it [MQTT-3.1.0-1].
-    let opened (credentials: Credentials) (state: ClientState) =
-        match state.Phase with
-        | ClientPhase.Opening until ->
-            let settings = state.Settings
-            // Later connections continue the session; only the first may throw one away [MQTT-3.1.2-4].
-            let cleanStart = settings.CleanStart && not state.Progress.WasConnected
+    // Later connections continue the session; only the first may throw one away [MQTT-3.1.2-4].
+    let private cleanStart (state: ClientState) = state.Settings.CleanStart && not state.Progress.WasConnected
 
-            let connect =
-                Packet.Connect
-                    {
+    let private connect (credentials: Credentials) (state: ClientState) : struct (Connect * ClientConnection) =
+        let settings = state.Settings
+        let cleanStart = cleanStart state
+
+        let connection =
+            { ClientState.newConnection settings cleanStart with
+                Method =
+                    credentials.Authentication
+                    |> ValueOption.map (fun authentication -> authentication.Method)
+            }
+
+        match state.Version with
+        | ProtocolVersion.V5 ->
+            struct ({
                         CleanStart = cleanStart
                         KeepAlive = settings.KeepAlive
                         Properties = { settings.Properties with Authentication = credentials.Authentication }
@@ -121,16 +128,33 @@ module internal ClientLifecycle =
                         Will = settings.Will
                         UserName = credentials.UserName
                         Password = credentials.Password
-                    }
+                    },
+                    connection)
+        | version ->
+            let keepsSession = ClientVersions.keepsSession settings
+            let discards = cleanStart && keepsSession && not state.Progress.HasDiscarded
+            let clientId = ClientVersions.clientId version state.Progress
 
-            let connection =
-                { ClientState.newConnection settings cleanStart with
-                    Method =
-                        credentials.Authentication
-                        |> ValueOption.map (fun authentication -> authentication.Method)
-                }
+            struct (ClientVersions.connect discards clientId credentials settings,
+                    { connection with
+                        CleanStart = cleanStart || not keepsSession
+                        IsForDiscarding = discards
+                    })
 
-            match Encode.check ClientToServer connect with
+    /// The transport is open: CONNECT is the first packet on it [MQTT-3.1.0-1] [MQTT3-3.1.0-1].
+    let opened (credentials: Credentials) (state: ClientState) =
+        match state.Phase with
+        | ClientPhase.Opening until ->
+            let struct (connect, connection) = connect credentials state
+
+            let fault =
+                match Encode.check ClientToServer (Packet.Connect connect) with
+                | ValueNone -> ClientVersions.checkConnect state.Version state.Settings connect
+                | fault -> fault
+
+            let connect = Packet.Connect connect
+
+            match fault with
             | ValueNone ->
                 struct ({ state with
                             Context.Phase = ClientPhase.Connecting until
@@ -302,6 +326,15 @@ module internal ClientLifecycle =
 
             struct ({ state with Outbound = { state.Outbound with Queue.Waiting = waiting } }, effects)
 
+    // Whether the attempt is made again in an older version, and the progress.
+    let private learnVersion cause (state: ClientState) : bool * ClientProgress =
+        if state.IsConnected then
+            false, state.Progress
+        else
+            let progress = ClientVersions.afterAttempt state.Phase cause state
+
+            progress.Version.IsV311 && state.Version.IsV5, { progress with HasDiscarded = false }
+
     /// The connection, or the attempt at one, is over. The session is kept [MQTT-4.1.0-1].
     let lost (now: Instant) (cause: Cause) (state: ClientState) (effects: Effects) =
         let struct (state, effects) =
@@ -312,6 +345,7 @@ module internal ClientLifecycle =
                 struct (state, effects)
 
         let struct (outbound, tickets) = Outbound.connectionLost state.Outbound
+        let hasFallenBack, progress = learnVersion cause state
 
         let effects =
             match state.Connection.Reauthentication with
@@ -330,7 +364,7 @@ module internal ClientLifecycle =
                 tickets
                 { state with
                     Context.Progress =
-                        { state.Progress with SessionInDoubt = state.Progress.SessionInDoubt || unanswered }
+                        { progress with SessionInDoubt = progress.SessionInDoubt || unanswered }
                     Outbound = outbound
                     Inbound = Inbound.connectionLost state.Inbound
                     Context.Connection =
@@ -349,6 +383,10 @@ module internal ClientLifecycle =
                 ValueNone
 
         match state.Settings.Reconnect with
+        // The same attempt in another version.
+        | _ when hasFallenBack ->
+            let effects = effects.Add(Notify(Notice.Reconnecting(cause, 0L<ms>)))
+            open' now { state with Context.Progress.Attempts = max 0 (progress.Attempts - 1) } effects
         // A reference is followed at once, even from the first connection; but one that leads to another one waits,
         // so that a circle of servers does not spin.
         | _ when reference.IsSome && progress.Reference.IsNone ->
@@ -375,7 +413,7 @@ module internal ClientLifecycle =
             | _ -> BeforeConnect
 
         let effects =
-            match Fault.onWire Client phase fault with
+            match Fault.onWireIn state.Version Client phase fault with
             | SendDisconnect reason ->
                 let outcome =
                     if reason = ReasonCode.Success then
@@ -387,7 +425,7 @@ module internal ClientLifecycle =
             | CloseOnly
             | SendConnack _ -> Effects.none
 
-        lost now (Cause.Broken fault) state (effects.Add CloseTransport)
+        lost now (Cause.Broken(Fault.inVersion state.Version fault)) state (effects.Add CloseTransport)
 
     /// Ends the connection without a word, and treats it as a lost one.
     let drop (now: Instant) (cause: Cause) (state: ClientState) : struct (ClientState * Effects) =
@@ -441,18 +479,27 @@ module internal ClientLifecycle =
         | ValueSome given, ValueSome expected when given.Method.Equals expected -> ValueNone
         | _ -> ValueSome(wrongMethod packet)
 
+    // How many messages the server may have under way: before MQTT 5 it does not know a limit.
+    let private inboundWindow (state: ClientState) =
+        match state.Version with
+        | ProtocolVersion.V5 ->
+            state.Settings.Properties.ReceiveMaximum
+            |> ValueOption.defaultValue 65_535us
+        | _ -> 65_535us
+
     let private accepted now (connack: Connack) (state: ClientState) =
         let settings = state.Settings
-        let limits = ServerLimits.Of(settings, connack)
+        let limits = ServerLimits.Of(settings, state.Version, connack)
         let again = state.Progress.WasConnected
-        let inDoubt = again && state.Progress.SessionInDoubt
+        // CONNACK of MQTT 3.1 does not say whether there is a session.
+        let isUntold = state.Version.IsV31 && not state.Connection.CleanStart
+        let sessionPresent = connack.SessionPresent || isUntold
+        let inDoubt = again && (state.Progress.SessionInDoubt || isUntold)
 
         let clientId =
             match connack.Properties.AssignedClientIdentifier with
             | ValueSome id when not id.IsEmpty -> ValueSome(ClientId.OfValid id)
             | _ -> state.Progress.ClientId
-
-        let receiveMaximum = settings.Properties.ReceiveMaximum |> ValueOption.defaultValue 65_535us
 
         let state =
             { state with
@@ -465,15 +512,17 @@ module internal ClientLifecycle =
                         WasConnected = true
                         SessionInDoubt = false
                         StartTicket = 0L
+                        IsVersionKnown = true
+                        HasDiscarded = false
                     }
             }
 
-        // Without a session at the server, ours is discarded [MQTT-3.2.2-5]. What was under way begins anew, unless
+        // Without a session at the server, ours is discarded [MQTT-3.2.2-5] [MQTT3-3.1.2-6]. What was under way begins anew, unless
         // the application ended that session itself and was told so.
         let struct (state, resubscribed) =
-            if connack.SessionPresent && inDoubt then
+            if sessionPresent && inDoubt then
                 struct (ClientRequests.confirm state, Effects.none)
-            elif connack.SessionPresent then
+            elif sessionPresent then
                 struct (state, Effects.none)
             else
                 ClientRequests.resubscribe
@@ -488,10 +537,10 @@ module internal ClientLifecycle =
 
         let effects = (Effects.one (Notify(Notice.Connected(connack, again)))).Append resubscribed
 
-        let struct (state, effects) = UnclaimedMessages.opened connack.SessionPresent again state effects
+        let struct (state, effects) = UnclaimedMessages.opened sessionPresent again state effects
 
         let state =
-            if connack.SessionPresent && not again then
+            if sessionPresent && not again then
                 ClientRequests.giveBackLater state
             else
                 state
@@ -501,7 +550,7 @@ module internal ClientLifecycle =
         let struct (state, effects) = ClientRequests.issue state effects
 
         let aliases = min limits.TopicAliasMaximum settings.TopicAliasLimit
-        let opened = Inbound.connectionOpened receiveMaximum state.Inbound
+        let opened = Inbound.connectionOpened (inboundWindow state) state.Inbound
 
         let struct (outbound, resumed) =
             Outbound.resumedWithin
@@ -516,12 +565,28 @@ module internal ClientLifecycle =
         struct ({ state with
                     Outbound = outbound
                     Inbound =
-                        if connack.SessionPresent && inDoubt then
+                        if sessionPresent && inDoubt then
                             Inbound.doubted opened
                         else
                             opened
                 },
                 effects.Append resumed)
+
+    // The earlier session is gone. The connection that follows has a new one, which outlives its connections
+    // [MQTT3-3.1.2-4] [MQTT3-3.1.2-6].
+    let private discarded (state: ClientState) =
+        let progress = { state.Progress with HasDiscarded = true; IsVersionKnown = true }
+
+        let until =
+            match state.Phase with
+            | ClientPhase.Connecting until -> until
+            | _ -> 0L<ms>
+
+        let effects =
+            (ClientLimits.disconnect state.Connection.Limits Outcome.Omitted Effects.none).Add CloseTransport
+
+        struct ({ state with Context.Phase = ClientPhase.Opening until; Context.Progress = progress },
+                effects.Add(OpenTransport(progress.Server, progress.Reference)))
 
     /// The server answers CONNECT.
     let answered now (connack: Connack) (state: ClientState) : struct (ClientState * Effects) =
@@ -534,6 +599,7 @@ module internal ClientLifecycle =
         else
             match methodFault PacketType.Connack connack.Properties.Authentication state with
             | ValueSome fault -> fail now fault state
+            | ValueNone when state.Connection.IsForDiscarding -> discarded state
             | ValueNone ->
                 let struct (state, effects) = accepted now connack state
 

@@ -85,6 +85,8 @@ module internal ClientLimits =
     let refuse (limits: ServerLimits) (message: Outgoing) : Fault voption =
         if message.QoS > limits.MaximumQoS then
             ValueSome qosNotSupported
+        elif (ClientVersions.checkMessage limits.Version message).IsSome then
+            ClientVersions.checkMessage limits.Version message
         elif message.Retain && not limits.RetainAvailable then
             ValueSome retainNotSupported
         elif
@@ -119,17 +121,21 @@ module internal ClientLimits =
     // A PUBACK, PUBREC, PUBREL or PUBCOMP with a reason code.
     let private acknowledgementBytes = 5u
 
-    /// The reason code that an acknowledgement can tell the server: the one, or success where the server does not take
-    /// a packet that is a byte longer [MQTT-3.2.2-15].
+    // Whether acknowledgements can carry a reason code: the server takes a packet that is a byte longer [MQTT-3.2.2-15], and
+    // the version has the code. Before MQTT 5 a client acknowledges whatever it does with a message [MQTT3-4.5.0-2].
+    let private takesReasons (limits: ServerLimits) =
+        limits.MaximumPacketBytes >= acknowledgementBytes && limits.Version.IsV5
+
+    /// The reason code that an acknowledgement can tell the server: the one, or else success.
     let tellable (limits: ServerLimits) (reason: ReasonCode) : ReasonCode =
-        if limits.MaximumPacketBytes < acknowledgementBytes then
+        if not (takesReasons limits) then
             ReasonCode.Success
         else
             reason
 
     /// The effects with acknowledgements that the server takes.
     let told (limits: ServerLimits) (effects: Effects) : Effects =
-        if limits.MaximumPacketBytes >= acknowledgementBytes then
+        if takesReasons limits then
             effects
         else
             let mutable all = Effects.none

@@ -56,11 +56,28 @@ type WhenUnclaimed =
     /// It is acknowledged and dropped.
     | Drop
 
+/// Which version of the protocol a client speaks.
+[<Struct; RequireQualifiedAccess; NoComparison>]
+type VersionPolicy =
+    /// This one. A server that does not take it refuses the connection.
+    | Only of Version: ProtocolVersion
+    /// MQTT 5, and MQTT 3.1.1 on a new connection where the server does not take MQTT 5: it refuses the version, or it
+    /// closes the connection in place of an answer. The version that a server took is used for reconnects.
+    | Negotiated
+
+    /// The version of the first connection.
+    member this.First =
+        match this with
+        | VersionPolicy.Only version -> version
+        | VersionPolicy.Negotiated -> ProtocolVersion.V5
+
 /// How a client behaves. Immutable; checked once by <c>ClientSession.start</c>'s caller through the smart
 /// constructors of its parts.
 [<NoComparison>]
 type ClientSettings =
     {
+        /// The version of the protocol.
+        Version: VersionPolicy
         /// The Client Identifier; absent: the server assigns one, which reconnects use again.
         ClientId: ClientId voption
         /// Whether the first CONNECT throws an existing session away. Later ones never do.
@@ -87,6 +104,10 @@ type ClientSettings =
         Queue: QueueLimits
         /// How many Topic Aliases to assign at most; the server's Topic Alias Maximum limits them further.
         TopicAliasLimit: uint16
+        /// How many messages of QoS 1 and 2 are sent without an acknowledgment at most, at least 1. The Receive Maximum of
+        /// a server limits them further. Absent: the Receive Maximum alone, and <c>UsualInFlight</c> before MQTT 5, where a
+        /// server cannot tell one.
+        MaximumInFlight: uint16 voption
         /// About how many bytes the transport takes before messages wait for it.
         TransportBufferBytes: int64
         /// Whether a request to subscribe without a Subscription Identifier gets one that is not in use.
@@ -95,11 +116,16 @@ type ClientSettings =
         WhenUnclaimed: WhenUnclaimed
     }
 
-    /// Clean start, Keep Alive of 60 seconds, one server, ten seconds for connecting and for PINGRESP, reconnect
+    /// How many messages of QoS 1 and 2 go unacknowledged to a server of MQTT 3.1.1 or 3.1 unless the settings say
+    /// otherwise. It does not announce a limit, and common servers drop messages of QoS 2 beyond 20.
+    static member UsualInFlight = 20us
+
+    /// MQTT 5, clean start, Keep Alive of 60 seconds, one server, ten seconds for connecting and for PINGRESP, reconnect
     /// with the default backoff, no Server Reference followed, no more than 16 Topic Aliases, a send buffer of 1 MiB,
     /// no Subscription Identifiers but those of the application, unclaimed messages wait.
     static member Default =
         {
+            Version = VersionPolicy.Only ProtocolVersion.V5
             ClientId = ValueNone
             CleanStart = true
             KeepAlive = 60us<s>
@@ -113,6 +139,7 @@ type ClientSettings =
             FollowServerReference = false
             Queue = QueueLimits.Default
             TopicAliasLimit = 16us
+            MaximumInFlight = ValueNone
             TransportBufferBytes = 1_048_576L
             AssignIdentifiers = false
             WhenUnclaimed = WhenUnclaimed.Wait
@@ -137,6 +164,8 @@ type Credentials =
 [<NoComparison>]
 type ServerLimits =
     {
+        /// The version of the connection.
+        Version: ProtocolVersion
         /// How many messages of QoS 1 and 2 it takes at a time.
         ReceiveMaximum: uint16
         /// The greatest QoS that it takes.
@@ -159,12 +188,20 @@ type ServerLimits =
         SessionExpiryInterval: uint32<s>
     }
 
-    /// What a CONNACK of success announces, given what CONNECT asked for [MQTT-3.1.2-21] [MQTT-3.2.2-21].
-    static member Of(settings: ClientSettings, connack: Connack) =
+    /// What a CONNACK of success announces, given what CONNECT asked for [MQTT-3.1.2-21] [MQTT-3.2.2-21]. Before MQTT 5
+    /// it announces nothing: there are no Topic Aliases and no Subscription Identifiers, and everything else is allowed.
+    static member Of(settings: ClientSettings, version: ProtocolVersion, connack: Connack) =
         let announced = connack.Properties
 
+        let inFlight =
+            match settings.MaximumInFlight with
+            | ValueSome own -> own
+            | ValueNone when version.IsV5 -> 65_535us
+            | ValueNone -> ClientSettings.UsualInFlight
+
         {
-            ReceiveMaximum = announced.ReceiveMaximum |> ValueOption.defaultValue 65_535us
+            Version = version
+            ReceiveMaximum = min inFlight (announced.ReceiveMaximum |> ValueOption.defaultValue 65_535us)
             MaximumQoS = announced.MaximumQoS |> ValueOption.defaultValue QoS.ExactlyOnce
             RetainAvailable = announced.RetainAvailable |> ValueOption.defaultValue true
             MaximumPacketBytes =
@@ -173,7 +210,8 @@ type ServerLimits =
             TopicAliasMaximum = announced.TopicAliasMaximum |> ValueOption.defaultValue 0us
             WildcardSubscriptions = announced.WildcardSubscriptionAvailable |> ValueOption.defaultValue true
             SubscriptionIdentifiers =
-                announced.SubscriptionIdentifierAvailable |> ValueOption.defaultValue true
+                version.IsV5
+                && announced.SubscriptionIdentifierAvailable |> ValueOption.defaultValue true
             SharedSubscriptions = announced.SharedSubscriptionAvailable |> ValueOption.defaultValue true
             KeepAlive = announced.ServerKeepAlive |> ValueOption.defaultValue settings.KeepAlive
             SessionExpiryInterval =

@@ -19,7 +19,11 @@ module internal ClientRequests =
         let notSupported reason clause detail =
             ValueSome(Fault.caller reason PacketType.Subscribe "Topic Filter" clause detail)
 
-        if one.Filter.HasWildcard && not limits.WildcardSubscriptions then
+        let unsayable = ClientVersions.checkSubscription limits.Version one
+
+        if unsayable.IsSome then
+            unsayable
+        elif one.Filter.HasWildcard && not limits.WildcardSubscriptions then
             notSupported
                 ReasonCode.WildcardSubscriptionsNotSupported
                 "3.2.2.3.11"
@@ -80,11 +84,21 @@ module internal ClientRequests =
                     Filters = TopicFilterList.Of sent
                 }
 
+    // The User Properties of a request of the application. Those of earlier requests are left out where the client itself
+    // subscribes again.
+    let private refuseProperties (limits: ServerLimits) request =
+        match limits.Version, request with
+        | ProtocolVersion.V5, _
+        | _, ClientRequest.Subscribe(Again = true) -> ValueNone
+        | version, _ -> ClientVersions.check version (packetFor limits 1us request)
+
     let private faultOf limits request =
         let refused =
             match request with
             | ClientRequest.Subscribe(Request = subscribe) -> refuse limits subscribe
             | ClientRequest.Unsubscribe _ -> ValueNone
+
+        let refused = if refused.IsSome then refused else refuseProperties limits request
 
         if refused.IsSome then
             refused
@@ -255,8 +269,15 @@ module internal ClientRequests =
 
         struct (state, effects)
 
+    // Why a request cannot be made in the version that the client speaks. It may have one for MQTT 5, so this is not final
+    // until a server has accepted a version.
+    let private refuseIn version (request: SubscribeRequest) =
+        ClientVersions.check version (subscribePacket request.Identifier 1us request)
+
     /// Takes a request to subscribe. One that no server could take is rejected at once.
     let subscribe (request: SubscribeRequest) (ticket: int64) (state: ClientState) =
+        let unsayable = refuseIn state.Version request
+
         let struct (request, subscriptions) =
             if request.Identifier.IsSome || state.Settings.AssignIdentifiers then
                 FilterTable.identified request state.Subscriptions
@@ -265,16 +286,15 @@ module internal ClientRequests =
 
         let state = withSubscriptions subscriptions state
 
-        match Encode.check ClientToServer (subscribePacket request.Identifier 1us request) with
-        | ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
-        | ValueNone ->
+        match Encode.check ClientToServer (subscribePacket request.Identifier 1us request), unsayable with
+        | ValueSome fault, _
+        | ValueNone, ValueSome fault ->
+            struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
+        | ValueNone, ValueNone ->
             let request = ClientRequest.Subscribe(request, Set.empty, false, false)
             issue (enqueue ticket request state) Effects.none
 
-    /// Takes a request to unsubscribe. The subscriber gets nothing more from these filters at once; the server is
-    /// asked about those that nobody else wants.
-    let unsubscribe (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
-        let asked = Seq.toArray request.Filters
+    let private unsubscribeFrom asked (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
         let mutable subscriptions = state.Subscriptions
 
         // Its own SUBSCRIBE may have no answer yet.
@@ -299,6 +319,20 @@ module internal ClientRequests =
         else
             let request = ClientRequest.Unsubscribe(asked, sent, request.UserProperties, false)
             issue (enqueue ticket request state) dropped
+
+    /// Takes a request to unsubscribe. The subscriber gets nothing more from these filters at once; the server is
+    /// asked about those that nobody else wants. A request that the version cannot express changes nothing.
+    let unsubscribe (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
+        let asked = Seq.toArray request.Filters
+        let packet = packetFor state.Connection.Limits 1us
+
+        match
+            ClientVersions.check
+                state.Version
+                (packet (ClientRequest.Unsubscribe(asked, asked, request.UserProperties, false)))
+        with
+        | ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
+        | ValueNone -> unsubscribeFrom asked request ticket state
 
     /// A client that has ended gives filters up. The server is asked once the client goes on with the session.
     let giveUpLater (request: UnsubscribeRequest) (state: ClientState) : ClientState =
@@ -386,6 +420,17 @@ module internal ClientRequests =
                 (Settlement.Answered { acknowledgement with Reasons = ReasonCodeList.Of all })
                 Effects.none
 
+    // An UNSUBACK before MQTT 5 has no codes: every filter is unsubscribed from [MQTT3-3.10.4-5].
+    let private withCodes (version: ProtocolVersion) request (acknowledgement: SubscriptionAcknowledgement) =
+        match request with
+        | Some(ClientRequest.Unsubscribe(Sent = sent)) when
+            not version.IsV5 && acknowledgement.Reasons.IsEmpty
+            ->
+            { acknowledgement with
+                Reasons = ReasonCodeList.Of(Array.create sent.Length ReasonCode.Success)
+            }
+        | _ -> acknowledgement
+
     /// Takes a SUBACK or an UNSUBACK, and sends what waited for its Packet Identifier.
     let answered kind (acknowledgement: SubscriptionAcknowledgement) (state: ClientState) =
         match Outbound.answered kind acknowledgement.PacketId.Value state.Outbound with
@@ -394,6 +439,7 @@ module internal ClientRequests =
             let request = Map.tryFind ticket state.Subscriptions.Requests
             let subscriptions = remove ticket state.Subscriptions
             let state = { state with Outbound = outbound; Context.Subscriptions = subscriptions }
+            let acknowledgement = withCodes state.Version request acknowledgement
             let count = acknowledgement.Reasons.Count
 
             match request with
@@ -523,10 +569,10 @@ module internal ClientRequests =
 
         struct (behind others asking, effects)
 
-    // A subscription that is there already gets its retained messages no second time.
-    let private sendIfNew (request: SubscribeRequest) =
+    // A subscription that is there already gets its retained messages no second time, where the version can say so.
+    let private sendIfNew (version: ProtocolVersion) (request: SubscribeRequest) =
         let soften (one: Subscription) =
-            if one.Options.RetainHandling = RetainHandling.SendAtSubscribe then
+            if version.IsV5 && one.Options.RetainHandling = RetainHandling.SendAtSubscribe then
                 { one with Options.RetainHandling = RetainHandling.SendIfNew }
             else
                 one
@@ -542,7 +588,7 @@ module internal ClientRequests =
         let mutable asking = withSubscriptions subscriptions state
 
         for request in FilterTable.groups (FilterTable.withoutForsaken subscriptions) do
-            let struct (requests, _) = split state.Connection.Limits (sendIfNew request)
+            let struct (requests, _) = split state.Connection.Limits (sendIfNew state.Version request)
 
             for request in requests do
                 asking <- enqueueOwn (ClientRequest.Subscribe(request, Set.empty, true, true)) asking

@@ -315,6 +315,8 @@ module ClientSession =
             |> ValueOption.defaultValue 0u<s>
 
         match outcome.Properties with
+        | _ when (ClientVersions.checkDisconnect state.Version outcome).IsSome ->
+            ClientVersions.checkDisconnect state.Version outcome
         | _ when (Encode.check ClientToServer (Packet.Disconnect outcome)).IsSome ->
             Encode.check ClientToServer (Packet.Disconnect outcome)
         | ValueSome { SessionExpiryInterval = ValueSome interval } when interval > 0u<s> && had = 0u<s> ->
@@ -452,10 +454,11 @@ module ClientSession =
         else
             struct' state (Outbound.uncongested now state.Settings.TransportBufferBytes state.Outbound)
 
-    /// The next state, and what is to be done, in order. The shell does all of it before it calls this again for
-    /// the same client.
-    [<CompiledName("Step")>]
-    let step (now: Instant) (event: ClientEvent) (state: ClientState) : struct (ClientState * Effects) =
+    let private transition
+        (now: Instant)
+        (event: ClientEvent)
+        (state: ClientState)
+        : struct (ClientState * Effects) =
         match event with
         | Start ticket -> ClientLifecycle.start now ticket state
         | TransportOpened credentials -> ClientLifecycle.opened credentials state
@@ -507,7 +510,7 @@ module ClientSession =
                     ReasonCode.ImplementationSpecificError
 
             let reason =
-                if state.IsConnected then
+                if state.IsConnected || not state.Version.IsV5 then
                     ClientLimits.tellable state.Connection.Limits reason
                 else
                     reason
@@ -529,6 +532,16 @@ module ClientSession =
         | Disconnect(outcome, ticket) -> disconnect outcome ticket state
         | Tick traffic -> tick now traffic state
 
+    /// The next state, and what is to be done, in order. The shell does all of it before it calls this again for
+    /// the same client. Packets are written in the version of the connection: before the step, <c>state.Version</c>.
+    [<CompiledName("Step")>]
+    let step (now: Instant) (event: ClientEvent) (state: ClientState) : struct (ClientState * Effects) =
+        match state.Version with
+        | ProtocolVersion.V5 -> transition now event state
+        | version ->
+            let struct (next, effects) = transition now event state
+            struct (next, ClientVersions.lowered version effects)
+
     /// True when a PUBLISH of QoS 0 of this size in bytes, without a Topic Alias, may be written to the connection
     /// now without a step: there is a connection, and its limits allow it. Such a message changes no state.
     [<CompiledName("MaySendQoS0")>]
@@ -537,6 +550,12 @@ module ClientSession =
         && not state.Outbound.IsCongested
         && (not retain || state.Connection.Limits.RetainAvailable)
         && int64 packetBytes <= int64 state.Connection.Limits.MaximumPacketBytes
+
+    /// True when User Properties of a message reach the server: false before a version that has them is known to be taken.
+    [<CompiledName("HasUserProperties")>]
+    let hasUserProperties (state: ClientState) : bool =
+        state.Version.IsV5
+        && (state.Settings.Version.IsOnly || state.Progress.IsVersionKnown)
 
     let private names (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<int64>) =
         let mutable isNamed = false

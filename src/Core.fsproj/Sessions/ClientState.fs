@@ -101,8 +101,12 @@ type ClientConnection =
         Reauthentication: int64
         /// Whether the authenticator was asked and has not answered yet.
         AnswerDue: bool
-        /// Whether CONNECT asked for a clean start.
+        /// Whether no session of an earlier connection can be there: CONNECT asked for a clean start, or, before MQTT 5, the
+        /// connection before it discarded the session.
         CleanStart: bool
+        /// Whether the connection serves only to discard an earlier session: MQTT 3.1.1 cannot ask for a new session that
+        /// outlives its connection. It is closed once CONNACK is there.
+        IsForDiscarding: bool
     }
 
 /// What a client remembers from one attempt to connect to the next.
@@ -133,6 +137,12 @@ type ClientProgress =
         Refusals: int
         /// How many messages are sent one at a time, because one of them may be the reason.
         Careful: int
+        /// The version of the connection, or of the next one.
+        Version: ProtocolVersion
+        /// Whether a server has accepted or refused a version, so that a connection closed early does not change it.
+        IsVersionKnown: bool
+        /// Whether the last connection discarded the earlier session, so that the next one begins a new session.
+        HasDiscarded: bool
     }
 
 /// What of a client is not the way of its messages, and which most messages do not change.
@@ -178,6 +188,9 @@ type ClientState =
     /// Its attempts to connect.
     member this.Progress = this.Context.Progress
 
+    /// The version of its connection, or of the next one.
+    member this.Version = this.Context.Progress.Version
+
     /// True between a CONNACK of success and the end of the connection.
     member this.IsConnected = this.Context.Phase.IsConnected
 
@@ -190,6 +203,7 @@ module ClientState =
             Limits =
                 ServerLimits.Of(
                     settings,
+                    settings.Version.First,
                     {
                         SessionPresent = false
                         Reason = ReasonCode.Success
@@ -207,6 +221,7 @@ module ClientState =
             Reauthentication = 0L
             AnswerDue = false
             CleanStart = false
+            IsForDiscarding = false
         }
 
     /// A client that has done nothing yet. The seed makes the jitter of its backoff; the hash seed protects its
@@ -248,6 +263,9 @@ module ClientState =
                             Futile = 0
                             Refusals = 0
                             Careful = 0
+                            Version = settings.Version.First
+                            IsVersionKnown = false
+                            HasDiscarded = false
                         }
                 }
         }

@@ -73,6 +73,15 @@ module Outgoing =
         else
             Encode.size (Packet.Publish(toPublish 1us alias isNamed message))
 
+    /// As <c>size</c>, in a version of the protocol; before MQTT 5 without Topic Alias and properties.
+    [<CompiledName("SizeIn")>]
+    let sizeIn (version: ProtocolVersion) (alias: uint16) (isNamed: bool) (message: Outgoing) : int =
+        match version with
+        | ProtocolVersion.V5 -> size alias isNamed message
+        | _ ->
+            let topic = message.Topic.Utf8.Length
+            int (Encode.publishSizeIn version topic message.QoS 0 message.Payload.Length)
+
     /// Writes the whole packet, and gives its size in bytes. Throws where the span is too short for it.
     [<CompiledName("Write")>]
     let write
@@ -112,22 +121,7 @@ module Outgoing =
         else
             Encode.write (Packet.Publish(toPublish id alias isNamed message)) destination
 
-    /// As <c>size</c>, in a version of the protocol. Before MQTT 5 there is no alias, and the properties are left out.
-    [<CompiledName("SizeIn")>]
-    let sizeIn (version: ProtocolVersion) (alias: uint16) (isNamed: bool) (message: Outgoing) : int =
-        match version with
-        | ProtocolVersion.V5 -> size alias isNamed message
-        | _ ->
-            int (
-                Encode.publishSizeIn
-                    version
-                    message.Topic.Utf8.Length
-                    message.QoS
-                    0
-                    message.Payload.Length
-            )
-
-    /// As <c>write</c>, in a version of the protocol.
+    /// As <c>write</c>, in a version of the protocol; before MQTT 5 without Topic Alias and properties.
     [<CompiledName("WriteIn")>]
     let writeIn
         (version: ProtocolVersion)
@@ -141,6 +135,8 @@ module Outgoing =
         | ProtocolVersion.V5 -> write id alias isNamed message destination
         | _ ->
             let payload = message.Payload
+            let topic = message.Topic.Utf8.Span
+            let nothing = System.ReadOnlySpan<byte>.Empty
 
             let head =
                 Encode.publishHeadIn
@@ -148,9 +144,9 @@ module Outgoing =
                     message.QoS
                     message.Retain
                     false
-                    message.Topic.Utf8.Span
+                    topic
                     id
-                    System.ReadOnlySpan<byte>.Empty
+                    nothing
                     payload.Length
                     destination
 

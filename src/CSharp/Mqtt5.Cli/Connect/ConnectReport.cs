@@ -40,6 +40,7 @@ internal sealed class ConnectReport(Target target, MqttClientOptions asked, stri
         var json = new JsonObject
         {
             ["server"] = target.Server.ToString(),
+            ["protocolVersion"] = Spec.version(target.Version).Name,
             ["milliseconds"] = Math.Round(took.TotalMilliseconds, 3),
             ["connack"] = answer.ToString(),
             ["reason"] = (int)answer.Reason,
@@ -70,6 +71,12 @@ internal sealed class ConnectReport(Target target, MqttClientOptions asked, stri
     private IEnumerable<(string Heading, IEnumerable<(string Name, string Value)> Rows)> Sections()
     {
         var reason = $"0x{(byte)answer.Reason:X2} {Spec.reasonTitle(PacketType.Connack, answer.Reason)}";
+
+        if (!target.Version.IsV5)
+        {
+            yield return (Spec.version(target.Version).Name, OfOlderVersion(reason));
+            yield break;
+        }
 
         if (!IsAccepted)
         {
@@ -107,6 +114,20 @@ internal sealed class ConnectReport(Target target, MqttClientOptions asked, stri
             ("Server Reference", answer.ServerReference ?? "none"),
             .. UserProperties().Select(property => ("User Property", $"{property.Name} = {property.Value}")),
         ]);
+    }
+
+    // All that its CONNACK tells.
+    private IEnumerable<(string Name, string Value)> OfOlderVersion(string reason)
+    {
+        yield return ("Reason", reason);
+
+        if (!IsAccepted)
+            yield break;
+
+        yield return ("Client Identifier", clientId ?? "none; the server does not tell which it assigns");
+        yield return ("Session Present", target.Version.IsV31 ? "not told" : answer.SessionPresent ? "yes: the server goes on with a session" : "no: the session is new");
+        yield return ("Keep Alive", Interval(null, asked.KeepAlive, "none"));
+        yield return ("Limits of the server", "not told");
     }
 
     private IEnumerable<(string Name, string Value)> UserProperties() =>

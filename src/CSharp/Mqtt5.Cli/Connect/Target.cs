@@ -24,6 +24,9 @@ internal sealed class Target : IAsyncDisposable
     /// <summary>The server.</summary>
     public Uri Server => request.Server;
 
+    /// <summary>The version of the protocol.</summary>
+    public ProtocolVersion Version => request.Version;
+
     /// <summary>Whether failures and progress are kept quiet.</summary>
     public bool IsQuiet => request.IsQuiet;
 
@@ -51,11 +54,7 @@ internal sealed class Target : IAsyncDisposable
             Password = PasswordSource.Read(request, terminal),
             PasswordFile = null,
             AsksForPassword = false,
-            Note = null,
         };
-
-        if (request.Note is not null && !request.IsQuiet)
-            await terminal.Error.WriteLineAsync($"mqtt5: {request.Note}");
 
         if (!isEmbedded)
             return new Target(known, terminal, null);

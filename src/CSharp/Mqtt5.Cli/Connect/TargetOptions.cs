@@ -3,8 +3,7 @@ using System.CommandLine;
 namespace Mqtt5.Cli;
 
 /// <summary>The options of a verb that works on a server: how to connect, or to start one instead; and how to tell.</summary>
-/// <param name="isForAllVersions">Whether the verb itself speaks the version that <c>-V</c> asks for.</param>
-internal sealed class TargetOptions(bool isForAllVersions = false)
+internal sealed class TargetOptions
 {
     private readonly ConnectionOptions connection = new();
     private readonly Option<bool> embedded = new("--embedded") { Description = "Start a broker in this process, and use it instead of a server.", Arity = ArgumentArity.Zero };
@@ -43,9 +42,6 @@ internal sealed class TargetOptions(bool isForAllVersions = false)
         try
         {
             var request = connection.Read(result, url);
-
-            if (isForAllVersions)
-                request = request with { Note = null };
 
             target = await Target.OpenAsync(request, result.GetValue(embedded), embeddedBroker, terminal, cancellationToken);
             return await run(target);

@@ -6,6 +6,10 @@ internal static class ConnectionFailure
     /// <summary>What happened in a line, with what the server said about it.</summary>
     public static string Describe(MqttException failure, Uri server)
     {
+        // The server has nothing to do with it.
+        if (failure is MqttNotSupportedException)
+            return failure.Message;
+
         var said = failure.ReasonString is { } text ? $" ({PeerText.Show(text)})" : "";
         return $"{Name(server)}: {failure.Message}{said}";
     }
@@ -15,7 +19,7 @@ internal static class ConnectionFailure
     /// that of a failure.
     /// </summary>
     public static int ExitCodeOf(MqttException failure) =>
-        failure.Reason is { } reason && reason >= ReasonCode.UnspecifiedError ? (int)reason : ExitCode.Fault;
+        failure is not MqttNotSupportedException && failure.Reason is { } reason && reason >= ReasonCode.UnspecifiedError ? (int)reason : ExitCode.Fault;
 
     // Without what may be a secret.
     private static string Name(Uri server) =>

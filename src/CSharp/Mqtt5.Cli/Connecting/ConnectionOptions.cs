@@ -22,7 +22,7 @@ internal sealed class ConnectionOptions
     private readonly Option<string?> clientId = new("--id", "-i") { Description = "The Client Identifier. Default: the server assigns one.", HelpName = "ID" };
     private readonly Option<string?> clientIdPrefix = new("--id-prefix", "-I") { Description = "A Client Identifier of this and the process id.", HelpName = "PREFIX" };
     private readonly Option<bool> keepSession = Flag("--disable-clean-session", "Go on with an existing session, and keep it afterwards; needs -i.", "-c");
-    private readonly Option<string?> sessionExpiry = new("--session-expiry", "-x") { Description = "Seconds that the session outlives the connection; -1: for ever. Default: 0, with -c for ever.", HelpName = "SECONDS" };
+    private readonly Option<string?> sessionExpiry = new("--session-expiry", "-x") { Description = "Seconds that the session outlives the connection; -1: for ever. Default: 0, with -c for ever. Before MQTT 5 the server decides how long a session above 0 is kept.", HelpName = "SECONDS" };
     private readonly Option<long?> keepAlive = BoundedOption.Of("The Keep Alive in seconds; 0: none. Default: 60.", 0, 65_535, "--keepalive", "-k");
     private readonly Option<string?> userName = new("--username", "-u") { Description = "The User Name.", HelpName = "NAME" };
     private readonly Option<string?> password = new("--pw", "-P") { Description = "The password. Others on this machine can see it; MQTT5_PASSWORD in the environment, --pw-file and --pw-prompt keep it from them.", HelpName = "PASSWORD" };
@@ -43,7 +43,7 @@ internal sealed class ConnectionOptions
         AllowMultipleArgumentsPerToken = true,
         CompletionSources = { PropertyCompletion.Of },
     };
-    private readonly Option<string?> version = new("--protocol-version", "-V") { Description = "5. Versions 311 and 31 are taken with a note, and MQTT 5 is spoken all the same.", HelpName = "VERSION", CompletionSources = { "5", "mqttv5" } };
+    private readonly Option<string?> version = new("--protocol-version", "-V") { Description = "The version of the protocol: 5, 311 or 31. Default: 5, where mosquitto's clients have 311.", HelpName = "VERSION", CompletionSources = { "5", "311", "31", "mqttv5", "mqttv311", "mqttv31" } };
     private readonly Option<bool> debug = Flag("--debug", "Show the packets on standard error, in notation.", "-d");
     private readonly Option<bool> quiet = Flag("--quiet", "Say nothing about progress and failures at run time; the exit code tells.");
     private readonly Option<bool> noDelay = Flag("--nodelay", "Send small packets at once; it is always so.");
@@ -80,6 +80,11 @@ internal sealed class ConnectionOptions
     public ConnectionRequest Read(ParseResult result, string? address = null)
     {
         var given = PropertyArguments.Parse(result.GetValue(properties) ?? []);
+        var protocol = ReadVersion(result);
+
+        if (!protocol.IsV5 && !given.IsEmpty)
+            throw new UsageException($"-D: {Spec.version(protocol).Name} has no properties; they need '-V 5'");
+
         var tls = tlsOptions.Read(result);
         var (server, topic, credentials) = ReadServer(result, tls, address);
         var id = ReadClientId(result);
@@ -91,6 +96,7 @@ internal sealed class ConnectionOptions
         return new ConnectionRequest
         {
             Server = server,
+            Version = protocol,
             Topic = topic,
             ClientId = id,
             CleanStart = !result.GetValue(keepSession),
@@ -107,7 +113,6 @@ internal sealed class ConnectionOptions
             MaximumPacketBytes = ReadPacketBytes(result, given),
             ShowsPackets = result.GetValue(debug),
             IsQuiet = result.GetValue(quiet),
-            Note = ReadVersion(result),
         };
     }
 
@@ -200,11 +205,8 @@ internal sealed class ConnectionOptions
             : throw new UsageException("a Will Message needs --will-topic");
     }
 
-    private string? ReadVersion(ParseResult result) =>
-        result.GetValue(version) switch
-        {
-            null or "5" or "mqttv5" => null,
-            "311" or "mqttv311" or "31" or "mqttv31" => "-V: mqtt5 speaks MQTT 5 only, and does so here",
-            var other => throw new UsageException($"-V: '{other}' is no version of MQTT; this command speaks version 5"),
-        };
+    private ProtocolVersion ReadVersion(ParseResult result) =>
+        result.GetValue(version) is { } name
+            ? ProtocolVersionName.Find(name) ?? throw new UsageException($"-V: '{name}' is no version of MQTT; give one of {string.Join(", ", ProtocolVersionName.All)}")
+            : ProtocolVersion.V5;
 }

@@ -6,6 +6,9 @@ internal sealed record ConnectionRequest
     /// <summary>The server.</summary>
     public required Uri Server { get; init; }
 
+    /// <summary>The version of the protocol.</summary>
+    public ProtocolVersion Version { get; init; }
+
     /// <summary>The topic that the URL named; null: none.</summary>
     public string? Topic { get; init; }
 
@@ -53,7 +56,4 @@ internal sealed record ConnectionRequest
 
     /// <summary>Whether failures at run time are kept quiet.</summary>
     public bool IsQuiet { get; init; }
-
-    /// <summary>Something to tell the user that is no failure; null: nothing.</summary>
-    public string? Note { get; init; }
 }

@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Mqtt5.Cli;
 
 /// <summary>Cuts the bytes of one direction into packets and writes a line for each.</summary>
-internal sealed class PacketTrace(Direction direction, TextWriter writer)
+internal sealed class PacketTrace(Direction direction, TracedConnection connection, TextWriter writer)
 {
     // A payload of megabytes is not for a terminal.
     private const int LongestLine = 2_000;
@@ -25,7 +25,7 @@ internal sealed class PacketTrace(Direction direction, TextWriter writer)
 
         while (!isBroken && done < all.Length)
         {
-            var framing = Framer.Next(direction, Spec.MaximumPacketBytes, offset, new ReadOnlySequence<byte>(all[done..]));
+            var framing = connection.Next(direction, offset, new ReadOnlySequence<byte>(all[done..]));
 
             if (framing.IsIncomplete)
                 break;
@@ -53,12 +53,12 @@ internal sealed class PacketTrace(Direction direction, TextWriter writer)
 
     private string LineOf(ReadOnlyMemory<byte> frame)
     {
-        var packet = Grammar.Parse(direction, Spec.MaximumPacketBytes, offset, frame.ToArray());
+        var packet = connection.Parse(direction, offset, frame.ToArray());
 
         if (packet.IsError)
-            return Explain.Fault(offset, frame.ToArray(), packet.ErrorValue);
+            return Explain.FaultIn(connection.Version, offset, frame.ToArray(), packet.ErrorValue);
 
-        var line = Notation.PrintTraced(direction, packet.ResultValue);
+        var line = Notation.PrintTracedIn(connection.Version, direction, packet.ResultValue);
 
         return line.Length <= LongestLine
             ? line

@@ -24,6 +24,7 @@ internal sealed class PreparedConnection : IDisposable
     {
         var options = new MqttClientOptions
         {
+            Version = ProtocolVersionName.ToClientVersion(request.Version),
             ClientId = request.ClientId,
             CleanStart = request.CleanStart,
             SessionExpiry = request.SessionExpiry,
@@ -60,9 +61,6 @@ internal sealed class PreparedConnection : IDisposable
 
             if (request.ShowsPackets)
                 options.Transport = new TracingTransport(options.CreateTransport(), terminal.Error);
-
-            if (request.Note is not null && !request.IsQuiet)
-                terminal.Error.WriteLine($"mqtt5: {request.Note}");
 
             return prepared;
         }

@@ -23,6 +23,9 @@ internal sealed class PropertyArguments
             ? []
             : Spec.properties.Where(property => IsFor(property, found)).Select(NameOf);
 
+    /// <summary>True when no property was given.</summary>
+    public bool IsEmpty => values.Count == 0 && userProperties.Count == 0;
+
     /// <summary>Reads the values of all <c>-D</c> together.</summary>
     /// <exception cref="UsageException">One of them is not what the standard allows.</exception>
     public static PropertyArguments Parse(IReadOnlyList<string> tokens)

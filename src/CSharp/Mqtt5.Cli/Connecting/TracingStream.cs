@@ -3,10 +3,20 @@ using Mqtt5.Transports;
 namespace Mqtt5.Cli;
 
 /// <summary>A stream whose bytes are shown as packets on their way through.</summary>
-internal sealed class TracingStream(Stream inner, TextWriter writer) : DuplexStream
+internal sealed class TracingStream : DuplexStream
 {
-    private readonly PacketTrace sent = new(Direction.ClientToServer, writer);
-    private readonly PacketTrace received = new(Direction.ServerToClient, writer);
+    private readonly Stream inner;
+    private readonly PacketTrace sent;
+    private readonly PacketTrace received;
+
+    /// <summary>Shows what passes a stream.</summary>
+    public TracingStream(Stream inner, TextWriter writer)
+    {
+        this.inner = inner;
+        var connection = new TracedConnection();
+        sent = new PacketTrace(Direction.ClientToServer, connection, writer);
+        received = new PacketTrace(Direction.ServerToClient, connection, writer);
+    }
 
     /// <inheritdoc/>
     public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);

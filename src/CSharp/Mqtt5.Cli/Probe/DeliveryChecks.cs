@@ -14,12 +14,12 @@ internal static class DeliveryChecks
         new(Group, "QoS 1", (world, token) => QoSAsync(world, QoS.AtLeastOnce, token)),
         new(Group, "QoS 2", (world, token) => QoSAsync(world, QoS.ExactlyOnce, token)),
         new(Group, "Binary payload", PayloadAsync),
-        new(Group, "Properties", PropertiesAsync),
-        new(Group, "Topic Aliases to it", AliasesToServerAsync),
-        new(Group, "Topic Aliases from it", AliasesFromServerAsync),
-        new(Group, "Message Expiry", ExpiryAsync),
-        new(Group, "Receive Maximum of clients", ReceiveMaximumAsync),
-        new(Group, "Packet size of clients", PacketSizeAsync),
+        new(Group, "Properties", PropertiesAsync) { NeedsMqtt5 = true },
+        new(Group, "Topic Aliases to it", AliasesToServerAsync) { NeedsMqtt5 = true },
+        new(Group, "Topic Aliases from it", AliasesFromServerAsync) { NeedsMqtt5 = true },
+        new(Group, "Message Expiry", ExpiryAsync) { NeedsMqtt5 = true },
+        new(Group, "Receive Maximum of clients", ReceiveMaximumAsync) { NeedsMqtt5 = true },
+        new(Group, "Packet size of clients", PacketSizeAsync) { NeedsMqtt5 = true },
     ];
 
     private static async Task<ProbeFinding> QoSAsync(ProbeWorld world, QoS qos, CancellationToken cancellationToken)

@@ -10,8 +10,8 @@ internal static class LimitChecks
     /// <summary>All of them.</summary>
     public static IEnumerable<ProbeCheck> All =>
     [
-        new(Group, "Receive Maximum", (world, _) => Told($"{Figures.Count(world.Server.ReceiveMaximum)} messages unacknowledged, announced")),
-        new(Group, "Maximum Packet Size", (world, _) => Told(world.Server.MaximumPacketSize is { } bytes ? $"{Figures.Count(bytes)} bytes, announced" : "none announced")),
+        new(Group, "Receive Maximum", (world, _) => Told($"{Figures.Count(world.Server.ReceiveMaximum)} messages unacknowledged, announced")) { NeedsMqtt5 = true },
+        new(Group, "Maximum Packet Size", (world, _) => Told(world.Server.MaximumPacketSize is { } bytes ? $"{Figures.Count(bytes)} bytes, announced" : "none announced")) { NeedsMqtt5 = true },
         new(Group, "Largest payload", PayloadAsync),
         new(Group, "Longest topic", TopicBytesAsync),
         new(Group, "Deepest topic", TopicLevelsAsync),

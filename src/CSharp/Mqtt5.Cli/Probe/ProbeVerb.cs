@@ -86,6 +86,9 @@ internal static class ProbeVerb
 
     private static async Task<ProbeFinding> TryAsync(ProbeCheck check, ProbeWorld world, CancellationToken cancellationToken)
     {
+        if (check.NeedsMqtt5 && !world.Version.IsV5)
+            return ProbeFinding.Absent($"{Spec.version(world.Version).Name} does not have it");
+
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(Patience);
 

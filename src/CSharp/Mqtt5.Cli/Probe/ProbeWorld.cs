@@ -21,6 +21,9 @@ internal sealed class ProbeWorld(Target target, string prefix) : IAsyncDisposabl
     /// <summary>How long a check waits for something that must not come.</summary>
     public static TimeSpan Quiet => TimeSpan.FromMilliseconds(300);
 
+    /// <summary>The version of the protocol.</summary>
+    public ProtocolVersion Version => target.Version;
+
     /// <summary>What the server answered first.</summary>
     public MqttConnectResult Server { get; private set; } = null!;
 

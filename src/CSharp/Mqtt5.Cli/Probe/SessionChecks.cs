@@ -10,13 +10,13 @@ internal static class SessionChecks
     /// <summary>All of them.</summary>
     public static IEnumerable<ProbeCheck> All =>
     [
-        new(Group, "Assigned identifiers", AssignedAsync),
+        new(Group, "Assigned identifiers", AssignedAsync) { NeedsMqtt5 = true },
         new(Group, "Resume", ResumeAsync),
-        new(Group, "Session Expiry", ExpiryAsync),
+        new(Group, "Session Expiry", ExpiryAsync) { NeedsMqtt5 = true },
         new(Group, "Take-over", TakeOverAsync),
         new(Group, "Will Message", WillAsync),
-        new(Group, "Will Delay", WillDelayAsync),
-        new(Group, "Response Information", ResponseInformationAsync),
+        new(Group, "Will Delay", WillDelayAsync) { NeedsMqtt5 = true },
+        new(Group, "Response Information", ResponseInformationAsync) { NeedsMqtt5 = true },
     ];
 
     private static async Task<ProbeFinding> AssignedAsync(ProbeWorld world, CancellationToken cancellationToken)
@@ -56,7 +56,8 @@ internal static class SessionChecks
             },
             cancellationToken);
 
-        if (!after.Server!.SessionPresent)
+        // CONNACK of MQTT 3.1 does not tell.
+        if (!after.Server!.SessionPresent && after.Version != MqttVersion.Mqtt31)
             return ProbeFinding.Fails("the server has forgotten the session");
 
         await world.PassAsync(after, cancellationToken);

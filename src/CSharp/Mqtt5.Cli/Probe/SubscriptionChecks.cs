@@ -11,12 +11,12 @@ internal static class SubscriptionChecks
     [
         new(Group, "Wildcards", WildcardsAsync),
         new(Group, "Shared", SharedAsync),
-        new(Group, "Identifiers", IdentifiersAsync),
-        new(Group, "No Local", NoLocalAsync),
+        new(Group, "Identifiers", IdentifiersAsync) { NeedsMqtt5 = true },
+        new(Group, "No Local", NoLocalAsync) { NeedsMqtt5 = true },
         new(Group, "Overlapping", OverlappingAsync),
         new(Group, "Retained messages", RetainedAsync),
-        new(Group, "Retain As Published", RetainAsPublishedAsync),
-        new(Group, "Retain Handling", RetainHandlingAsync),
+        new(Group, "Retain As Published", RetainAsPublishedAsync) { NeedsMqtt5 = true },
+        new(Group, "Retain Handling", RetainHandlingAsync) { NeedsMqtt5 = true },
     ];
 
     private static async Task<ProbeFinding> WildcardsAsync(ProbeWorld world, CancellationToken cancellationToken)

@@ -164,7 +164,7 @@ internal sealed class ReplayPlayer(IMqttTransport transport, Uri server, TimeSpa
         {
             var connection = await transport.ConnectAsync(server, time.Token);
             output.Opened(Now(), number);
-            open.Add(number, (connection, ReadAsync(number, connection.Stream), new PacketCutter(Direction.ServerToClient)));
+            open.Add(number, (connection, ReadAsync(number, connection.Stream), new PacketCutter(Direction.ServerToClient, new TracedConnection())));
             // Not at once: the rest of what the replay wants done has to be done before what it wants then.
             arrived.Writer.TryWrite((number, [], ReplayInput.NewOpened(number)));
         }

@@ -25,7 +25,7 @@ internal static class RequestResponseCommand
         var connection = new ConnectionOptions(namesTopic: true);
         var message = new MessageOptions(takesLines: false);
         var output = new OutputOptions();
-        var responseTopic = new Option<string?>("--response-topic", "-e") { Description = "The topic of the answer. Default: one of this client's own, with Correlation Data.", HelpName = "TOPIC" };
+        var responseTopic = new Option<string?>("--response-topic", "-e") { Description = "The topic of the answer. Default: one of this client's own, with Correlation Data. Needed before MQTT 5, which does not tell it to the other side.", HelpName = "TOPIC" };
         var skipRetained = new Option<bool>("--no-retained", "-R") { Description = "A retained message is no answer.", Arity = ArgumentArity.Zero };
         var timeout = BoundedOption.Of("Wait for so many seconds, then end with exit code 27.", 1, 4_000_000, "--timeout", "-W");
         var command = new Command("rr", Description);
@@ -44,6 +44,9 @@ internal static class RequestResponseCommand
 
                 if (asked.Source == PayloadSource.Lines)
                     throw new UsageException("-l: a request is one message; give it with -m, -f, -s or -n");
+
+                if (!how.Version.IsV5 && result.GetValue(responseTopic) is null)
+                    throw new UsageException($"-e: {Spec.version(how.Version).Name} has no Response Topic, so give the topic of the answer");
 
                 return new RequestResponseRequest(
                     how,

@@ -49,7 +49,9 @@ internal static class RequestResponseVerb
             SubscriptionIdentifier = request.Connection.Properties.Number(Scope.Subscribe, PropertyId.SubscriptionIdentifier),
         };
         var answers = await client.SubscribeAsync(topic, request.Message.QoS, options, cancellationToken).ConfigureAwait(false);
-        await client.PublishAsync(request.Message.ToMessage(payload, topic), cancellationToken).ConfigureAwait(false);
+        // Before MQTT 5 the other side has to know the topic.
+        var asked = request.Message.ToMessage(payload, request.Connection.Version.IsV5 ? topic : null);
+        await client.PublishAsync(asked, cancellationToken).ConfigureAwait(false);
 
         await foreach (var answer in answers.WithCancellation(cancellationToken).ConfigureAwait(false))
         {

@@ -22,8 +22,9 @@ internal sealed partial class ShellSession
             opening.Client.Reconnected += (_, _) => Tell(opening, "connected again");
             var answer = await opening.Client.OpenAsync(cancellationToken);
             connection = opening;
-            var id = opening.Client.ClientId;
-            screen.Write(new Line().Add("connected", Look.Good).Add($" to {opening.Name} as {id}{(answer.SessionPresent ? ", which goes on with its session" : "")}"));
+            // Before MQTT 5 a server does not tell which identifier it assigns.
+            var id = opening.Client.ClientId is { } known ? $" as {known}" : "";
+            screen.Write(new Line().Add("connected", Look.Good).Add($" to {opening.Name}{id}{(answer.SessionPresent ? ", which goes on with its session" : "")}"));
         }
         catch
         {
@@ -106,6 +107,7 @@ internal sealed partial class ShellSession
         var state = connection.Client.State.Status == MqttConnectionStatus.Connected ? "connected" : "away; it is tried again";
         Row("Connection", $"{state}, {connection.Name}");
         Row("Client Identifier", connection.Client.ClientId ?? "none yet");
+        Row("Protocol", Spec.version(connection.Request.Version).Name);
         Row("Since", $"{connection.Since.ToLocalTime():yyyy-MM-dd HH:mm:ss}");
         Row("Messages", $"{Figures.Count(Interlocked.Read(ref received))} received, {Figures.Count(published)} published, {Figures.Count(topics.All().Count, "topic")} seen");
         Row("Subscriptions", subscriptions.Count == 0 ? "none" : Figures.Count(subscriptions.Count));

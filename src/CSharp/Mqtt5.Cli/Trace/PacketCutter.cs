@@ -3,7 +3,7 @@ using System.Buffers;
 namespace Mqtt5.Cli;
 
 /// <summary>Cuts the bytes of one direction of a connection into packets, and into what is none.</summary>
-internal sealed class PacketCutter(Direction direction)
+internal sealed class PacketCutter(Direction direction, TracedConnection connection)
 {
     private ArrayBufferWriter<byte> waiting = new();
     private long offset;
@@ -26,7 +26,7 @@ internal sealed class PacketCutter(Direction direction)
         while (!IsLost && done < all.Length)
         {
             var rest = all[done..];
-            var framing = Framer.Next(direction, Spec.MaximumPacketBytes, offset, new ReadOnlySequence<byte>(rest));
+            var framing = connection.Next(direction, offset, new ReadOnlySequence<byte>(rest));
 
             if (framing.IsIncomplete)
                 break;
@@ -53,8 +53,8 @@ internal sealed class PacketCutter(Direction direction)
         if (fault is not null)
             return new CutFrame(offset, bytes, null, fault);
 
-        var result = Grammar.Parse(direction, Spec.MaximumPacketBytes, offset, bytes);
-        // What follows another version of the protocol is not MQTT 5.
+        var result = connection.Parse(direction, offset, bytes);
+        // What follows an unknown version of the protocol cannot be read.
         IsLost |= result.IsError && result.ErrorValue.Reason == ReasonCode.UnsupportedProtocolVersion;
         return result.IsOk ? new CutFrame(offset, bytes, result.ResultValue, null) : new CutFrame(offset, bytes, null, result.ErrorValue);
     }

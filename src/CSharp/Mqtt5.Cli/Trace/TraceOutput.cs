@@ -8,6 +8,7 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
     // How many bytes of a payload are shown unless all are asked for.
     private const int PayloadStartBytes = 64;
 
+    private readonly Dictionary<int, TracedConnection> traced = [];
     private readonly Dictionary<(int Connection, Direction Direction), PacketCutter> cutters = [];
     private readonly Dictionary<(int Connection, Direction Direction), InboundTopicAliases> aliases = [];
     private MonitorState state = MonitorState.Empty;
@@ -32,7 +33,7 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
     public void Passed(long at, int connection, Direction direction, ReadOnlySpan<byte> bytes)
     {
         if (!cutters.TryGetValue((connection, direction), out var cutter))
-            cutters.Add((connection, direction), cutter = new PacketCutter(direction));
+            cutters.Add((connection, direction), cutter = new PacketCutter(direction, Traced(connection)));
 
         foreach (var frame in cutter.Add(bytes))
         {
@@ -54,6 +55,8 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
             cutters.Remove((connection, way));
             aliases.Remove((connection, way));
         }
+
+        traced.Remove(connection);
 
         Show(new TraceRecord(at, connection, TraceEvent.NewClosed(direction)), $"{TraceText.PrintDirection(direction)} CLOSED");
     }
@@ -109,13 +112,14 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
     }
 
     /// <summary>A packet as it is shown: in notation, with as much of its payload and secrets as was asked for.</summary>
-    public string Describe(Packet packet) => Text(Kept(packet));
+    public string Describe(Packet packet) => Text(ProtocolVersion.V5, Kept(packet));
 
     private void Packet(long at, int connection, Direction direction, Packet packet, byte[]? frame, int wireBytes = 0)
     {
         packets++;
         var size = frame?.Length ?? wireBytes;
         var kept = Kept(packet);
+        var version = Traced(connection).Version;
         file?.WriteLine(TraceText.Print(new TraceRecord(at, connection, TraceEvent.NewPacket(direction, size, kept))));
 
         // The bytes as they were, unless something of them is hidden.
@@ -123,14 +127,18 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
         {
             if (frame is not null && ReferenceEquals(kept, packet))
                 capture.Sent(at, connection, direction, frame);
-            else if (Encode.ToBytes(direction, kept) is { IsOk: true } encoded)
+            else if (Encode.ToBytesIn(version, direction, kept) is { IsOk: true } encoded)
                 capture.Sent(at, connection, direction, encoded.ResultValue);
         }
 
         if (IsShown(connection, direction, packet))
-            terminal.Output.WriteLine($"{Head(at, connection)} {TraceText.PrintDirection(direction)} {Text(kept)}");
+            terminal.Output.WriteLine($"{Head(at, connection)} {TraceText.PrintDirection(direction)} {Text(version, kept)}");
 
-        Judge(ProtocolMonitor.Step(at, connection, direction, size, packet, state));
+        // The rules of the monitor are those of MQTT 5.
+        if (version.IsV5)
+            Judge(ProtocolMonitor.Step(at, connection, direction, size, packet, state));
+        else if (packet.IsConnect)
+            file?.WriteLine($"# {Head(at, connection)} {Spec.version(version).Name}: its packets are not judged");
     }
 
     private void Malformed(long at, int connection, Direction direction, CutFrame frame)
@@ -145,8 +153,8 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
         capture?.Sent(at, connection, direction, shown);
         terminal.Output.WriteLine($"{Head(at, connection)} {TraceText.PrintDirection(direction)} bytes that are no packet:");
         terminal.Output.WriteLine(request.ShowsSecrets
-            ? Explain.FaultWithSecrets(frame.Offset, frame.Bytes, fault)
-            : Explain.Fault(frame.Offset, frame.Bytes, fault));
+            ? Explain.FaultWithSecretsIn(Traced(connection).Version, frame.Offset, frame.Bytes, fault)
+            : Explain.FaultIn(Traced(connection).Version, frame.Offset, frame.Bytes, fault));
 
         if (cutters.TryGetValue((connection, direction), out var cutter) && cutter.IsLost)
             terminal.Output.WriteLine($"{Head(at, connection)} {TraceText.PrintDirection(direction)} the rest is passed on without being read");
@@ -186,7 +194,15 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
         return request.Payloads == PayloadDisplay.Hidden ? TraceRedaction.WithoutPayload(kept) : kept;
     }
 
-    private string Text(Packet packet)
+    private TracedConnection Traced(int connection)
+    {
+        if (!traced.TryGetValue(connection, out var one))
+            traced.Add(connection, one = new TracedConnection());
+
+        return one;
+    }
+
+    private string Text(ProtocolVersion version, Packet packet)
     {
         var suffix = "";
 
@@ -197,7 +213,7 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
                 publish.Delivery, publish.Retain, publish.Topic, publish.Properties, new Bytes(publish.Payload.Memory[..PayloadStartBytes])));
         }
 
-        return (request.ShowsSecrets ? Notation.Print(packet) : Notation.PrintRedacted(packet)) + suffix;
+        return (request.ShowsSecrets ? Notation.PrintIn(version, packet) : Notation.PrintRedactedIn(version, packet)) + suffix;
     }
 
     private bool IsShown(int connection, Direction direction, Packet packet)

@@ -8,7 +8,7 @@ internal static class VerifyCommand
     /// <summary>Makes the verb.</summary>
     public static Command Create(Terminal terminal)
     {
-        var target = new TargetOptions(isForAllVersions: true);
+        var target = new TargetOptions();
         var servers = new Argument<string[]>("URL")
         {
             Arity = ArgumentArity.ZeroOrMore,

@@ -74,6 +74,10 @@ public sealed partial class MqttClient
     /// <param name="message">The message. Its payload is copied unless it goes out at once.</param>
     /// <param name="cancellationToken">Ends the wait; a message that was sent already may still arrive.</param>
     /// <returns>What the server said.</returns>
+    /// <exception cref="MqttNotSupportedException">
+    /// The version of the connection does not have a property of the message. Before a version was negotiated the message
+    /// waits, and the call fails with this if the version turns out not to have it.
+    /// </exception>
     public ValueTask<MqttPublishResult> PublishAsync(MqttMessage message, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(message);
@@ -144,7 +148,7 @@ public sealed partial class MqttClient
     }
 
     // Checks what the types do not, such as the length of the Correlation Data.
-    private static void Check(TopicName name, MqttMessage message, PublishProperties properties)
+    private void Check(TopicName name, MqttMessage message, PublishProperties properties)
     {
         var id = PacketId.Of(1);
         var delivery = message.QoS switch
@@ -154,11 +158,16 @@ public sealed partial class MqttClient
             QoS.ExactlyOnce => Delivery.NewExactlyOnce(id, false),
             _ => throw new ArgumentOutOfRangeException(nameof(message), message.QoS, "the QoS is 0, 1 or 2"),
         };
-        var publish = Packet.NewPublish(new Publish(
-            delivery, message.Retain, TopicReference.NewName(name), properties, new Bytes(message.Payload)));
+        var publish = new Publish(delivery, message.Retain, TopicReference.NewName(name), properties, new Bytes(message.Payload));
 
-        if (Encode.Check(Direction.ClientToServer, publish) is { IsSome: true } fault)
+        if (Encode.Check(Direction.ClientToServer, Packet.NewPublish(publish)) is { IsSome: true } fault)
             throw Failures.Of(fault.Value);
+
+        if (!ReferenceEquals(properties, PublishProperties.Empty)
+            && ClientVersions.CheckPublish(engine.Version, message.AsksForFormat, publish) is { IsSome: true } missing)
+        {
+            throw Failures.Of(missing.Value);
+        }
     }
 
     private ValueTask<MqttPublishResult> SendAsync(
@@ -179,7 +188,7 @@ public sealed partial class MqttClient
     {
         using var activity = TraceContext.StartPublishing(name.Text);
 
-        if (options.PropagateTraceContext)
+        if (options.PropagateTraceContext && engine.HasUserProperties)
             properties = properties.WithUserProperties(TraceContext.Add(properties.UserProperties));
 
         return await engine.Publisher.PublishAsync(name, payload, qos, retain, properties, cancellationToken).ConfigureAwait(false);

@@ -13,6 +13,7 @@ public sealed partial class MqttClient
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The answer.</returns>
     /// <exception cref="TimeoutException">No answer came in time.</exception>
+    /// <exception cref="MqttNotSupportedException">The version of the connection has no Response Topic.</exception>
     public Task<MqttReceivedMessage> RequestAsync(
         string topic, string payload, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
         RequestAsync(new MqttMessage { Topic = topic, Text = payload, QoS = QoS.AtLeastOnce }, timeout, cancellationToken);
@@ -27,10 +28,15 @@ public sealed partial class MqttClient
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The answer.</returns>
     /// <exception cref="TimeoutException">No answer came in time.</exception>
+    /// <exception cref="MqttNotSupportedException">The version of the connection has no Response Topic.</exception>
     public Task<MqttReceivedMessage> RequestAsync(
         MqttMessage request, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
+
+        if (ClientVersions.CheckRequest(engine.Version) is { IsSome: true } missing)
+            return Task.FromException<MqttReceivedMessage>(Failures.Of(missing.Value));
+
         return responses.RequestAsync(request, timeout ?? TimeSpan.FromSeconds(30), options.TimeProvider, cancellationToken);
     }
 
@@ -50,6 +56,10 @@ public sealed partial class MqttClient
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(handler);
+
+        if (ClientVersions.CheckRequest(engine.Version) is { IsSome: true } missing)
+            return Task.FromException<MqttSubscription>(Failures.Of(missing.Value));
+
         return SubscribeAsync(filter, AnswerAsync, QoS.AtLeastOnce, options, cancellationToken);
 
         async Task AnswerAsync(MqttReceivedMessage request, CancellationToken stopping)

@@ -5,7 +5,7 @@ using Mqtt5.Engine;
 namespace Mqtt5;
 
 /// <summary>
-/// An MQTT 5 client. It keeps its connection: it reconnects with a backoff, resumes its session or subscribes again, and
+/// A client of MQTT 5 and, where <see cref="MqttClientOptions.Version"/> says so, of MQTT 3.1.1 or 3.1. It keeps its connection: it reconnects with a backoff, resumes its session or subscribes again, and
 /// sends what could not be sent meanwhile. All members can be called from any thread; messages of one caller to one
 /// topic keep their order. Handlers never run on the task that reads from the network.
 /// </summary>
@@ -20,6 +20,7 @@ public sealed partial class MqttClient : IAsyncDisposable
     /// <summary>Makes a client that does nothing yet; <see cref="OpenAsync"/> connects it.</summary>
     /// <param name="options">How it connects and behaves; they must not change afterwards.</param>
     /// <exception cref="ArgumentException">The options are not valid.</exception>
+    /// <exception cref="MqttNotSupportedException">The version of the options does not have one of them.</exception>
     public MqttClient(MqttClientOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -36,6 +37,12 @@ public sealed partial class MqttClient : IAsyncDisposable
 
     /// <summary>What the server answered when the connection was opened last; null: it never was.</summary>
     public MqttConnectResult? Server => notices.Result;
+
+    /// <summary>
+    /// The version of the connection, or of the next one. With <see cref="MqttVersion.Negotiate"/> it is
+    /// <see cref="MqttVersion.Mqtt5"/> until a server does not take that.
+    /// </summary>
+    public MqttVersion Version => engine.Version.ToPublic();
 
     /// <summary>The Client Identifier in use; null while the server has not assigned one.</summary>
     public string? ClientId
@@ -98,12 +105,16 @@ public sealed partial class MqttClient : IAsyncDisposable
     /// Ends the connection and does not connect again. Everything that waits fails with
     /// <see cref="MqttDisconnectedException"/>, and the loops of subscriptions end.
     /// </summary>
-    /// <param name="reason">The reason; with 0x04 the server publishes the Will Message.</param>
+    /// <param name="reason">
+    /// The reason; with 0x04 the server publishes the Will Message. Before MQTT 5 there are no reasons: for another one than
+    /// 0x00 the connection is closed without DISCONNECT, after which the server publishes the Will Message.
+    /// </param>
     /// <param name="sessionExpiry">How long the session lives from now on; null: as before.</param>
     /// <param name="reasonString">What happened, for people.</param>
     /// <param name="userProperties">User Properties, in order.</param>
     /// <param name="cancellationToken">Ends the wait; the connection is ended all the same.</param>
     /// <returns>When DISCONNECT has been written, or after the close timeout.</returns>
+    /// <exception cref="MqttNotSupportedException">The version has no session expiry, reason string or User Properties here.</exception>
     public async Task DisconnectAsync(
         ReasonCode reason = ReasonCode.Success,
         TimeSpan? sessionExpiry = null,

@@ -93,6 +93,26 @@ internal sealed class ClientEngine
         }
     }
 
+    // The version of the connection, or of the next one.
+    public ProtocolVersion Version
+    {
+        get
+        {
+            lock (Gate)
+                return state.Version;
+        }
+    }
+
+    // Whether User Properties reach the server; false until a version is known that has them.
+    public bool HasUserProperties
+    {
+        get
+        {
+            lock (Gate)
+                return ClientSession.HasUserProperties(state);
+        }
+    }
+
     public bool IsConnected
     {
         get
@@ -213,11 +233,11 @@ internal sealed class ClientEngine
             {
                 for (var left = PacketsInGate; left > 0 && link == current; left--)
                 {
-                    var framing = Framer.Next(Direction.ServerToClient, MaximumPacketBytes, offset, input);
+                    var framing = Framer.NextIn(link.Version, Direction.ServerToClient, MaximumPacketBytes, offset, input);
 
                     if (framing.Tag != Framing.Tags.Frame
                         || framing.Length > FrameBytesInGate
-                        || !Take(Framer.Memory(framing.Length, input).Span))
+                        || !Take(link.Version, Framer.Memory(framing.Length, input).Span))
                     {
                         break;
                     }
@@ -235,18 +255,18 @@ internal sealed class ClientEngine
         return input;
     }
 
-    private bool Take(ReadOnlySpan<byte> frame)
+    private bool Take(ProtocolVersion version, ReadOnlySpan<byte> frame)
     {
         if ((PacketType)(frame[0] >> 4) == PacketType.Publish)
         {
-            if (!FastPath.TryPublish(Direction.ServerToClient, frame, out var view) || !ClientQoS0.MayDeliver(view, state))
+            if (!FastPath.TryPublishIn(version, Direction.ServerToClient, frame, out var view) || !ClientQoS0.MayDeliver(view, state))
                 return false;
 
             Subscriptions.Deliver(view);
             return true;
         }
 
-        if (!FastPath.TryAcknowledgement(Direction.ServerToClient, frame, out var acknowledgement))
+        if (!FastPath.TryAcknowledgementIn(version, Direction.ServerToClient, frame, out var acknowledgement))
             return false;
 
         Run(ClientEvent.NewReceivedAck(acknowledgement.Type, acknowledgement.PacketId.Value, acknowledgement.Reason));
@@ -393,8 +413,8 @@ internal sealed class ClientEngine
             return;
         }
 
-        var size = Encode.Size(packet);
-        Encode.Write(packet, link.Reserve(size));
+        var size = Encode.SizeIn(link.Version, packet);
+        Encode.WriteIn(link.Version, packet, link.Reserve(size));
         link.Advance(size);
         Log.Sent(Logger, link.Number, packet.Type, size);
     }
@@ -404,8 +424,8 @@ internal sealed class ClientEngine
         if (current is not { } link)
             return;
 
-        var size = OutgoingModule.Size(alias, isNamed, message);
-        OutgoingModule.Write(id, alias, isNamed, message, link.Reserve(size));
+        var size = OutgoingModule.SizeIn(link.Version, alias, isNamed, message);
+        OutgoingModule.WriteIn(link.Version, id, alias, isNamed, message, link.Reserve(size));
         link.Advance(size);
         Log.Sent(Logger, link.Number, PacketType.Publish, size);
     }
@@ -416,7 +436,7 @@ internal sealed class ClientEngine
             return;
 
         const int longest = 5;
-        link.Advance(Encode.Acknowledgement(kind, PacketId.Of(id), reason, link.Reserve(longest)));
+        link.Advance(Encode.AcknowledgementIn(link.Version, kind, PacketId.Of(id), reason, link.Reserve(longest)));
     }
 
     private void OpenTransport(int index, string? reference)
@@ -424,7 +444,7 @@ internal sealed class ClientEngine
         var origin = Servers[index];
         var server = reference is null ? origin : ServerReference.Resolve(reference, origin);
         current?.Abort();
-        current = new Link(this, server, ++linkCount);
+        current = new Link(this, server, ++linkCount, state.Version);
         flushed = current.Flushed;
         current.Start();
     }

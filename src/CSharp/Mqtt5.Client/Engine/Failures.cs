@@ -22,8 +22,14 @@ internal static class Failures
         }
     }
 
-    public static MqttRejectedException Of(Fault fault) =>
-        new(fault.ToString()) { Reason = fault.Reason, ReasonSource = MqttReasonSource.Client, Clause = fault.Clause };
+    public static MqttException Of(Fault fault) =>
+        fault.Blame.IsCaller && fault.Reason == ReasonCode.UnsupportedProtocolVersion
+            ? NotSupported(fault, fault.Field)
+            : new MqttRejectedException(fault.ToString()) { Reason = fault.Reason, ReasonSource = MqttReasonSource.Client, Clause = fault.Clause };
+
+    // What the version of the connection does not have.
+    public static MqttNotSupportedException NotSupported(Fault fault, string option) =>
+        new($"{option}: {fault.Detail}") { Reason = fault.Reason, ReasonSource = MqttReasonSource.Client, Option = option };
 
     public static MqttRefusedException Refused(ReasonCode reason, PacketType packet, AcknowledgementProperties properties) =>
         new($"the server refused: {Title(packet, reason)}")

@@ -77,7 +77,7 @@ internal sealed partial class Link
         while (!Volatile.Read(ref closing))
         {
             input = engine.Take(this, input, ref offset);
-            var framing = Framer.Next(Direction.ServerToClient, engine.MaximumPacketBytes, offset, input);
+            var framing = Framer.NextIn(version, Direction.ServerToClient, engine.MaximumPacketBytes, offset, input);
 
             if (framing.Tag == Framing.Tags.Incomplete)
                 return input;
@@ -108,18 +108,7 @@ internal sealed partial class Link
     // they outlive the buffer. False for a CONNACK whose sender has to be verified first.
     private bool Decode(ReadOnlySequence<byte> frame, out ClientEvent received)
     {
-        var length = (int)frame.Length;
-        var type = (PacketType)(frame.FirstSpan[0] >> 4);
-        var copy = Framer.Copy(length, frame);
-
-        if (type == PacketType.Publish && FastPath.TryPublish(Direction.ServerToClient, copy.Span, out var view))
-        {
-            received = ClientEvent.NewReceived(Packet.NewPublish(view.ToPublish(copy)));
-            return true;
-        }
-
-        var parsed = Grammar.Parse(Direction.ServerToClient, engine.MaximumPacketBytes, offset, copy);
-        received = parsed.IsOk ? ClientEvent.NewReceived(parsed.ResultValue) : ClientEvent.NewReceivedFault(parsed.ErrorValue);
-        return type != PacketType.Connack || !parsed.IsOk || Exchange is null;
+        received = ClientReading.Event(version, engine.MaximumPacketBytes, offset, Framer.Copy((int)frame.Length, frame));
+        return Exchange is null || !received.IsReceived || !received.Packet!.IsConnack;
     }
 }

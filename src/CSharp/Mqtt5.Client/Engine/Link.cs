@@ -5,7 +5,7 @@ namespace Mqtt5.Engine;
 // One attempt at a connection and, if it succeeds, the connection. The engine drops all that a link reports once
 // another one, or none, is the current one.
 [SuppressMessage("Reliability", "CA1001", Justification = "The source has no timer and no handle.")]
-internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
+internal sealed partial class Link(ClientEngine engine, Uri? server, int number, ProtocolVersion version)
 {
     // How long the peer has to close its side once all was told to it.
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(1);
@@ -17,6 +17,9 @@ internal sealed partial class Link(ClientEngine engine, Uri? server, int number)
 
     // Counts the links of a client, for its log.
     public int Number => number;
+
+    // The version of all packets of the link.
+    public ProtocolVersion Version => version;
 
     // The exchange of enhanced authentication under way. Set under the gate or before the link is the current one.
     public IMqttAuthenticationExchange? Exchange { get; set; }

@@ -27,8 +27,8 @@ internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
             if (verdict == Direct.Written)
             {
                 var destination = link!.Reserve(size);
-                var head = Encode.PublishHead(
-                    QoS.AtMostOnce, retain, false, topic.Utf8.Span, 0, default, payload.Length, destination);
+                var head = Encode.PublishHeadIn(
+                    link.Version, QoS.AtMostOnce, retain, false, topic.Utf8.Span, 0, default, payload.Length, destination);
                 payload.CopyTo(destination[head..]);
                 Advance(link, size);
             }
@@ -49,8 +49,8 @@ internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
             if (verdict == Direct.Written)
             {
                 var destination = link!.Reserve(size);
-                var head = Encode.PublishHead(
-                    QoS.AtMostOnce, retain, false, topic.Utf8.Span, 0, default, length, destination);
+                var head = Encode.PublishHeadIn(
+                    link.Version, QoS.AtMostOnce, retain, false, topic.Utf8.Span, 0, default, length, destination);
                 Encoding.UTF8.GetBytes(text, destination[head..]);
                 Advance(link, size);
             }
@@ -125,7 +125,8 @@ internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
     private Direct MayWrite(TopicName topic, int payloadBytes, bool retain, out Link? link, out int size)
     {
         link = engine.Current;
-        var bytes = Encode.PublishSize(topic.Utf8.Length, QoS.AtMostOnce, 0, payloadBytes);
+        var version = link is null ? default : link.Version;
+        var bytes = Encode.PublishSizeIn(version, topic.Utf8.Length, QoS.AtMostOnce, 0, payloadBytes);
         size = (int)Math.Min(bytes, int.MaxValue);
 
         return link is null || bytes > Spec.MaximumPacketBytes || !ClientSession.MaySendQoS0(retain, size, engine.State)

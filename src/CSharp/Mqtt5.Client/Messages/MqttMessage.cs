@@ -6,20 +6,24 @@ namespace Mqtt5;
 /// <summary>A message to publish, with every property of the standard (section 3.3). A null property is not sent.</summary>
 public sealed class MqttMessage
 {
+    private bool? isText;
+
     /// <summary>The Topic Name: 1 to 65,535 bytes in UTF-8, without wildcards.</summary>
     public required string Topic { get; init; }
 
     /// <summary>The payload. It must not change until the call that publishes it has completed.</summary>
     public ReadOnlyMemory<byte> Payload { get; init; }
 
-    /// <summary>The payload as text; setting it also sets <see cref="IsText"/>.</summary>
+    /// <summary>
+    /// The payload as text; setting it also sets <see cref="IsText"/>, which MQTT 3.1.1 and 3.1 leave out then.
+    /// </summary>
     public string Text
     {
         get => Encoding.UTF8.GetString(Payload.Span);
         init
         {
             Payload = Encoding.UTF8.GetBytes(value);
-            IsText = true;
+            isText = true;
         }
     }
 
@@ -30,7 +34,15 @@ public sealed class MqttMessage
     public bool Retain { get; init; }
 
     /// <summary>The Payload Format Indicator: whether the payload is UTF-8.</summary>
-    public bool? IsText { get; init; }
+    public bool? IsText
+    {
+        get => isText;
+        init
+        {
+            isText = value;
+            AsksForFormat = value is not null;
+        }
+    }
 
     /// <summary>
     /// The Message Expiry Interval, sent in whole seconds, rounded up. The time that the message waits in the client
@@ -49,6 +61,9 @@ public sealed class MqttMessage
 
     /// <summary>The User Properties, in order.</summary>
     public UserProperties UserProperties { get; init; } = UserProperties.Empty;
+
+    // Whether the Payload Format Indicator was set for itself.
+    internal bool AsksForFormat { get; private init; }
 
     internal PublishProperties ToProperties()
     {
@@ -76,7 +91,8 @@ public sealed class MqttMessage
             Payload = Payload,
             QoS = QoS,
             Retain = Retain,
-            IsText = IsText,
+            isText = IsText,
+            AsksForFormat = AsksForFormat,
             Expiry = Expiry ?? timeout,
             ContentType = ContentType,
             ResponseTopic = responseTopic,
@@ -92,7 +108,8 @@ public sealed class MqttMessage
             Payload = Payload,
             QoS = request.QoS,
             Retain = Retain,
-            IsText = IsText,
+            isText = IsText,
+            AsksForFormat = AsksForFormat,
             Expiry = Expiry ?? request.Expiry,
             ContentType = ContentType,
             ResponseTopic = ResponseTopic,

@@ -21,6 +21,7 @@ public sealed partial class MqttClientOptions
         var keepAlive = Durations.Seconds(KeepAlive, nameof(KeepAlive));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(keepAlive, (uint)ushort.MaxValue, nameof(KeepAlive));
         InRange(ReceiveMaximum, 1, ushort.MaxValue, nameof(ReceiveMaximum));
+        InRange(MaximumInFlight ?? 1, 1, ushort.MaxValue, nameof(MaximumInFlight));
         InRange(MaximumPacketSize, 1, Spec.MaximumPacketBytes, nameof(MaximumPacketSize));
         InRange(TopicAliasMaximum, 0, ushort.MaxValue, nameof(TopicAliasMaximum));
         InRange(OutgoingTopicAliases, 0, ushort.MaxValue, nameof(OutgoingTopicAliases));
@@ -46,12 +47,14 @@ public sealed partial class MqttClientOptions
             ? FSharpValueOption<ClientId>.None
             : FSharpValueOption<ClientId>.Some(Mqtt5.ClientId.Of(ClientId));
 
+        var policy = Versions.ToPolicy(Version, nameof(Version));
         var settings = new ClientSettings(
+            policy,
             clientId,
             CleanStart,
             (ushort)keepAlive,
             properties,
-            WillOf(Will),
+            WillOf(Will, policy),
             Servers.Count,
             Durations.Milliseconds(ConnectTimeout, nameof(ConnectTimeout)),
             Durations.Milliseconds(PingTimeout, nameof(PingTimeout)),
@@ -60,6 +63,7 @@ public sealed partial class MqttClientOptions
             Reconnect?.FollowServerReference ?? false,
             new QueueLimits(Queue.MaximumMessages, Queue.MaximumBytes, Queue.WhenFull, Queue.KeepQoS0),
             (ushort)OutgoingTopicAliases,
+            ((ushort?)MaximumInFlight).ToOption(),
             SendBufferBytes,
             true,
             WhenUnclaimed);
@@ -76,7 +80,22 @@ public sealed partial class MqttClientOptions
         if (Encode.Check(Direction.ClientToServer, connect) is { IsSome: true } fault)
             throw new ArgumentException(fault.Value.ToString());
 
+        CheckVersion(settings);
         return settings;
+    }
+
+    // Throws for what the version does not have.
+    private void CheckVersion(ClientSettings settings)
+    {
+        var authentication = Authenticator is { } authenticator
+            ? FSharpValueOption<Authentication>.Some(new Authentication(Utf8String.Of(authenticator.Method), default))
+            : FSharpValueOption<Authentication>.None;
+
+        if (ClientVersions.CheckSettings(authentication, settings) is { IsSome: true } fault)
+            throw Failures.Of(fault.Value);
+
+        if (PropagateTraceContext && ClientVersions.CheckUserProperties(settings.Version.First) is { IsSome: true } missing)
+            throw Failures.NotSupported(missing.Value, nameof(PropagateTraceContext));
     }
 
     private static void InRange(int value, int minimum, int maximum, string name)
@@ -100,7 +119,7 @@ public sealed partial class MqttClientOptions
             reconnect.Jitter));
     }
 
-    private static FSharpValueOption<Will> WillOf(MqttWill? will)
+    private static FSharpValueOption<Will> WillOf(MqttWill? will, VersionPolicy policy)
     {
         if (will is null)
             return FSharpValueOption<Will>.None;
@@ -113,7 +132,7 @@ public sealed partial class MqttClientOptions
             message.Retain,
             new WillProperties(
                 will.Delay.ToSeconds(nameof(will.Delay)),
-                properties.PayloadFormatIndicator,
+                message.AsksForFormat || policy.First.IsV5 ? properties.PayloadFormatIndicator : default,
                 properties.MessageExpiryInterval,
                 properties.ContentType,
                 properties.ResponseTopic,

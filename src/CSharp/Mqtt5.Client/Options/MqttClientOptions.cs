@@ -14,6 +14,13 @@ public sealed partial class MqttClientOptions
     /// </summary>
     public IList<Uri> Servers { get; } = [];
 
+    /// <summary>
+    /// The version of the protocol. The default is MQTT 5. What an older version does not have throws
+    /// <see cref="MqttNotSupportedException"/>, naming it, before anything is sent; options that only state limits of this
+    /// client are applied without being sent.
+    /// </summary>
+    public MqttVersion Version { get; set; }
+
     /// <summary>The Client Identifier; null: the server assigns one, which reconnects use again.</summary>
     public string? ClientId { get; set; }
 
@@ -28,7 +35,9 @@ public sealed partial class MqttClientOptions
 
     /// <summary>
     /// How long the session outlives a connection; null or 0: it does not;
-    /// <see cref="Timeout.InfiniteTimeSpan"/>: for ever. The default is one hour, so that a reconnect resumes.
+    /// <see cref="Timeout.InfiniteTimeSpan"/>: for ever. The default is one hour, so that a reconnect resumes. MQTT 3.1.1
+    /// and 3.1 have no number: the server keeps the session as long as it likes, if this is above 0 and
+    /// <see cref="ClientId"/> is given; else not at all.
     /// </summary>
     public TimeSpan? SessionExpiry { get; set; } = TimeSpan.FromHours(1);
 
@@ -37,6 +46,13 @@ public sealed partial class MqttClientOptions
     /// all subscriptions together. The default is 1,024.
     /// </summary>
     public int ReceiveMaximum { get; set; } = 1_024;
+
+    /// <summary>
+    /// How many messages of QoS 1 and 2 are sent without an acknowledgment at most, 1 to 65,535; the Receive Maximum of the
+    /// server limits them further. Null, the default: the Receive Maximum alone in MQTT 5, and 20 in MQTT 3.1.1 and 3.1,
+    /// where the server cannot announce one and may drop messages beyond its own limit.
+    /// </summary>
+    public int? MaximumInFlight { get; set; }
 
     /// <summary>The largest packet that is taken, in bytes, 1 to 268,435,460. The default is 16 MiB.</summary>
     public int MaximumPacketSize { get; set; } = 16 * 1024 * 1024;
@@ -142,7 +158,7 @@ public sealed partial class MqttClientOptions
     /// <see cref="Transport"/> of your own can stand around it and see the bytes.
     /// </summary>
     /// <returns>A transport for the URIs <c>mqtt</c>, <c>mqtts</c>, <c>ws</c>, <c>wss</c> and <c>unix</c>.</returns>
-    public IMqttTransport CreateTransport() => new Mqtt5.Transports.UriTransport(Tls, WebSocket, Proxy);
+    public IMqttTransport CreateTransport() => new Mqtt5.Transports.UriTransport(Tls, WebSocket, Proxy, Version);
 
     /// <summary>Options for one server.</summary>
     /// <param name="uri">Its URI; <c>user:password@</c> before the host gives credentials.</param>

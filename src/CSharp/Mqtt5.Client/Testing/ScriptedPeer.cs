@@ -1,15 +1,18 @@
 using System.IO.Pipelines;
+using Microsoft.FSharp.Core;
+using Mqtt5.Engine;
 
 namespace Mqtt5.Testing;
 
 /// <summary>
 /// A server that a test plays packet by packet, written in the notation of the core. It does nothing of its own: it
-/// answers no PINGREQ and keeps no session.
+/// answers no PINGREQ and keeps no session. It reads and writes packets in the version of the client's CONNECT.
 /// </summary>
 public sealed class ScriptedPeer : IAsyncDisposable
 {
     private readonly IMqttConnection connection;
     private readonly PipeReader reader;
+    private ProtocolVersion? version;
     private long offset;
 
     /// <summary>Plays the server on an open connection, and owns it from now on.</summary>
@@ -20,6 +23,9 @@ public sealed class ScriptedPeer : IAsyncDisposable
         this.connection = connection;
         reader = PipeReader.Create(connection.Stream, new StreamPipeReaderOptions(leaveOpen: true));
     }
+
+    /// <summary>The version of the client's CONNECT; null before it was received.</summary>
+    public MqttVersion? Version => version?.ToPublic();
 
     /// <summary>Waits for the next connection of a client and plays the server on it.</summary>
     /// <param name="transport">The transport of the client.</param>
@@ -68,7 +74,9 @@ public sealed class ScriptedPeer : IAsyncDisposable
         while (true)
         {
             var result = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            var framing = Framer.Next(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, result.Buffer);
+            var framing = version is { } known
+                ? Framer.NextIn(known, Direction.ClientToServer, Spec.MaximumPacketBytes, offset, result.Buffer)
+                : Framer.First(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, result.Buffer);
 
             if (framing.Tag == Framing.Tags.Broken)
                 throw new ScriptException(framing.Fault!.ToString());
@@ -77,7 +85,7 @@ public sealed class ScriptedPeer : IAsyncDisposable
             {
                 var frame = Framer.Copy(framing.Length, result.Buffer);
                 reader.AdvanceTo(result.Buffer.GetPosition(framing.Length));
-                var parsed = Grammar.Parse(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, frame);
+                var parsed = Parse(frame);
                 offset += framing.Length;
                 return parsed.IsOk ? parsed.ResultValue : throw new ScriptException(parsed.ErrorValue.ToString());
             }
@@ -124,7 +132,7 @@ public sealed class ScriptedPeer : IAsyncDisposable
     /// <returns>When it is written.</returns>
     public Task SendAsync(Packet packet, CancellationToken cancellationToken = default)
     {
-        var bytes = Encode.ToBytes(Direction.ServerToClient, packet);
+        var bytes = Encode.ToBytesIn(version ?? default, Direction.ServerToClient, packet);
 
         return bytes.IsOk
             ? SendBytesAsync(bytes.ResultValue, cancellationToken)
@@ -145,6 +153,17 @@ public sealed class ScriptedPeer : IAsyncDisposable
     /// <returns>When it is closed.</returns>
     public ValueTask DisposeAsync() => connection.DisposeAsync();
 
+    // A packet of the client; the first one tells the version.
+    private FSharpResult<Packet, Fault> Parse(ReadOnlyMemory<byte> frame)
+    {
+        if (version is { } known)
+            return Grammar.ParseIn(known, Direction.ClientToServer, Spec.MaximumPacketBytes, offset, frame);
+
+        var (protocol, parsed) = Grammar.ParseFirst(Direction.ClientToServer, Spec.MaximumPacketBytes, offset, frame);
+        version = protocol.Version;
+        return parsed;
+    }
+
     private static Packet Parse(string packet)
     {
         var parsed = Notation.Parse(packet);
@@ -156,7 +175,7 @@ public sealed class ScriptedPeer : IAsyncDisposable
     {
         var packet = await ReceiveAsync(cancellationToken).ConfigureAwait(false);
 
-        if (packet is null || Notation.Print(packet) != Notation.Print(expected))
+        if (packet is null || Notation.PrintIn(version ?? default, packet) != Notation.PrintIn(version ?? default, expected))
             throw new ScriptException($"expected {Described(expected)}, got {Described(packet)}");
     }
 

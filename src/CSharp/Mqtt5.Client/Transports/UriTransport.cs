@@ -1,7 +1,7 @@
 namespace Mqtt5.Transports;
 
 // Chooses the transport by the scheme of the URI.
-internal sealed class UriTransport(MqttTlsOptions tls, MqttWebSocketOptions webSocket, Uri? proxy) : IMqttTransport
+internal sealed class UriTransport(MqttTlsOptions tls, MqttWebSocketOptions webSocket, Uri? proxy, MqttVersion version) : IMqttTransport
 {
     public static bool Knows(Uri server) => server.Scheme is "mqtt" or "mqtts" or "ws" or "wss" or "unix";
 
@@ -10,7 +10,7 @@ internal sealed class UriTransport(MqttTlsOptions tls, MqttWebSocketOptions webS
         {
             "mqtt" => SocketTransport.ConnectTcpAsync(server, null, proxy, cancellationToken),
             "mqtts" => SocketTransport.ConnectTcpAsync(server, tls, proxy, cancellationToken),
-            "ws" or "wss" => WebSocketTransport.ConnectAsync(server, webSocket, tls, proxy, cancellationToken),
+            "ws" or "wss" => WebSocketTransport.ConnectAsync(server, webSocket, tls, proxy, version, cancellationToken),
             "unix" => SocketTransport.ConnectUnixAsync(server, cancellationToken),
             _ => throw new NotSupportedException($"no transport for the scheme {server.Scheme}"),
         };

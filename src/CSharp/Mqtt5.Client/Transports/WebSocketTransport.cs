@@ -6,8 +6,12 @@ namespace Mqtt5.Transports;
 // Opens WebSockets (chapter 6 of the standard).
 internal static class WebSocketTransport
 {
+    // The subprotocols [MQTT-6.0.0-3] [MQTT3-6.0.0-3]. Servers of MQTT 3.1 know one of their own.
+    private const string Mqtt = "mqtt";
+    private const string Mqtt31 = "mqttv3.1";
+
     public static async ValueTask<IMqttConnection> ConnectAsync(
-        Uri server, MqttWebSocketOptions options, MqttTlsOptions tls, Uri? proxy, CancellationToken cancellationToken)
+        Uri server, MqttWebSocketOptions options, MqttTlsOptions tls, Uri? proxy, MqttVersion version, CancellationToken cancellationToken)
     {
         var handler = new SocketsHttpHandler
         {
@@ -24,8 +28,10 @@ internal static class WebSocketTransport
 
         try
         {
-            // [MQTT-6.0.0-3]
-            socket.Options.AddSubProtocol("mqtt");
+            if (version == MqttVersion.Mqtt31)
+                socket.Options.AddSubProtocol(Mqtt31);
+
+            socket.Options.AddSubProtocol(Mqtt);
             socket.Options.HttpVersion = HttpVersion.Version11;
             socket.Options.KeepAliveInterval = TimeSpan.Zero;
 
@@ -35,7 +41,8 @@ internal static class WebSocketTransport
             options.Configure?.Invoke(socket.Options);
             await socket.ConnectAsync(server, invoker, cancellationToken).ConfigureAwait(false);
 
-            if (socket.SubProtocol != "mqtt")
+            // Without one of the offered subprotocols it is null; another one fails in ConnectAsync.
+            if (socket.SubProtocol is null)
                 throw new WebSocketException(WebSocketError.UnsupportedProtocol, "the server does not speak the subprotocol mqtt");
 
             return new WebSocketConnection(socket, invoker);
