@@ -57,6 +57,8 @@ module AllTests =
             ServerPublishClausesTests.tests
             ServerSubscribeClausesTests.tests
             ServerSharedClausesTests.tests
+            GrowingInputTests.tests
+            BudgetLimitTests.tests
             BrokerHostileTests.tests
             NodeTests.tests
             BrokerWorldTests.tests

@@ -8,8 +8,9 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// Kestrel listeners that stop accepting while descriptors are short: new connections wait in the backlog of the operating
-// system until others have closed. Otherwise an accept that fails for lack of descriptors would be retried in a busy loop.
+// Kestrel listeners that stop accepting while descriptors or memory are short: new connections wait in the backlog of the
+// operating system until others have closed. Otherwise an accept that fails for lack of descriptors would be retried in a
+// busy loop, and one without memory would end the process.
 internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILogger logger) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
@@ -29,7 +30,10 @@ internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILo
         public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
         {
             if (isShort)
-                await WaitAsync().ConfigureAwait(false);
+                await WaitAsync(Descriptors.AreShort, "descriptors").ConfigureAwait(false);
+
+            if (MemoryPressure.IsHigh())
+                await WaitAsync(MemoryPressure.IsHigh, "memory").ConfigureAwait(false);
 
             var connection = await listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
 
@@ -63,14 +67,14 @@ internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILo
             }
         }
 
-        private async Task WaitAsync()
+        private async Task WaitAsync(Func<bool> isShortOf, string what)
         {
-            if (!Descriptors.AreShort())
+            if (!isShortOf())
                 return;
 
-            Log.AcceptingPaused(logger, EndPoint, "descriptors");
+            Log.AcceptingPaused(logger, EndPoint, what);
 
-            while (Descriptors.AreShort() && !unbound.IsCancellationRequested)
+            while (isShortOf() && !unbound.IsCancellationRequested)
                 await Task.Delay(Pause, unbound.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
             Log.AcceptingResumed(logger, EndPoint);

@@ -34,6 +34,7 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("password-file", "FILE", "Names and passwords; 'mqtt5 passwd' writes it.", (request, text) => request.PasswordFile = Name(text)),
         new("access-file", "FILE", "Who may publish and subscribe to what.", (request, text) => request.AccessFile = Name(text)),
         new("allow-anonymous", null, "Clients need no name. Without it and without password-file, only loopback addresses are listened at.", (request, text) => request.AllowAnonymous = Switch(text)),
+        new("when-sessions-full", "WHAT", "What happens to a new client when there are max-sessions: refuse it, or end-oldest, the session whose client has been away longest. Default: refuse.", (request, text) => request.WhenSessionsFull = Fullness(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
     ];
@@ -48,6 +49,9 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
 
         if (Value == "LEVEL")
             option.CompletionSources.Add([.. Enum.GetNames<LogLevel>().Select(name => name.ToLowerInvariant())]);
+
+        if (Value == "WHAT")
+            option.CompletionSources.Add("refuse", "end-oldest");
 
         if (Value is null)
             option.Arity = ArgumentArity.ZeroOrOne;
@@ -98,6 +102,13 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
 
     private static string Name(string text) =>
         text.Length > 0 ? text : throw new FormatException("the name of a file is missing");
+
+    private static WhenFull Fullness(string text) => text switch
+    {
+        "refuse" => WhenFull.Refuse,
+        "end-oldest" => WhenFull.DropOldest,
+        _ => throw new FormatException($"'{text}' is neither refuse nor end-oldest"),
+    };
 
     private static bool Switch(string text) =>
         bool.TryParse(text, out var value) ? value : throw new FormatException($"'{text}' is neither true nor false");

@@ -124,6 +124,7 @@ internal static class BrokerVerb
         var host = request.Host;
         options.LoggerFactory = loggers;
         options.AllowAnonymous = request.AllowAnonymous;
+        options.WhenSessionsFull = request.WhenSessionsFull;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);
