@@ -50,3 +50,17 @@ type LimitName =
     | PublishRate = 22
     /// PUBLISH packets of a client at once.
     | PublishBurst = 23
+    /// Bytes of the subscriptions of a client.
+    | SubscriptionBytes = 24
+    /// Bytes of all subscriptions.
+    | TotalSubscriptionBytes = 25
+    /// Bytes of all Wills.
+    | TotalWillBytes = 26
+    /// Bytes of packets that have not arrived as a whole.
+    | TotalUnparsedBytes = 27
+    /// Bytes that all connections have not taken.
+    | TotalSendBufferBytes = 28
+    /// Sessions of one user.
+    | SessionsPerUser = 29
+    /// Sessions of clients at one address.
+    | SessionsPerAddress = 30

@@ -287,6 +287,12 @@ type SubscriptionList private (wire: Bytes, count: int) =
     // For bytes that the grammar has checked.
     static member internal OfValid(wire: Bytes, count: int) = SubscriptionList(wire, count)
 
+    // The subscriptions from an offset of the wire form, up to a number of them and of bytes but at least one, and the
+    // offset of the next.
+    member internal _.Piece(from: int, mostItems: int, mostBytes: int) : struct (SubscriptionList * int) =
+        let struct (items, next) = Wire.piece wire.Span from 1 mostItems mostBytes
+        struct (SubscriptionList(Bytes(wire.Memory.Slice(from, next - from)), items), next)
+
 /// The payload of UNSUBSCRIBE: at least one Topic Filter [MQTT-3.10.3-2].
 [<Sealed; AllowNullLiteral(false)>]
 type TopicFilterList private (wire: Bytes, count: int) =
@@ -324,6 +330,11 @@ type TopicFilterList private (wire: Bytes, count: int) =
 
     // For bytes that the grammar has checked.
     static member internal OfValid(wire: Bytes, count: int) = TopicFilterList(wire, count)
+
+    // As for a SUBSCRIBE.
+    member internal _.Piece(from: int, mostItems: int, mostBytes: int) : struct (TopicFilterList * int) =
+        let struct (items, next) = Wire.piece wire.Span from 0 mostItems mostBytes
+        struct (TopicFilterList(Bytes(wire.Memory.Slice(from, next - from)), items), next)
 
 /// The payload of SUBACK or UNSUBACK: a reason code for each Topic Filter, in the order of the request. An UNSUBACK
 /// before MQTT 5 has none.

@@ -15,6 +15,24 @@ module internal Wire =
         let length = twoByteInteger wire at
         struct (Utf8String.OfValid(wire.Slice(at + 2, length)), at + 2 + length)
 
+    // How many items, each a string and so many bytes behind it, stand from here on, up to a number of them and of bytes
+    // but at least one; and where the next begins.
+    let piece (wire: ReadOnlySpan<byte>) (from: int) (behind: int) (mostItems: int) (mostBytes: int) =
+        let mutable items = 0
+        let mutable at = from
+        let mutable fits = true
+
+        while fits && at < wire.Length && items < mostItems do
+            let next = at + 2 + twoByteInteger wire at + behind
+
+            if items > 0 && next - from > mostBytes then
+                fits <- false
+            else
+                items <- items + 1
+                at <- next
+
+        struct (items, at)
+
     let addTwoByteInteger (output: List<byte>) (value: int) =
         output.Add(byte (value >>> 8))
         output.Add(byte value)

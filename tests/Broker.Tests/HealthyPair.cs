@@ -17,6 +17,7 @@ internal sealed class HealthyPair : IAsyncDisposable
     private readonly NetworkStream subscriber;
     private readonly byte[] batch;
     private readonly byte[] arrived;
+    private readonly List<double> milliseconds = [];
 
     private HealthyPair(NetworkStream publisher, NetworkStream subscriber, byte[] frame)
     {
@@ -59,6 +60,7 @@ internal sealed class HealthyPair : IAsyncDisposable
     {
         var watch = Stopwatch.StartNew();
         var messages = 0L;
+        milliseconds.Clear();
 
         while (watch.Elapsed < duration)
         {
@@ -68,12 +70,17 @@ internal sealed class HealthyPair : IAsyncDisposable
                 continue;
             }
 
+            var began = watch.Elapsed;
             await PassBatchAsync();
+            milliseconds.Add((watch.Elapsed - began).TotalMilliseconds);
             messages += Batch;
         }
 
         return messages / watch.Elapsed.TotalSeconds;
     }
+
+    // Within how many milliseconds this part of the batches of the last KeepRateAsync arrived.
+    public double Percentile(double part) => milliseconds.Order().ElementAt((int)((milliseconds.Count - 1) * part));
 
     public async ValueTask DisposeAsync()
     {

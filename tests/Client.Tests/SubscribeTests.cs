@@ -145,6 +145,31 @@ public sealed class SubscribeTests
     }
 
     [Fact]
+    public async Task QoS0_beyond_the_bytes_of_the_queue_is_dropped_and_room_comes_back()
+    {
+        await using var world = new World();
+        var peer = await world.OpenAsync();
+        var subscription = await SubscribeAsync(world, peer, "a", new MqttSubscribeOptions { QueueBytes = 10_000 });
+        var large = new string('x', 4_000);
+
+        for (var i = 0; i < 5; i++)
+            await peer.PublishAsync("a", large);
+
+        await Waits.UntilAsync(() => subscription.Dropped == 3 && subscription.Waiting == 2);
+        var messages = subscription.GetAsyncEnumerator();
+        Assert.True(await messages.MoveNextAsync().AsTask().Bounded());
+        Assert.True(await messages.MoveNextAsync().AsTask().Bounded());
+        await peer.PublishAsync("a", large);
+        Assert.True(await messages.MoveNextAsync().AsTask().Bounded());
+
+        // One alone may be larger than the queue.
+        await peer.PublishAsync("a", new string('x', 20_000));
+        Assert.True(await messages.MoveNextAsync().AsTask().Bounded());
+        Assert.Equal(3, subscription.Dropped);
+        await messages.DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_slow_handler_stops_acknowledgements_but_not_pings()
     {
         await using var world = new World();

@@ -60,6 +60,8 @@ module AllTests =
             ServerSharedClausesTests.tests
             ServerVersionClausesTests.tests
             DurabilityTests.tests
+            GrowingInputTests.tests
+            BudgetLimitTests.tests
             BrokerHostileTests.tests
             NodeTests.tests
             BrokerWorldTests.tests

@@ -85,7 +85,9 @@ let private claimOf (connect: Connect) : ClaimRequest =
         ClientId = connect.ClientId.Value
         Assigned = false
         Owner = ValueNone
+        Address = ValueNone
         IsTrusted = false
+        IsCharged = false
         Connect = connect
     }
 

@@ -171,7 +171,9 @@ let tests =
                         ClientId = ClientId.Of "a"
                         Assigned = false
                         Owner = owner
+                        Address = ValueNone
                         IsTrusted = isTrusted
+                        IsCharged = false
                         Connect = connect
                     }
 

@@ -122,7 +122,10 @@ let private step operation (model: Made list) (subscriptions: Subscriptions<int>
             |> List.map (fun made -> made.Filter)
 
         // One filter more than it has: it is passed over.
-        Subscriptions.removeAll subscriber (TopicFilter.Of "never/subscribed" :: own) subscriptions
+        (subscriptions, TopicFilter.Of "never/subscribed" :: own)
+        ||> List.fold (fun rest filter ->
+            let struct (next, _) = Subscriptions.unsubscribe subscriber filter rest
+            next)
 
 let private plain (entry: SubscriptionEntry<int>) =
     (entry.Subscriber, entry.Filter.Text, entry.Options, entry.Identifier)

@@ -81,12 +81,19 @@ module Broker =
         (request: ClaimRequest)
         (broker: Broker)
         : struct (Broker * Result<Claim, Fault>) =
-        let struct (ledger, result) = Ledger.claim now request broker.Settings.Limits broker.Ledger
+        let struct (ledger, result) = Ledger.claim now request broker.Settings broker.Ledger
         let broker = { broker with Ledger = ledger }
 
         match result with
         | Ok claim -> struct (applyAll claim.Outcome.Changes broker, result)
         | Error _ -> struct (broker, result)
+
+    /// Charges a CONNECT against the connections of a second, before anything is spent on it, and tells whether there is
+    /// one left.
+    [<CompiledName("Charge")>]
+    let charge (now: Instant) (broker: Broker) : struct (Broker * bool) =
+        let struct (ledger, inRate) = Ledger.charge now broker.Settings.Limits broker.Ledger
+        struct ({ broker with Ledger = ledger }, inRate)
 
     /// A connection of a session ended.
     [<CompiledName("Detach")>]
@@ -109,7 +116,8 @@ module Broker =
         after (Ledger.remove now session reason broker.Ledger) broker
 
     /// Ends the sessions whose time is over [MQTT-4.1.0-2], gives the Wills that are due, and drops retained messages
-    /// that have expired.
+    /// that have expired: as many as may end within one hold of the registry's lock. While <c>deadline</c> is not later, more
+    /// are left.
     [<CompiledName("Tick")>]
     let tick (now: Instant) (broker: Broker) : struct (Broker * BrokerOutcome) =
         let outcome = Ledger.tick now broker.Ledger
@@ -147,6 +155,13 @@ module Broker =
         let struct (registry, outcome, changes) = Registry.unsubscribe session request broker.Registry
         struct ({ broker with Registry = registry }, outcome, changes)
 
+    /// Removes subscriptions of sessions that have ended, as many as may be within one hold of the registry's lock. No
+    /// change: none is left.
+    [<CompiledName("ForgetEnded")>]
+    let forgetEnded (broker: Broker) : struct (Broker * BrokerChange[]) =
+        let struct (registry, changes) = Registry.forgetEnded broker.Registry
+        struct ({ broker with Registry = registry }, changes)
+
     /// Stores or removes the retained message of a topic as the message demands, and gives the change, if there is one.
     /// The error is the limit that does not allow it to be retained.
     [<CompiledName("Retain")>]
@@ -168,7 +183,9 @@ module Broker =
 
         let strays =
             broker.Registry.Filters
-            |> Map.exists (fun session _ -> (tryFind session broker).IsNone)
+            |> Map.exists (fun session _ ->
+                (tryFind session broker).IsNone
+                && not (Set.contains session broker.Registry.Ended))
 
         match Ledger.sound limits broker.Ledger, Registry.sound limits broker.Registry with
         | ValueSome breach, _

@@ -10,6 +10,8 @@ type SessionEntry =
         ClientId: ClientId
         /// The authenticated user that created the session; absent: the client was not authenticated.
         Owner: string voption
+        /// The address of its last connection, for the limit of sessions; absent: none, or one that does not count.
+        Address: string voption
         /// The epoch: how often the Client Identifier was claimed. A smaller number belongs to a connection that is no
         /// longer the owner.
         Epoch: int64
@@ -21,6 +23,8 @@ type SessionEntry =
         Will: Will voption
         /// When the Will is due; absent: no connection ended yet that leaves it due.
         WillAt: Instant voption
+        /// When the client went away; absent while it is connected.
+        AwaySince: Instant voption
         /// When the session ends unless the client comes back; absent while it is connected, or never.
         EndsAt: Instant voption
     }

@@ -60,12 +60,32 @@ type BrokerLimits =
         PublishesPerSecond: int
         /// PUBLISH packets of a client at once, after it was silent; at least 1.
         PublishBurst: int
+        /// Bytes that the subscriptions of a client take in memory: their filters, and 128 bytes for each level. Beyond: 0x97
+        /// in the SUBACK.
+        SubscriptionBytes: int64
+        /// The same of all clients together. Beyond: 0x97 in the SUBACK.
+        TotalSubscriptionBytes: int64
+        /// Bytes of the Wills of all sessions. Beyond: CONNACK 0x97 for a CONNECT with a Will.
+        TotalWillBytes: int64
+        /// Bytes of packets that have arrived in part, over all connections. Beyond: of connections with more than 4 KiB of
+        /// them those that send more are closed, or told so by DISCONNECT 0x97.
+        TotalUnparsedBytes: int64
+        /// Bytes that were sent and that the connections have not taken, over all of them. Beyond: a connection has 16 KiB
+        /// in place of SendBufferBytes.
+        TotalSendBufferBytes: int64
+        /// Sessions of one authenticated user; 0: no limit. Beyond: CONNACK 0x97.
+        SessionsPerUser: int
+        /// Sessions of clients that connected from one address, or from one IPv6 network of 64 bits; 0: no limit. Beyond:
+        /// CONNACK 0x97.
+        SessionsPerAddress: int
     }
 
     /// Modest limits: 10,000 connections and as many that are not accepted yet, 100,000 sessions, 10 s to connect, packets of 64 KiB before
     /// and 1 MiB after CONNECT, topics of 1,024 bytes and 64 levels, 1,000 subscriptions, Receive Maximum 100, 1,000 in
     /// flight, 32 aliases each way, 10,000 messages or 16 MiB queued a session and 1 GiB in all, 1 MiB that a connection
-    /// has not taken, 100,000 retained messages or 256 MiB, sessions of a week, no limit of rates and of Keep Alive.
+    /// has not taken, 100,000 retained messages or 256 MiB, sessions of a week, no limit of rates and of Keep Alive,
+    /// subscriptions of 2 MiB a client, and in all 256 MiB of subscriptions, 64 MiB of Wills, 256 MiB of packets that are
+    /// not whole and 1 GiB that connections have not taken; no limit of the sessions of a user or an address.
     static member Default =
         {
             MaximumConnections = 10_000
@@ -92,6 +112,13 @@ type BrokerLimits =
             KeepAliveSeconds = 0us<s>
             PublishesPerSecond = 0
             PublishBurst = 1_000
+            SubscriptionBytes = 2_097_152L
+            TotalSubscriptionBytes = 268_435_456L
+            TotalWillBytes = 67_108_864L
+            TotalUnparsedBytes = 268_435_456L
+            TotalSendBufferBytes = 1_073_741_824L
+            SessionsPerUser = 0
+            SessionsPerAddress = 0
         }
 
 /// A set of protocol versions.
@@ -151,6 +178,9 @@ type BrokerSettings =
         ChecksPayloadFormat: bool
         /// What happens to a message when the queue of its session is full.
         WhenQueueFull: WhenFull
+        /// What happens to a client that has no session when there are as many as may be: it is refused, or the session ends
+        /// whose client has been away longest.
+        WhenSessionsFull: WhenFull
         /// Whether messages of QoS 0 wait for a client that is not connected.
         QueuesQoS0: bool
         /// What Response Information begins with; the Client Identifier follows. Absent: there is none.
@@ -168,8 +198,8 @@ type BrokerSettings =
         this.WhenRefused = WhenRefused.Close && not version.IsV5 && byte reason >= 0x80uy
 
     /// The default limits and every feature of the standard; round robin, new messages refused by full queues, QoS 0
-    /// not queued for absent clients, Response Information under <c>response/</c>, a refused PUBLISH acknowledged before
-    /// MQTT 5.
+    /// not queued for absent clients, new clients refused where sessions are full, Response Information under
+    /// <c>response/</c>, a refused PUBLISH acknowledged before MQTT 5.
     static member Default =
         {
             Limits = BrokerLimits.Default
@@ -183,6 +213,7 @@ type BrokerSettings =
             ClientsPublishToDollar = false
             ChecksPayloadFormat = false
             WhenQueueFull = WhenFull.Refuse
+            WhenSessionsFull = WhenFull.Refuse
             QueuesQoS0 = false
             ResponsePrefix = ValueSome(Utf8String.Of "response/")
             ServerReference = ValueNone

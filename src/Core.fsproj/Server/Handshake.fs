@@ -244,10 +244,15 @@ module Handshake =
         && (trust.IsTrusted
             || (trust.AllowAnonymous && connect.UserName.IsNone && connect.Password.IsNone))
 
+    /// Whether the authenticator decides about a CONNECT.
+    [<CompiledName("IsJudged")>]
+    let isJudged (trust: Trust) (connect: Connect) : bool =
+        trust.HasAuthenticator && not (isAcceptedAsItIs connect trust)
+
     let private authenticate (packet: Packet) (connect: Connect) (state: HandshakeState) =
         if isAcceptedAsItIs connect state.Trust then
             admitting ValueNone ValueNone connect state
-        elif state.Trust.HasAuthenticator then
+        elif isJudged state.Trust connect then
             struct ({ state with Phase = HandshakePhase.Judging },
                     Effects.one (Serve(ServerTask.Authenticate packet)))
         elif connect.Properties.Authentication.IsSome then

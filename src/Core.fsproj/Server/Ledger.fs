@@ -12,8 +12,12 @@ type ClaimRequest =
         Assigned: bool
         /// The authenticated user; absent: the client was not authenticated.
         Owner: string voption
+        /// The address that the client connects from, for the limit of sessions; absent: it does not count.
+        Address: string voption
         /// Whether the client may have the session of any user, as one of the same process may.
         IsTrusted: bool
+        /// Whether the connection was charged against the connections of a second already.
+        IsCharged: bool
         /// The CONNECT.
         Connect: Connect
     }
@@ -34,6 +38,8 @@ type Claim =
         Epoch: int64
         /// Whether the session existed before.
         SessionPresent: bool
+        /// Whether the session of another client ended for lack of room.
+        MadeRoom: bool
         /// The consequences for earlier sessions and Wills of the client.
         Outcome: BrokerOutcome
     }
@@ -49,6 +55,13 @@ type Ledger =
         Clients: Map<int64, string>
         /// When a session ends or a Will is due: when, and the session.
         Due: Set<struct (Instant * int64)>
+        /// The sessions of clients that are away: since when, and the session.
+        Away: Set<struct (Instant * int64)>
+        /// How many sessions each user and each address has.
+        PerUser: Map<string, int>
+        PerAddress: Map<string, int>
+        /// The size of the Wills of all sessions, in bytes.
+        WillBytes: int64
         /// How many sessions there are.
         SessionCount: int
         /// How many sessions are connected.
@@ -71,6 +84,10 @@ module Ledger =
             Sessions = Map.empty
             Clients = Map.empty
             Due = Set.empty
+            Away = Set.empty
+            PerUser = Map.empty
+            PerAddress = Map.empty
+            WillBytes = 0L
             SessionCount = 0
             Connections = 0
             ConnectionRate = TokenBucket.full now (max 1 limits.ConnectionsPerSecond)
@@ -89,6 +106,36 @@ module Ledger =
         match dueOf entry with
         | ValueSome at -> Set.add (struct (at, entry.Session)) due
         | ValueNone -> due
+
+    // Counts one session more or less of a user or an address.
+    let private counted (more: int) (name: string voption) (counts: Map<string, int>) =
+        match name with
+        | ValueNone -> counts
+        | ValueSome name ->
+            match (Map.tryFind name counts |> Option.defaultValue 0) + more with
+            | 0 -> Map.remove name counts
+            | count -> Map.add name count counts
+
+    let private countOf (name: string voption) (counts: Map<string, int>) =
+        match name with
+        | ValueNone -> 0
+        | ValueSome name -> Map.tryFind name counts |> Option.defaultValue 0
+
+    // What a Will costs while it is stored, in bytes: the message that it becomes, and its record.
+    let private costOfWill (will: Will voption) =
+        match will with
+        | ValueNone -> 0L
+        | ValueSome will -> 256L + (ServerMessage.ofWill 0L<ms> 0L (ClientId.Of "w") will).Cost
+
+    let private withoutAway (entry: SessionEntry) away =
+        match entry.AwaySince with
+        | ValueSome since -> Set.remove (struct (since, entry.Session)) away
+        | ValueNone -> away
+
+    let private withAway (entry: SessionEntry) away =
+        match entry.AwaySince with
+        | ValueSome since -> Set.add (struct (since, entry.Session)) away
+        | ValueNone -> away
 
     let private connections (entry: SessionEntry) = if entry.Connection = 0L then 0 else 1
 
@@ -113,6 +160,10 @@ module Ledger =
             Sessions = Map.remove entry.ClientId.Text ledger.Sessions
             Clients = Map.remove entry.Session ledger.Clients
             Due = withoutDue entry ledger.Due
+            Away = withoutAway entry ledger.Away
+            PerUser = counted -1 entry.Owner ledger.PerUser
+            PerAddress = counted -1 entry.Address ledger.PerAddress
+            WillBytes = ledger.WillBytes - costOfWill entry.Will
             SessionCount = ledger.SessionCount - 1
             Connections = ledger.Connections - connections entry
         }
@@ -130,6 +181,10 @@ module Ledger =
             Sessions = Map.add key entry ledger.Sessions
             Clients = Map.add entry.Session key ledger.Clients
             Due = withDue entry ledger.Due
+            Away = withAway entry ledger.Away
+            PerUser = counted 1 entry.Owner ledger.PerUser
+            PerAddress = counted 1 entry.Address ledger.PerAddress
+            WillBytes = ledger.WillBytes + costOfWill entry.Will
             SessionCount = ledger.SessionCount + 1
             Connections = ledger.Connections + connections entry
             NextSession = max ledger.NextSession (entry.Session + 1L)
@@ -200,6 +255,21 @@ module Ledger =
         refused ReasonCode.QuotaExceeded "CONNECT" "there are as many sessions as may be"
         |> Fault.exceeding LimitName.Sessions
 
+    /// The user has the maximum number of sessions.
+    let userExceeded =
+        refused ReasonCode.QuotaExceeded "User Name" "the user has as many sessions as may be"
+        |> Fault.exceeding LimitName.SessionsPerUser
+
+    /// Clients at the address have the maximum number of sessions.
+    let addressExceeded =
+        refused ReasonCode.QuotaExceeded "CONNECT" "clients at this address have as many sessions as may be"
+        |> Fault.exceeding LimitName.SessionsPerAddress
+
+    /// The Wills have the maximum size.
+    let willsExceeded =
+        refused ReasonCode.QuotaExceeded "Will Payload" "all Wills together have as many bytes as they may"
+        |> Fault.exceeding LimitName.TotalWillBytes
+
     /// The session belongs to another user.
     let ownedByAnother =
         refused ReasonCode.NotAuthorized "Client Identifier" "the session belongs to another user"
@@ -208,7 +278,37 @@ module Ledger =
     let identifierTaken =
         refused ReasonCode.ServerBusy "Client Identifier" "the identifier was assigned to another client"
 
-    let private problem (request: ClaimRequest) (known: SessionEntry option) inRate limits (ledger: Ledger) =
+    let private isBeyond limit name counts = limit > 0 && countOf name counts >= limit
+
+    // Why a client without a session gets none. A trusted client is of the same process.
+    let private quota (request: ClaimRequest) (settings: BrokerSettings) (ledger: Ledger) =
+        let limits = settings.Limits
+
+        let makesRoom = settings.WhenSessionsFull = WhenFull.DropOldest && not ledger.Away.IsEmpty
+
+        if ledger.SessionCount >= limits.MaximumSessions && not makesRoom then
+            ValueSome sessionsExceeded
+        elif isBeyond limits.SessionsPerUser request.Owner ledger.PerUser then
+            ValueSome userExceeded
+        elif isBeyond limits.SessionsPerAddress request.Address ledger.PerAddress then
+            ValueSome addressExceeded
+        else
+            ValueNone
+
+    let private problem
+        (request: ClaimRequest)
+        (known: SessionEntry option)
+        inRate
+        settings
+        (ledger: Ledger)
+        =
+        let limits = (settings: BrokerSettings).Limits
+
+        let earlierWill =
+            match known with
+            | Some entry -> costOfWill entry.Will
+            | None -> 0L
+
         match known with
         | _ when not inRate -> ValueSome rateExceeded
         | Some _ when request.Assigned -> ValueSome identifierTaken
@@ -216,8 +316,33 @@ module Ledger =
         | Some entry when entry.Connection = 0L && ledger.Connections >= limits.MaximumConnections ->
             ValueSome connectionsExceeded
         | None when ledger.Connections >= limits.MaximumConnections -> ValueSome connectionsExceeded
-        | None when ledger.SessionCount >= limits.MaximumSessions -> ValueSome sessionsExceeded
+        | _ when
+            request.Connect.Will.IsSome
+            && ledger.WillBytes - earlierWill + costOfWill request.Connect.Will > limits.TotalWillBytes
+            ->
+            ValueSome willsExceeded
+        | None -> quota request settings ledger
         | _ -> ValueNone
+
+    // The session that ends so that there is room for one more: the one whose client has been away longest.
+    let private roomMade
+        now
+        (known: SessionEntry option)
+        (limits: BrokerLimits)
+        (ledger: Ledger)
+        : BrokerOutcome =
+        if
+            known.IsSome
+            || ledger.SessionCount < limits.MaximumSessions
+            || ledger.Away.IsEmpty
+        then
+            BrokerOutcome.Nothing
+        else
+            let struct (_, session) = ledger.Away.MinimumElement
+
+            match tryFind session ledger with
+            | ValueSome oldest -> finish now ReasonCode.QuotaExceeded oldest
+            | ValueNone -> BrokerOutcome.Nothing
 
     // The fate of the earlier session of a client when the client connects again. Its Will is sent if the session ends
     // here, or if its connection is taken over and nothing delays the Will [MQTT-3.1.2-8]; a delayed one is canceled
@@ -250,6 +375,13 @@ module Ledger =
 
             struct (ValueSome entry, { BrokerOutcome.Nothing with Wills = wills })
 
+    /// Charges a CONNECT against the connections of a second, and tells whether there is one left.
+    let charge (now: Instant) (limits: BrokerLimits) (ledger: Ledger) : struct (Ledger * bool) =
+        let struct (rate, inRate) =
+            TokenBucket.take now limits.ConnectionsPerSecond limits.ConnectionsPerSecond ledger.ConnectionRate
+
+        struct ({ ledger with ConnectionRate = rate }, inRate)
+
     /// Claims a Client Identifier for a client whose CONNECT was accepted: finds or makes its session [MQTT-3.1.2-4]
     /// [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-4], stores its Will [MQTT-3.1.2-7], numbers the connection, and raises
     /// the epoch. The error is why it is refused. The ledger that is given back has counted the attempt; the changes of
@@ -257,24 +389,29 @@ module Ledger =
     let claim
         (now: Instant)
         (request: ClaimRequest)
-        (limits: BrokerLimits)
+        (settings: BrokerSettings)
         (ledger: Ledger)
         : struct (Ledger * Result<Claim, Fault>) =
         let connect = request.Connect
+        let limits = settings.Limits
 
-        let struct (rate, inRate) =
-            TokenBucket.take now limits.ConnectionsPerSecond limits.ConnectionsPerSecond ledger.ConnectionRate
+        let struct (ledger, inRate) =
+            if request.IsCharged then
+                struct (ledger, true)
+            else
+                charge now limits ledger
 
-        let ledger = { ledger with ConnectionRate = rate }
         let known = Map.tryFind request.ClientId.Text ledger.Sessions
 
-        match problem request known inRate limits ledger with
+        match problem request known inRate settings ledger with
         | ValueSome why -> struct (ledger, Error why)
         | ValueNone ->
             let struct (kept, outcome) =
                 match known with
                 | Some entry -> supersede now connect.CleanStart entry
                 | None -> struct (ValueNone, BrokerOutcome.Nothing)
+
+            let room = roomMade now known limits ledger
 
             let epoch =
                 match known with
@@ -292,6 +429,7 @@ module Ledger =
                         match kept with
                         | ValueSome entry when request.IsTrusted -> entry.Owner
                         | _ -> request.Owner
+                    Address = request.Address
                     Epoch = epoch
                     Connection = ledger.NextConnection
                     SessionExpiry =
@@ -300,6 +438,7 @@ module Ledger =
                             limits.SessionExpirySeconds
                     Will = ValueOption.map ServerMessage.ownWill connect.Will
                     WillAt = ValueNone
+                    AwaySince = ValueNone
                     EndsAt = ValueNone
                 }
 
@@ -312,9 +451,18 @@ module Ledger =
                             Connection = entry.Connection
                             Epoch = epoch
                             SessionPresent = kept.IsSome
+                            MadeRoom = room.Ended.Length > 0
                             Outcome =
-                                { outcome with
-                                    Changes = Array.append outcome.Changes [| BrokerChange.SessionSet entry |]
+                                {
+                                    Ended = Array.append room.Ended outcome.Ended
+                                    Wills = Array.append room.Wills outcome.Wills
+                                    Changes =
+                                        Array.concat
+                                            [
+                                                room.Changes
+                                                outcome.Changes
+                                                [| BrokerChange.SessionSet entry |]
+                                            ]
                                 }
                         })
 
@@ -327,7 +475,14 @@ module Ledger =
         match tryFind session ledger with
         | ValueSome entry when entry.Connection = ending.Connection ->
             let will = if ending.KeepsWill then entry.Will else ValueNone
-            let away = { entry with Connection = 0L; SessionExpiry = ending.SessionExpiry; Will = will }
+
+            let away =
+                { entry with
+                    Connection = 0L
+                    SessionExpiry = ending.SessionExpiry
+                    Will = will
+                    AwaySince = ValueSome now
+                }
 
             if ending.SessionExpiry = 0u<s> then
                 finish now ReasonCode.Success away
@@ -366,7 +521,11 @@ module Ledger =
         | ValueSome entry -> finish now reason entry
         | ValueNone -> BrokerOutcome.Nothing
 
-    /// Ends the sessions whose time is over [MQTT-4.1.0-2] and gives the Wills that are due.
+    // So many sessions end at most within one hold of the lock.
+    [<Literal>]
+    let private MostEnds = 64
+
+    /// Ends sessions whose time is over [MQTT-4.1.0-2] and gives Wills that are due, as many as one hold of the lock may.
     let tick (now: Instant) (ledger: Ledger) : BrokerOutcome =
         let ended = ResizeArray<EndedSession>()
         let wills = ResizeArray<ServerMessage>()
@@ -384,6 +543,7 @@ module Ledger =
         // The set is in order of time.
         ledger.Due
         |> Seq.takeWhile (fun (struct (at, _)) -> at <= now)
+        |> Seq.truncate MostEnds
         |> Seq.iter (fun (struct (_, session)) -> ValueOption.iter expire (tryFind session ledger))
 
         { Ended = ended.ToArray(); Wills = wills.ToArray(); Changes = changes.ToArray() }
@@ -407,6 +567,21 @@ module Ledger =
             ValueSome "more sessions than the limit"
         elif ledger.Clients.Count <> entries.Length then
             ValueSome "sessions and Client Identifiers do not correspond"
+        elif
+            entries
+            |> Array.exists (fun entry -> entry.AwaySince.IsNone = (entry.Connection = 0L))
+            || ledger.Away.Count <> entries.Length - connected
+        then
+            ValueSome "those that are away are not those of the entries"
+        elif ledger.WillBytes <> Array.sumBy (fun entry -> costOfWill entry.Will) entries then
+            ValueSome "the bytes of the Wills are not those of the entries"
+        elif
+            Seq.sum ledger.PerUser.Values
+            <> (entries |> Seq.filter _.Owner.IsSome |> Seq.length)
+            || Seq.sum ledger.PerAddress.Values
+               <> (entries |> Seq.filter _.Address.IsSome |> Seq.length)
+        then
+            ValueSome "the sessions of users or addresses are not those of the entries"
         elif ledger.Due.Count <> due.Length then
             ValueSome "what is due is not what the entries say"
         elif

@@ -57,7 +57,14 @@ module LimitTable =
         | LimitName.SessionExpiry -> int64 limits.SessionExpirySeconds
         | LimitName.KeepAlive -> int64 limits.KeepAliveSeconds
         | LimitName.PublishRate -> int64 limits.PublishesPerSecond
-        | _ -> int64 limits.PublishBurst
+        | LimitName.PublishBurst -> int64 limits.PublishBurst
+        | LimitName.SubscriptionBytes -> limits.SubscriptionBytes
+        | LimitName.TotalSubscriptionBytes -> limits.TotalSubscriptionBytes
+        | LimitName.TotalWillBytes -> limits.TotalWillBytes
+        | LimitName.TotalUnparsedBytes -> limits.TotalUnparsedBytes
+        | LimitName.TotalSendBufferBytes -> limits.TotalSendBufferBytes
+        | LimitName.SessionsPerUser -> int64 limits.SessionsPerUser
+        | _ -> int64 limits.SessionsPerAddress
 
     let private rule name key unit' least most zeroIsNone what beyond =
         {
@@ -294,6 +301,69 @@ module LimitTable =
                 false
                 "PUBLISH packets of a client at once, after it was silent"
                 "DISCONNECT 0x96 Message rate too high"
+            rule
+                LimitName.SubscriptionBytes
+                "max-subscription-bytes"
+                "bytes"
+                0L
+                Int64.MaxValue
+                false
+                "bytes of memory of the subscriptions of a client: filters, and 128 bytes a level"
+                "SUBACK 0x97 Quota exceeded"
+            rule
+                LimitName.TotalSubscriptionBytes
+                "max-total-subscription-bytes"
+                "bytes"
+                0L
+                Int64.MaxValue
+                false
+                "the same of all clients together"
+                "SUBACK 0x97 Quota exceeded"
+            rule
+                LimitName.TotalWillBytes
+                "max-total-will-bytes"
+                "bytes"
+                0L
+                Int64.MaxValue
+                false
+                "bytes of the Wills of all sessions"
+                "CONNACK 0x97 Quota exceeded for a CONNECT with a Will"
+            rule
+                LimitName.TotalUnparsedBytes
+                "max-total-unparsed-bytes"
+                "bytes"
+                0L
+                Int64.MaxValue
+                false
+                "bytes of packets that have arrived in part, over all connections"
+                "closed, or DISCONNECT 0x97 Quota exceeded, for connections that send more and have 4 KiB of them"
+            rule
+                LimitName.TotalSendBufferBytes
+                "max-total-send-buffer-bytes"
+                "bytes"
+                1L
+                Int64.MaxValue
+                false
+                "bytes that were sent and that connections have not taken, over all connections"
+                "a connection has 16 KiB in place of send-buffer-bytes"
+            rule
+                LimitName.SessionsPerUser
+                "max-sessions-per-user"
+                "sessions"
+                0L
+                int32Most
+                true
+                "sessions of one authenticated user"
+                "CONNACK 0x97 Quota exceeded"
+            rule
+                LimitName.SessionsPerAddress
+                "max-sessions-per-address"
+                "sessions"
+                0L
+                int32Most
+                true
+                "sessions of clients at one address, or in one IPv6 network of 64 bits"
+                "CONNACK 0x97 Quota exceeded"
         |]
 
     /// All limits, in the order of their names.

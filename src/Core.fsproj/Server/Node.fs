@@ -62,6 +62,8 @@ module Node =
     /// The transport of a connection failed or was closed; for people, how.
     [<CompiledName("TransportClosed")>]
     let transportClosed (turn: Turn) (connection: NodeConnection) (how: string) : unit =
+        NodeReading.forget turn connection
+
         match connection.Session with
         | null -> NodeAdmission.handshake turn connection HandshakeEvent.TransportClosed |> ignore
         | session ->
@@ -115,14 +117,17 @@ module Node =
             match Handshake.deadline state with
             | ValueSome until when until <= turn.Now ->
                 NodeAdmission.handshake turn connection HandshakeEvent.Tick |> ignore
-                turn.Host.Exceeded LimitName.ConnectTimeout
             | _ -> ()
 
     /// Does what is due in the registry: sessions that end, Wills, retained messages that expire.
     [<CompiledName("TickRegistry")>]
     let tickRegistry (turn: Turn) : unit =
-        match Broker.deadline turn.Host.Broker with
-        | ValueSome due when due <= turn.Now ->
+        let isDue () =
+            match Broker.deadline turn.Host.Broker with
+            | ValueSome due -> due <= turn.Now
+            | ValueNone -> false
+
+        while isDue () do
             let outcome =
                 NodeTasks.change turn (fun broker ->
                     let struct (next, outcome) = Broker.tick turn.Now broker
@@ -131,7 +136,6 @@ module Node =
             turn.Counts.SessionsExpired <- turn.Counts.SessionsExpired + int64 outcome.Ended.Length
             NodeTasks.follow turn outcome
             NodeTasks.drain turn
-        | _ -> ()
 
     /// Publishes a message in the name of the broker itself. The result is success, 0x10 without matching subscribers,
     /// or the reason for the refusal.

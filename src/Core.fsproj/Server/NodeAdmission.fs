@@ -16,6 +16,47 @@ module internal NodeAdmission =
             "3.1.3.3"
             "the client may not publish to its Will Topic"
 
+    let private noConnectInTime =
+        Fault.peer
+            ReasonCode.NotAuthorized
+            PacketType.Connect
+            -1L
+            "CONNECT"
+            "3.1.4"
+            "CONNECT or its authentication did not come in time"
+        |> Fault.exceeding LimitName.ConnectTimeout
+
+    // Why a CONNECT was refused by its authenticator, for logs and metrics.
+    let private authenticationFailed reason =
+        Fault.peer reason PacketType.Connect -1L "Password" "3.1.4" "the client was not authenticated"
+
+    // Why an event ended the handshake; absent: the client left.
+    let private refusalOf (event: HandshakeEvent) (effects: Effects) : struct (RefusalKind * Fault) voption =
+        match event with
+        | HandshakeEvent.ReceivedFault fault -> ValueSome(struct (Refusal.ofFault fault, fault))
+        | HandshakeEvent.Judged(Judgement.Refused reason, _) ->
+            ValueSome(struct (RefusalKind.WrongPassword, authenticationFailed reason))
+        | HandshakeEvent.NotAdmitted why -> ValueSome(struct (Refusal.ofFault why, why))
+        | HandshakeEvent.Tick -> ValueSome(struct (RefusalKind.NoConnectInTime, noConnectInTime))
+        | HandshakeEvent.Received(Packet.Disconnect _)
+        | HandshakeEvent.TransportClosed -> ValueNone
+        | HandshakeEvent.Received _
+        | HandshakeEvent.Judged _ ->
+            let mutable reason = ReasonCode.ProtocolError
+
+            for effect in effects do
+                match effect with
+                | Send(Packet.Connack connack) -> reason <- connack.Reason
+                | _ -> ()
+
+            let why = Fault.ours reason PacketType.Connect "CONNECT" "the handshake was refused"
+            ValueSome(struct (Refusal.ofFault why, why))
+
+    let private userNameOf (state: HandshakeState) : string | null =
+        match state.Connect with
+        | ValueSome { UserName = ValueSome name } -> name.Text
+        | _ -> null
+
     // A step of the handshake. What it asks for beside the connection is given back.
     let private stepHandshake
         (turn: Turn)
@@ -23,6 +64,8 @@ module internal NodeAdmission =
         (event: HandshakeEvent)
         : ServerTask voption =
         let mutable asked = ValueNone
+        let mutable refused = ValueNone
+        let mutable userName: string | null = null
         connection.Enter()
 
         try
@@ -31,6 +74,10 @@ module internal NodeAdmission =
             | before ->
                 let struct (after, effects) = Handshake.step turn.Now event before
                 connection.Handshake <- after
+
+                if after.Phase = HandshakePhase.Over && before.Phase <> HandshakePhase.Over then
+                    refused <- refusalOf event effects
+                    userName <- userNameOf after
 
                 for effect in effects do
                     match effect with
@@ -43,13 +90,27 @@ module internal NodeAdmission =
         finally
             connection.Exit()
 
+        match refused with
+        | ValueSome(struct (kind, why)) ->
+            NodeTasks.exceeded turn why
+            turn.Host.Rejected(connection, kind, userName, why)
+        | ValueNone -> ()
+
         asked
 
-    let private reject (turn: Turn) (connection: NodeConnection) (why: Fault) : Pause =
+    /// The handshake ends because a limit or the broker as a whole does not admit the client.
+    let reject (turn: Turn) (connection: NodeConnection) (why: Fault) : Pause =
         stepHandshake turn connection (HandshakeEvent.NotAdmitted why) |> ignore
-        NodeTasks.exceeded turn why
-        turn.Host.Rejected(connection, why)
         Pause.Bytes
+
+    // A CONNECT is charged before anything is spent on its password, so that guessing is as slow as connecting.
+    let private isInRate (turn: Turn) : bool =
+        let host = turn.Host
+
+        host.Settings.Limits.ConnectionsPerSecond = 0
+        || NodeTasks.change turn (fun broker ->
+            let struct (next, inRate) = Broker.charge turn.Now broker
+            struct (next, [||], inRate))
 
     let private attach
         (turn: Turn)
@@ -225,13 +286,21 @@ module internal NodeAdmission =
                                 ClientId = id
                                 Assigned = connect.ClientId.IsNone
                                 Owner = handshake.Owner
+                                Address =
+                                    match connection.Address with
+                                    | null -> ValueNone
+                                    | address -> ValueSome address
                                 IsTrusted = handshake.Trust.IsTrusted
+                                IsCharged = Handshake.isJudged handshake.Trust connect
                                 Connect = connect
                             }
 
                         match enter turn request with
                         | Error why -> reject turn connection why
                         | Ok(struct (session, claim)) ->
+                            if claim.MadeRoom then
+                                host.Exceeded LimitName.Sessions
+
                             admitted turn connection handshake connect permissions session claim
                 | why -> reject turn connection why
             | _ -> Pause.Bytes
@@ -260,6 +329,8 @@ module internal NodeAdmission =
     // What the handshake asks for.
     let private perform (turn: Turn) (connection: NodeConnection) (asked: ServerTask voption) : Pause =
         match asked with
+        | ValueSome(ServerTask.Authenticate(Packet.Connect _)) when not (isInRate turn) ->
+            reject turn connection Ledger.rateExceeded
         | ValueSome(ServerTask.Authenticate packet) -> Pause.Authenticator packet
         | ValueSome(ServerTask.Admit(connect, _)) ->
             // The DISCONNECT of a client that reconnects at once still takes effect.
@@ -272,10 +343,6 @@ module internal NodeAdmission =
     let handshake (turn: Turn) (connection: NodeConnection) (event: HandshakeEvent) : Pause =
         perform turn connection (stepHandshake turn connection event)
 
-    // Why a CONNECT was refused by its authenticator, for logs and metrics.
-    let private authenticationFailed reason =
-        Fault.peer reason PacketType.Connect -1L "Password" "3.1.4" "the client was not authenticated"
-
     /// The authenticator's decision about a CONNECT, or about an AUTH before the connection belongs to a session.
     let authenticated (turn: Turn) (connection: NodeConnection) (result: AuthenticationResult) : Pause =
         match connection.Handshake with
@@ -287,10 +354,6 @@ module internal NodeAdmission =
                 |> ValueOption.map (fun authentication -> authentication.Method)
 
             let judgement = Authenticating.judge method' result
-
-            match judgement with
-            | Judgement.Refused reason -> turn.Host.Rejected(connection, authenticationFailed reason)
-            | _ -> ()
 
             let owner =
                 match result.UserName with

@@ -43,6 +43,10 @@ and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
     abstract Protocol: Protocol with get, set
     /// How many bytes were taken, for the offsets of faults.
     abstract Offset: int64 with get, set
+    /// How many bytes of a packet that has not arrived as a whole are kept for it.
+    abstract Unparsed: int64 with get, set
+    /// What stands for the address of the peer in the limit of sessions; null: it does not count.
+    abstract Address: string | null
     /// When the last packet arrived as a whole.
     abstract LastReceived: Instant with get, set
     /// The PUBLISH packets that it may still send now.
@@ -253,6 +257,8 @@ type NodeHost() =
 
     /// A session has another state. Within its gate.
     abstract Stepped: session: NodeSession * before: ServerState * after: ServerState -> unit
+    /// So many more bytes of packets that are not whole are kept. The result is how many there are of all connections.
+    abstract Unparsed: bytes: int64 -> int64
     /// How many more bytes all sessions together may hold. Within gates.
     abstract SpareBytes: int64
     /// All sessions together hold this many more messages that wait, and bytes. Within gates.
@@ -309,8 +315,11 @@ type NodeHost() =
 
     /// A PUBLISH of a client was not accepted.
     abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit
-    /// A connection was not accepted.
-    abstract Rejected: connection: NodeConnection * why: Fault -> unit
+
+    /// A connection was not accepted; the User Name is the one that CONNECT named, null if there is none.
+    abstract Rejected:
+        connection: NodeConnection * kind: RefusalKind * userName: (string | null) * why: Fault -> unit
+
     /// A client authenticated again under another name.
     abstract Renamed: session: NodeSession -> unit
     /// Somebody went beyond a limit.

@@ -243,26 +243,70 @@ module internal NodeReading =
                 greet turn connection { Version = versionOfStart buffer; IsBridge = false }
 
             let fault = limited LimitName.PacketBytesBeforeConnect fault
-            NodeTasks.exceeded turn fault
-            turn.Host.Rejected(connection, fault)
             buffer <- buffer.Slice buffer.End
             struct (false, NodeAdmission.handshake turn connection (HandshakeEvent.ReceivedFault fault))
         | Framing.Frame length ->
             let event =
                 match parseHandshake turn connection state limit (Framer.copy length buffer) with
                 | Ok packet -> HandshakeEvent.Received packet
-                | Error fault ->
-                    turn.Host.Rejected(connection, fault)
-                    HandshakeEvent.ReceivedFault fault
+                | Error fault -> HandshakeEvent.ReceivedFault fault
 
             connection.LastReceived <- turn.Now
             takenFrame turn connection length
             buffer <- buffer.Slice(int64 length)
             struct (true, NodeAdmission.handshake turn connection event)
 
-    /// Takes what is whole of the bytes that arrived, and cuts it off the buffer. What is left is to be given again, with
-    /// more bytes or after the pause.
-    let received (turn: Turn) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) : Pause =
+    // So much of a packet that is not whole may a connection keep whatever all others keep.
+    [<Literal>]
+    let private FreeUnparsedBytes = 4096L
+
+    let private unparsedExceeded =
+        Fault.ours
+            ReasonCode.QuotaExceeded
+            PacketType.Connect
+            "Remaining Length"
+            "packets that are not whole have as many bytes as they may"
+        |> Fault.exceeding LimitName.TotalUnparsedBytes
+
+    // The client sent more of a packet that is not whole, and all connections together keep as much as they may.
+    let private refuseUnparsed turn (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) =
+        buffer <- buffer.Slice buffer.End
+
+        match connection.Session with
+        | null -> NodeAdmission.reject turn connection unparsedExceeded |> ignore
+        | session ->
+            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, unparsedExceeded))
+            NodeTasks.drain turn
+
+    // Counts what is kept of a packet until the rest of it comes.
+    let private keep (turn: Turn) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) =
+        let bytes = buffer.Length
+        let more = bytes - connection.Unparsed
+
+        if more <> 0L then
+            connection.Unparsed <- bytes
+            let all = turn.Host.Unparsed more
+
+            if
+                more > 0L
+                && bytes > FreeUnparsedBytes
+                && all > turn.Host.Settings.Limits.TotalUnparsedBytes
+            then
+                refuseUnparsed turn connection &buffer
+                turn.Host.Unparsed -bytes |> ignore
+                connection.Unparsed <- 0L
+
+    /// Nothing is kept for a connection any more.
+    let forget (turn: Turn) (connection: NodeConnection) : unit =
+        if connection.Unparsed <> 0L then
+            turn.Host.Unparsed -connection.Unparsed |> ignore
+            connection.Unparsed <- 0L
+
+    let private taken
+        (turn: Turn)
+        (connection: NodeConnection)
+        (buffer: byref<ReadOnlySequence<byte>>)
+        : Pause =
         let mutable pause = Pause.Bytes
         let mutable going = isNull connection.Session
 
@@ -284,3 +328,10 @@ module internal NodeReading =
         | Pause.Bytes, null
         | (Pause.Authenticator _ | Pause.EarlierInput _ | Pause.Claim | Pause.EarlierEnd _), _ -> pause
         | Pause.Bytes, session -> takeAll turn (nonNull session) connection &buffer
+
+    /// Takes what is whole of the bytes that arrived, and cuts it off the buffer. What is left is to be given again, with
+    /// more bytes or after the pause.
+    let received (turn: Turn) (connection: NodeConnection) (buffer: byref<ReadOnlySequence<byte>>) : Pause =
+        let pause = taken turn connection &buffer
+        keep turn connection &buffer
+        pause

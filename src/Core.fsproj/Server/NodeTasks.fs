@@ -26,12 +26,25 @@ module internal NodeTasks =
         finally
             host.ExitRegistry()
 
+    // Removes the subscriptions of sessions that have ended, in pieces.
+    let private forgetEnded (turn: Turn) =
+        let mutable isLeft = true
+
+        while isLeft do
+            isLeft <-
+                change turn (fun broker ->
+                    let struct (next, changes) = Broker.forgetEnded broker
+                    struct (next, changes, changes.Length > 0))
+
     /// What becomes of earlier sessions and of Wills: the sessions end first.
     let follow (turn: Turn) (outcome: BrokerOutcome) : unit =
         for ended in outcome.Ended do
             match turn.Host.Forget ended.Session with
             | null -> ()
             | session -> NodeSteps.step turn session (ServerEvent.End ended.Reason)
+
+        if outcome.Ended.Length > 0 then
+            forgetEnded turn
 
         for will in outcome.Wills do
             NodeRouting.route turn null will |> ignore
@@ -187,6 +200,68 @@ module internal NodeTasks =
             struct (subscribe, decisions)
         | changed -> struct (changed, decisions)
 
+    // What a client sends in one packet is entered in pieces, so that no other waits for all of it.
+    let private subscribe
+        (turn: Turn)
+        (session: NodeSession)
+        (subscribe: Subscribe)
+        (decisions: ReasonCode[])
+        =
+        let pieces = ResizeArray<SubscriptionOutcome>()
+        let all = subscribe.Subscriptions
+        let mutable at = 0
+        let mutable count = 0
+
+        while at < all.Wire.Length do
+            let struct (piece, next) = all.Piece(at, Registry.MostFilters, Registry.MostFilterBytes)
+            let request = { subscribe with Subscriptions = piece }
+            let first = count
+
+            pieces.Add(
+                change turn (fun broker ->
+                    let decisions = System.ReadOnlySpan(decisions, first, piece.Count)
+
+                    let struct (next, outcome, changes) =
+                        Broker.subscribe session.Number request decisions broker
+
+                    struct (next, changes, outcome))
+            )
+
+            at <- next
+            count <- count + piece.Count
+
+        Registry.join subscribe.PacketId pieces
+
+    let private unsubscribe (turn: Turn) (session: NodeSession) (unsubscribe: Unsubscribe) =
+        let pieces = ResizeArray<SubscriptionOutcome>()
+        let all = unsubscribe.Filters
+        let mutable at = 0
+
+        while at < all.Wire.Length do
+            let struct (piece, next) = all.Piece(at, Registry.MostFilters, Registry.MostFilterBytes)
+            let request = { unsubscribe with Filters = piece }
+
+            pieces.Add(
+                change turn (fun broker ->
+                    let struct (next, outcome, changes) = Broker.unsubscribe session.Number request broker
+                    struct (next, changes, outcome))
+            )
+
+            at <- next
+
+        Registry.join unsubscribe.PacketId pieces
+
+    // A limit that many filters of one packet exceed counts once.
+    let private exceededOnce (turn: Turn) (faults: Fault[]) =
+        let mutable told = 0L
+
+        for why in faults do
+            match why.Limit with
+            | ValueSome limit when told &&& (1L <<< int limit) = 0L ->
+                told <- told ||| (1L <<< int limit)
+                turn.Host.Exceeded limit
+            | _ -> ()
+
     let private answer
         (turn: Turn)
         (session: NodeSession)
@@ -200,27 +275,16 @@ module internal NodeTasks =
 
         let outcome =
             match request with
-            | Packet.Subscribe subscribe ->
-                let struct (subscribe, decisions) = authorize turn session version subscribe
-
-                change turn (fun broker ->
-                    let struct (next, outcome, changes) =
-                        Broker.subscribe session.Number subscribe (System.ReadOnlySpan decisions) broker
-
-                    struct (next, changes, ValueSome outcome))
-            | Packet.Unsubscribe unsubscribe ->
-                change turn (fun broker ->
-                    let struct (next, outcome, changes) =
-                        Broker.unsubscribe session.Number unsubscribe broker
-
-                    struct (next, changes, ValueSome outcome))
+            | Packet.Subscribe packet ->
+                let struct (packet, decisions) = authorize turn session version packet
+                ValueSome(subscribe turn session packet decisions)
+            | Packet.Unsubscribe packet -> ValueSome(unsubscribe turn session packet)
             | _ -> ValueNone
 
         match outcome with
         | ValueNone -> ()
         | ValueSome outcome ->
-            for why in outcome.Refused do
-                exceeded turn why
+            exceededOnce turn outcome.Refused
 
             let outcome =
                 match request, outcome.Answer with

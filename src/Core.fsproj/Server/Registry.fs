@@ -1,13 +1,32 @@
 namespace Mqtt5
 
+/// The subscriptions of one session.
+[<NoComparison; NoEquality>]
+type SessionFilters =
+    {
+        /// The filters, by their text.
+        Filters: Map<string, TopicFilter>
+        /// How many there are. A map would have to count them.
+        Count: int
+        /// What they cost, in bytes.
+        Bytes: int64
+    }
+
+    /// No subscription.
+    static member None = { Filters = Map.empty; Count = 0; Bytes = 0L }
+
 /// The subscriptions and the retained messages. Immutable. It refers to sessions by their numbers only.
 [<NoComparison; NoEquality>]
 type Registry =
     {
         /// All subscriptions. The same object for as long as none changes.
         Subscriptions: Subscriptions<int64>
-        /// The subscriptions of each session, by the text of the filter. Sessions without subscriptions are absent.
-        Filters: Map<int64, Map<string, TopicFilter>>
+        /// The subscriptions of each session. Sessions without subscriptions are absent.
+        Filters: Map<int64, SessionFilters>
+        /// The sessions that have ended and whose subscriptions have not all been removed yet.
+        Ended: Set<int64>
+        /// What all subscriptions cost, in bytes.
+        SubscriptionBytes: int64
         /// The retained messages.
         Retained: RetainedMessages<ServerMessage>
         /// The size of the retained messages, in bytes.
@@ -25,54 +44,88 @@ module Registry =
         {
             Subscriptions = Subscriptions.empty seed
             Filters = Map.empty
+            Ended = Set.empty
+            SubscriptionBytes = 0L
             Retained = RetainedMessages.empty seed
             RetainedBytes = 0L
             RetainedDue = Set.empty
         }
 
-    /// The subscriptions of a session, by the text of the filter.
-    let filtersOf (session: int64) (registry: Registry) : Map<string, TopicFilter> =
+    /// So many filters are entered or removed at most within one hold of the registry's lock, ...
+    [<Literal>]
+    let MostFilters = 64
+
+    /// ... and of so many bytes, unless it is one filter: long filters have more levels.
+    [<Literal>]
+    let MostFilterBytes = 4096
+
+    // So many retained messages expire at most within one hold of the lock.
+    [<Literal>]
+    let private MostEnds = 64
+
+    let private sessionFilters (session: int64) (registry: Registry) : SessionFilters =
         match Map.tryFind session registry.Filters with
         | Some filters -> filters
-        | None -> Map.empty
+        | None -> SessionFilters.None
 
-    let private withFilters session filters (registry: Registry) =
-        if Map.isEmpty filters then
-            Map.remove session registry.Filters
+    /// The subscriptions of a session, by the text of the filter.
+    let filtersOf (session: int64) (registry: Registry) : Map<string, TopicFilter> =
+        (sessionFilters session registry).Filters
+
+    /// What a subscription costs in memory, in bytes: the filter as bytes and as text, and a node for each of its levels.
+    let costOfFilter (filter: TopicFilter) : int64 =
+        let utf8 = filter.Utf8.Span
+        let levels = 1 + System.MemoryExtensions.Count(utf8, '/'B)
+        256L + 3L * int64 utf8.Length + 128L * int64 levels
+
+    // The registry with other filters of a session, so many more of them.
+    let private withFilters session filters more (cost: int64) (registry: Registry) =
+        let known = sessionFilters session registry
+        let count = known.Count + more
+
+        if count = 0 then
+            { registry with
+                Filters = Map.remove session registry.Filters
+                Ended = Set.remove session registry.Ended
+                SubscriptionBytes = registry.SubscriptionBytes - known.Bytes
+            }
         else
-            Map.add session filters registry.Filters
+            let bytes = known.Bytes + int64 more * cost
+
+            { registry with
+                Filters = Map.add session { Filters = filters; Count = count; Bytes = bytes } registry.Filters
+                SubscriptionBytes = registry.SubscriptionBytes + int64 more * cost
+            }
 
     let private subscribed session (filter: TopicFilter) options identifier (registry: Registry) =
-        let struct (subscriptions, _) =
+        let struct (subscriptions, isNew) =
             Subscriptions.subscribe session filter options identifier registry.Subscriptions
 
-        { registry with
-            Subscriptions = subscriptions
-            Filters = withFilters session (Map.add filter.Text filter (filtersOf session registry)) registry
-        }
+        let registry = { registry with Subscriptions = subscriptions }
+
+        if isNew then
+            let filters = Map.add filter.Text filter (filtersOf session registry)
+            withFilters session filters 1 (costOfFilter filter) registry
+        else
+            registry
 
     let private unsubscribed session (filter: TopicFilter) (registry: Registry) =
         let struct (subscriptions, existed) = Subscriptions.unsubscribe session filter registry.Subscriptions
 
         if existed then
-            { registry with
-                Subscriptions = subscriptions
-                Filters = withFilters session (Map.remove filter.Text (filtersOf session registry)) registry
-            }
+            let registry = { registry with Subscriptions = subscriptions }
+            let filters = Map.remove filter.Text (filtersOf session registry)
+            withFilters session filters -1 (costOfFilter filter) registry
         else
             registry
 
+    // Its subscriptions are removed afterwards, in pieces. Meanwhile they lead nowhere: the number of a session is not
+    // used again.
     let private sessionEnded session (registry: Registry) =
-        let filters = filtersOf session registry
-
-        if Map.isEmpty filters then
-            registry
+        if Map.containsKey session registry.Filters then
+            { registry with Ended = Set.add session registry.Ended }
         else
-            { registry with
-                Subscriptions =
-                    Subscriptions.removeAll session (Map.toSeq filters |> Seq.map snd) registry.Subscriptions
-                Filters = Map.remove session registry.Filters
-            }
+            registry
 
     let private withoutDue (message: ServerMessage voption) due =
         match message with
@@ -129,6 +182,30 @@ module Registry =
         refused ReasonCode.QuotaExceeded "the client has as many subscriptions as it may"
         |> Fault.exceeding LimitName.Subscriptions
 
+    let private tooLarge =
+        refused ReasonCode.QuotaExceeded "the subscriptions of the client have as many bytes as they may"
+        |> Fault.exceeding LimitName.SubscriptionBytes
+
+    let private allTooLarge =
+        refused ReasonCode.QuotaExceeded "all subscriptions together have as many bytes as they may"
+        |> Fault.exceeding LimitName.TotalSubscriptionBytes
+
+    // The limit that a filter exceeds, if the session has not subscribed to it already.
+    let private excess (limits: BrokerLimits) session (filter: TopicFilter) (registry: Registry) =
+        let known = sessionFilters session registry
+        let cost = costOfFilter filter
+
+        if Map.containsKey filter.Text known.Filters then
+            ValueNone
+        elif known.Count >= limits.SubscriptionsPerClient then
+            ValueSome tooMany
+        elif known.Bytes + cost > limits.SubscriptionBytes then
+            ValueSome tooLarge
+        elif registry.SubscriptionBytes + cost > limits.TotalSubscriptionBytes then
+            ValueSome allTooLarge
+        else
+            ValueNone
+
     let private isRefusal (reason: ReasonCode) = byte reason >= 0x80uy
 
     // Handles one filter of a SUBSCRIBE as if it came alone [MQTT-3.8.4-5]: the change, or the reason for the refusal.
@@ -141,21 +218,18 @@ module Registry =
         (registry: Registry)
         : Result<BrokerChange, Fault> =
         let filter = subscription.Filter
-        let filters = filtersOf session registry
 
         match TopicLimits.filterProblem settings filter with
         | ValueSome why -> Error why
         | ValueNone when isRefusal decision -> Error(refused decision "the client may not subscribe to it")
-        | ValueNone when
-            filters.Count >= settings.Limits.SubscriptionsPerClient
-            && not (Map.containsKey filter.Text filters)
-            ->
-            Error tooMany
         | ValueNone ->
-            // [MQTT-3.8.4-7]; any QoS may be asked for [MQTT-3.2.2-10].
-            let granted = min subscription.Options.MaximumQoS settings.MaximumQoS
-            let options = { subscription.Options with MaximumQoS = granted }
-            Ok(BrokerChange.Subscribed(session, filter, options, identifier))
+            match excess settings.Limits session filter registry with
+            | ValueSome why -> Error why
+            | ValueNone ->
+                // [MQTT-3.8.4-7]; any QoS may be asked for [MQTT-3.2.2-10].
+                let granted = min subscription.Options.MaximumQoS settings.MaximumQoS
+                let options = { subscription.Options with MaximumQoS = granted }
+                Ok(BrokerChange.Subscribed(session, filter, options, identifier))
 
     // The retained messages that a subscription brings [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; a shared one
     // brings none.
@@ -267,6 +341,52 @@ module Registry =
 
         struct (registry, outcome, changes.ToArray())
 
+    /// The outcome of a request that was dealt with in pieces, in their order.
+    let join (id: PacketId) (pieces: System.Collections.Generic.IReadOnlyList<SubscriptionOutcome>) =
+        if pieces.Count = 1 then
+            pieces[0]
+        else
+            let codes = ResizeArray<ReasonCode>()
+
+            for piece in pieces do
+                match piece.Answer with
+                | Packet.Suback answer
+                | Packet.Unsuback answer -> codes.AddRange answer.Reasons
+                | _ -> ()
+
+            let answer = acknowledgement id (codes.ToArray())
+
+            {
+                Answer =
+                    match pieces[0].Answer with
+                    | Packet.Unsuback _ -> Packet.Unsuback answer
+                    | _ -> Packet.Suback answer
+                Retained = pieces |> Seq.collect _.Retained |> Seq.toArray
+                Removed = pieces |> Seq.collect _.Removed |> Seq.toArray
+                Refused = pieces |> Seq.collect _.Refused |> Seq.toArray
+            }
+
+    /// Removes subscriptions of sessions that have ended, as many as one hold of the lock may. No change: none is left.
+    let forgetEnded (registry: Registry) : struct (Registry * BrokerChange[]) =
+        if registry.Ended.IsEmpty then
+            struct (registry, [||])
+        else
+            let session = registry.Ended.MinimumElement
+            let changes = ResizeArray<BrokerChange>()
+            let mutable bytes = 0
+            let mutable registry = registry
+
+            use filters = (filtersOf session registry |> Map.toSeq).GetEnumerator()
+
+            while changes.Count < MostFilters && bytes < MostFilterBytes && filters.MoveNext() do
+                let filter = snd filters.Current
+                let change = BrokerChange.Unsubscribed(session, filter)
+                bytes <- bytes + filter.Utf8.Length
+                registry <- apply change registry
+                changes.Add change
+
+            struct (registry, changes.ToArray())
+
     let private retainedTooMany =
         Fault.ours
             ReasonCode.QuotaExceeded
@@ -307,10 +427,11 @@ module Registry =
         else
             Ok(ValueSome(BrokerChange.Retained message))
 
-    /// The retained messages that have expired.
+    /// Retained messages that have expired, as many as one hold of the lock may remove.
     let expired (now: Instant) (registry: Registry) : BrokerChange[] =
         registry.RetainedDue
         |> Seq.takeWhile (fun (struct (at, _)) -> at <= now)
+        |> Seq.truncate MostEnds
         |> Seq.map (fun (struct (_, topic)) -> BrokerChange.RetainedRemoved(TopicName.Of topic))
         |> Seq.toArray
 
@@ -337,18 +458,28 @@ module Registry =
 
     /// Checks the invariants of a registry, and gives the first violation. O(n); for tests, simulation and assertions.
     let sound (limits: BrokerLimits) (registry: Registry) : string voption =
-        let filters = registry.Filters |> Map.toSeq |> Seq.sumBy (fun (_, filters) -> filters.Count)
+        let all = registry.Filters |> Map.toSeq |> Seq.map snd |> Seq.toArray
 
-        let isEntered session (filter: TopicFilter) =
-            (Subscriptions.tryFind session filter registry.Subscriptions).IsSome
+        let isWrong session (known: SessionFilters) =
+            known.Count <> known.Filters.Count
+            || known.Bytes <> (known.Filters |> Map.toSeq |> Seq.sumBy (snd >> costOfFilter))
+            || known.Filters
+               |> Map.exists (fun _ filter ->
+                   (Subscriptions.tryFind session filter registry.Subscriptions).IsNone)
 
         if
-            registry.Subscriptions.Count <> filters
-            || registry.Filters
-               |> Map.exists (fun session filters ->
-                   filters |> Map.exists (fun _ filter -> not (isEntered session filter)))
+            registry.Subscriptions.Count <> Array.sumBy _.Count all
+            || registry.SubscriptionBytes <> Array.sumBy _.Bytes all
+            || Map.exists isWrong registry.Filters
         then
             ValueSome "the subscriptions are not those of the sessions"
+        elif
+            registry.Ended
+            |> Set.exists (fun session -> not (Map.containsKey session registry.Filters))
+        then
+            ValueSome "a session without subscriptions has some to be removed"
+        elif registry.SubscriptionBytes > limits.TotalSubscriptionBytes then
+            ValueSome "the subscriptions have more bytes than the limit"
         elif registry.RetainedBytes < 0L || registry.RetainedBytes > limits.RetainedBytes then
             ValueSome "the bytes of retained messages are out of range"
         elif registry.Retained.Count > limits.RetainedMessages then

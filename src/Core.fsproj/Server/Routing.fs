@@ -48,6 +48,13 @@ type Route() =
     // One object for all that have none: a route is planned without allocating.
     let none = SubscriptionIdentifiers.Empty
 
+    // The Subscription Identifiers that were merged, in order: each with the place of the previous one of its target, so
+    // that the list of a target is made once, in proportion to its length.
+    let mutable identifiers: struct (uint32 * int)[] = Array.zeroCreate 8
+    let mutable identifierCount = 0
+    let mutable lastIdentifiers: int[] = Array.zeroCreate 8
+    let ofTarget = List<uint32>()
+
     let placeOf (session: int64) =
         if count <= few then
             let mutable index = count - 1
@@ -70,19 +77,47 @@ type Route() =
     member internal _.Clear() =
         Array.Clear(targets, 0, count)
         count <- 0
+        identifierCount <- 0
         places.Clear()
 
     member internal _.Append(target: Target) =
         if count = targets.Length then
             Array.Resize(&targets, 2 * count)
+            Array.Resize(&lastIdentifiers, 2 * count)
 
         targets[count] <- target
+        lastIdentifiers[count] <- -1
         count <- count + 1
 
-    static member private With(identifier: uint32 voption, known: SubscriptionIdentifiers) =
+    // Notes the identifier of a subscription for the target at this place.
+    member private _.Note(identifier: uint32 voption, place: int) =
         match identifier with
-        | ValueNone -> known
-        | ValueSome identifier -> SubscriptionIdentifiers.Of(Seq.append known [ identifier ])
+        | ValueNone -> ()
+        | ValueSome identifier ->
+            if identifierCount = identifiers.Length then
+                Array.Resize(&identifiers, 2 * identifierCount)
+
+            identifiers[identifierCount] <- struct (identifier, lastIdentifiers[place])
+            lastIdentifiers[place] <- identifierCount
+            identifierCount <- identifierCount + 1
+
+    // Gives the targets the identifiers that were noted.
+    member internal _.EndMerging() =
+        if identifierCount > 0 then
+            for index in 0 .. count - 1 do
+                if lastIdentifiers[index] >= 0 then
+                    let mutable place = lastIdentifiers[index]
+                    ofTarget.Clear()
+
+                    while place >= 0 do
+                        let struct (identifier, previous) = identifiers[place]
+                        ofTarget.Add identifier
+                        place <- previous
+
+                    ofTarget.Reverse()
+
+                    targets[index] <-
+                        { targets[index] with Identifiers = SubscriptionIdentifiers.Of ofTarget }
 
     // Adds a subscription that is not shared to the target of its session.
     member internal this.Merge(entry: SubscriptionEntry<int64>) =
@@ -93,9 +128,11 @@ type Route() =
                     Session = entry.Subscriber
                     GrantedQoS = entry.Options.MaximumQoS
                     RetainAsPublished = entry.Options.RetainAsPublished
-                    Identifiers = Route.With(entry.Identifier, none)
+                    Identifiers = none
                     Shared = ValueNone
                 }
+
+            this.Note(entry.Identifier, count - 1)
 
             if count = few + 1 then
                 for index in 0 .. count - 1 do
@@ -109,8 +146,9 @@ type Route() =
                 { target with
                     GrantedQoS = max target.GrantedQoS entry.Options.MaximumQoS
                     RetainAsPublished = target.RetainAsPublished || entry.Options.RetainAsPublished
-                    Identifiers = Route.With(entry.Identifier, target.Identifiers)
                 }
+
+            this.Note(entry.Identifier, index)
 
 /// Finds out where messages go. Where several subscriptions of a session match, it gets one copy, at the highest
 /// QoS granted by any of them [MQTT-3.3.4-2], with the Subscription Identifiers of all [MQTT-3.3.4-3]
@@ -153,6 +191,7 @@ module Routing =
             if not (entry.Options.NoLocal && entry.Subscriber = publisher) then
                 route.Merge entry
 
+        route.EndMerging()
         let groups = matches.Groups
 
         for index in 0 .. groups.Length - 1 do

@@ -1,5 +1,7 @@
 namespace Mqtt5
 
+open System.Collections.Generic
+
 /// A session of a server with its connection: a pure function of time, event and state. It never throws and never
 /// reads a clock; what it wants done is in the effects.
 [<RequireQualifiedAccess>]
@@ -220,17 +222,26 @@ module ServerSession =
         then
             state
         else
-            let isOver (cursor: RetainedCursor) =
-                let filter = cursor.Delivery.Filter
+            let isMany = state.Retained.Length + outcome.Retained.Length > manyCursors
+            // A set, since both may be long.
+            let over = HashSet<TopicFilter> outcome.Removed
 
-                outcome.Removed |> Array.exists (fun removed -> removed.Equals filter)
-                || (state.Retained.Length >= manyCursors
-                    && outcome.Retained |> Array.exists (fun due -> due.Delivery.Filter.Equals filter))
+            let due =
+                if isMany then
+                    // The last of each filter.
+                    let last =
+                        Array.rev outcome.Retained
+                        |> Array.filter (fun due -> over.Add due.Delivery.Filter)
 
-            { state with
-                Context.Retained =
-                    Array.append (state.Retained |> Array.filter (isOver >> not)) outcome.Retained
-            }
+                    Array.rev last
+                else
+                    outcome.Retained
+
+            let waiting =
+                state.Retained
+                |> Array.filter (fun cursor -> not (over.Contains cursor.Delivery.Filter))
+
+            { state with Context.Retained = Array.append waiting due }
 
     // Every SUBSCRIBE and UNSUBSCRIBE is answered once, under its own identifier [MQTT-2.2.1-6] [MQTT-3.8.4-1]
     // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT3-2.3.1-7] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.10.4-4]. What is subscribed to changes whether or not the connection is

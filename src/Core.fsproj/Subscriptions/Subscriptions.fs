@@ -297,22 +297,6 @@ module Subscriptions =
 
                     without { audience with Groups = groups }
 
-    /// Removes the subscriptions of this subscriber with these Topic Filters, as at the end of its session.
-    /// Filters that it did not subscribe to are passed over.
-    [<CompiledName("RemoveAll")>]
-    let removeAll
-        (subscriber: 'Subscriber)
-        (filters: seq<TopicFilter>)
-        (subscriptions: Subscriptions<'Subscriber>)
-        : Subscriptions<'Subscriber> =
-        let mutable rest = subscriptions
-
-        for filter in filters do
-            let struct (next, _) = unsubscribe subscriber filter rest
-            rest <- next
-
-        rest
-
     /// Finds all subscriptions whose Topic Filter matches a topic [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.2-1],
     /// the same ones as <see cref="M:Mqtt5.TopicModule.matches"/>, and adds them to the matches. The topic is a
     /// valid Topic Name in UTF-8. Allocates nothing once the matches are large enough.

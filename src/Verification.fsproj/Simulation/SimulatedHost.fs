@@ -18,6 +18,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     let mutable broker = Broker.create (clock ()) seed settings
     let mutable ticket = 0L
     let mutable assigned = 0
+    let mutable unparsed = 0L
 
     /// The gates, for connections of this host and for what comes in between.
     member _.Gates = gates
@@ -58,6 +59,9 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
 
     /// Keeps an acknowledgment until its condition is met.
     member val Held: int64 -> HeldAcknowledgement -> unit = (fun _ _ -> ()) with get, set
+
+    /// Told of connections that did not become clients.
+    member val NotAccepted: RefusalKind -> string | null -> Fault -> unit = (fun _ _ _ -> ()) with get, set
 
     /// How many more bytes all sessions together may hold.
     member val Spare = Int64.MaxValue with get, set
@@ -140,6 +144,11 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
 
     override this.Stepped(session, before, after) = this.Became session before after
     override this.SpareBytes = this.Spare
+
+    override _.Unparsed bytes =
+        unparsed <- unparsed + bytes
+        unparsed
+
     override _.Queued(_, _) = ()
 
     override _.NextTicket() =
@@ -181,7 +190,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
         | DeliveryEnd.Acknowledged _ -> ()
 
     override _.Refused(_, _, _) = ()
-    override _.Rejected(_, _) = ()
+    override this.Rejected(_, kind, userName, why) = this.NotAccepted kind userName why
     override _.Renamed _ = ()
     override _.Exceeded _ = ()
     override _.Count _ = ()

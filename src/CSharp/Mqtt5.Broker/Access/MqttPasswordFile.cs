@@ -31,9 +31,9 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     private readonly FrozenDictionary<string, Entry> entries;
     private readonly HashQueue queue = new(Math.Max(1, Environment.ProcessorCount / 2));
     private readonly RecentPasswords recent;
-    private readonly UnknownUserKey key = new();
     // Hash parameters for unknown user names, drawn from those in the file with the same frequencies, so that response time
-    // does not reveal which names exist.
+    // does not reveal which names exist. They are in order of what they cost, so that the same name costs the same when some
+    // lines of the file have changed.
     private readonly Entry[] unknownUserEntries;
     private readonly UnknownUserScram unknownUserScram;
 
@@ -43,7 +43,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
         recent = new RecentPasswords(time);
         unknownUserEntries = entries.Count == 0
             ? [new Entry(Iterations, new HashedPassword(Iterations, new byte[SaltBytes], new byte[HashBytes]).Matches, null)]
-            : [.. entries.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value)];
+            : [.. entries.Values.OrderBy(entry => entry.Scram is null).ThenBy(entry => entry.Iterations)];
         unknownUserScram = new UnknownUserScram(entries.Values.Where(entry => entry.Scram is not null).Select(entry => entry.Scram!));
     }
 
@@ -159,7 +159,7 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     internal int IterationsOf(string name) => EntryOf(name).Iterations;
 
     private Entry EntryOf(string name) =>
-        entries.TryGetValue(name, out var entry) ? entry : unknownUserEntries[key.Pick(name, unknownUserEntries.Length)];
+        entries.TryGetValue(name, out var entry) ? entry : unknownUserEntries[UnknownUserKey.Pick(name, unknownUserEntries.Length)];
 
     private static void CheckName(string userName)
     {

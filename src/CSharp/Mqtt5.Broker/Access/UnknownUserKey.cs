@@ -4,14 +4,15 @@ using System.Text;
 
 namespace Mqtt5.Signing;
 
-// Derives fake parameters for unknown user names from the name with a key of the process, so that they are stable and
-// unpredictable.
-internal sealed class UnknownUserKey
+// Derives fake parameters for unknown user names from the name with a key of the process, so that they are stable, also when
+// the passwords are loaded again, and unpredictable.
+internal static class UnknownUserKey
 {
-    private readonly byte[] key = RandomNumberGenerator.GetBytes(32);
+    private static readonly byte[] Key = RandomNumberGenerator.GetBytes(32);
 
-    public byte[] HashOf(string name) => HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(name));
+    public static byte[] HashOf(string name) => HMACSHA256.HashData(Key, Encoding.UTF8.GetBytes(name));
 
-    public int Pick(string name, int count) =>
-        (int)(BinaryPrimitives.ReadUInt64LittleEndian(HashOf(name).AsSpan(24)) % (ulong)count);
+    // A place among so many. It is in proportion, so that a list that grows by a few leaves most names where they were.
+    public static int Pick(string name, int count) =>
+        (int)Math.BigMul(BinaryPrimitives.ReadUInt64LittleEndian(HashOf(name).AsSpan(24)), (ulong)count, out _);
 }

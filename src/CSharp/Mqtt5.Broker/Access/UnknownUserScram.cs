@@ -6,7 +6,6 @@ namespace Mqtt5.Signing;
 // lengths drawn from the real credentials with the same frequencies.
 internal sealed class UnknownUserScram
 {
-    private readonly UnknownUserKey key = new();
     private readonly byte[] unmatchable = RandomNumberGenerator.GetBytes(SHA256.HashSizeInBytes);
     private readonly (int Iterations, int SaltBytes)[] forms;
 
@@ -22,9 +21,9 @@ internal sealed class UnknownUserScram
 
     public MqttScramCredentials Of(string name)
     {
-        var (iterations, length) = forms[key.Pick(name, forms.Length)];
+        var (iterations, length) = forms[UnknownUserKey.Pick(name, forms.Length)];
         var salt = new byte[length];
-        HKDF.Expand(HashAlgorithmName.SHA256, key.HashOf(name), salt, "salt"u8);
+        HKDF.Expand(HashAlgorithmName.SHA256, UnknownUserKey.HashOf(name), salt, "salt"u8);
         return new MqttScramCredentials(iterations, salt, unmatchable, unmatchable);
     }
 }

@@ -27,7 +27,9 @@ internal sealed partial class BrokerEngine
         AllowAnonymous = options.AllowAnonymous;
         Versions = options.Versions;
         SendBufferBytes = Settings.Limits.SendBufferBytes;
+        LeastSendBufferBytes = Math.Min(SendBufferBytes, 16 * 1024);
         CloseTimeout = (long)options.CloseTimeout.TotalMilliseconds;
+        Refusals = new Refusals(Logger, Time);
         Hooks = new Hooks(options, Logger);
         Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings));
         host = new BrokerHost(this, options.Authorizer);
@@ -52,8 +54,18 @@ internal sealed partial class BrokerEngine
     // What may wait for a client that reads too slowly, in bytes.
     public long SendBufferBytes { get; }
 
+    // The same while all connections together have more than they may.
+    public long LeastSendBufferBytes { get; }
+
+    // What may wait for a client now.
+    public long CurrentSendBufferBytes =>
+        Totals.BytesUnsent > Settings.Limits.TotalSendBufferBytes ? LeastSendBufferBytes : SendBufferBytes;
+
     // How long a client has to take what it is sent last, in milliseconds.
     public long CloseTimeout { get; }
+
+    // The connections that did not become clients.
+    public Refusals Refusals { get; }
 
     public Hooks Hooks { get; }
 

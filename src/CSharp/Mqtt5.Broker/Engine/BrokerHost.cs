@@ -53,6 +53,8 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
 
     public override void Queued(long messages, long bytes) => engine.Totals.Queued(messages, bytes);
 
+    public override long Unparsed(long bytes) => engine.Totals.Unparsed(bytes);
+
     public override long NextTicket() => Interlocked.Increment(ref ticket);
 
     public override long NextTurn(SharedGroup<long> group) => engine.SharedCounters.Next(group);
@@ -128,11 +130,11 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
     public override void Refused(NodeSession session, TopicName? topic, Fault why) =>
         Log.PublishRefused(engine.Logger, ((Session)session).State.ClientId.Text, why.Reason);
 
-    public override void Rejected(NodeConnection connection, Fault why)
+    public override void Rejected(NodeConnection connection, RefusalKind kind, string? userName, Fault why)
     {
         var one = (Connection)connection;
         one.Rejection = why.Reason;
-        Log.Refused(engine.Logger, one.Origin.EndPoint, why.Reason);
+        engine.Refusals.Add(kind, one.Origin.EndPoint, userName, why.Detail);
     }
 
     public override void Renamed(NodeSession session) =>

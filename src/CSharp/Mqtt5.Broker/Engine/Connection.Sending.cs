@@ -8,6 +8,7 @@ internal sealed partial class Connection
     private TaskCompletionSource? flushed;
     private bool flushing;
     private bool isSealed;
+    private long countedUnsent;
 
     public override Span<byte> Reserve(int size) => Writer.Reserve(size);
 
@@ -30,7 +31,15 @@ internal sealed partial class Connection
     // not accept them. This bounds the buffer at twice the budget plus one packet.
     public override bool IsOverBudget()
     {
-        if (Writer.Unsent <= engine.SendBufferBytes)
+        var unsent = Writer.Unsent;
+
+        if (unsent <= engine.LeastSendBufferBytes)
+            return false;
+
+        if (flushing)
+            CountUnsent(unsent);
+
+        if (unsent <= engine.CurrentSendBufferBytes)
             return false;
 
         if (flushing || isSealed)
@@ -38,6 +47,16 @@ internal sealed partial class Connection
 
         FlushWithin();
         return false;
+    }
+
+    // What waits for a connection that does not take it counts against what waits for all of them. Called under the gate.
+    private void CountUnsent(long bytes)
+    {
+        if (bytes == countedUnsent)
+            return;
+
+        engine.Totals.Unsent(bytes - countedUnsent);
+        countedUnsent = bytes;
     }
 
     // Called under the gate.
@@ -100,7 +119,10 @@ internal sealed partial class Connection
     private void Seal()
     {
         lock (Gate)
+        {
             isSealed = true;
+            CountUnsent(0);
+        }
     }
 
     private async Task WaitForFlushAsync(ValueTask<FlushResult> flush)
@@ -138,6 +160,7 @@ internal sealed partial class Connection
         lock (Gate)
         {
             flushing = false;
+            CountUnsent(0);
             FlushWithin();
 
             if (flushing || !IsCongested)

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
+using Mqtt5.Signing;
 
 namespace Mqtt5.Serving;
 
@@ -68,6 +69,11 @@ internal sealed partial class Connection : NodeConnection
     public override Protocol Protocol { get; set; }
 
     public override long Offset { get; set; }
+
+    public override long Unparsed { get; set; }
+
+    // Asked for once, at the claim.
+    public override string? Address => Origin.IsInProcess ? null : HashQueue.AddressOf(Origin.EndPoint) is { Length: > 0 } address ? address : null;
 
     public override long LastReceived
     {

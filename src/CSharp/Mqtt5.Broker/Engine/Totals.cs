@@ -7,9 +7,19 @@ internal sealed class Totals
     private long connectionsOpened;
     private long messagesQueued;
     private long bytesQueued;
+    private long bytesUnparsed;
+    private long bytesUnsent;
     private int mostClients;
 
     public long BytesQueued => Volatile.Read(ref bytesQueued);
+
+    // Bytes that wait for connections that do not take them, as far as they have been counted.
+    public long BytesUnsent => Volatile.Read(ref bytesUnsent);
+
+    // So many more bytes of unfinished packets are kept; the result is how many there are.
+    public long Unparsed(long bytes) => Interlocked.Add(ref bytesUnparsed, bytes);
+
+    public void Unsent(long bytes) => Interlocked.Add(ref bytesUnsent, bytes);
 
     public void Add(TurnCounts counts)
     {

@@ -4,21 +4,22 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// Waits while descriptors are short: new connections stay in the backlog of the operating system until others have closed.
-// Otherwise an accept that fails for lack of descriptors would be retried in a busy loop.
+// Waits while descriptors or memory are short: new connections stay in the backlog of the operating system until others have
+// closed. Otherwise an accept that fails for lack of descriptors would be retried in a busy loop, and one without memory
+// would end the process.
 internal static class AcceptingPause
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     // Never throws.
-    public static async Task WaitAsync(EndPoint? endPoint, ILogger logger, CancellationToken unbound)
+    public static async Task WaitAsync(Func<bool> isShort, string what, EndPoint? endPoint, ILogger logger, CancellationToken unbound)
     {
-        if (!Descriptors.AreShort())
+        if (!isShort())
             return;
 
-        Log.AcceptingPaused(logger, endPoint, "descriptors");
+        Log.AcceptingPaused(logger, endPoint, what);
 
-        while (Descriptors.AreShort() && !unbound.IsCancellationRequested)
+        while (isShort() && !unbound.IsCancellationRequested)
             await Task.Delay(Pause, unbound).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
         Log.AcceptingResumed(logger, endPoint);

@@ -15,18 +15,34 @@ internal static class ListenSockets
     private const int NoSuchDevice = 6;
     private const int NotSupported = 102;
 
+    // A peer that vanished is noticed after two minutes: a minute of silence, and six probes without an answer.
+    private const int KeepAliveIdleSeconds = 60;
+    private const int KeepAliveProbeSeconds = 10;
+    private const int KeepAliveProbes = 6;
+
     public static Socket Bind(EndPoint endPoint, Listener? listener, ILogger logger)
     {
         try
         {
             return endPoint is UnixDomainSocketEndPoint unix
                 ? BindUnix(unix, listener!, logger)
-                : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+                : WithKeepAlive(SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint));
         }
         catch (Exception failure) when (failure is SocketException or UnauthorizedAccessException)
         {
             throw new IOException(Describe(endPoint, failure), failure);
         }
+    }
+
+    // Accepted sockets inherit it. The operating system then ends connections whose peer vanished without a word, also those
+    // that MQTT does not watch because their Keep Alive is 0.
+    private static Socket WithKeepAlive(Socket socket)
+    {
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, KeepAliveIdleSeconds);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, KeepAliveProbeSeconds);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, KeepAliveProbes);
+        return socket;
     }
 
     // The reason why binding failed, as a sentence without a full stop.

@@ -168,8 +168,12 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         if (listener.IsBehindProxy)
             listen.Use(next => ProxyProtocol.Before(next, broker));
 
+        ConnectionRefusals.Watch(listener, listen, broker.Engine);
+
         if (listener.Tls is { } tls)
             ListenerTls.Use(listen, tls, listener.Kind == ListenerKind.WebSocket, options.Limits.ConnectTimeout);
+
+        ConnectionRefusals.WatchAfterTls(listener, listen);
 
         if (listener.Kind == ListenerKind.WebSocket)
             listen.Protocols = HttpProtocols.Http1;

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Hosting;
 
-// Kestrel listeners that stop accepting while descriptors are short.
+// Kestrel listeners that stop accepting while descriptors or memory are short.
 internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILogger logger) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
@@ -25,7 +25,9 @@ internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILo
         public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
         {
             if (isShort)
-                await AcceptingPause.WaitAsync(EndPoint, logger, unbound.Token).ConfigureAwait(false);
+                await AcceptingPause.WaitAsync(Descriptors.AreShort, "descriptors", EndPoint, logger, unbound.Token).ConfigureAwait(false);
+
+            await AcceptingPause.WaitAsync(MemoryPressure.IsHigh, "memory", EndPoint, logger, unbound.Token).ConfigureAwait(false);
 
             var connection = await listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
 

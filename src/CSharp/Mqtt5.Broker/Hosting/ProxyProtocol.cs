@@ -24,7 +24,7 @@ internal static class ProxyProtocol
                 // Whoever trusts only this machine does not trust those whom a proxy lets in from elsewhere.
                 if (broker.IsForLoopbackOnly && !IPAddress.IsLoopback(source.Address))
                 {
-                    Log.ProxyRefused(broker.Engine.Logger, connection.RemoteEndPoint, "without an authenticator only clients of this machine are served");
+                    Refuse(broker.Engine, connection, "without an authenticator only clients of this machine are served");
                     connection.Abort();
                     return;
                 }
@@ -61,14 +61,14 @@ internal static class ProxyProtocol
                 if (header.Length > 0)
                     return header;
 
-                Log.ProxyRefused(engine.Logger, connection.RemoteEndPoint, header.Fault ?? "the header is cut off");
+                Refuse(engine, connection, header.Fault ?? "the header is cut off");
                 return null;
             }
         }
         catch (OperationCanceledException)
         {
             if (late.IsCancellationRequested)
-                Log.ProxyRefused(engine.Logger, connection.RemoteEndPoint, "the header did not come in time");
+                Refuse(engine, connection, "the header did not come in time");
         }
         catch (Exception failure) when (failure is IOException or ConnectionAbortedException)
         {
@@ -77,4 +77,7 @@ internal static class ProxyProtocol
 
         return null;
     }
+
+    private static void Refuse(BrokerEngine engine, ConnectionContext connection, string detail) =>
+        engine.Refusals.Add(RefusalKind.ProxyHeader, connection.RemoteEndPoint?.ToString(), null, detail);
 }

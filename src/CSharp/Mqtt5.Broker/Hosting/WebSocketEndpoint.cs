@@ -33,6 +33,7 @@ internal static class WebSocketEndpoint
             return;
         }
 
+        ConnectionRefusals.Accepted(context);
         using var socket = await context.WebSockets.AcceptWebSocketAsync(
             new WebSocketAcceptContext { SubProtocol = protocol, KeepAliveInterval = TimeSpan.Zero }).ConfigureAwait(false);
         var input = new Pipe(new PipeOptions(useSynchronizationContext: false));

@@ -44,6 +44,12 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
             if (number > 0 && !IsReady())
                 return;
 
+            if (MemoryPressure.IsHigh())
+            {
+                _ = PauseAsync();
+                return;
+            }
+
             try
             {
                 var accepted = Socket.Accept();
@@ -110,7 +116,9 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
             closed = closing.Token;
         }
 
-        await AcceptingPause.WaitAsync(Socket.LocalEndPoint, loops.Logger, closed).ConfigureAwait(false);
+        var endPoint = Socket.LocalEndPoint;
+        await AcceptingPause.WaitAsync(Descriptors.AreShort, "descriptors", endPoint, loops.Logger, closed).ConfigureAwait(false);
+        await AcceptingPause.WaitAsync(MemoryPressure.IsHigh, "memory", endPoint, loops.Logger, closed).ConfigureAwait(false);
 
         lock (gate)
         {

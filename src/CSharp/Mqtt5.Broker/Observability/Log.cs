@@ -37,8 +37,9 @@ internal static partial class Log
             WritePageRefused(logger, endPoint, PeerText.Show(host), PeerText.Show(origin));
     }
 
-    [LoggerMessage(103, LogLevel.Information, "A client from {EndPoint} is refused: {Reason}")]
-    public static partial void Refused(ILogger logger, string? endPoint, ReasonCode reason);
+    // The caller has asked whether the level is enabled.
+    public static void Refused(ILogger logger, string? endPoint, string? userName, string kind, string detail) =>
+        WriteRefused(logger, endPoint, userName is null ? "-" : PeerText.Show(userName), kind, PeerText.Show(detail));
 
     [LoggerMessage(104, LogLevel.Debug, "The transport of connection {Number} ended")]
     public static partial void TransportFailed(ILogger logger, long number, Exception failure);
@@ -61,8 +62,8 @@ internal static partial class Log
     [LoggerMessage(109, LogLevel.Information, "Listening on {Address}")]
     public static partial void Listening(ILogger logger, Uri address);
 
-    [LoggerMessage(111, LogLevel.Warning, "The PROXY header of {EndPoint} is refused: {Detail}")]
-    public static partial void ProxyRefused(ILogger logger, System.Net.EndPoint? endPoint, string detail);
+    [LoggerMessage(120, LogLevel.Information, "{Count} more refusals for the reason {Kind} were not logged")]
+    public static partial void RefusalsUntold(ILogger logger, long count, string kind);
 
     [LoggerMessage(112, LogLevel.Debug, "The limit {Limit} was exceeded")]
     public static partial void LimitExceeded(ILogger logger, string limit);
@@ -85,6 +86,9 @@ internal static partial class Log
     [LoggerMessage(101, LogLevel.Information, "Client {ClientId} connected with {Version} from {EndPoint} (connection {Number}, session present: {SessionPresent})")]
     private static partial void WriteConnected(
         ILogger logger, string clientId, string version, string? endPoint, long number, bool sessionPresent);
+
+    [LoggerMessage(103, LogLevel.Information, "A connection from {EndPoint} with user name {UserName} is refused: {Kind}, {Detail}")]
+    private static partial void WriteRefused(ILogger logger, string? endPoint, string userName, string kind, string detail);
 
     [LoggerMessage(102, LogLevel.Information, "Client {ClientId} disconnected: {Cause}")]
     private static partial void WriteDisconnected(ILogger logger, string clientId, string cause);

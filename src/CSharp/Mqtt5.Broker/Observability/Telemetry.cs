@@ -16,6 +16,9 @@ internal static class Telemetry
     private static readonly Counter<long> ExceededCount =
         Meter.CreateCounter<long>("mqtt5.broker.limit.exceeded", "{event}", "How often clients went beyond a limit, by mqtt5.limit.");
 
+    private static readonly Counter<long> RefusedCount =
+        Meter.CreateCounter<long>("mqtt5.broker.refused", "{connection}", "Connections that did not become clients, by mqtt5.reason.");
+
     // The source of activities: one for each CONNECT, from its arrival to CONNACK.
     public static ActivitySource Source { get; } = new("Mqtt5");
 
@@ -56,6 +59,9 @@ internal static class Telemetry
 
     public static void Exceeded(ILogger logger, LimitName limit) =>
         Count(logger, ExceededCount, new KeyValuePair<string, object?>("mqtt5.limit", LimitTable.Of(limit).Key));
+
+    public static void Refused(ILogger logger, RefusalKind kind) =>
+        Count(logger, RefusedCount, new KeyValuePair<string, object?>("mqtt5.reason", Refusal.KeyOf(kind)));
 
     public static void Disconnected(ILogger logger) => Count(logger, DisconnectedCount);
 

@@ -21,15 +21,19 @@ internal sealed class MachineLimits(long connections, long memoryBytes)
     public long MemoryMegabytes => memoryBytes / (1024 * 1024);
 
     // The effective value of a limit.
-    public long Lower(LimitName limit, long value, long packetBytesBeforeConnect)
+    public long Lower(LimitName limit, long value)
     {
         var rule = LimitTable.Of(limit);
         var most = limit switch
         {
             LimitName.Connections => Math.Min(connections, memoryBytes / 4 / BytesOfConnection),
-            LimitName.PendingConnections => Math.Min(connections, memoryBytes / 8 / (packetBytesBeforeConnect + BytesOfConnection)),
+            LimitName.PendingConnections => Math.Min(connections, memoryBytes / 16 / BytesOfConnection),
             LimitName.TotalQueuedBytes => memoryBytes / 4,
             LimitName.RetainedBytes => memoryBytes / 8,
+            LimitName.TotalSubscriptionBytes => memoryBytes / 16,
+            LimitName.TotalWillBytes => memoryBytes / 32,
+            LimitName.TotalUnparsedBytes => memoryBytes / 16,
+            LimitName.TotalSendBufferBytes => memoryBytes / 16,
             _ => long.MaxValue,
         };
 

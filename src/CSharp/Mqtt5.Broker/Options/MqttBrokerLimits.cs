@@ -4,8 +4,9 @@ namespace Mqtt5;
 /// The limits of a broker. Each documents what happens beyond it; this is counted in <c>mqtt5.broker.limit.exceeded</c>. A
 /// broker refuses to start with a value out of range. <see cref="LimitTable"/> has them all as data. Where the process has
 /// few descriptors or little memory, <see cref="MaximumConnections"/>, <see cref="PendingConnections"/>,
-/// <see cref="TotalQueuedBytes"/> and <see cref="RetainedBytes"/> are lowered at startup if they are at their defaults; the
-/// values are logged as a warning.
+/// <see cref="TotalQueuedBytes"/>, <see cref="RetainedBytes"/>, <see cref="TotalSubscriptionBytes"/>,
+/// <see cref="TotalWillBytes"/>, <see cref="TotalUnparsedBytes"/> and <see cref="TotalSendBufferBytes"/> are lowered at
+/// startup if they are at their defaults; the values are logged as a warning.
 /// </summary>
 public sealed class MqttBrokerLimits
 {
@@ -98,6 +99,45 @@ public sealed class MqttBrokerLimits
     /// <summary>PUBLISH packets of a client at once, after it was silent. Default: 1,000.</summary>
     public int PublishBurst { get; set; } = BrokerLimits.Default.PublishBurst;
 
+    /// <summary>
+    /// Bytes that the subscriptions of a client take in memory: their filters, and 128 bytes for each level. Beyond: 0x97 in
+    /// the SUBACK. Default: 2 MiB.
+    /// </summary>
+    public long SubscriptionBytes { get; set; } = BrokerLimits.Default.SubscriptionBytes;
+
+    /// <summary>
+    /// The same of all clients together. Beyond: 0x97 in the SUBACK. Default: 256 MiB.
+    /// </summary>
+    public long TotalSubscriptionBytes { get; set; } = BrokerLimits.Default.TotalSubscriptionBytes;
+
+    /// <summary>
+    /// Bytes of the Wills of all sessions. Beyond: CONNACK 0x97 for a CONNECT with a Will. Default: 64 MiB.
+    /// </summary>
+    public long TotalWillBytes { get; set; } = BrokerLimits.Default.TotalWillBytes;
+
+    /// <summary>
+    /// Bytes of packets that have arrived in part, over all connections. Beyond: connections that have more than 4 KiB of
+    /// them and send more are closed before CONNECT is accepted, and get DISCONNECT 0x97 after it. Default: 256 MiB.
+    /// </summary>
+    public long TotalUnparsedBytes { get; set; } = BrokerLimits.Default.TotalUnparsedBytes;
+
+    /// <summary>
+    /// Bytes that were sent and that the connections have not taken, over all of them. Beyond: a connection has 16 KiB in
+    /// place of <see cref="SendBufferBytes"/>. Default: 1 GiB.
+    /// </summary>
+    public long TotalSendBufferBytes { get; set; } = BrokerLimits.Default.TotalSendBufferBytes;
+
+    /// <summary>
+    /// Sessions of one authenticated user; 0, the default: no limit. Beyond: CONNACK 0x97.
+    /// </summary>
+    public int SessionsPerUser { get; set; } = BrokerLimits.Default.SessionsPerUser;
+
+    /// <summary>
+    /// Sessions of clients that connected from one address, or from one IPv6 network of 64 bits; 0, the default: no limit.
+    /// Beyond: CONNACK 0x97.
+    /// </summary>
+    public int SessionsPerAddress { get; set; } = BrokerLimits.Default.SessionsPerAddress;
+
     /// <summary>Sets a limit by its name, in the unit that <see cref="LimitTable"/> tells.</summary>
     /// <param name="limit">The limit.</param>
     /// <param name="value">The value.</param>
@@ -131,14 +171,21 @@ public sealed class MqttBrokerLimits
             case LimitName.SessionExpiry: SessionExpiry = value == uint.MaxValue ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(value); break;
             case LimitName.KeepAlive: KeepAlive = TimeSpan.FromSeconds(value); break;
             case LimitName.PublishRate: PublishesPerSecond = (int)value; break;
-            default: PublishBurst = (int)value; break;
+            case LimitName.PublishBurst: PublishBurst = (int)value; break;
+            case LimitName.SubscriptionBytes: SubscriptionBytes = value; break;
+            case LimitName.TotalSubscriptionBytes: TotalSubscriptionBytes = value; break;
+            case LimitName.TotalWillBytes: TotalWillBytes = value; break;
+            case LimitName.TotalUnparsedBytes: TotalUnparsedBytes = value; break;
+            case LimitName.TotalSendBufferBytes: TotalSendBufferBytes = value; break;
+            case LimitName.SessionsPerUser: SessionsPerUser = (int)value; break;
+            default: SessionsPerAddress = (int)value; break;
         }
     }
 
     // With machine limits, defaults are lowered to the available resources.
     internal BrokerLimits ToLimits(MachineLimits? machine = null)
     {
-        long Lower(LimitName limit, long value) => machine?.Lower(limit, value, PacketBytesBeforeConnect) ?? value;
+        long Lower(LimitName limit, long value) => machine?.Lower(limit, value) ?? value;
 
         return new(
             (int)Lower(LimitName.Connections, InRange(LimitName.Connections, MaximumConnections)),
@@ -164,7 +211,14 @@ public sealed class MqttBrokerLimits
             (uint)InRange(LimitName.SessionExpiry, Seconds(SessionExpiry)),
             (ushort)InRange(LimitName.KeepAlive, Seconds(KeepAlive)),
             (int)InRange(LimitName.PublishRate, PublishesPerSecond),
-            (int)InRange(LimitName.PublishBurst, PublishBurst));
+            (int)InRange(LimitName.PublishBurst, PublishBurst),
+            InRange(LimitName.SubscriptionBytes, SubscriptionBytes),
+            Lower(LimitName.TotalSubscriptionBytes, InRange(LimitName.TotalSubscriptionBytes, TotalSubscriptionBytes)),
+            Lower(LimitName.TotalWillBytes, InRange(LimitName.TotalWillBytes, TotalWillBytes)),
+            Lower(LimitName.TotalUnparsedBytes, InRange(LimitName.TotalUnparsedBytes, TotalUnparsedBytes)),
+            Lower(LimitName.TotalSendBufferBytes, InRange(LimitName.TotalSendBufferBytes, TotalSendBufferBytes)),
+            (int)InRange(LimitName.SessionsPerUser, SessionsPerUser),
+            (int)InRange(LimitName.SessionsPerAddress, SessionsPerAddress));
     }
 
     private static long Seconds(TimeSpan duration) =>

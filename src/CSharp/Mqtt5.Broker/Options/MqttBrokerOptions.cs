@@ -62,6 +62,13 @@ public sealed class MqttBrokerOptions
     /// <summary>What happens to a message when the queue of its session is full. Default: it is dropped.</summary>
     public WhenFull WhenQueueFull { get; set; } = WhenFull.Refuse;
 
+    /// <summary>
+    /// What happens to a client that has no session when there are <see cref="MqttBrokerLimits.MaximumSessions"/>. Default: it
+    /// is refused; with <see cref="WhenFull.DropOldest"/> the session ends whose client has been away longest, as if its
+    /// Session Expiry Interval had passed.
+    /// </summary>
+    public WhenFull WhenSessionsFull { get; set; } = WhenFull.Refuse;
+
     /// <summary>Whether messages of QoS 0 wait for clients that are away. Default: false.</summary>
     public bool QueuesQoS0 { get; set; }
 
@@ -268,6 +275,7 @@ public sealed class MqttBrokerOptions
             ClientsPublishToDollar,
             ChecksPayloadFormat,
             WhenQueueFull,
+            WhenSessionsFull,
             QueuesQoS0,
             ToOption(ResponsePrefix),
             ToOption(ServerReference),

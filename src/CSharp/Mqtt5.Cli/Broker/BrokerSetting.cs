@@ -38,6 +38,7 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("when-refused", "ACTION", "What happens before MQTT 5 to a PUBLISH that is refused, where the client cannot be told: acknowledge, which drops and counts it, or close the connection. Default: acknowledge.", (request, text) => request.WhenRefused = Refusal(text)),
         new("shared-before-5", "BOOL", "Whether clients before MQTT 5 may subscribe to $share/group/filter: true or false. Default: true.", (request, text) => request.SharedSubscriptionsBeforeV5 = Switch(text)),
         new("threads", "N", "How many threads serve TCP and Unix sockets on Linux. Default: one for each processor.", (request, text) => request.Threads = Threads(text)),
+        new("when-sessions-full", "WHAT", "What happens to a new client when there are max-sessions: refuse it, or end-oldest, the session whose client has been away longest. Default: refuse.", (request, text) => request.WhenSessionsFull = Fullness(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
     ];
@@ -52,6 +53,9 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
 
         if (Value == "LEVEL")
             option.CompletionSources.Add([.. Enum.GetNames<LogLevel>().Select(name => name.ToLowerInvariant())]);
+
+        if (Value == "WHAT")
+            option.CompletionSources.Add("refuse", "end-oldest");
 
         if (Value is null)
             option.Arity = ArgumentArity.ZeroOrOne;
@@ -123,6 +127,13 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
 
     private static string Name(string text) =>
         text.Length > 0 ? text : throw new FormatException("the name of a file is missing");
+
+    private static WhenFull Fullness(string text) => text switch
+    {
+        "refuse" => WhenFull.Refuse,
+        "end-oldest" => WhenFull.DropOldest,
+        _ => throw new FormatException($"'{text}' is neither refuse nor end-oldest"),
+    };
 
     private static bool Switch(string text) =>
         bool.TryParse(text, out var value) ? value : throw new FormatException($"'{text}' is neither true nor false");

@@ -130,6 +130,7 @@ internal static class BrokerVerb
         options.Threads = request.Threads;
         // The rules of an access file are looked up in memory.
         options.CallbacksMayBlock = false;
+        options.WhenSessionsFull = request.WhenSessionsFull;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);

@@ -131,6 +131,7 @@ public sealed partial class MqttClient
         var how = subscribeOptions ?? new MqttSubscribeOptions();
         ArgumentOutOfRangeException.ThrowIfLessThan(how.MaximumConcurrency, 1, nameof(how.MaximumConcurrency));
         ArgumentOutOfRangeException.ThrowIfNegative(how.QueueCapacity, nameof(how.QueueCapacity));
+        ArgumentOutOfRangeException.ThrowIfNegative(how.QueueBytes, nameof(how.QueueBytes));
         var asked = filters.Select(filter => filter.ToSubscription()).ToArray();
         var list = SubscriptionList.Of(asked);
         var identifier = how.SubscriptionIdentifier.ToOption();

@@ -43,6 +43,9 @@ public sealed class MqttReceivedMessage
         this.token = token;
     }
 
+    // What the message takes in memory, in bytes.
+    internal long Cost => 256 + topic.Utf8.Length + payload.Length + properties.ContentBytes;
+
     /// <summary>The Topic Name.</summary>
     public string Topic => topic.Text;
 

@@ -30,6 +30,12 @@ public sealed class MqttSubscribeOptions
     public int QueueCapacity { get; init; } = 10_000;
 
     /// <summary>
+    /// How many bytes the messages that wait may have, topics, payloads and properties and 256 bytes for each, before those
+    /// of QoS 0 are dropped and counted. One message may wait alone whatever its size. The default is 64 MiB.
+    /// </summary>
+    public long QueueBytes { get; init; } = 64 * 1024 * 1024;
+
+    /// <summary>
     /// The Subscription Identifier, 1 to 268,435,455, where the server takes one; null: the client chooses. Messages
     /// name it in <see cref="MqttReceivedMessage.SubscriptionIdentifiers"/>.
     /// </summary>

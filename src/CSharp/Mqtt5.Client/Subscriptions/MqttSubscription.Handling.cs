@@ -82,7 +82,7 @@ public sealed partial class MqttSubscription
         {
             Log.HandlerFailed(engine.Logger, "a subscription", failure);
             message.Reject();
-            Interlocked.Decrement(ref waiting);
+            Left(message);
             return null;
         }
     }
@@ -105,7 +105,7 @@ public sealed partial class MqttSubscription
                 else
                     await HandleAsync(message, handler).ConfigureAwait(false);
 
-                Interlocked.Decrement(ref waiting);
+                Left(message);
             }
         }
         catch (Exception failure)
@@ -116,7 +116,7 @@ public sealed partial class MqttSubscription
         // Messages that were handed to a worker and not begun.
         while (stop.IsCancellationRequested && reader.TryRead(out var unseen))
         {
-            Interlocked.Decrement(ref waiting);
+            Left(unseen);
             unseen.Discard();
         }
     }
@@ -204,7 +204,7 @@ public sealed partial class MqttSubscription
             if (unseen is null)
                 continue;
 
-            Interlocked.Decrement(ref waiting);
+            Left(unseen);
             unseen.Discard();
         }
     }

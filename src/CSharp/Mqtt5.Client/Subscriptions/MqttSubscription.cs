@@ -19,6 +19,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     private readonly List<TopicFilter> filters;
     private readonly CancellationTokenSource stop = new();
     private int waiting;
+    private long waitingBytes;
     private long dropped;
     private int disposed;
     private bool hasEnded;
@@ -35,7 +36,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     /// <summary>What the server answered, one for each filter in the order of the call.</summary>
     public IReadOnlyList<MqttSubscribeResult> Results { get; internal set; } = [];
 
-    /// <summary>How many messages of QoS 0 found the queue full and were dropped.</summary>
+    /// <summary>How many messages of QoS 0 found the queue full, by number or by bytes, and were dropped.</summary>
     public long Dropped => Volatile.Read(ref dropped);
 
     /// <summary>How many messages wait for the application.</summary>
@@ -158,7 +159,9 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     // Takes a message; false when the queue is full or the subscription has ended. Called under the gate.
     internal bool Offer(MqttReceivedMessage message)
     {
-        if (message.QoS == QoS.AtMostOnce && Waiting >= options.QueueCapacity)
+        var cost = message.Cost;
+
+        if (message.QoS == QoS.AtMostOnce && IsFull(cost))
         {
             if (Interlocked.Increment(ref dropped) == 1)
                 Log.Dropping(engine.Logger);
@@ -168,12 +171,26 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
         }
 
         Interlocked.Increment(ref waiting);
+        Interlocked.Add(ref waitingBytes, cost);
 
         if (queue.Writer.TryWrite(message))
             return true;
 
-        Interlocked.Decrement(ref waiting);
+        Left(message);
         return false;
+    }
+
+    private bool IsFull(long cost)
+    {
+        var count = Waiting;
+        return count >= options.QueueCapacity || (count > 0 && Volatile.Read(ref waitingBytes) + cost > options.QueueBytes);
+    }
+
+    // A message does not wait any more.
+    private void Left(MqttReceivedMessage message)
+    {
+        Interlocked.Decrement(ref waiting);
+        Interlocked.Add(ref waitingBytes, -message.Cost);
     }
 
     // No more messages come. Those that wait can still be read.
@@ -204,7 +221,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
                 if (message is null)
                     continue;
 
-                Interlocked.Decrement(ref waiting);
+                Left(message);
                 return message;
             }
 

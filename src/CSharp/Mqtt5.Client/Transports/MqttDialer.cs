@@ -75,6 +75,11 @@ public sealed class MqttDialer
 
         try
         {
+            // The operating system ends the connection two minutes after the peer vanished, also where Keep Alive is 0.
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 60);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 10);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 6);
             await socket.ConnectAsync(address, cancellationToken).ConfigureAwait(false);
             return socket;
         }
