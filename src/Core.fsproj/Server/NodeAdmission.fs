@@ -38,6 +38,7 @@ module internal NodeAdmission =
             ValueSome(struct (RefusalKind.WrongPassword, authenticationFailed reason))
         | HandshakeEvent.NotAdmitted why -> ValueSome(struct (Refusal.ofFault why, why))
         | HandshakeEvent.Tick -> ValueSome(struct (RefusalKind.NoConnectInTime, noConnectInTime))
+        | HandshakeEvent.Greeting _
         | HandshakeEvent.Received(Packet.Disconnect _)
         | HandshakeEvent.TransportClosed -> ValueNone
         | HandshakeEvent.Received _

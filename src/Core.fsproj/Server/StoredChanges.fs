@@ -10,6 +10,8 @@ type StoredOwner =
         ClientId: ClientId
         /// The authenticated user that created the session; absent: the client was not authenticated.
         Owner: string voption
+        /// The address of its last connection, for the limit of sessions; absent: none, or one that does not count.
+        Address: string voption
         /// How often the Client Identifier was claimed.
         Epoch: int64
         /// The number of its connection; 0: the client is away.
@@ -22,6 +24,8 @@ type StoredOwner =
         WillAt: UnixTime voption
         /// When the session ends unless the client comes back; absent while it is connected, or never.
         EndsAt: UnixTime voption
+        /// Since when the client is away; absent while it is connected.
+        AwaySince: UnixTime voption
     }
 
 /// A retained message as it is stored: with its time of the wall clock.
@@ -74,12 +78,14 @@ module StoredChange =
             Session = entry.Session
             ClientId = entry.ClientId
             Owner = entry.Owner
+            Address = entry.Address
             Epoch = entry.Epoch
             Connection = entry.Connection
             SessionExpiry = entry.SessionExpiry
             Will = entry.Will
             WillAt = clock.TimeOf entry.WillAt
             EndsAt = clock.TimeOf entry.EndsAt
+            AwaySince = clock.TimeOf entry.AwaySince
         }
 
     let private toEntry (clock: WallClock) (entry: StoredOwner) : SessionEntry =
@@ -87,12 +93,14 @@ module StoredChange =
             Session = entry.Session
             ClientId = entry.ClientId
             Owner = entry.Owner
+            Address = entry.Address
             Epoch = entry.Epoch
             Connection = entry.Connection
             SessionExpiry = entry.SessionExpiry
             Will = entry.Will
             WillAt = clock.InstantOf entry.WillAt
             EndsAt = clock.InstantOf entry.EndsAt
+            AwaySince = clock.InstantOf entry.AwaySince
         }
 
     let private ofMessage (clock: WallClock) (message: ServerMessage) : StoredRetained =

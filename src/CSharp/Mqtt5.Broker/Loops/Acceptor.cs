@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Mqtt5.Hosting;
 
@@ -106,6 +107,7 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
     private async Task PauseAsync()
     {
         CancellationToken closed;
+        EndPoint? endPoint;
 
         lock (gate)
         {
@@ -114,9 +116,9 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
 
             loop.Poller.Unregister(descriptor);
             closed = closing.Token;
+            endPoint = Socket.LocalEndPoint;
         }
 
-        var endPoint = Socket.LocalEndPoint;
         await AcceptingPause.WaitAsync(Descriptors.AreShort, "descriptors", endPoint, loops.Logger, closed).ConfigureAwait(false);
         await AcceptingPause.WaitAsync(MemoryPressure.IsHigh, "memory", endPoint, loops.Logger, closed).ConfigureAwait(false);
 
