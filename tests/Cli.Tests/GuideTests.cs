@@ -40,6 +40,15 @@ public sealed partial class GuideTests
 
     [Theory]
     [MemberData(nameof(Pages))]
+    public void A_page_has_one_title(string page)
+    {
+        // GitHub makes the title of an issue from its template.
+        if (!page.Contains("TEMPLATE", StringComparison.OrdinalIgnoreCase))
+            Assert.Single(Heading().Matches(GuidePages.Prose(page)), heading => heading.Value.StartsWith("# ", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Pages))]
     public void Every_block_of_JSON_parses(string page)
     {
         foreach (var block in GuidePages.Blocks(page).Where(block => block.Language == "json"))

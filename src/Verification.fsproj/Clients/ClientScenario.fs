@@ -124,13 +124,13 @@ module ClientTask =
             ClientRole.Request, "request", "publishes to {topic} with the Response Topic {response}"
             ClientRole.PublishSession,
             "publish-session",
-            "as publish; keeps its session as {id} and connects again when the connection is lost"
+            "publishes as that of --publish, keeps its session as {id}, and connects again when the connection is lost"
             ClientRole.Subscribe,
             "subscribe",
             "subscribes to {topic} at {qos}, stays, prints payloads as lines"
             ClientRole.SubscribeSession,
             "subscribe-session",
-            "as subscribe; keeps its session as {id} and connects again when the connection is lost"
+            "subscribes as that of --subscribe, keeps its session as {id}, and connects again when the connection is lost"
             ClientRole.Unsubscribe, "unsubscribe", "subscribes to {topic} and unsubscribes from it"
             ClientRole.Will, "will", "connects with a Will Message {message} to {topic} at {qos}"
             ClientRole.Login, "login", "connects with the User Name {user} and the password {password}"
