@@ -75,6 +75,11 @@ let private request (world: World) (link: Link) (filters: (string * int) list) :
     |> List.filter (fun packet -> packet.Type = PacketType.Suback)
     |> reasonsOf
 
+// SUBSCRIBE to $share//x, which MQTT 5 cannot say.
+let private withoutShareName (world: World) (link: Link) : ReasonCode list =
+    sendHex world link "82 0E 0009 0009 24 73 68 61 72 65 2F 2F 78 01"
+    reasonsOf (readAll link)
+
 let private withWill will connect : Connect = { connect with Will = ValueSome will }
 
 let private plain qualities id topic text : Packet =
@@ -770,7 +775,7 @@ let private subscribing =
                 let tooLong = String.replicate 30 "x"
 
                 let codes =
-                    request world link [ "a", 0; tooLong, 2; "b", 1; "$share//x", 1; "c", 2 ]
+                    request world link [ "a", 0; tooLong, 2; "b", 1; tooLong, 1; "c", 2 ]
 
                 let failure = ReasonCode.UnspecifiedError
 
@@ -785,6 +790,7 @@ let private subscribing =
                     ]
                     "in their order"
 
+                Expect.equal (withoutShareName world link) [ failure ] "a share without a name"
                 Expect.equal (Registry.filtersOf link.Session world.Broker.Registry).Count 3 "as told")
 
         testCase "MQTT 3.1 has no code of failure, so the QoS that was asked for is answered" (fun () ->
@@ -792,9 +798,11 @@ let private subscribing =
             let link = join world V31 "a"
 
             Expect.equal
-                (request world link [ String.replicate 30 "x", 1; "t", 2; "$share//x", 0 ])
+                (request world link [ String.replicate 30 "x", 1; "t", 2; String.replicate 30 "y", 0 ])
                 [ ReasonCode.GrantedQoS1; ReasonCode.GrantedQoS2; ReasonCode.Success ]
                 "as if granted"
+
+            Expect.equal (withoutShareName world link) [ ReasonCode.GrantedQoS1 ] "a share without a name"
 
             Expect.equal (Registry.filtersOf link.Session world.Broker.Registry).Count 1 "but only one is")
 
