@@ -153,7 +153,7 @@ public sealed class ClausesVersions
         c << 62 02 00 02
         c leaves
         c >> {Kept}
-        c << 20 02 01 00 3A 06 00 01 74 00 03 33 62 02 00 02
+        c << 20 02 01 00 62 02 00 02 3A 06 00 01 74 00 03 33
         c >> 70 02 00 02 40 02 00 03
         c leaves
         c >> {Kept} C0 00

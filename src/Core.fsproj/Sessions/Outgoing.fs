@@ -118,14 +118,7 @@ module Outgoing =
         match version with
         | ProtocolVersion.V5 -> size alias isNamed message
         | _ ->
-            int (
-                Encode.publishSizeIn
-                    version
-                    message.Topic.Utf8.Length
-                    message.QoS
-                    0
-                    message.Payload.Length
-            )
+            int (Encode.publishSizeIn version message.Topic.Utf8.Length message.QoS 0 message.Payload.Length)
 
     /// As <c>write</c>, in a version of the protocol.
     [<CompiledName("WriteIn")>]
