@@ -140,20 +140,20 @@ public sealed class ClausesVersions
         c << 90 03 00 01 02
         p joins
         p > PUBLISH qos=1 topic="t" id=7 payload="1"
-        p < PUBACK id=7 rc=Success
+        p < PUBACK id=7
         p > PUBLISH qos=2 topic="t" id=8 payload="2"
-        p < PUBREC id=8 rc=Success
+        p < PUBREC id=8
         c << 32 06 00 01 74 00 01 31 34 06 00 01 74 00 02 32
         c leaves
         p > PUBLISH qos=1 topic="t" id=9 payload="3"
-        p < PUBACK id=9 rc=Success
+        p < PUBACK id=9
         c >> {Kept}
         c << 20 02 01 00 3A 06 00 01 74 00 01 31 3C 06 00 01 74 00 02 32 32 06 00 01 74 00 03 33
         c >> 40 02 00 01 50 02 00 02
         c << 62 02 00 02
         c leaves
         c >> {Kept}
-        c << 20 02 01 00 3A 06 00 01 74 00 03 33 62 02 00 02
+        c << 20 02 01 00 62 02 00 02 3A 06 00 01 74 00 03 33
         c >> 70 02 00 02 40 02 00 03
         c leaves
         c >> {Kept} C0 00
@@ -317,9 +317,9 @@ public sealed class ClausesVersions
         c << {Accepted} 90 06 00 05 02 00 80 01
         p joins
         p > PUBLISH qos=1 topic="t" id=1 payload="x"
-        p < PUBACK id=1 rc=Success
+        p < PUBACK id=1
         p > PUBLISH qos=2 topic="u" id=2 payload="y"
-        p < PUBREC id=2 rc=Success
+        p < PUBREC id=2
         c << 32 06 00 01 74 00 01 78 32 06 00 01 75 00 02 79
         c >> C0 00
         c << D0 00
@@ -351,7 +351,7 @@ public sealed class ClausesVersions
         c << {Accepted} 90 04 00 05 02 00
         p joins
         p > PUBLISH qos=2 topic="t" id=2 payload="x"
-        p < PUBREC id=2 rc=Success
+        p < PUBREC id=2
         c << 34 06 00 01 74 00 01 78
         c >> A2 08 00 06 00 01 74 00 01 6E
         c << B0 02 00 06
@@ -428,10 +428,10 @@ public sealed class ClausesVersions
         w joins
         w subscribes "t"
         p joins
-        p > PUBLISH qos=1 topic="t" id=1 props{PayloadFormatIndicator=1 ContentType="c" UserProperty="k":"v"} payload="x"
-        p < PUBACK id=1 rc=Success
+        p > PUBLISH qos=1 topic="t" id=1 props{PayloadFormatIndicator=1, ContentType="c", UserProperty=("k","v")} payload="x"
+        p < PUBACK id=1
         c << 32 06 00 01 74 00 01 78
-        w < PUBLISH topic="t" props{PayloadFormatIndicator=1 ContentType="c" UserProperty="k":"v"} payload="x"
+        w < PUBLISH topic="t" props{PayloadFormatIndicator=1, ContentType="c", UserProperty=("k","v")} payload="x"
         c >> 30 04 00 01 74 79
         c << 30 04 00 01 74 79
         w < PUBLISH topic="t" payload="y"

@@ -44,6 +44,38 @@ public sealed class RunTests
                     : packet));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Subscribers_of_each_version_get_each_message_in_their_layout(bool isFive)
+    {
+        var old = ProtocolVersion.V311;
+        var version = isFive ? ProtocolVersion.V5 : old;
+        var texts = Sent.Where(packet => packet.Contains("\"a\"", StringComparison.Ordinal)).ToArray();
+        // Every second message has a property, where there are properties.
+        string[] rich =
+            [.. texts.Select((packet, index) => isFive && index % 2 == 0
+                ? packet.Replace(" payload", " props{ContentType=\"t\"} payload", StringComparison.Ordinal)
+                : packet)];
+        await using var broker = await Brokers.StartAsync();
+        await using var five = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"five\"");
+        await using var first = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"first\"", version: old);
+        await using var second = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"second\"", version: ProtocolVersion.V31);
+        await using var small = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"small\" props{MaximumPacketSize=200}");
+
+        foreach (var subscriber in new[] { five, first, second, small })
+            await subscriber.SubscribeAsync("\"a\"");
+
+        await using var publisher = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"p\"", version: version);
+        var sending = publisher.SendAsync([.. rich.SelectMany(packet =>
+            Encode.ToBytesIn(version, Direction.ClientToServer, Notation.Parse(packet).ResultValue).ResultValue)]);
+        await ExpectAsync(five, rich);
+        await ExpectAsync(first, texts);
+        await ExpectAsync(second, texts);
+        await ExpectAsync(small, rich.Where(packet => packet.Length < 150));
+        await sending;
+    }
+
     private static async Task ExpectAsync(RawClient client, IEnumerable<string> packets)
     {
         // The subscriptions are of QoS 0.

@@ -214,8 +214,14 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
     member private _.Deliver(link: Link, packet: Packet) =
         Expect.isTrue link.IsOpen "nothing is sent on a connection that is closed"
-        Expect.isTrue (Encode.checkIn link.Version ServerToClient packet).IsNone $"a server may send this {packet.Type}"
-        Expect.isTrue (Encode.sizeIn link.Version packet <= link.MaximumPacketBytes) "the packet fits the client"
+
+        Expect.isTrue
+            (Encode.checkIn link.Version ServerToClient packet).IsNone
+            $"a server may send this {packet.Type}"
+
+        Expect.isTrue
+            (Encode.sizeIn link.Version packet <= link.MaximumPacketBytes)
+            "the packet fits the client"
 
         match packet with
         | Packet.Connack _ ->

@@ -209,6 +209,40 @@ let tests (expectoNames: string[]) : Test =
                 Expect.isEmpty unmarked "statements without a mark")
 
             testCase
+                "every statement of MQTT 3.1.1 about what a server does has a test, and over a socket"
+                (fun () ->
+                    let isSeen (statement: Statement) =
+                        not (isAboutBytes statement)
+                        && statement.Testable
+                           |> Array.exists (fun category -> category = "wire" || category = "state")
+
+                    let ofServers =
+                        table "mqtt311-normative.tsv"
+                        |> Array.filter (fun row -> row[1] <> "client")
+                        |> Array.map (fun row -> row[0].Replace("MQTT-", "MQTT3-"))
+                        |> Set.ofArray
+
+                    let seen =
+                        statements311
+                        |> Array.filter (fun statement ->
+                            isSeen statement && ofServers.Contains statement.Id)
+
+                    Expect.isGreaterThan seen.Length 70 "statements"
+                    let tested = tested testNames
+
+                    Expect.isEmpty
+                        (seen |> Array.map _.Id |> Array.filter (tested.Contains >> not))
+                        "statements without a test"
+
+                    Expect.isEmpty
+                        (seen
+                         |> Array.filter (fun row ->
+                             Array.contains "wire" row.Testable
+                             && not (List.contains "socket" (places testNames row.Id)))
+                         |> Array.map _.Id)
+                        "statements that no socket shows")
+
+            testCase
                 "what stands for a statement of MQTT 5 in 3.1.1 exists, and what it stands for too"
                 (fun () ->
                     let isStatement (id: string) = id.StartsWith "MQTT"

@@ -273,7 +273,9 @@ let tests =
 
                     if FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view then
                         if SessionRuns.way 1L &view state = PublishWay.Run then
-                            run.TryAdd(ProtocolVersion.V5, ReadOnlyMemory frame, frame.Length, &view) |> ignore
+                            run.TryAdd(ProtocolVersion.V5, ReadOnlyMemory frame, frame.Length, &view)
+                            |> ignore
+
                             matches.Clear()
                             Subscriptions.find view.Topic matches subscriptions
                             Routing.plan 99L nobody matches route

@@ -62,7 +62,8 @@ let private reasonsOf (packets: Packet list) =
 
 let private request (world: World) (link: Link) (filters: (string * int) list) : ReasonCode list =
     let filters =
-        filters |> List.map (fun (filter, level) -> filter, SubscriptionOptions.Of(qos level))
+        filters
+        |> List.map (fun (filter, level) -> filter, SubscriptionOptions.Of(qos level))
 
     world.Send(link, Packet.Subscribe(subscribePacket 9us filters))
     let packets = readAll link
@@ -74,6 +75,11 @@ let private request (world: World) (link: Link) (filters: (string * int) list) :
     packets
     |> List.filter (fun packet -> packet.Type = PacketType.Suback)
     |> reasonsOf
+
+// SUBSCRIBE to $share//x, which MQTT 5 cannot say.
+let private withoutShareName (world: World) (link: Link) : ReasonCode list =
+    sendHex world link "82 0E 0009 0009 24 73 68 61 72 65 2F 2F 78 01"
+    reasonsOf (readAll link)
 
 let private withWill will connect : Connect = { connect with Will = ValueSome will }
 
@@ -294,18 +300,21 @@ let private connecting =
             world.Send(link, Packet.Connect(connectPacket "a"))
             closesSilently link)
 
-        clause [ "MQTT3-3.1.4-2" ] "a takeover closes an earlier connection of each version in its form" (fun () ->
-            for earlier in [ V311; V31; ProtocolVersion.V5 ] do
-                for later in [ V311; V31; ProtocolVersion.V5 ] do
-                    let world = world ()
-                    let old = join world earlier "a"
-                    let fresh = join world later "a"
-                    Expect.isTrue fresh.IsOpen "the later one stays"
+        clause
+            [ "MQTT3-3.1.4-2" ]
+            "a takeover closes an earlier connection of each version in its form"
+            (fun () ->
+                for earlier in [ V311; V31; ProtocolVersion.V5 ] do
+                    for later in [ V311; V31; ProtocolVersion.V5 ] do
+                        let world = world ()
+                        let old = join world earlier "a"
+                        let fresh = join world later "a"
+                        Expect.isTrue fresh.IsOpen "the later one stays"
 
-                    if earlier.IsV5 then
-                        Expect.equal (dismissed old) ReasonCode.SessionTakenOver "MQTT 5 is told"
-                    else
-                        closesSilently old)
+                        if earlier.IsV5 then
+                            Expect.equal (dismissed old) ReasonCode.SessionTakenOver "MQTT 5 is told"
+                        else
+                            closesSilently old)
 
         clause
             [ "MQTT3-3.1.2-24"; "MQTT3-3.1.2-8" ]
@@ -769,22 +778,16 @@ let private subscribing =
                 let link = join world V311 "a"
                 let tooLong = String.replicate 30 "x"
 
-                let codes =
-                    request world link [ "a", 0; tooLong, 2; "b", 1; "$share//x", 1; "c", 2 ]
+                let codes = request world link [ "a", 0; tooLong, 2; "b", 1; tooLong, 1; "c", 2 ]
 
                 let failure = ReasonCode.UnspecifiedError
 
                 Expect.equal
                     codes
-                    [
-                        ReasonCode.Success
-                        failure
-                        ReasonCode.GrantedQoS1
-                        failure
-                        ReasonCode.GrantedQoS2
-                    ]
+                    [ ReasonCode.Success; failure; ReasonCode.GrantedQoS1; failure; ReasonCode.GrantedQoS2 ]
                     "in their order"
 
+                Expect.equal (withoutShareName world link) [ failure ] "a share without a name"
                 Expect.equal (Registry.filtersOf link.Session world.Broker.Registry).Count 3 "as told")
 
         testCase "MQTT 3.1 has no code of failure, so the QoS that was asked for is answered" (fun () ->
@@ -792,9 +795,11 @@ let private subscribing =
             let link = join world V31 "a"
 
             Expect.equal
-                (request world link [ String.replicate 30 "x", 1; "t", 2; "$share//x", 0 ])
+                (request world link [ String.replicate 30 "x", 1; "t", 2; String.replicate 30 "y", 0 ])
                 [ ReasonCode.GrantedQoS1; ReasonCode.GrantedQoS2; ReasonCode.Success ]
                 "as if granted"
+
+            Expect.equal (withoutShareName world link) [ ReasonCode.GrantedQoS1 ] "a share without a name"
 
             Expect.equal (Registry.filtersOf link.Session world.Broker.Registry).Count 1 "but only one is")
 
@@ -815,8 +820,7 @@ let private subscribing =
 
         testCase "shared subscriptions before MQTT 5 are an option" (fun () ->
             for isOn in [ true; false ] do
-                let world =
-                    worldWith { BrokerSettings.Default with SharedSubscriptionsBeforeV5 = isOn }
+                let world = worldWith { BrokerSettings.Default with SharedSubscriptionsBeforeV5 = isOn }
 
                 let one = join world V311 "a"
                 let two = connect world "b"
@@ -952,15 +956,13 @@ let private mixing =
                      |> withProperties (fun properties ->
                          { properties with TopicAliasMaximum = ValueSome 10us }))
 
-            let subscribePacket =
-                subscribePacket 1us [ "t", SubscriptionOptions.Of QoS.ExactlyOnce ]
+            let subscribePacket = subscribePacket 1us [ "t", SubscriptionOptions.Of QoS.ExactlyOnce ]
 
             world.Send(
                 five,
                 Packet.Subscribe
                     { subscribePacket with
-                        Properties =
-                            { SubscribeProperties.Empty with SubscriptionIdentifier = ValueSome 5u }
+                        Properties = { SubscribeProperties.Empty with SubscriptionIdentifier = ValueSome 5u }
                     }
             )
 
@@ -989,8 +991,7 @@ let private mixing =
             world.Drop old
             send "for five"
 
-            let back, connack =
-                connectWith world { connectPacket "a" with CleanStart = false }
+            let back, connack = connectWith world { connectPacket "a" with CleanStart = false }
 
             Expect.isTrue connack.SessionPresent "back to MQTT 5"
             let last = arrived back |> List.last
@@ -1010,7 +1011,16 @@ let private mixing =
             let publisher = connect world "p"
             let message = publishPacket (deliveryOf 1 3us) "t" "short"
             publishThis world publisher { message with Properties = rich }
-            publishThis world publisher { message with Properties = rich; Retain = true; Topic = TopicReference.Name(TopicName.Of "u") }
+
+            publishThis
+                world
+                publisher
+                { message with
+                    Properties = rich
+                    Retain = true
+                    Topic = TopicReference.Name(TopicName.Of "u")
+                }
+
             publish world publisher 1 "t" "long"
             world.Advance(101L * second)
             Expect.equal (payloads (arrived (stay world V311 "a"))) [ "long" ] "it is over"

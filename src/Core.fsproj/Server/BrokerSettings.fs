@@ -195,7 +195,9 @@ type BrokerSettings =
 
     /// Whether a PUBLISH that is refused for this reason ends its connection [MQTT3-3.3.5-2].
     member this.ClosesFor(version: ProtocolVersion, reason: ReasonCode) : bool =
-        this.WhenRefused = WhenRefused.Close && not version.IsV5 && byte reason >= 0x80uy
+        this.WhenRefused = WhenRefused.Close
+        && not version.IsV5
+        && byte reason >= 0x80uy
 
     /// The default limits and every feature of the standard; round robin, new messages refused by full queues, QoS 0
     /// not queued for absent clients, new clients refused where sessions are full, Response Information under

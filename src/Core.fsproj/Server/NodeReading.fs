@@ -40,7 +40,9 @@ module internal NodeReading =
         let limit = turn.Host.Settings.Limits.MaximumPacketBytes
 
         let event =
-            match Grammar.parseIn connection.Protocol.Version ClientToServer limit connection.Offset frame with
+            match
+                Grammar.parseIn connection.Protocol.Version ClientToServer limit connection.Offset frame
+            with
             | Ok packet -> ServerEvent.Received(connection.Number, packet)
             | Error fault -> ServerEvent.ReceivedFault(connection.Number, fault)
 
@@ -129,7 +131,9 @@ module internal NodeReading =
 
             let version = connection.Protocol.Version
 
-            if FastPath.tryAcknowledgementIn version ClientToServer (Framer.memory length input).Span &view then
+            if
+                FastPath.tryAcknowledgementIn version ClientToServer (Framer.memory length input).Span &view
+            then
                 takeAcknowledgement turn session connection view
             else
                 NodeRuns.endPubacks turn session connection
@@ -200,7 +204,9 @@ module internal NodeReading =
     // The connection speaks this protocol from now on.
     let private greet turn (connection: NodeConnection) protocol =
         connection.Protocol <- protocol
-        NodeAdmission.handshake turn connection (HandshakeEvent.Greeting protocol) |> ignore
+
+        NodeAdmission.handshake turn connection (HandshakeEvent.Greeting protocol)
+        |> ignore
 
     // The version of a first packet of which not all has arrived, as far as that tells it.
     let private versionOfStart (buffer: ReadOnlySequence<byte>) =
@@ -210,8 +216,7 @@ module internal NodeReading =
     // A packet before the connection belongs to a session. The first one tells the version [MQTT3-3.1.2-1].
     let private parseHandshake (turn: Turn) (connection: NodeConnection) (state: HandshakeState) limit frame =
         if state.Phase = HandshakePhase.AwaitConnect then
-            let struct (protocol, parsed) =
-                Grammar.parseFirst ClientToServer limit connection.Offset frame
+            let struct (protocol, parsed) = Grammar.parseFirst ClientToServer limit connection.Offset frame
 
             greet turn connection protocol
 

@@ -36,7 +36,10 @@ module internal NodeSteps =
     let private sendMessage (turn: Turn) (connection: NodeConnection) (message: Outgoing) id alias isNamed =
         let version = connection.Protocol.Version
         let size = Outgoing.sizeIn version alias isNamed message
-        Outgoing.writeIn version id alias isNamed message (connection.Reserve size) |> ignore
+
+        Outgoing.writeIn version id alias isNamed message (connection.Reserve size)
+        |> ignore
+
         connection.Advance size
         count turn 1L (int64 size)
         countPublish turn 1L (int64 message.Payload.Length)

@@ -68,7 +68,12 @@ module internal NodeTasks =
             "the message was refused, which cannot be told in this version"
 
     /// Ends the connection of a publisher whose message was refused [MQTT3-3.3.5-2].
-    let closeFor (turn: Turn) (session: NodeSession) (connection: NodeConnection | null) (reason: ReasonCode) =
+    let closeFor
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection | null)
+        (reason: ReasonCode)
+        =
         match connection with
         | null -> ()
         | connection ->
@@ -172,7 +177,12 @@ module internal NodeTasks =
         | _ -> ()
 
     // The SUBSCRIBE that the registry answers, and for each filter success or the reason to refuse it with.
-    let private authorize (turn: Turn) (session: NodeSession) (version: ProtocolVersion) (subscribe: Subscribe) =
+    let private authorize
+        (turn: Turn)
+        (session: NodeSession)
+        (version: ProtocolVersion)
+        (subscribe: Subscribe)
+        =
         let decisions: ReasonCode[] = Array.zeroCreate subscribe.Subscriptions.Count
 
         if not version.IsV5 then

@@ -200,7 +200,10 @@ module ServerSession =
         | ValueNone -> ask subscribe.PacketId PacketType.Suback (Packet.Subscribe subscribe) connection state
 
     let private unsubscribe (unsubscribe: Unsubscribe) (connection: ServerConnection) (state: ServerState) =
-        if not connection.Version.IsV5 && PacketIdMap.contains unsubscribe.PacketId.Value connection.Asked then
+        if
+            not connection.Version.IsV5
+            && PacketIdMap.contains unsubscribe.PacketId.Value connection.Asked
+        then
             struct (state, Effects.none)
         elif connection.Version.IsV5 && idInUse unsubscribe.PacketId connection state then
             let count = unsubscribe.Filters.Count

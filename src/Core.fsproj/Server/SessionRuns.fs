@@ -74,7 +74,12 @@ module SessionRuns =
         | verdict -> struct (verdict, Effects.none)
 
     // How many of the first copies may be sent at once.
-    let private sendable (run: PublishRun) (version: ProtocolVersion) (copies: ReadOnlySpan<Outgoing>) (budget: Budget) =
+    let private sendable
+        (run: PublishRun)
+        (version: ProtocolVersion)
+        (copies: ReadOnlySpan<Outgoing>)
+        (budget: Budget)
+        =
         let largestPacketBytes = run.LargestPacketBytesIn version
         let mutable budget = budget
         let mutable count = 0

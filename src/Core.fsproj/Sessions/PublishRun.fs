@@ -46,9 +46,7 @@ type PublishRun() =
     let hasLayoutOf (layout: ProtocolVersion) = layout.IsV5 = version.IsV5
 
     let sizeIn (layout: ProtocolVersion) index =
-        int (
-            Encode.publishSizeIn layout topicLength QoS.AtMostOnce 0 (lengths[index] - payloads[index])
-        )
+        int (Encode.publishSizeIn layout topicLength QoS.AtMostOnce 0 (lengths[index] - payloads[index]))
 
     // The packets of QoS 0 in another layout, without properties. Gives how many bytes they take.
     let rewrite (layout: ProtocolVersion) (destination: Span<byte>) : int =

@@ -322,6 +322,7 @@ type internal SimulatedBroker
         connection.IsFull <- fun () -> link.ToClient.WaitingBytes > congestionBytes
         let one = BrokerConnection(link, connection)
         connections[link] <- one
+
         let trust =
             {
                 HasAuthenticator = true
