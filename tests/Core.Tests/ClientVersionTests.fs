@@ -11,8 +11,7 @@ let private V5 = ProtocolVersion.V5
 let private V311 = ProtocolVersion.V311
 let private V31 = ProtocolVersion.V31
 
-let private expiring seconds =
-    { ConnectProperties.Empty with SessionExpiryInterval = ValueSome seconds }
+let private expiring seconds = { ConnectProperties.Empty with SessionExpiryInterval = ValueSome seconds }
 
 let private only version = { settings with Version = VersionPolicy.Only version }
 let private in311 = only V311
@@ -36,7 +35,8 @@ let private bytesIn version (one: Script) =
             Expect.equal (Outgoing.sizeIn version alias isNamed message) size "the size"
             buffer[.. size - 1]
         | Effect.SendAck(kind, id, reason) ->
-            buffer[.. Encode.acknowledgementIn version kind (PacketId.Of id) reason (System.Span buffer) - 1]
+            buffer[.. Encode.acknowledgementIn version kind (PacketId.Of id) reason (System.Span buffer)
+                      - 1]
         | _ -> [||])
     |> Array.concat
 
@@ -83,13 +83,7 @@ let private connecting =
         "CONNECT"
         [
             clause
-                [
-                    "MQTT3-3.1.0-1"
-                    "MQTT3-3.1.2-6"
-                    "MQTT3-3.1.2-13"
-                    "MQTT3-3.1.2-15"
-                    "MQTT3-3.1.3-3"
-                ]
+                [ "MQTT3-3.1.0-1"; "MQTT3-3.1.2-6"; "MQTT3-3.1.2-13"; "MQTT3-3.1.2-15"; "MQTT3-3.1.3-3" ]
                 "CONNECT is the first packet; a session that ends with its connection has CleanSession 1"
             <| fun () ->
                 Expect.equal (opened V311 in311) (connect V311 "02" "0001 63") "MQTT 3.1.1"
@@ -187,7 +181,11 @@ let private connecting =
                     "Will Delay Interval"
                     ""
 
-                Expect.equal (ofWill { willProperties with ContentType = ValueSome(text "t") }) "Content Type" ""
+                Expect.equal
+                    (ofWill { willProperties with ContentType = ValueSome(text "t") })
+                    "Content Type"
+                    ""
+
                 Expect.equal (ofWill { willProperties with UserProperties = one }) "User Property" ""
                 Expect.equal (field in311 (ValueSome(authenticationWith "m"))) "Authentication Method" ""
                 Expect.equal (field in311 ValueNone) "none" "nothing is wrong"
@@ -198,7 +196,12 @@ let private connecting =
             <| fun () ->
                 let one = script { lasting with Will = ValueSome will }
                 one.Open Credentials.None
-                Expect.equal (bytesIn V311 one) (connect V311 "02" "0001 63") "the session is discarded, without a Will"
+
+                Expect.equal
+                    (bytesIn V311 one)
+                    (connect V311 "02" "0001 63")
+                    "the session is discarded, without a Will"
+
                 one.Receive(Packet.Connack accepted)
                 Expect.equal (bytesIn V311 one) (packetOf "E0" "") "DISCONNECT"
                 Expect.isTrue (one.Closes && isOpening one) "closed, and opened again"
@@ -233,7 +236,14 @@ let private publishing =
         "messages"
         [
             clause
-                [ "MQTT3-4.3.2-1"; "MQTT3-2.3.1-2"; "MQTT3-2.3.1-3"; "MQTT3-4.4.0-1"; "MQTT3-3.3.1-1"; "MQTT3-4.6.0-1" ]
+                [
+                    "MQTT3-4.3.2-1"
+                    "MQTT3-2.3.1-2"
+                    "MQTT3-2.3.1-3"
+                    "MQTT3-4.4.0-1"
+                    "MQTT3-3.3.1-1"
+                    "MQTT3-4.6.0-1"
+                ]
                 "unacknowledged messages are sent again with DUP, their identifiers and their order"
             <| fun () ->
                 let one = connectedWith resuming accepted
@@ -249,7 +259,8 @@ let private publishing =
                 one.Puback 1
                 Expect.equal (one.Settled 1L) (Some ReasonCode.Success) "PUBACK is success"
 
-            testCase "without a window of the server, 20 messages are in flight, or as many as the settings say"
+            testCase
+                "without a window of the server, 20 messages are in flight, or as many as the settings say"
             <| fun () ->
                 let sent settings =
                     let one = connectedWith settings accepted
@@ -276,7 +287,10 @@ let private publishing =
                     one.Publish(withProperties properties { qos1 ticket with Ticket = ticket })
                     unsupported one ticket field
 
-                refused { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] } "User Property"
+                refused
+                    { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] }
+                    "User Property"
+
                 refused { none with ResponseTopic = ValueSome(TopicName.Of "r") } "Response Topic"
                 refused { none with CorrelationData = ValueSome(Bytes.OfText "c") } "Correlation Data"
                 refused { none with ContentType = ValueSome(text "t") } "Content Type"
@@ -291,7 +305,12 @@ let private publishing =
 
                 let one = connectedWith resuming accepted
                 one.Publish(expiring 1L)
-                Expect.equal (bytesIn V311 one) (packetOf "32" "0001 74 0001 6D6573736167652031") "no property"
+
+                Expect.equal
+                    (bytesIn V311 one)
+                    (packetOf "32" "0001 74 0001 6D6573736167652031")
+                    "no property"
+
                 one.Lose()
                 one.Publish(expiring 2L)
                 one.Now <- 20_000L<ms>
@@ -364,7 +383,8 @@ let private subscriptions =
                     Expect.equal (List.ofSeq acknowledgement.Reasons) [ ReasonCode.Success ] "success"
                 | _ -> failtest "no answer"
 
-            testCase "options, identifiers and User Properties that the version does not have are refused, by name"
+            testCase
+                "options, identifiers and User Properties that the version does not have are refused, by name"
             <| fun () ->
                 let one = connectedWith { in311 with AssignIdentifiers = true } accepted
                 let plain = SubscriptionOptions.Of QoS.AtLeastOnce
@@ -393,9 +413,9 @@ let private subscriptions =
             <| fun () ->
                 let one = connectedWith { in311 with AssignIdentifiers = true } accepted
                 one.Do(ClientEvent.Subscribe(subscribing [ "a/+" ], 1L))
-                one.Receive(Packet.Suback(answer 1 [ ReasonCode.GrantedQoS0 ]))
+                one.Receive(Packet.Suback(answer 1 [ ReasonCode.Success ]))
                 one.Do(ClientEvent.Subscribe(subscribing [ "b" ], 2L))
-                one.Receive(Packet.Suback(answer 2 [ ReasonCode.GrantedQoS0 ]))
+                one.Receive(Packet.Suback(answer 2 [ ReasonCode.Success ]))
                 let subscribers = ResizeArray<int64>()
                 let topic = System.ReadOnlySpan<byte>([| 97uy; 47uy; 98uy |])
 
@@ -415,7 +435,7 @@ let private subscriptions =
                 for version in [ V311; V31 ] do
                     let one = connectedWith { resuming with Version = VersionPolicy.Only version } accepted
                     one.Do(ClientEvent.Subscribe(subscribing [ "a" ], 1L))
-                    one.Receive(Packet.Suback(answer 1 [ ReasonCode.GrantedQoS0 ]))
+                    one.Receive(Packet.Suback(answer 1 [ ReasonCode.Success ]))
                     one.Publish(qos2 2L)
                     let publish = one.Sent
                     one.Lose()
@@ -423,7 +443,10 @@ let private subscriptions =
 
                     match version with
                     | ProtocolVersion.V31 ->
-                        Expect.equal one.Sent [ "SUBSCRIBE 3 a"; "PUBLISH2 2 DUP" ] "the message is sent again"
+                        Expect.equal
+                            one.Sent
+                            [ "SUBSCRIBE 3 a"; "PUBLISH2 2 DUP" ]
+                            "the message is sent again"
                     | _ ->
                         Expect.equal publish [ "PUBLISH2 2" ] "before"
                         Expect.equal one.Sent.Head "SUBSCRIBE 3 a" "subscribed again"
@@ -449,7 +472,8 @@ let private ending =
                 ends (Outcome.Code ReasonCode.DisconnectWithWillMessage) [||]
                 ends (Outcome.Code ReasonCode.UnspecifiedError) [||]
 
-            testCase "a session expiry, a reason string and User Properties in DISCONNECT are refused, by name"
+            testCase
+                "a session expiry, a reason string and User Properties in DISCONNECT are refused, by name"
             <| fun () ->
                 let one = connectedWith lasting accepted
 
@@ -468,16 +492,22 @@ let private ending =
 
                 refused { none with SessionExpiryInterval = ValueSome 0u<s> } "Session Expiry Interval"
                 refused { none with ReasonString = ValueSome(text "r") } "Reason String"
-                refused { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] } "User Property"
 
-            clause [ "MQTT3-4.8.0-1"; "MQTT3-3.1.2-23" ] "faults close without DISCONNECT; PINGREQ keeps alive" (fun () ->
-                let one = connectedWith in311 accepted
-                one.Now <- 45_000L<ms>
-                one.Tick 0L<ms>
-                Expect.equal one.Sent [ "PINGREQ" ] "within the Keep Alive"
-                one.Receive(Packet.Connack accepted)
-                Expect.isTrue one.Closes "closed"
-                Expect.isEmpty one.Packets "without DISCONNECT")
+                refused
+                    { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] }
+                    "User Property"
+
+            clause
+                [ "MQTT3-4.8.0-1"; "MQTT3-3.1.2-23" ]
+                "faults close without DISCONNECT; PINGREQ keeps alive"
+                (fun () ->
+                    let one = connectedWith in311 accepted
+                    one.Now <- 45_000L<ms>
+                    one.Tick 0L<ms>
+                    Expect.equal one.Sent [ "PINGREQ" ] "within the Keep Alive"
+                    one.Receive(Packet.Connack accepted)
+                    Expect.isTrue one.Closes "closed"
+                    Expect.isEmpty one.Packets "without DISCONNECT")
         ]
 
 let private closed = ClientEvent.TransportClosed(Cause.TransportFailed "closed")
@@ -503,7 +533,8 @@ let private negotiation =
                 one.Open Credentials.None
                 Expect.equal (bytesIn V311 one) (connect V311 "02" "0001 63") "and again"
 
-            testCase "a server that closes in place of CONNACK gets MQTT 3.1.1, and MQTT 5 again if it closes that as well"
+            testCase
+                "a server that closes in place of CONNACK gets MQTT 3.1.1, and MQTT 5 again if it closes that as well"
             <| fun () ->
                 let one = script { negotiating with RetryFirstConnection = true }
                 one.Open Credentials.None
@@ -515,7 +546,8 @@ let private negotiation =
                 Expect.isFalse (isOpening one) "after the usual delay"
                 Expect.equal one.State.Version V5 "MQTT 5"
 
-            testCase "once a server has taken MQTT 5, a connection that is closed early does not change the version"
+            testCase
+                "once a server has taken MQTT 5, a connection that is closed early does not change the version"
             <| fun () ->
                 let one = connectedWith negotiating accepted
                 one.Lose()
@@ -556,7 +588,9 @@ let private negotiation =
                 one.Publish(qos1 1L)
 
                 one.Publish(
-                    withProperties { PublishProperties.Empty with ContentType = ValueSome(text "t") } (qos1 2L)
+                    withProperties
+                        { PublishProperties.Empty with ContentType = ValueSome(text "t") }
+                        (qos1 2L)
                 )
 
                 one.Open Credentials.None
@@ -564,7 +598,11 @@ let private negotiation =
                 one.Do(ClientEvent.TransportOpened Credentials.None)
                 one.Receive(Packet.Connack accepted)
                 Expect.equal one.Sent [ "PUBLISH1 1" ] "the plain one is sent"
-                Expect.equal (one.Rejected 2L) (Some ReasonCode.UnsupportedProtocolVersion) "the other is refused"
+
+                Expect.equal
+                    (one.Rejected 2L)
+                    (Some ReasonCode.UnsupportedProtocolVersion)
+                    "the other is refused"
         ]
 
 let private reading =
@@ -582,16 +620,24 @@ let private reading =
     testList
         "CONNACK of another version"
         [
-            clause [ "MQTT3-3.1.2-2" ] "an answer in the layout of another version refuses the version" (fun () ->
-                Expect.equal (reason V5 "20020001") "84" "return code 1 of MQTT 3.1.1"
-                Expect.equal (reason V5 "20020005") "84" "whatever the code"
-                Expect.equal (reason V5 "20020000") "84" "even success"
-                Expect.equal (reason V5 "2003008400") "84" "in MQTT 5"
-                Expect.equal (reason V311 "20020001") "84" "in MQTT 3.1.1"
-                Expect.equal (reason V311 "2003008400") "84" "MQTT 5's answer to MQTT 3.1.1"
-                Expect.equal (reason V311 "20020005") "87" "another refusal"
-                Expect.stringStarts (reason V311 "2003000000") "fault" "a success of MQTT 5 is no answer to 3.1.1"
-                Expect.stringStarts (reason V5 "20020100") "84" "Session Present")
+            clause
+                [ "MQTT3-3.1.2-2" ]
+                "an answer in the layout of another version refuses the version"
+                (fun () ->
+                    Expect.equal (reason V5 "20020001") "84" "return code 1 of MQTT 3.1.1"
+                    Expect.equal (reason V5 "20020005") "84" "whatever the code"
+                    Expect.equal (reason V5 "20020000") "84" "even success"
+                    Expect.equal (reason V5 "2003008400") "84" "in MQTT 5"
+                    Expect.equal (reason V311 "20020001") "84" "in MQTT 3.1.1"
+                    Expect.equal (reason V311 "2003008400") "84" "MQTT 5's answer to MQTT 3.1.1"
+                    Expect.equal (reason V311 "20020005") "87" "another refusal"
+
+                    Expect.stringStarts
+                        (reason V311 "2003000000")
+                        "fault"
+                        "a success of MQTT 5 is no answer to 3.1.1"
+
+                    Expect.stringStarts (reason V5 "20020100") "84" "Session Present")
         ]
 
 let tests =

@@ -107,7 +107,10 @@ module internal ClientLifecycle =
     // Later connections continue the session; only the first may throw one away [MQTT-3.1.2-4].
     let private cleanStart (state: ClientState) = state.Settings.CleanStart && not state.Progress.WasConnected
 
-    let private connect (credentials: Credentials) (state: ClientState) : struct (Connect * ClientConnection) =
+    let private connect
+        (credentials: Credentials)
+        (state: ClientState)
+        : struct (Connect * ClientConnection) =
         let settings = state.Settings
         let cleanStart = cleanStart state
 
@@ -482,9 +485,7 @@ module internal ClientLifecycle =
     // How many messages the server may have under way: before MQTT 5 it does not know a limit.
     let private inboundWindow (state: ClientState) =
         match state.Version with
-        | ProtocolVersion.V5 ->
-            state.Settings.Properties.ReceiveMaximum
-            |> ValueOption.defaultValue 65_535us
+        | ProtocolVersion.V5 -> state.Settings.Properties.ReceiveMaximum |> ValueOption.defaultValue 65_535us
         | _ -> 65_535us
 
     let private accepted now (connack: Connack) (state: ClientState) =
@@ -564,11 +565,7 @@ module internal ClientLifecycle =
 
         struct ({ state with
                     Outbound = outbound
-                    Inbound =
-                        if sessionPresent && inDoubt then
-                            Inbound.doubted opened
-                        else
-                            opened
+                    Inbound = if sessionPresent && inDoubt then Inbound.doubted opened else opened
                 },
                 effects.Append resumed)
 

@@ -288,8 +288,7 @@ module internal ClientRequests =
 
         match Encode.check ClientToServer (subscribePacket request.Identifier 1us request), unsayable with
         | ValueSome fault, _
-        | ValueNone, ValueSome fault ->
-            struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
+        | ValueNone, ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
         | ValueNone, ValueNone ->
             let request = ClientRequest.Subscribe(request, Set.empty, false, false)
             issue (enqueue ticket request state) Effects.none

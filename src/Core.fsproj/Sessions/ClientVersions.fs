@@ -123,8 +123,7 @@ module ClientVersions =
                 ValueNone
 
     let private expiry (settings: ClientSettings) =
-        settings.Properties.SessionExpiryInterval
-        |> ValueOption.defaultValue 0u<s>
+        settings.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
 
     /// Whether the session outlives a connection before MQTT 5: it is to be kept for a while, and the application names the
     /// client. The server does not tell the identifier that it assigns to a client without one [MQTT3-3.1.3-7].
@@ -142,7 +141,12 @@ module ClientVersions =
     /// CONNECT in a version before 5. CleanSession determines when the session ends [MQTT3-3.1.2-4] [MQTT3-3.1.2-6]. What
     /// the client observes by itself is left out: limits of what it receives. A connection that only discards a session has
     /// no Will, which could be published.
-    let internal connect (isForDiscarding: bool) clientId (credentials: Credentials) (settings: ClientSettings) =
+    let internal connect
+        (isForDiscarding: bool)
+        clientId
+        (credentials: Credentials)
+        (settings: ClientSettings)
+        =
         let cleanSession = isForDiscarding || not (keepsSession settings)
 
         {
