@@ -122,6 +122,35 @@ module ClientVersions =
             else
                 ValueNone
 
+    /// Why a DISCONNECT may not be sent: a Session Expiry Interval, for one, may not come with it if CONNECT had none
+    /// (section 3.14.2.2.2).
+    let internal disconnectFault (outcome: Outcome<DisconnectProperties>) (state: ClientState) =
+        let had =
+            state.Settings.Properties.SessionExpiryInterval
+            |> ValueOption.defaultValue 0u<s>
+
+        match outcome.Properties with
+        | _ when (checkDisconnect state.Version outcome).IsSome ->
+            checkDisconnect state.Version outcome
+        | _ when (Encode.check ClientToServer (Packet.Disconnect outcome)).IsSome ->
+            Encode.check ClientToServer (Packet.Disconnect outcome)
+        | ValueSome { SessionExpiryInterval = ValueSome interval } when interval > 0u<s> && had = 0u<s> ->
+            ValueSome(
+                Fault.caller
+                    ReasonCode.ProtocolError
+                    PacketType.Disconnect
+                    "Session Expiry Interval"
+                    "3.14.2.2.2"
+                    "it cannot be set when CONNECT had none or 0"
+            )
+        | _ -> ValueNone
+
+    /// True when User Properties of a message reach the server: false before a version that has them is known to be taken.
+    [<CompiledName("HasUserProperties")>]
+    let hasUserProperties (state: ClientState) : bool =
+        state.Version.IsV5
+        && (state.Settings.Version.IsOnly || state.Progress.IsVersionKnown)
+
     let private expiry (settings: ClientSettings) =
         settings.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
 
