@@ -253,6 +253,48 @@ public sealed class TraceTests : IDisposable
     }
 
     [Fact]
+    public async Task A_connection_of_an_older_version_is_shown_in_it_and_captured_as_it_was()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var port = FreePort();
+        var server = $"mqtt://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}";
+        var trace = CommandRun.InProcessAsync(
+            null, "trace", "--listen", $"{port}", server, "--connections", "1", "--pcapng", PathOf("older.pcapng"));
+        var talking = TalkAsync(
+            port,
+            Convert.FromHexString("100D 0004 4D515454 04 02 003C 0001 61".Replace(" ", "", StringComparison.Ordinal)),
+            Convert.FromHexString("8206 0001 0001 74 00".Replace(" ", "", StringComparison.Ordinal)),
+            Convert.FromHexString("3005 0001 74 6869 E000".Replace(" ", "", StringComparison.Ordinal)));
+        using (var socket = await listener.AcceptSocketAsync(Token).AsTask().WaitAsync(Patience, Token))
+        {
+            var buffer = new byte[100];
+            await socket.ReceiveAsync(buffer, Token).AsTask().WaitAsync(Patience, Token);
+            await socket.SendAsync(new byte[] { 0x20, 2, 0, 0 }, Token);
+            await socket.ReceiveAsync(buffer, Token).AsTask().WaitAsync(Patience, Token);
+            await socket.SendAsync(new byte[] { 0x90, 3, 0, 1, 0 }, Token);
+
+            while (await socket.ReceiveAsync(buffer, Token).AsTask().WaitAsync(Patience, Token) > 0)
+            {
+                // Until the client is done.
+            }
+        }
+
+        await talking;
+        var run = await trace.WaitAsync(Patience, Token);
+        Assert.Equal(0, run.ExitCode);
+        var read = await CommandRun.InProcessAsync(null, "trace", PathOf("older.pcapng"));
+
+        foreach (var output in (string[])[run.Output, read.Output])
+        {
+            foreach (var packet in (string[])["[c>s] CONNECT ver=4 clean=1", "[s>c] CONNACK", "[c>s] SUBSCRIBE id=1", "[s>c] SUBACK id=1", "[c>s] PUBLISH topic=\"t\"", "[c>s] DISCONNECT"])
+                Assert.Contains(packet, output, StringComparison.Ordinal);
+
+            Assert.DoesNotContain("no packet", output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task A_client_that_breaks_rules_is_found_out_and_its_bytes_pass_unchanged()
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);

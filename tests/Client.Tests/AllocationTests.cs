@@ -76,6 +76,66 @@ public sealed class AllocationTests
             : SubscriptionIdentifiers.Empty;
     }
 
+    [Theory]
+    [InlineData(MqttVersion.Mqtt5)]
+    [InlineData(MqttVersion.Mqtt311)]
+    [InlineData(MqttVersion.Mqtt31)]
+    public async Task A_published_message_of_QoS_0_costs_nothing_in_any_version(MqttVersion version)
+    {
+        await using var world = InVersion(version);
+        await world.OpenAsync();
+        var least = await LeastAsync(world, () => Assert.True(world.Client.TryPublish("a/1", new byte[PayloadBytes].AsSpan())));
+        // The payload of the test itself.
+        Assert.Equal(PayloadBytes + 24, least);
+    }
+
+    [Fact]
+    public async Task A_published_message_of_QoS_1_costs_no_more_in_3_1_1_than_in_5()
+    {
+        await using var five = InVersion(MqttVersion.Mqtt5);
+        await using var older = InVersion(MqttVersion.Mqtt311);
+        Assert.InRange(await OfQoS1Async(older), PayloadBytes, await OfQoS1Async(five));
+
+        static async Task<long> OfQoS1Async(World world)
+        {
+            var peer = await world.OpenAsync();
+            var payload = new byte[PayloadBytes];
+            var calls = new Stack<ValueTask<MqttPublishResult>>();
+            var least = await LeastAsync(world, () => calls.Push(world.Client.PublishAsync("a/1", payload, QoS.AtLeastOnce)));
+            GC.KeepAlive(peer);
+            return least;
+        }
+    }
+
+    private static World InVersion(MqttVersion version) =>
+        new(options =>
+        {
+            options.Version = version;
+            options.SessionExpiry = null;
+            options.OutgoingTopicAliases = 0;
+            options.MaximumInFlight = ushort.MaxValue;
+        });
+
+    // The least that one of many calls allocates on the calling thread, in bytes.
+    private static async Task<long> LeastAsync(World world, Action call)
+    {
+        var least = long.MaxValue;
+
+        for (var round = 0; round < Messages; round++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            call();
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+
+            // Lets the link write.
+            if (round % 100 == 0)
+                await Task.Yield();
+        }
+
+        Assert.Equal(MqttConnectionStatus.Connected, world.Client.State.Status);
+        return least;
+    }
+
     // All messages, to two topics in turn.
     private static byte[] Flood(SubscriptionIdentifiers identifiers)
     {

@@ -117,7 +117,7 @@ public sealed class VersionTests
         var completed = client.PublishAsync("a/2", "exactly", QoS.ExactlyOnce);
         publish = (await peer.ExpectAsync<Packet.Publish>()).Publish;
         await peer.PubrecAsync(publish.Delivery.PacketId.Value);
-        var pubrel = (await peer.ExpectAsync<Packet.Pubrel>()).Pubrel;
+        var pubrel = (await peer.ExpectAsync<Packet.Pubrel>()).Acknowledgement;
         await peer.PubcompAsync(pubrel.PacketId);
         await completed.Bounded();
 
@@ -137,7 +137,7 @@ public sealed class VersionTests
         }
 
         Assert.Equal(["0", "1", "2"], received);
-        Assert.Equal(1, (await peer.ExpectAsync<Packet.Puback>()).Puback.PacketId.Value);
+        Assert.Equal(1, (await peer.ExpectAsync<Packet.Puback>()).Acknowledgement.PacketId.Value);
 
         var unsubscribing = subscription.UnsubscribeAsync();
         var unsubscribe = await ExpectAsync<Packet.Unsubscribe>(peer);
@@ -291,7 +291,7 @@ public sealed class VersionTests
         var opening = world.Client.OpenAsync();
         await using var peer = await ScriptedPeer.AcceptAsync(world.Transport);
         Assert.Null(peer.Version);
-        await peer.ExpectAsync("CONNECT ver=4 clean=1 keepalive=60 id=\"client\"");
+        await peer.ExpectAsync("CONNECT ver=4 clean=1 keepalive=60 clientid=\"client\"");
         Assert.Equal(MqttVersion.Mqtt311, peer.Version);
         await peer.SendAsync("CONNACK");
         await opening.Bounded();

@@ -49,6 +49,7 @@ module AllTests =
             ClientQoS0Tests.tests
             ClientTransportTests.tests
             ClientVersionTests.tests
+            ClientNegotiationTests.tests
             RoutingTests.tests
             AccessTests.tests
             LimitTableTests.tests

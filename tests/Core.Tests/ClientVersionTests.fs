@@ -1,4 +1,4 @@
-/// The client's machine in MQTT 3.1.1 and 3.1, and how it negotiates the version.
+/// The client's machine in MQTT 3.1.1 and 3.1.
 module Mqtt5.Tests.ClientVersionTests
 
 open Expecto
@@ -7,21 +7,18 @@ open Mqtt5.Tests.Clauses
 open Mqtt5.Tests.Parsing
 open Mqtt5.Tests.ClientModelScript
 
-let private V5 = ProtocolVersion.V5
-let private V311 = ProtocolVersion.V311
-let private V31 = ProtocolVersion.V31
+let V311 = ProtocolVersion.V311
+let V31 = ProtocolVersion.V31
 
-let private expiring seconds =
-    { ConnectProperties.Empty with SessionExpiryInterval = ValueSome seconds }
+let private expiring seconds = { ConnectProperties.Empty with SessionExpiryInterval = ValueSome seconds }
 
 let private only version = { settings with Version = VersionPolicy.Only version }
-let private in311 = only V311
+let in311 = only V311
 let private lasting = { in311 with Properties = expiring 60u<s> }
 let private resuming = { lasting with CleanStart = false }
-let private negotiating = { settings with Version = VersionPolicy.Negotiated }
 
 // The bytes of the last event, as a shell writes them. A packet that the version cannot express is a defect.
-let private bytesIn version (one: Script) =
+let bytesIn version (one: Script) =
     let buffer: byte[] = Array.zeroCreate 1_000
 
     one.Effects
@@ -36,7 +33,8 @@ let private bytesIn version (one: Script) =
             Expect.equal (Outgoing.sizeIn version alias isNamed message) size "the size"
             buffer[.. size - 1]
         | Effect.SendAck(kind, id, reason) ->
-            buffer[.. Encode.acknowledgementIn version kind (PacketId.Of id) reason (System.Span buffer) - 1]
+            buffer[.. Encode.acknowledgementIn version kind (PacketId.Of id) reason (System.Span buffer)
+                      - 1]
         | _ -> [||])
     |> Array.concat
 
@@ -45,7 +43,7 @@ let private opened version settings =
     one.Open Credentials.None
     bytesIn version one
 
-let private connect (version: ProtocolVersion) flags payload =
+let connect (version: ProtocolVersion) flags payload =
     match version with
     | ProtocolVersion.V31 -> packetOf "10" $"0006 4D5149736470 03 {flags} 003C {payload}"
     | _ -> packetOf "10" $"0004 4D515454 04 {flags} 003C {payload}"
@@ -59,7 +57,7 @@ let private will: Will =
         Payload = Bytes.OfText "bye"
     }
 
-let private isOpening (one: Script) =
+let isOpening (one: Script) =
     one.Effects
     |> Array.exists (fun effect ->
         match effect with
@@ -76,20 +74,14 @@ let private unsupported (one: Script) ticket field =
 
     Expect.isEmpty one.Packets "nothing is sent"
 
-let private withProperties properties (message: Outgoing) = { message with Properties = properties }
+let withProperties properties (message: Outgoing) = { message with Properties = properties }
 
 let private connecting =
     testList
         "CONNECT"
         [
             clause
-                [
-                    "MQTT3-3.1.0-1"
-                    "MQTT3-3.1.2-6"
-                    "MQTT3-3.1.2-13"
-                    "MQTT3-3.1.2-15"
-                    "MQTT3-3.1.3-3"
-                ]
+                [ "MQTT3-3.1.0-1"; "MQTT3-3.1.2-6"; "MQTT3-3.1.2-13"; "MQTT3-3.1.2-15"; "MQTT3-3.1.3-3" ]
                 "CONNECT is the first packet; a session that ends with its connection has CleanSession 1"
             <| fun () ->
                 Expect.equal (opened V311 in311) (connect V311 "02" "0001 63") "MQTT 3.1.1"
@@ -187,7 +179,11 @@ let private connecting =
                     "Will Delay Interval"
                     ""
 
-                Expect.equal (ofWill { willProperties with ContentType = ValueSome(text "t") }) "Content Type" ""
+                Expect.equal
+                    (ofWill { willProperties with ContentType = ValueSome(text "t") })
+                    "Content Type"
+                    ""
+
                 Expect.equal (ofWill { willProperties with UserProperties = one }) "User Property" ""
                 Expect.equal (field in311 (ValueSome(authenticationWith "m"))) "Authentication Method" ""
                 Expect.equal (field in311 ValueNone) "none" "nothing is wrong"
@@ -198,7 +194,12 @@ let private connecting =
             <| fun () ->
                 let one = script { lasting with Will = ValueSome will }
                 one.Open Credentials.None
-                Expect.equal (bytesIn V311 one) (connect V311 "02" "0001 63") "the session is discarded, without a Will"
+
+                Expect.equal
+                    (bytesIn V311 one)
+                    (connect V311 "02" "0001 63")
+                    "the session is discarded, without a Will"
+
                 one.Receive(Packet.Connack accepted)
                 Expect.equal (bytesIn V311 one) (packetOf "E0" "") "DISCONNECT"
                 Expect.isTrue (one.Closes && isOpening one) "closed, and opened again"
@@ -233,7 +234,14 @@ let private publishing =
         "messages"
         [
             clause
-                [ "MQTT3-4.3.2-1"; "MQTT3-2.3.1-2"; "MQTT3-2.3.1-3"; "MQTT3-4.4.0-1"; "MQTT3-3.3.1-1"; "MQTT3-4.6.0-1" ]
+                [
+                    "MQTT3-4.3.2-1"
+                    "MQTT3-2.3.1-2"
+                    "MQTT3-2.3.1-3"
+                    "MQTT3-4.4.0-1"
+                    "MQTT3-3.3.1-1"
+                    "MQTT3-4.6.0-1"
+                ]
                 "unacknowledged messages are sent again with DUP, their identifiers and their order"
             <| fun () ->
                 let one = connectedWith resuming accepted
@@ -249,7 +257,8 @@ let private publishing =
                 one.Puback 1
                 Expect.equal (one.Settled 1L) (Some ReasonCode.Success) "PUBACK is success"
 
-            testCase "without a window of the server, 20 messages are in flight, or as many as the settings say"
+            testCase
+                "without a window of the server, 20 messages are in flight, or as many as the settings say"
             <| fun () ->
                 let sent settings =
                     let one = connectedWith settings accepted
@@ -276,7 +285,10 @@ let private publishing =
                     one.Publish(withProperties properties { qos1 ticket with Ticket = ticket })
                     unsupported one ticket field
 
-                refused { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] } "User Property"
+                refused
+                    { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] }
+                    "User Property"
+
                 refused { none with ResponseTopic = ValueSome(TopicName.Of "r") } "Response Topic"
                 refused { none with CorrelationData = ValueSome(Bytes.OfText "c") } "Correlation Data"
                 refused { none with ContentType = ValueSome(text "t") } "Content Type"
@@ -291,7 +303,12 @@ let private publishing =
 
                 let one = connectedWith resuming accepted
                 one.Publish(expiring 1L)
-                Expect.equal (bytesIn V311 one) (packetOf "32" "0001 74 0001 6D6573736167652031") "no property"
+
+                Expect.equal
+                    (bytesIn V311 one)
+                    (packetOf "32" "0001 74 0001 6D6573736167652031")
+                    "no property"
+
                 one.Lose()
                 one.Publish(expiring 2L)
                 one.Now <- 20_000L<ms>
@@ -364,7 +381,8 @@ let private subscriptions =
                     Expect.equal (List.ofSeq acknowledgement.Reasons) [ ReasonCode.Success ] "success"
                 | _ -> failtest "no answer"
 
-            testCase "options, identifiers and User Properties that the version does not have are refused, by name"
+            testCase
+                "options, identifiers and User Properties that the version does not have are refused, by name"
             <| fun () ->
                 let one = connectedWith { in311 with AssignIdentifiers = true } accepted
                 let plain = SubscriptionOptions.Of QoS.AtLeastOnce
@@ -393,9 +411,9 @@ let private subscriptions =
             <| fun () ->
                 let one = connectedWith { in311 with AssignIdentifiers = true } accepted
                 one.Do(ClientEvent.Subscribe(subscribing [ "a/+" ], 1L))
-                one.Receive(Packet.Suback(answer 1 [ ReasonCode.GrantedQoS0 ]))
+                one.Receive(Packet.Suback(answer 1 [ ReasonCode.Success ]))
                 one.Do(ClientEvent.Subscribe(subscribing [ "b" ], 2L))
-                one.Receive(Packet.Suback(answer 2 [ ReasonCode.GrantedQoS0 ]))
+                one.Receive(Packet.Suback(answer 2 [ ReasonCode.Success ]))
                 let subscribers = ResizeArray<int64>()
                 let topic = System.ReadOnlySpan<byte>([| 97uy; 47uy; 98uy |])
 
@@ -415,7 +433,7 @@ let private subscriptions =
                 for version in [ V311; V31 ] do
                     let one = connectedWith { resuming with Version = VersionPolicy.Only version } accepted
                     one.Do(ClientEvent.Subscribe(subscribing [ "a" ], 1L))
-                    one.Receive(Packet.Suback(answer 1 [ ReasonCode.GrantedQoS0 ]))
+                    one.Receive(Packet.Suback(answer 1 [ ReasonCode.Success ]))
                     one.Publish(qos2 2L)
                     let publish = one.Sent
                     one.Lose()
@@ -423,7 +441,10 @@ let private subscriptions =
 
                     match version with
                     | ProtocolVersion.V31 ->
-                        Expect.equal one.Sent [ "SUBSCRIBE 3 a"; "PUBLISH2 2 DUP" ] "the message is sent again"
+                        Expect.equal
+                            one.Sent
+                            [ "SUBSCRIBE 3 a"; "PUBLISH2 2 DUP" ]
+                            "the message is sent again"
                     | _ ->
                         Expect.equal publish [ "PUBLISH2 2" ] "before"
                         Expect.equal one.Sent.Head "SUBSCRIBE 3 a" "subscribed again"
@@ -449,7 +470,8 @@ let private ending =
                 ends (Outcome.Code ReasonCode.DisconnectWithWillMessage) [||]
                 ends (Outcome.Code ReasonCode.UnspecifiedError) [||]
 
-            testCase "a session expiry, a reason string and User Properties in DISCONNECT are refused, by name"
+            testCase
+                "a session expiry, a reason string and User Properties in DISCONNECT are refused, by name"
             <| fun () ->
                 let one = connectedWith lasting accepted
 
@@ -468,131 +490,23 @@ let private ending =
 
                 refused { none with SessionExpiryInterval = ValueSome 0u<s> } "Session Expiry Interval"
                 refused { none with ReasonString = ValueSome(text "r") } "Reason String"
-                refused { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] } "User Property"
 
-            clause [ "MQTT3-4.8.0-1"; "MQTT3-3.1.2-23" ] "faults close without DISCONNECT; PINGREQ keeps alive" (fun () ->
-                let one = connectedWith in311 accepted
-                one.Now <- 45_000L<ms>
-                one.Tick 0L<ms>
-                Expect.equal one.Sent [ "PINGREQ" ] "within the Keep Alive"
-                one.Receive(Packet.Connack accepted)
-                Expect.isTrue one.Closes "closed"
-                Expect.isEmpty one.Packets "without DISCONNECT")
-        ]
+                refused
+                    { none with UserProperties = UserProperties.Of [ UserProperty.Of("k", "v") ] }
+                    "User Property"
 
-let private closed = ClientEvent.TransportClosed(Cause.TransportFailed "closed")
-
-let private negotiation =
-    let refusing = Packet.Connack(refused ReasonCode.UnsupportedProtocolVersion)
-
-    testList
-        "negotiation"
-        [
-            testCase "a server that refuses MQTT 5 gets MQTT 3.1.1 at once, also on reconnects"
-            <| fun () ->
-                let one = script negotiating
-                one.Open Credentials.None
-                Expect.equal one.State.Version V5 "MQTT 5 first"
-                one.Receive refusing
-                Expect.isTrue (one.Closes && isOpening one) "closed, and opened again"
-                one.Do(ClientEvent.TransportOpened Credentials.None)
-                Expect.equal (bytesIn V311 one) (connect V311 "02" "0001 63") "MQTT 3.1.1"
-                one.Receive(Packet.Connack accepted)
-                Expect.isTrue one.State.IsConnected "connected"
-                one.Lose()
-                one.Open Credentials.None
-                Expect.equal (bytesIn V311 one) (connect V311 "02" "0001 63") "and again"
-
-            testCase "a server that closes in place of CONNACK gets MQTT 3.1.1, and MQTT 5 again if it closes that as well"
-            <| fun () ->
-                let one = script { negotiating with RetryFirstConnection = true }
-                one.Open Credentials.None
-                one.Do closed
-                Expect.isTrue (isOpening one) "at once"
-                Expect.equal one.State.Version V311 "MQTT 3.1.1"
-                one.Do(ClientEvent.TransportOpened Credentials.None)
-                one.Do closed
-                Expect.isFalse (isOpening one) "after the usual delay"
-                Expect.equal one.State.Version V5 "MQTT 5"
-
-            testCase "once a server has taken MQTT 5, a connection that is closed early does not change the version"
-            <| fun () ->
-                let one = connectedWith negotiating accepted
-                one.Lose()
-                one.Open Credentials.None
-                one.Do closed
-                Expect.equal one.State.Version V5 "MQTT 5"
-                one.Open Credentials.None
-                one.Receive refusing
-                Expect.equal one.State.Version V311 "a refusal does"
-
-            testCase "a timeout and another refusal do not change the version"
-            <| fun () ->
-                let one = script { negotiating with RetryFirstConnection = true }
-                one.Open Credentials.None
-                one.Receive(Packet.Connack(refused ReasonCode.NotAuthorized))
-                Expect.equal one.State.Version V5 "a refusal of MQTT 5"
-                one.Open Credentials.None
-                one.Now <- one.Now + 10_000L<ms>
-                one.Tick one.Now
-                Expect.equal one.State.Version V5 "a timeout"
-
-            testCase "a client with enhanced authentication, or of one version, does not fall back"
-            <| fun () ->
-                let one = script negotiating
-                one.Open { Credentials.None with Authentication = ValueSome(authenticationWith "m") }
-                one.Receive refusing
-                Expect.isTrue one.State.Phase.IsEnded "enhanced authentication"
-
-                for settings in [ settings; in311 ] do
-                    let one = script settings
-                    one.Open Credentials.None
-                    one.Receive refusing
-                    Expect.isTrue one.State.Phase.IsEnded "one version"
-
-            testCase "messages that waited are refused if the version does not have their properties"
-            <| fun () ->
-                let one = script negotiating
-                one.Publish(qos1 1L)
-
-                one.Publish(
-                    withProperties { PublishProperties.Empty with ContentType = ValueSome(text "t") } (qos1 2L)
-                )
-
-                one.Open Credentials.None
-                one.Receive refusing
-                one.Do(ClientEvent.TransportOpened Credentials.None)
-                one.Receive(Packet.Connack accepted)
-                Expect.equal one.Sent [ "PUBLISH1 1" ] "the plain one is sent"
-                Expect.equal (one.Rejected 2L) (Some ReasonCode.UnsupportedProtocolVersion) "the other is refused"
-        ]
-
-let private reading =
-    let event version bytes =
-        match ClientReading.event version Spec.MaximumPacketBytes 0L (System.ReadOnlyMemory bytes) with
-        | ClientEvent.Received packet -> short packet, Some packet
-        | ClientEvent.ReceivedFault fault -> $"fault {fault.Clause}", None
-        | other -> failtest $"{other}"
-
-    let reason version (bytes: string) =
-        match event version (System.Convert.FromHexString bytes) with
-        | _, Some(Packet.Connack connack) -> $"%02X{byte connack.Reason}"
-        | text, _ -> text
-
-    testList
-        "CONNACK of another version"
-        [
-            clause [ "MQTT3-3.1.2-2" ] "an answer in the layout of another version refuses the version" (fun () ->
-                Expect.equal (reason V5 "20020001") "84" "return code 1 of MQTT 3.1.1"
-                Expect.equal (reason V5 "20020005") "84" "whatever the code"
-                Expect.equal (reason V5 "20020000") "84" "even success"
-                Expect.equal (reason V5 "2003008400") "84" "in MQTT 5"
-                Expect.equal (reason V311 "20020001") "84" "in MQTT 3.1.1"
-                Expect.equal (reason V311 "2003008400") "84" "MQTT 5's answer to MQTT 3.1.1"
-                Expect.equal (reason V311 "20020005") "87" "another refusal"
-                Expect.stringStarts (reason V311 "2003000000") "fault" "a success of MQTT 5 is no answer to 3.1.1"
-                Expect.stringStarts (reason V5 "20020100") "84" "Session Present")
+            clause
+                [ "MQTT3-4.8.0-1"; "MQTT3-3.1.2-23" ]
+                "faults close without DISCONNECT; PINGREQ keeps alive"
+                (fun () ->
+                    let one = connectedWith in311 accepted
+                    one.Now <- 45_000L<ms>
+                    one.Tick 0L<ms>
+                    Expect.equal one.Sent [ "PINGREQ" ] "within the Keep Alive"
+                    one.Receive(Packet.Connack accepted)
+                    Expect.isTrue one.Closes "closed"
+                    Expect.isEmpty one.Packets "without DISCONNECT")
         ]
 
 let tests =
-    testList "ClientVersions" [ connecting; publishing; subscriptions; ending; negotiation; reading ]
+    testList "ClientVersions" [ connecting; publishing; subscriptions; ending ]

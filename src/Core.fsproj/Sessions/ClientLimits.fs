@@ -128,10 +128,7 @@ module internal ClientLimits =
 
     /// The reason code that an acknowledgement can tell the server: the one, or else success.
     let tellable (limits: ServerLimits) (reason: ReasonCode) : ReasonCode =
-        if not (takesReasons limits) then
-            ReasonCode.Success
-        else
-            reason
+        if not (takesReasons limits) then ReasonCode.Success else reason
 
     /// The effects with acknowledgements that the server takes.
     let told (limits: ServerLimits) (effects: Effects) : Effects =

@@ -13,7 +13,11 @@ module ClientReading =
 
     // A server answers in the layout of the version that it knows. So an answer in another layout than that of CONNECT
     // means that it does not take the version, which older servers say with return code 1 [MQTT3-3.1.2-2].
-    let private foreignConnack (version: ProtocolVersion) offset (frame: ReadOnlyMemory<byte>) : Packet voption =
+    let private foreignConnack
+        (version: ProtocolVersion)
+        offset
+        (frame: ReadOnlyMemory<byte>)
+        : Packet voption =
         let other = if version.IsV5 then ProtocolVersion.V311 else ProtocolVersion.V5
 
         match parseConnack other offset frame with

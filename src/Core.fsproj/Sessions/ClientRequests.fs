@@ -1,5 +1,7 @@
 namespace Mqtt5
 
+open ClientRequestPackets
+
 // SUBSCRIBE and UNSUBSCRIBE of a client: requests wait for a connection and for a Packet Identifier, are asked
 // again when a connection is lost before their answer, and subscriptions are made again when a session is lost.
 [<RequireQualifiedAccess>]
@@ -13,97 +15,6 @@ module internal ClientRequests =
             effects.Add(SettleWith(ticket, settlement))
         else
             effects
-
-    // Why a subscription would break what the server announced.
-    let private refuseOne (limits: ServerLimits) (one: Subscription) : Fault voption =
-        let notSupported reason clause detail =
-            ValueSome(Fault.caller reason PacketType.Subscribe "Topic Filter" clause detail)
-
-        let unsayable = ClientVersions.checkSubscription limits.Version one
-
-        if unsayable.IsSome then
-            unsayable
-        elif one.Filter.HasWildcard && not limits.WildcardSubscriptions then
-            notSupported
-                ReasonCode.WildcardSubscriptionsNotSupported
-                "3.2.2.3.11"
-                "the server has no wildcard subscriptions"
-        elif one.Filter.IsShared && not limits.SharedSubscriptions then
-            notSupported
-                ReasonCode.SharedSubscriptionsNotSupported
-                "3.2.2.3.13"
-                "the server has no shared subscriptions"
-        else
-            ValueNone
-
-    let private refuse (limits: ServerLimits) (request: SubscribeRequest) : Fault voption =
-        let mutable fault = ValueNone
-
-        for one in request.Subscriptions do
-            if fault.IsNone then
-                fault <- refuseOne limits one
-
-        fault
-
-    let private tooLarge (limits: ServerLimits) (packet: Packet) =
-        if int64 (Encode.size packet) <= int64 limits.MaximumPacketBytes then
-            ValueNone
-        else
-            ValueSome(
-                Fault.caller
-                    ReasonCode.PacketTooLarge
-                    packet.Type
-                    "Maximum Packet Size"
-                    "MQTT-3.2.2-15"
-                    "the packet would be larger than the server takes"
-            )
-
-    let private identifierFor (limits: ServerLimits) (request: SubscribeRequest) =
-        if limits.SubscriptionIdentifiers then
-            request.Identifier
-        else
-            ValueNone
-
-    let private subscribePacket identifier id (request: SubscribeRequest) =
-        Packet.Subscribe
-            {
-                PacketId = PacketId.OfValid id
-                Properties = { SubscriptionIdentifier = identifier; UserProperties = request.UserProperties }
-                Subscriptions = request.Subscriptions
-            }
-
-    let private packetFor limits id request =
-        match request with
-        | ClientRequest.Subscribe(Request = request) ->
-            subscribePacket (identifierFor limits request) id request
-        | ClientRequest.Unsubscribe(_, sent, userProperties, _) ->
-            Packet.Unsubscribe
-                {
-                    PacketId = PacketId.OfValid id
-                    UserProperties = userProperties
-                    Filters = TopicFilterList.Of sent
-                }
-
-    // The User Properties of a request of the application. Those of earlier requests are left out where the client itself
-    // subscribes again.
-    let private refuseProperties (limits: ServerLimits) request =
-        match limits.Version, request with
-        | ProtocolVersion.V5, _
-        | _, ClientRequest.Subscribe(Again = true) -> ValueNone
-        | version, _ -> ClientVersions.check version (packetFor limits 1us request)
-
-    let private faultOf limits request =
-        let refused =
-            match request with
-            | ClientRequest.Subscribe(Request = subscribe) -> refuse limits subscribe
-            | ClientRequest.Unsubscribe _ -> ValueNone
-
-        let refused = if refused.IsSome then refused else refuseProperties limits request
-
-        if refused.IsSome then
-            refused
-        else
-            tooLarge limits (packetFor limits 1us request)
 
     let private answerOf request =
         match request with
@@ -288,8 +199,7 @@ module internal ClientRequests =
 
         match Encode.check ClientToServer (subscribePacket request.Identifier 1us request), unsayable with
         | ValueSome fault, _
-        | ValueNone, ValueSome fault ->
-            struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
+        | ValueNone, ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
         | ValueNone, ValueNone ->
             let request = ClientRequest.Subscribe(request, Set.empty, false, false)
             issue (enqueue ticket request state) Effects.none

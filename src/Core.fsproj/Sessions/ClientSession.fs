@@ -144,7 +144,7 @@ module ClientSession =
 
     // While CONNACK is awaited, the server may send AUTH 0x18 only [MQTT-3.2.0-1].
     let private authenticating now (auth: Auth) (state: ClientState) =
-        match ClientLifecycle.methodFault PacketType.Auth (ValueSome auth.Authentication) state with
+        match ClientOpening.methodFault PacketType.Auth (ValueSome auth.Authentication) state with
         | ValueSome fault -> ClientLifecycle.fail now fault state
         | ValueNone when auth.Reason = ReasonCode.ContinueAuthentication -> challenge auth state
         | ValueNone ->
@@ -152,7 +152,7 @@ module ClientSession =
             ClientLifecycle.fail now (unexpected PacketType.Auth "MQTT-4.12.0-2" detail) state
 
     let private reauthenticating now (auth: Auth) (state: ClientState) =
-        match ClientLifecycle.methodFault PacketType.Auth (ValueSome auth.Authentication) state with
+        match ClientOpening.methodFault PacketType.Auth (ValueSome auth.Authentication) state with
         | ValueSome fault -> ClientLifecycle.fail now fault state
         | ValueNone ->
             match state.Connection.Reauthentication, auth.Reason with
@@ -174,7 +174,7 @@ module ClientSession =
 
     let private connecting now (packet: Packet) (state: ClientState) =
         match packet with
-        | Packet.Connack connack -> ClientLifecycle.answered now connack state
+        | Packet.Connack connack -> ClientOpening.answered now connack state
         | Packet.Auth auth -> authenticating now auth state
         | Packet.Disconnect outcome -> ClientLifecycle.drop now (Cause.ByPeer outcome) state
         | other ->
@@ -307,31 +307,8 @@ module ClientSession =
                         Effects.one (Send packet))
         | _ -> struct (state, Effects.none)
 
-    // Why a DISCONNECT may not be sent: a Session Expiry Interval, for one, may not come with it if CONNECT had none
-    // (section 3.14.2.2.2).
-    let private disconnectFault (outcome: Outcome<DisconnectProperties>) (state: ClientState) =
-        let had =
-            state.Settings.Properties.SessionExpiryInterval
-            |> ValueOption.defaultValue 0u<s>
-
-        match outcome.Properties with
-        | _ when (ClientVersions.checkDisconnect state.Version outcome).IsSome ->
-            ClientVersions.checkDisconnect state.Version outcome
-        | _ when (Encode.check ClientToServer (Packet.Disconnect outcome)).IsSome ->
-            Encode.check ClientToServer (Packet.Disconnect outcome)
-        | ValueSome { SessionExpiryInterval = ValueSome interval } when interval > 0u<s> && had = 0u<s> ->
-            ValueSome(
-                Fault.caller
-                    ReasonCode.ProtocolError
-                    PacketType.Disconnect
-                    "Session Expiry Interval"
-                    "3.14.2.2.2"
-                    "it cannot be set when CONNECT had none or 0"
-            )
-        | _ -> ValueNone
-
     let private disconnect (outcome: Outcome<DisconnectProperties>) ticket (state: ClientState) =
-        match disconnectFault outcome state with
+        match ClientVersions.disconnectFault outcome state with
         | ValueSome fault -> struct (state, rejected ticket fault)
         | ValueNone ->
             let effects =
@@ -550,12 +527,6 @@ module ClientSession =
         && not state.Outbound.IsCongested
         && (not retain || state.Connection.Limits.RetainAvailable)
         && int64 packetBytes <= int64 state.Connection.Limits.MaximumPacketBytes
-
-    /// True when User Properties of a message reach the server: false before a version that has them is known to be taken.
-    [<CompiledName("HasUserProperties")>]
-    let hasUserProperties (state: ClientState) : bool =
-        state.Version.IsV5
-        && (state.Settings.Version.IsOnly || state.Progress.IsVersionKnown)
 
     let private names (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<int64>) =
         let mutable isNamed = false

@@ -122,9 +122,37 @@ module ClientVersions =
             else
                 ValueNone
 
+    /// Why a DISCONNECT may not be sent: a Session Expiry Interval, for one, may not come with it if CONNECT had none
+    /// (section 3.14.2.2.2).
+    let internal disconnectFault (outcome: Outcome<DisconnectProperties>) (state: ClientState) =
+        let had =
+            state.Settings.Properties.SessionExpiryInterval
+            |> ValueOption.defaultValue 0u<s>
+
+        match outcome.Properties with
+        | _ when (checkDisconnect state.Version outcome).IsSome ->
+            checkDisconnect state.Version outcome
+        | _ when (Encode.check ClientToServer (Packet.Disconnect outcome)).IsSome ->
+            Encode.check ClientToServer (Packet.Disconnect outcome)
+        | ValueSome { SessionExpiryInterval = ValueSome interval } when interval > 0u<s> && had = 0u<s> ->
+            ValueSome(
+                Fault.caller
+                    ReasonCode.ProtocolError
+                    PacketType.Disconnect
+                    "Session Expiry Interval"
+                    "3.14.2.2.2"
+                    "it cannot be set when CONNECT had none or 0"
+            )
+        | _ -> ValueNone
+
+    /// True when User Properties of a message reach the server: false before a version that has them is known to be taken.
+    [<CompiledName("HasUserProperties")>]
+    let hasUserProperties (state: ClientState) : bool =
+        state.Version.IsV5
+        && (state.Settings.Version.IsOnly || state.Progress.IsVersionKnown)
+
     let private expiry (settings: ClientSettings) =
-        settings.Properties.SessionExpiryInterval
-        |> ValueOption.defaultValue 0u<s>
+        settings.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>
 
     /// Whether the session outlives a connection before MQTT 5: it is to be kept for a while, and the application names the
     /// client. The server does not tell the identifier that it assigns to a client without one [MQTT3-3.1.3-7].
@@ -142,7 +170,12 @@ module ClientVersions =
     /// CONNECT in a version before 5. CleanSession determines when the session ends [MQTT3-3.1.2-4] [MQTT3-3.1.2-6]. What
     /// the client observes by itself is left out: limits of what it receives. A connection that only discards a session has
     /// no Will, which could be published.
-    let internal connect (isForDiscarding: bool) clientId (credentials: Credentials) (settings: ClientSettings) =
+    let internal connect
+        (isForDiscarding: bool)
+        clientId
+        (credentials: Credentials)
+        (settings: ClientSettings)
+        =
         let cleanSession = isForDiscarding || not (keepsSession settings)
 
         {

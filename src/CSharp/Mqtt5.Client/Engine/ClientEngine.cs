@@ -109,7 +109,7 @@ internal sealed class ClientEngine
         get
         {
             lock (Gate)
-                return ClientSession.HasUserProperties(state);
+                return ClientVersions.HasUserProperties(state);
         }
     }
 
