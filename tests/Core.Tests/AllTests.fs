@@ -59,6 +59,7 @@ module AllTests =
             ServerSharedClausesTests.tests
             GrowingInputTests.tests
             BudgetLimitTests.tests
+            InheritedSessionTests.tests
             BrokerHostileTests.tests
             NodeTests.tests
             BrokerWorldTests.tests

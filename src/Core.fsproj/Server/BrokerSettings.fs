@@ -129,6 +129,16 @@ type SharedStrategy =
     /// The one that has the fewest messages under way; among equals, each in turn.
     | LeastInFlight
 
+/// Which Client Identifiers a client may have.
+[<Struct; RequireQualifiedAccess>]
+type ClientIdRule =
+    /// Any that it chooses.
+    | Free
+    /// The name that the authenticator accepted, and no other.
+    | UserName
+    /// The name in its certificate, and no other.
+    | CertificateName
+
 /// How a broker behaves. Immutable.
 [<NoComparison>]
 type BrokerSettings =
@@ -149,6 +159,9 @@ type BrokerSettings =
         SharedStrategy: SharedStrategy
         /// Whether a client may leave its Client Identifier to the broker [MQTT-3.1.3-6].
         AssignsClientIds: bool
+        /// Which Client Identifiers a client may have. Others are refused with 0x85, clients without a name with 0x87;
+        /// clients of the same process may have any.
+        ClientIds: ClientIdRule
         /// Whether clients may publish to topics that begin with $ (section 4.7.2 says that they should not).
         /// Those under $SYS are the broker's own in any case.
         ClientsPublishToDollar: bool
@@ -167,7 +180,7 @@ type BrokerSettings =
         ServerReference: Utf8String voption
     }
 
-    /// The default limits and every feature of the standard; round robin, new messages refused by full queues, QoS 0
+    /// The default limits and every feature of the standard; any Client Identifier, round robin, new messages refused by full queues, QoS 0
     /// not queued for absent clients, new clients refused where sessions are full, Response Information under <c>response/</c>.
     static member Default =
         {
@@ -179,6 +192,7 @@ type BrokerSettings =
             SharedSubscriptions = true
             SharedStrategy = SharedStrategy.RoundRobin
             AssignsClientIds = true
+            ClientIds = ClientIdRule.Free
             ClientsPublishToDollar = false
             ChecksPayloadFormat = false
             WhenQueueFull = WhenFull.Refuse

@@ -57,6 +57,9 @@ internal sealed class BrokerRequest
     /// <summary>Whether clients may stay anonymous.</summary>
     public bool AllowAnonymous { get; set; }
 
+    /// <summary>Which Client Identifiers clients may have.</summary>
+    public ClientIdRule ClientIds { get; set; } = ClientIdRule.Free;
+
     /// <summary>What happens to a client without a session when there are as many as may be.</summary>
     public WhenFull WhenSessionsFull { get; set; } = WhenFull.Refuse;
 

@@ -34,6 +34,8 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("password-file", "FILE", "Names and passwords; 'mqtt5 passwd' writes it.", (request, text) => request.PasswordFile = Name(text)),
         new("access-file", "FILE", "Who may publish and subscribe to what.", (request, text) => request.AccessFile = Name(text)),
         new("allow-anonymous", null, "Clients need no name. Without it and without password-file, only loopback addresses are listened at.", (request, text) => request.AllowAnonymous = Switch(text)),
+        new("client-id-is-user-name", null, "A client has to take its user name as its Client Identifier; needs password-file.", (request, text) => request.ClientIds = Bound(text, ClientIdRule.UserName, request.ClientIds)),
+        new("client-id-is-certificate-name", null, "A client has to take the common name of its certificate as its Client Identifier; needs client-ca.", (request, text) => request.ClientIds = Bound(text, ClientIdRule.CertificateName, request.ClientIds)),
         new("when-sessions-full", "WHAT", "What happens to a new client when there are max-sessions: refuse it, or end-oldest, the session whose client has been away longest. Default: refuse.", (request, text) => request.WhenSessionsFull = Fullness(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
@@ -109,6 +111,16 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         "end-oldest" => WhenFull.DropOldest,
         _ => throw new FormatException($"'{text}' is neither refuse nor end-oldest"),
     };
+
+    private static ClientIdRule Bound(string text, ClientIdRule rule, ClientIdRule given)
+    {
+        if (!Switch(text))
+            return given;
+
+        return given == ClientIdRule.Free || given == rule
+            ? rule
+            : throw new FormatException("a Client Identifier is either the user name or the name in the certificate");
+    }
 
     private static bool Switch(string text) =>
         bool.TryParse(text, out var value) ? value : throw new FormatException($"'{text}' is neither true nor false");

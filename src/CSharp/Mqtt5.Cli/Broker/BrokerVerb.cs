@@ -125,6 +125,7 @@ internal static class BrokerVerb
         options.LoggerFactory = loggers;
         options.AllowAnonymous = request.AllowAnonymous;
         options.WhenSessionsFull = request.WhenSessionsFull;
+        options.ClientIds = request.ClientIds;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);
