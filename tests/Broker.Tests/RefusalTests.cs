@@ -144,6 +144,62 @@ public sealed class RefusalTests
         Assert.Equal(6, accepted.GetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount));
     }
 
+    [Theory]
+    [InlineData(ClientIdRule.Free, "other", null)]
+    [InlineData(ClientIdRule.CertificateName, "client", null)]
+    [InlineData(ClientIdRule.CertificateName, "other", ReasonCode.ClientIdentifierNotValid)]
+    public async Task A_Client_Identifier_may_be_bound_to_the_certificate(ClientIdRule rule, string clientId, ReasonCode? reason)
+    {
+        using var chains = new CertificateChains();
+        await using var broker = await MqttBroker.StartAsync(options =>
+        {
+            options.ClientIds = rule;
+            options.ListenTls(0, new MqttServerTlsOptions { Certificate = chains.Server, Intermediates = [chains.Intermediate], ClientAuthorities = [chains.Root] });
+        });
+        var options = Brokers.For(broker, "mqtts", clientId);
+        options.Tls.ServerName = "localhost";
+        options.Tls.CertificateAuthorities.Add(chains.Root);
+        options.Tls.ClientCertificates.Add(chains.Client);
+        options.Tls.ClientCertificates.Add(System.Security.Cryptography.X509Certificates.X509CertificateLoader.LoadCertificate(chains.Intermediate.RawData));
+        await CheckAsync(options, reason);
+    }
+
+    [Theory]
+    [InlineData("anna", "anna", "right", null)]
+    [InlineData("bob", "anna", "right", ReasonCode.ClientIdentifierNotValid)]
+    [InlineData("", "anna", "right", ReasonCode.ClientIdentifierNotValid)]
+    [InlineData("anna", null, null, ReasonCode.NotAuthorized)]
+    public async Task A_Client_Identifier_may_be_bound_to_the_user_name(string clientId, string? userName, string? password, ReasonCode? reason)
+    {
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.ClientIds = ClientIdRule.UserName;
+            options.AllowAnonymous = true;
+            options.Authenticator = MqttPasswordFile.Parse(MqttPasswordFile.Line("anna", "right"u8));
+        });
+        var options = Brokers.For(broker, "mqtt", clientId);
+
+        if (userName is not null)
+            options.Credentials = MqttCredentials.Of(userName, password!);
+
+        await CheckAsync(options, reason);
+
+        // One of the same process may have any.
+        await using var own = await broker.ConnectInProcessAsync(it => it.ClientId = "own").Bounded();
+    }
+
+    private static async Task CheckAsync(MqttClientOptions options, ReasonCode? reason)
+    {
+        if (reason is null)
+        {
+            await using var client = await MqttClient.ConnectAsync(options).Bounded();
+            return;
+        }
+
+        var failure = await Assert.ThrowsAnyAsync<MqttConnectException>(() => MqttClient.ConnectAsync(options).Bounded());
+        Assert.Equal(reason, failure.Result?.Reason);
+    }
+
     // Sends bytes that make no client, and waits for the end.
     private static async Task SendAsync(MqttBroker broker, string scheme, string hex)
     {

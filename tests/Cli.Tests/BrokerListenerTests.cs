@@ -84,6 +84,50 @@ public sealed class BrokerListenerTests
         Assert.Equal(3, broker.CountThreads("mqtt5 loop"));
     }
 
+    [Fact]
+    [ShowsOption("broker", "--when-sessions-full")]
+    public async Task A_new_client_may_take_the_place_of_the_one_that_has_been_away_longest()
+    {
+        await using var strict = await BrokerProcess.StartAsync("--port", "0", "--max-sessions", "1", "--when-sessions-full", "refuse");
+        await using var lenient = await BrokerProcess.StartAsync("--port", "0", "--max-sessions", "1", "--when-sessions-full", "end-oldest");
+
+        foreach (var (broker, expected) in new[] { (strict, 1), (lenient, 0) })
+        {
+            string[] at = ["-h", "localhost", "-p", $"{broker.Address.Port}"];
+            Assert.Equal(0, (await CommandInProcess.RunAsync(["conn", .. at, "-i", "first", "-x", "600"])).ExitCode);
+            Assert.Equal(expected, (await CommandInProcess.RunAsync(["conn", .. at, "-i", "second"])).ExitCode);
+        }
+    }
+
+    [Fact]
+    [ShowsOption("broker", "--client-id-is-user-name")]
+    public async Task A_client_identifier_may_have_to_be_the_user_name()
+    {
+        var folder = Directory.CreateTempSubdirectory("mqtt5-names-").FullName;
+
+        try
+        {
+            var passwords = Path.Combine(folder, "passwords");
+            await File.WriteAllTextAsync(passwords, MqttPasswordFile.Line("anna", "secret"u8) + "\n");
+            await using var broker = await BrokerProcess.StartAsync("--port", "0", "--password-file", passwords, "--client-id-is-user-name");
+            string[] at = ["conn", "-h", "localhost", "-p", $"{broker.Address.Port}", "-u", "anna", "-P", "secret", "-i"];
+            Assert.Equal(0, (await CommandInProcess.RunAsync([.. at, "anna"])).ExitCode);
+            Assert.Equal(1, (await CommandInProcess.RunAsync([.. at, "bob"])).ExitCode);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    [ShowsOption("broker", "--client-id-is-certificate-name")]
+    public async Task A_client_without_a_certificate_has_no_name_to_be_its_identifier()
+    {
+        await using var broker = await BrokerProcess.StartAsync("--port", "0", "--client-id-is-certificate-name");
+        Assert.Equal(1, (await CommandInProcess.RunAsync("conn", "-h", "localhost", "-p", $"{broker.Address.Port}", "-i", "anna")).ExitCode);
+    }
+
     // Null: it was accepted.
     private static async Task<Exception?> FailureAsync(Uri address, string subProtocol, string origin)
     {

@@ -63,6 +63,7 @@ module AllTests =
             DurabilityTests.tests
             GrowingInputTests.tests
             BudgetLimitTests.tests
+            InheritedSessionTests.tests
             BrokerHostileTests.tests
             NodeTests.tests
             BrokerWorldTests.tests

@@ -77,6 +77,10 @@ module Admission =
     /// The message has expired [MQTT-3.3.2-5].
     let expired = OutboundPackets.expiredFault
 
+    /// The client may not get the message, by the permissions that it has now.
+    let notPermitted =
+        ours ReasonCode.NotAuthorized "Topic Name" "the client may not get messages of this topic any more"
+
     /// The client does not take a packet of this size [MQTT-3.1.2-24] [MQTT-3.1.2-25].
     let tooLarge =
         ours

@@ -151,6 +151,16 @@ type SharedStrategy =
     /// The one that has the fewest messages under way; among equals, each in turn.
     | LeastInFlight
 
+/// Which Client Identifiers a client may have.
+[<Struct; RequireQualifiedAccess>]
+type ClientIdRule =
+    /// Any that it chooses.
+    | Free
+    /// The name that the authenticator accepted, and no other.
+    | UserName
+    /// The name in its certificate, and no other.
+    | CertificateName
+
 /// How a broker behaves. Immutable.
 [<NoComparison>]
 type BrokerSettings =
@@ -171,6 +181,9 @@ type BrokerSettings =
         SharedStrategy: SharedStrategy
         /// Whether a client may leave its Client Identifier to the broker [MQTT-3.1.3-6].
         AssignsClientIds: bool
+        /// Which Client Identifiers a client may have. Others are refused with 0x85, clients without a name with 0x87;
+        /// clients of the same process may have any.
+        ClientIds: ClientIdRule
         /// Whether clients may publish to topics that begin with $ (section 4.7.2 says that they should not).
         /// Those under $SYS are the broker's own in any case.
         ClientsPublishToDollar: bool
@@ -199,9 +212,9 @@ type BrokerSettings =
         && not version.IsV5
         && byte reason >= 0x80uy
 
-    /// The default limits and every feature of the standard; round robin, new messages refused by full queues, QoS 0
-    /// not queued for absent clients, new clients refused where sessions are full, Response Information under
-    /// <c>response/</c>, a refused PUBLISH acknowledged before MQTT 5.
+    /// The default limits and every feature of the standard; any Client Identifier, round robin, new messages refused by
+    /// full queues, QoS 0 not queued for absent clients, new clients refused where sessions are full, Response
+    /// Information under <c>response/</c>, a refused PUBLISH acknowledged before MQTT 5.
     static member Default =
         {
             Limits = BrokerLimits.Default
@@ -212,6 +225,7 @@ type BrokerSettings =
             SharedSubscriptions = true
             SharedStrategy = SharedStrategy.RoundRobin
             AssignsClientIds = true
+            ClientIds = ClientIdRule.Free
             ClientsPublishToDollar = false
             ChecksPayloadFormat = false
             WhenQueueFull = WhenFull.Refuse

@@ -58,6 +58,46 @@ module internal NodeAdmission =
         | ValueSome { UserName = ValueSome name } -> name.Text
         | _ -> null
 
+    let private notItsName =
+        Fault.peer
+            ReasonCode.ClientIdentifierNotValid
+            PacketType.Connect
+            -1L
+            "Client Identifier"
+            "3.1.3.1"
+            "the Client Identifier is not the name that the client proved to have"
+
+    let private noName =
+        Fault.peer
+            ReasonCode.NotAuthorized
+            PacketType.Connect
+            -1L
+            "Client Identifier"
+            "3.1.3.1"
+            "the client did not prove to have the name that its Client Identifier has to be"
+
+    // Why a client may not have its Client Identifier, by the rule that binds identifiers to names.
+    let private identifierProblem
+        (rule: ClientIdRule)
+        (connection: NodeConnection)
+        (handshake: HandshakeState)
+        (connect: Connect)
+        : Fault voption =
+        let bound (name: string | null) =
+            match name, connect.ClientId with
+            | null, _ -> ValueSome noName
+            | name, ValueSome id when id.Text = name -> ValueNone
+            | _ -> ValueSome notItsName
+
+        match rule with
+        | _ when handshake.Trust.IsTrusted -> ValueNone
+        | ClientIdRule.Free -> ValueNone
+        | ClientIdRule.UserName ->
+            match handshake.Owner with
+            | ValueSome name -> bound name
+            | ValueNone -> bound null
+        | ClientIdRule.CertificateName -> bound connection.CertificateName
+
     // A step of the handshake. What it asks for beside the connection is given back.
     let private stepHandshake
         (turn: Turn)
@@ -220,6 +260,12 @@ module internal NodeAdmission =
                 UserName = handshake.UserName
             }
 
+        let permissions =
+            if claim.SessionPresent then
+                NodeJudging.inherited turn session permissions
+            else
+                permissions
+
         let struct (isAttached, present) = attach turn connection session permissions attachment
         connection.Enter()
 
@@ -250,6 +296,57 @@ module internal NodeAdmission =
             | earlier -> Pause.EarlierEnd earlier
         | earlier -> Pause.EarlierEnd earlier
 
+    // A client that may have its Client Identifier: its permissions, its claim, its session.
+    let private claimAs
+        (turn: Turn)
+        (connection: NodeConnection)
+        (handshake: HandshakeState)
+        (connect: Connect)
+        : Pause =
+        let host = turn.Host
+        let id = Ledger.identify connect (host.NewClientId()) host.Broker.Ledger
+
+        let mutable permissions: ClientPermissions | null = null
+
+        let userName: string | null =
+            match handshake.UserName with
+            | ValueSome name -> name
+            | ValueNone -> null
+
+        match host.Authorize(connection, id, userName, &permissions) with
+        | null ->
+            let isWillAllowed =
+                match connect.Will, permissions with
+                | ValueNone, _
+                | _, null -> true
+                | ValueSome will, permissions -> permissions.MayPublish will.Topic
+
+            if not isWillAllowed then
+                reject turn connection willNotAuthorized
+            else
+                let request =
+                    {
+                        ClientId = id
+                        Assigned = connect.ClientId.IsNone
+                        Owner = handshake.Owner
+                        Address =
+                            match connection.Address with
+                            | null -> ValueNone
+                            | address -> ValueSome address
+                        IsTrusted = handshake.Trust.IsTrusted
+                        IsCharged = Handshake.isJudged handshake.Trust connect
+                        Connect = connect
+                    }
+
+                match enter turn request with
+                | Error why -> reject turn connection why
+                | Ok(struct (session, claim)) ->
+                    if claim.MadeRoom then
+                        host.Exceeded LimitName.Sessions
+
+                    admitted turn connection handshake connect permissions session claim
+        | why -> reject turn connection why
+
     /// Claims the Client Identifier of a connection whose CONNECT was accepted, and attaches the connection to the session
     /// that this gives.
     let claim (turn: Turn) (connection: NodeConnection) : Pause =
@@ -262,48 +359,9 @@ module internal NodeAdmission =
             | HandshakePhase.Admitting, ValueSome _ when host.IsStopping ->
                 reject turn connection shuttingDown
             | HandshakePhase.Admitting, ValueSome connect ->
-                let id = Ledger.identify connect (host.NewClientId()) host.Broker.Ledger
-
-                let mutable permissions: ClientPermissions | null = null
-
-                let userName: string | null =
-                    match handshake.UserName with
-                    | ValueSome name -> name
-                    | ValueNone -> null
-
-                match host.Authorize(connection, id, userName, &permissions) with
-                | null ->
-                    let isWillAllowed =
-                        match connect.Will, permissions with
-                        | ValueNone, _
-                        | _, null -> true
-                        | ValueSome will, permissions -> permissions.MayPublish will.Topic
-
-                    if not isWillAllowed then
-                        reject turn connection willNotAuthorized
-                    else
-                        let request =
-                            {
-                                ClientId = id
-                                Assigned = connect.ClientId.IsNone
-                                Owner = handshake.Owner
-                                Address =
-                                    match connection.Address with
-                                    | null -> ValueNone
-                                    | address -> ValueSome address
-                                IsTrusted = handshake.Trust.IsTrusted
-                                IsCharged = Handshake.isJudged handshake.Trust connect
-                                Connect = connect
-                            }
-
-                        match enter turn request with
-                        | Error why -> reject turn connection why
-                        | Ok(struct (session, claim)) ->
-                            if claim.MadeRoom then
-                                host.Exceeded LimitName.Sessions
-
-                            admitted turn connection handshake connect permissions session claim
-                | why -> reject turn connection why
+                match identifierProblem host.Settings.ClientIds connection handshake connect with
+                | ValueSome why -> reject turn connection why
+                | ValueNone -> claimAs turn connection handshake connect
             | _ -> Pause.Bytes
 
     // The present connection of a client, which may have sent more than was taken from it.

@@ -47,6 +47,9 @@ and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
     abstract Unparsed: int64 with get, set
     /// What stands for the address of the peer in the limit of sessions; null: it does not count.
     abstract Address: string | null
+    /// The name in the certificate that the peer proved to have; null: none. Asked for where Client Identifiers are bound
+    /// to it.
+    abstract CertificateName: string | null
     /// When the last packet arrived as a whole.
     abstract LastReceived: Instant with get, set
     /// The PUBLISH packets that it may still send now.

@@ -120,6 +120,8 @@ type ServerEvent =
     /// A message for this session; by which shared subscription, if by one; and how many more bytes may wait in
     /// all sessions together.
     | Forward of Message: Outgoing * Shared: SharedDelivery voption * Spare: int64
+    /// The client may not get messages of these topics any more: those that wait are dropped.
+    | Withdraw of Topics: System.Collections.Generic.IReadOnlySet<string>
     /// A message that the client published and that was delivered under this token is dealt with.
     | Acknowledge of Ticket: int64 * Reason: ReasonCode
     /// The same, with properties for its PUBACK or PUBREC.

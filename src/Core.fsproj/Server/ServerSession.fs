@@ -543,6 +543,7 @@ module ServerSession =
         | ServerEvent.TransportClosed(number, cause) -> on number state (ServerConnections.lost true cause)
         | ServerEvent.Forward(message, shared, spare) ->
             SessionDelivery.forward now message shared spare state
+        | ServerEvent.Withdraw topics -> SessionDelivery.withdraw topics state
         | ServerEvent.Acknowledge(token, reason) ->
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)

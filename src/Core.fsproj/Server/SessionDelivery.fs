@@ -74,6 +74,28 @@ module internal SessionDelivery =
                 struct ({ state with Context.Shared = Map.add message.Ticket shared state.Shared }, effects)
             | _ -> struct (state, effects)
 
+    /// Drops the waiting messages of these topics. One that came by a shared subscription goes to another member.
+    let withdraw (topics: System.Collections.Generic.IReadOnlySet<string>) (state: ServerState) =
+        let mutable waiting = WaitingMessages.Empty
+        let mutable shared = state.Shared
+        let mutable effects = Effects.none
+
+        for message in state.Outbound.Waiting do
+            if not (topics.Contains message.Topic.Text) then
+                waiting <- waiting.Add message
+            else
+                match Map.tryFind message.Ticket shared with
+                | Some delivery ->
+                    shared <- Map.remove message.Ticket shared
+                    effects <- effects.Add(Serve(ServerTask.Redeliver(message, delivery)))
+                | None -> effects <- effects.Add(dropped message Admission.notPermitted)
+
+        struct ({ state with
+                    Outbound = { state.Outbound with Queue.Waiting = waiting }
+                    Context.Shared = shared
+                },
+                effects)
+
     /// Tickets that settled are not those of a shared subscription any more.
     let forgetSettled (state: ServerState) (effects: Effects) =
         if Map.isEmpty state.Shared then

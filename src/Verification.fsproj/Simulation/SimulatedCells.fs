@@ -86,6 +86,7 @@ type SimulatedConnection(gates: SimulatedGates, written: byte[] -> unit, closed:
     override val Offset = 0L with get, set
     override val Unparsed = 0L with get, set
     override _.Address = null
+    override _.CertificateName = null
     override val LastReceived = 0L<ms> with get, set
     override val PublishRate = TokenBucket.full 0L<ms> 1 with get, set
     override val Cache = null with get, set

@@ -75,6 +75,9 @@ internal sealed partial class Connection : NodeConnection
     // Asked for once, at the claim.
     public override string? Address => Origin.IsInProcess ? null : HashQueue.AddressOf(Origin.EndPoint) is { Length: > 0 } address ? address : null;
 
+    public override string? CertificateName =>
+        Origin.Certificate?.GetNameInfo(System.Security.Cryptography.X509Certificates.X509NameType.SimpleName, forIssuer: false) is { Length: > 0 } name ? name : null;
+
     public override long LastReceived
     {
         get => Volatile.Read(ref lastReceived);

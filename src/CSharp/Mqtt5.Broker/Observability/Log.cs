@@ -87,7 +87,7 @@ internal static partial class Log
     private static partial void WriteConnected(
         ILogger logger, string clientId, string version, string? endPoint, long number, bool sessionPresent);
 
-    [LoggerMessage(103, LogLevel.Information, "A connection from {EndPoint} with user name {UserName} is refused: {Kind}, {Detail}")]
+    [LoggerMessage(103, LogLevel.Information, "A client from {EndPoint} with user name {UserName} is refused: {Kind}, {Detail}")]
     private static partial void WriteRefused(ILogger logger, string? endPoint, string userName, string kind, string detail);
 
     [LoggerMessage(102, LogLevel.Information, "Client {ClientId} disconnected: {Cause}")]

@@ -53,6 +53,13 @@ public sealed class MqttBrokerOptions
     /// <summary>Whether a client may leave its Client Identifier to the broker. Default: true.</summary>
     public bool AssignsClientIds { get; set; } = true;
 
+    /// <summary>
+    /// Which Client Identifiers a client may have: any, the default; only the name that the <see cref="Authenticator"/>
+    /// accepted; or only the common name of its certificate. Another identifier is refused with 0x85, a client without such a
+    /// name with 0x87. In-process clients may have any.
+    /// </summary>
+    public ClientIdRule ClientIds { get; set; } = ClientIdRule.Free;
+
     /// <summary>Whether clients may publish to topics that begin with $; never to those under $SYS. Default: false.</summary>
     public bool ClientsPublishToDollar { get; set; }
 
@@ -272,6 +279,7 @@ public sealed class MqttBrokerOptions
             SharedSubscriptions,
             SharedStrategy,
             AssignsClientIds,
+            ClientIds,
             ClientsPublishToDollar,
             ChecksPayloadFormat,
             WhenQueueFull,

@@ -15,7 +15,6 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
     // The names of clients that may have a session at the broker.
     private readonly ConcurrentDictionary<string, string?> clients = new(StringComparer.Ordinal);
     private AccessState current = state;
-    private volatile bool hasChanged;
     private int mostClients = FewClients;
 
     /// <inheritdoc/>
@@ -35,12 +34,7 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         if (!now.Knows(client.UserName))
             return NoPermissions.Instance;
 
-        if (now.Rules is not { } rules)
-            return MqttPermissions.All;
-
-        // The subscriptions of a resumed session may predate the rules.
-        var permissions = rules.Authorize(client);
-        return hasChanged ? new StrictPermissions(permissions) : permissions;
+        return now.Rules is { } rules ? rules.Authorize(client) : MqttPermissions.All;
     }
 
     /// <summary>
@@ -51,7 +45,6 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
     public async Task<(int Ended, int Disconnected)> ChangeAsync(AccessState next, MqttBroker broker)
     {
         var earlier = Volatile.Read(ref current);
-        hasChanged = true;
         Volatile.Write(ref current, next);
         var (ended, disconnected) = (0, 0);
         var gone = new List<string>();
@@ -110,15 +103,5 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         public bool MaySubscribe(TopicFilter filter) => false;
 
         public bool MayReceive(TopicName topic) => false;
-    }
-
-    // Subscriptions may predate the rules, so a delivery also requires the current right to subscribe to its topic.
-    private sealed class StrictPermissions(IMqttPermissions permissions) : IMqttPermissions
-    {
-        public bool MayPublish(TopicName topic) => permissions.MayPublish(topic);
-
-        public bool MaySubscribe(TopicFilter filter) => permissions.MaySubscribe(filter);
-
-        public bool MayReceive(TopicName topic) => permissions.MayReceive(topic) && permissions.MaySubscribe(TopicFilter.Of(topic.Text));
     }
 }

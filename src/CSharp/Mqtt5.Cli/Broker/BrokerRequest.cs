@@ -69,6 +69,9 @@ internal sealed class BrokerRequest
     /// <summary>How many threads serve TCP and Unix sockets; 0: one for each processor.</summary>
     public int Threads { get; set; }
 
+    /// <summary>Which Client Identifiers clients may have.</summary>
+    public ClientIdRule ClientIds { get; set; } = ClientIdRule.Free;
+
     /// <summary>What happens to a client without a session when there are as many as may be.</summary>
     public WhenFull WhenSessionsFull { get; set; } = WhenFull.Refuse;
 

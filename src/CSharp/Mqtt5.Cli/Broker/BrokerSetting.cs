@@ -38,6 +38,8 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("when-refused", "ACTION", "What happens before MQTT 5 to a PUBLISH that is refused, where the client cannot be told: acknowledge, which drops and counts it, or close the connection. Default: acknowledge.", (request, text) => request.WhenRefused = Refusal(text)),
         new("shared-before-5", "BOOL", "Whether clients before MQTT 5 may subscribe to $share/group/filter: true or false. Default: true.", (request, text) => request.SharedSubscriptionsBeforeV5 = Switch(text)),
         new("threads", "N", "How many threads serve TCP and Unix sockets on Linux. Default: one for each processor.", (request, text) => request.Threads = Threads(text)),
+        new("client-id-is-user-name", null, "A client has to take its user name as its Client Identifier; needs password-file.", (request, text) => request.ClientIds = Bound(text, ClientIdRule.UserName, request.ClientIds)),
+        new("client-id-is-certificate-name", null, "A client has to take the common name of its certificate as its Client Identifier; needs client-ca.", (request, text) => request.ClientIds = Bound(text, ClientIdRule.CertificateName, request.ClientIds)),
         new("when-sessions-full", "WHAT", "What happens to a new client when there are max-sessions: refuse it, or end-oldest, the session whose client has been away longest. Default: refuse.", (request, text) => request.WhenSessionsFull = Fullness(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
@@ -134,6 +136,16 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         "end-oldest" => WhenFull.DropOldest,
         _ => throw new FormatException($"'{text}' is neither refuse nor end-oldest"),
     };
+
+    private static ClientIdRule Bound(string text, ClientIdRule rule, ClientIdRule given)
+    {
+        if (!Switch(text))
+            return given;
+
+        return given == ClientIdRule.Free || given == rule
+            ? rule
+            : throw new FormatException("a Client Identifier is either the user name or the name in the certificate");
+    }
 
     private static bool Switch(string text) =>
         bool.TryParse(text, out var value) ? value : throw new FormatException($"'{text}' is neither true nor false");

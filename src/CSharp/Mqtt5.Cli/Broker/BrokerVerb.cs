@@ -131,6 +131,7 @@ internal static class BrokerVerb
         // The rules of an access file are looked up in memory.
         options.CallbacksMayBlock = false;
         options.WhenSessionsFull = request.WhenSessionsFull;
+        options.ClientIds = request.ClientIds;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);

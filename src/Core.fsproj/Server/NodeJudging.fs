@@ -1,0 +1,71 @@
+namespace Mqtt5
+
+open System
+open System.Collections.Generic
+
+// Permissions for a session with subscriptions that they would not allow: a message needs the right to subscribe to its
+// topic as well, so that such a subscription gives nothing that a new one would not.
+[<Sealed; AllowNullLiteral(false)>]
+type internal StrictPermissions(permissions: ClientPermissions) =
+    inherit ClientPermissions()
+
+    override _.MayPublish topic = permissions.MayPublish topic
+    override _.MaySubscribe filter = permissions.MaySubscribe filter
+
+    override _.MayReceive topic =
+        permissions.MayReceive topic
+        && match TopicFilter.Create topic.Text with
+           | Ok filter -> permissions.MaySubscribe filter
+           // Such as $share: nothing can be subscribed to that matches it alone.
+           | Error _ -> false
+
+// What a session has from before is judged by the permissions of the connection that takes it: its subscriptions, and the
+// messages that wait. Those under way were sent to the same client already, and have to be completed [MQTT-4.4.0-1].
+[<RequireQualifiedAccess>]
+module internal NodeJudging =
+
+    let private allowsAll (turn: Turn) (session: NodeSession) (permissions: ClientPermissions) =
+        Broker.filtersOf session.Number turn.Host.Broker
+        |> Seq.forall (fun (KeyValue(_, filter)) -> permissions.MaySubscribe filter)
+
+    // Topics of waiting messages, each once, that the client may not get.
+    let private refusedTopics (session: NodeSession) (permissions: ClientPermissions) =
+        let judged = HashSet<string>(StringComparer.Ordinal)
+        let refused = HashSet<string>(StringComparer.Ordinal)
+
+        for message in session.State.Outbound.Waiting do
+            if judged.Add message.Topic.Text && not (permissions.MayReceive message.Topic) then
+                refused.Add message.Topic.Text |> ignore
+
+        refused
+
+    /// Judges what a session has by these permissions, and gives those that it has from now on. Messages that arrive
+    /// meanwhile are judged by them already.
+    let inherited
+        (turn: Turn)
+        (session: NodeSession)
+        (permissions: ClientPermissions | null)
+        : ClientPermissions | null =
+        match permissions with
+        | null -> null
+        | permissions ->
+            let effective: ClientPermissions =
+                if allowsAll turn session permissions then
+                    permissions
+                else
+                    StrictPermissions permissions
+
+            session.Enter()
+
+            try
+                session.Permissions <- effective
+            finally
+                session.Exit()
+
+            let refused = refusedTopics session effective
+
+            if refused.Count > 0 then
+                NodeSteps.step turn session (ServerEvent.Withdraw refused)
+                NodeTasks.drain turn
+
+            effective
