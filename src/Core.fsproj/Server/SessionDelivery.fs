@@ -80,9 +80,11 @@ module internal SessionDelivery =
         let mutable shared = state.Shared
         let mutable effects = Effects.none
 
-        for message in state.Outbound.Waiting do
+        for entry in state.Outbound.Waiting.Entries do
+            let message = entry.Message
+
             if not (topics.Contains message.Topic.Text) then
-                waiting <- waiting.Add message
+                waiting <- waiting.Add(entry.Order, message)
             else
                 match Map.tryFind message.Ticket shared with
                 | Some delivery ->
