@@ -124,6 +124,11 @@ let report (testNames: string[]) : string =
 
             "MQTT 3.1.1:"
             yield! categories statements311 testNames
+            "where the statements of MQTT 3.1.1 are tested:"
+
+            for statement in statements311 do
+                let places = String.Join(" and ", places testNames statement.Id)
+                $"  {statement.Id}  {places}  {statement.Text}"
         ]
 
     String.Join(Environment.NewLine, lines)
@@ -131,6 +136,66 @@ let report (testNames: string[]) : string =
 let private sources = lazy (readAll "src" (fun path -> path.EndsWith ".fs" || path.EndsWith ".cs"))
 
 let private isAboutBytes (statement: Statement) = Array.contains "codec" statement.Testable
+
+// The sources of what implements statements: the table of counterparts names those of MQTT 3.1.1 and implements none, and
+// the verification kit tries them on others.
+let private implementing =
+    lazy
+        (sources.Value
+         |> Array.filter (fun (path, _) ->
+             not (path.EndsWith "SpecVersions.fs")
+             && not (path.Contains "Verification.fsproj"))
+         |> Array.map snd)
+
+// The statements of MQTT 3.1.1 without a test: those that bind clients and are not tried at ours, and those about a whole
+// implementation. None may be added.
+let private untested311 =
+    set
+        [
+            "MQTT3-2.3.1-2"
+            "MQTT3-3.1.2-23"
+            "MQTT3-3.14.4-1"
+            "MQTT3-3.14.4-2"
+            "MQTT3-4.5.0-2"
+            "MQTT3-6.0.0-3"
+            "MQTT3-7.0.0-1"
+            "MQTT3-7.0.0-2"
+            "MQTT3-7.1.1-1"
+            "MQTT3-7.1.2-1"
+        ]
+
+// The statements of MQTT 3.1.1 that no source cites, neither by their own number nor by that of a counterpart in MQTT 5.
+// None may be added.
+let private unmarked311 =
+    set
+        [
+            "MQTT3-3.1.2-7"
+            "MQTT3-3.1.2-12"
+            "MQTT3-3.2.2-1"
+            "MQTT3-3.2.2-2"
+            "MQTT3-3.2.2-3"
+            "MQTT3-3.3.1-3"
+            "MQTT3-3.3.1-8"
+            "MQTT3-3.3.2-3"
+            "MQTT3-3.3.4-1"
+            "MQTT3-4.1.0-2"
+            "MQTT3-4.3.1-1"
+            "MQTT3-4.5.0-2"
+            "MQTT3-4.6.0-5"
+            "MQTT3-4.6.0-6"
+            "MQTT3-7.0.0-1"
+            "MQTT3-7.0.0-2"
+            "MQTT3-7.1.1-1"
+            "MQTT3-7.1.2-1"
+        ]
+
+let private counterpartsOf311 =
+    lazy
+        (table "mqtt311-normative.tsv"
+         |> Array.map (fun row ->
+             let numbers = Regex.Matches(row[4], @"\d+\.\d+\.\d+-\d+") |> Seq.map _.Value
+             row[0].Replace("MQTT-", "MQTT3-"), [ for number in numbers -> "MQTT-" + number ])
+         |> Map.ofArray)
 
 /// The tests of the report, which need the names of all the others.
 let tests (expectoNames: string[]) : Test =
@@ -193,12 +258,7 @@ let tests (expectoNames: string[]) : Test =
                 let missing = missingOf statements311 "codec" testNames |> Array.map _.Id
                 Expect.isEmpty missing "statements without a test"
 
-                // The table of counterparts names them all and implements none.
-                let marked =
-                    sources.Value
-                    |> Seq.filter (fun (path, _) -> not (path.EndsWith "SpecVersions.fs"))
-                    |> Seq.map (snd >> citations311)
-                    |> Set.unionMany
+                let marked = implementing.Value |> Seq.map citations311 |> Set.unionMany
 
                 let unmarked =
                     statements311
@@ -207,6 +267,30 @@ let tests (expectoNames: string[]) : Test =
                     |> Array.filter (marked.Contains >> not)
 
                 Expect.isEmpty unmarked "statements without a mark")
+
+            testCase "no statement of MQTT 3.1.1 has lost its test" (fun () ->
+                let tested = tested testNames
+
+                let missing =
+                    statements311
+                    |> Array.map _.Id
+                    |> Array.filter (fun id -> not (tested.Contains id || untested311.Contains id))
+
+                Expect.isEmpty missing "statements without a test"
+                Expect.isEmpty (untested311 - ids311) "statements that do not exist")
+
+            testCase "no statement of MQTT 3.1.1 has lost its mark, or that of its counterpart" (fun () ->
+                let marked311 = implementing.Value |> Seq.map citations311 |> Set.unionMany
+                let marked = implementing.Value |> Seq.map citations |> Set.unionMany
+
+                let isMarked id =
+                    marked311.Contains id
+                    || List.exists marked.Contains counterpartsOf311.Value[id]
+                    || unmarked311.Contains id
+
+                let missing = statements311 |> Array.map _.Id |> Array.filter (isMarked >> not)
+                Expect.isEmpty missing "statements without a mark"
+                Expect.isEmpty (unmarked311 - ids311) "statements that do not exist")
 
             testCase
                 "every statement of MQTT 3.1.1 about what a server does has a test, and over a socket"

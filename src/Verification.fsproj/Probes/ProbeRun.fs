@@ -6,7 +6,7 @@ open Mqtt5
 open Mqtt5.Verification
 
 /// Starts and steps runs of probes.
-[<RequireQualifiedAccess>]
+[<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
 module ProbeRun =
 
     let private newConnection version =

@@ -110,7 +110,7 @@ module SessionProbesV3 =
                 d > CONNECT clientid="~c"
                 d first CONNACK rc=Success sp=1 [MQTT3-3.2.2-2]
                 c ends any [MQTT3-3.1.4-2]
-                w < PUBLISH topic="~/will" payload="gone"
+                w < PUBLISH topic="~/will" payload="gone" [MQTT3-3.1.2-8]
                 """
             probe
                 [ QoS1 ]
