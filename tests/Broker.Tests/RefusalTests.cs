@@ -205,12 +205,12 @@ public sealed class RefusalTests
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, broker.Addresses.First(one => one.Scheme == scheme).Port).Bounded();
-        await socket.SendAsync(Convert.FromHexString(hex)).Bounded();
+        await socket.SendAsync(Convert.FromHexString(hex).AsMemory()).Bounded();
         var answer = new byte[4096];
 
         try
         {
-            while (await socket.ReceiveAsync(answer).Bounded() > 0)
+            while (await socket.ReceiveAsync(answer.AsMemory()).Bounded() > 0)
             {
                 // Not what is looked at here.
             }
