@@ -62,7 +62,7 @@ public sealed class HostileCostTests(ITestOutputHelper output)
         // The broker serves afterwards, and keeps nothing of the attackers.
         await Waits.UntilAsync(() => broker.ConnectionCount == others && broker.Engine.Pending == 0);
         await using var late = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"late\"");
-        await late.SendAsync("PUBLISH qos=1 id=1 topic=\"late\"");
+        await late.SendAsync("PUBLISH qos=1 topic=\"late\" id=1");
         await late.ExpectStartAsync("PUBACK id=1");
     }
 
@@ -125,7 +125,7 @@ public sealed class HostileCostTests(ITestOutputHelper output)
     {
         await using var client = await RawClient.ConnectAsync(broker, $"CONNECT clean=1 clientid=\"a{number}\"");
         await client.SendAsync(Filters(0x82, 170_000, 0));
-        var answer = Assert.IsType<Packet.Suback>(await client.ReadPacketAsync(), exactMatch: false).Acknowledgement;
+        var answer = Assert.IsType<Packet.Suback>(await client.ReadPacketAsync(), exactMatch: false).SubscriptionAcknowledgement;
         Assert.Equal(170_000, answer.Reasons.Count);
         Assert.Equal(1_000, answer.Reasons.Count(code => code == ReasonCode.Success));
     }
@@ -136,7 +136,7 @@ public sealed class HostileCostTests(ITestOutputHelper output)
         await client.SendAsync(Filters(0x82, 1_000, 0));
         Assert.IsType<Packet.Suback>(await client.ReadPacketAsync(), exactMatch: false);
         await client.SendAsync(Filters(0xA2, 170_000, null));
-        var answer = Assert.IsType<Packet.Unsuback>(await client.ReadPacketAsync(), exactMatch: false).Acknowledgement;
+        var answer = Assert.IsType<Packet.Unsuback>(await client.ReadPacketAsync(), exactMatch: false).SubscriptionAcknowledgement;
         Assert.Equal(170_000, answer.Reasons.Count);
         Assert.Equal(1_000, answer.Reasons.Count(code => code == ReasonCode.Success));
     }
@@ -151,7 +151,7 @@ public sealed class HostileCostTests(ITestOutputHelper output)
     private static async Task PublishesToOverlappingAsync(MqttBroker broker, int number)
     {
         await using var client = await RawClient.ConnectAsync(broker, $"CONNECT clean=1 clientid=\"a{number}\"");
-        await client.SendAsync($"PUBLISH qos=1 id=1 topic=\"{Deepest}\"");
+        await client.SendAsync($"PUBLISH qos=1 topic=\"{Deepest}\" id=1");
         await client.ExpectStartAsync("PUBACK id=1");
     }
 
@@ -175,7 +175,7 @@ public sealed class HostileCostTests(ITestOutputHelper output)
             for (var index = 0; index < 1_000; index++)
             {
                 var filter = string.Join('/', Enumerable.Range(0, 10).Select(level => ((index >> level) & 1) == 0 ? "a" : "+"));
-                await client.SendAsync($"SUBSCRIBE id={index + 1} filters[\"{filter}\"] props{{SubscriptionIdentifier={index + 1}}}");
+                await client.SendAsync($"SUBSCRIBE id={index + 1} props{{SubscriptionIdentifier={index + 1}}} filters[\"{filter}\"]");
             }
 
             for (var index = 0; index < 1_000; index++)

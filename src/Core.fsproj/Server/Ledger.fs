@@ -57,8 +57,9 @@ type Ledger =
         Due: Set<struct (Instant * int64)>
         /// The sessions of clients that are away: since when, and the session.
         Away: Set<struct (Instant * int64)>
-        /// How many sessions each user and each address has.
+        /// How many sessions each user has.
         PerUser: Map<string, int>
+        /// How many sessions clients at each address have.
         PerAddress: Map<string, int>
         /// The size of the Wills of all sessions, in bytes.
         WillBytes: int64

@@ -142,7 +142,7 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         if (!Switch(text))
             return given;
 
-        return given == ClientIdRule.Free || given == rule
+        return given.IsFree || given.Equals(rule)
             ? rule
             : throw new FormatException("a Client Identifier is either the user name or the name in the certificate");
     }
