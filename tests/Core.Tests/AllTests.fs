@@ -58,6 +58,7 @@ module AllTests =
             ServerSubscribeClausesTests.tests
             ServerSharedClausesTests.tests
             ServerVersionClausesTests.tests
+            ServerVersionClausesTestsDelivery.tests
             BrokerHostileTests.tests
             NodeTests.tests
             BrokerWorldTests.tests

@@ -142,7 +142,7 @@ type BrokerSettings =
         SharedSubscriptions: bool
         /// How a member of a shared subscription is chosen.
         SharedStrategy: SharedStrategy
-        /// Whether a client may leave its Client Identifier to the broker [MQTT-3.1.3-6].
+        /// Whether a client may leave its Client Identifier to the broker [MQTT-3.1.3-6] [MQTT3-3.1.3-6].
         AssignsClientIds: bool
         /// Whether clients may publish to topics that begin with $ (section 4.7.2 says that they should not).
         /// Those under $SYS are the broker's own in any case.
