@@ -28,14 +28,15 @@ public sealed class AllocationTests
         Skip(publisher);
         const string packet = "PUBLISH topic=\"a/b\" payload=\"0123456789\"";
         var batch = Repeat(Bytes(from, packet), Batch);
+        int[] due = [.. to.Select(version => Batch * Bytes(version, packet).Length)];
         var read = new byte[64 * 1024];
 
         var least = Least(() =>
         {
             publisher.Send(batch);
 
-            for (var index = 0; index < to.Length; index++)
-                Receive(subscribers[index], read, Batch * Bytes(to[index], packet).Length);
+            for (var index = 0; index < due.Length; index++)
+                Receive(subscribers[index], read, due[index]);
         });
 
         Close(subscribers);

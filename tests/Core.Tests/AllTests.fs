@@ -60,6 +60,7 @@ module AllTests =
             ServerSubscribeClausesTests.tests
             ServerSharedClausesTests.tests
             ServerVersionClausesTests.tests
+            ServerVersionClausesTestsDelivery.tests
             DurabilityTests.tests
             GrowingInputTests.tests
             BudgetLimitTests.tests

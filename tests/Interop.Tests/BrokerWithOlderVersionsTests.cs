@@ -28,6 +28,8 @@ public sealed class BrokerWithOlderVersionsTests
         await using var old = await SubscribeInAsync(version, broker, 1, subscription);
         await using var five = await SubscribeAsync(broker, 2, subscription);
         await PublishLinesInAsync(version, broker, count, "-t", "a/old", "-q", Text(qos));
+        // All that it sent is processed once it is gone for the broker as well.
+        await UntilAsync(() => broker.ConnectionCount == 2);
         await PublishLinesAsync(
             broker, count, "-t", "a/five", "-q", Text(qos), "-D", "PUBLISH", "content-type", "t", "-D", "PUBLISH", "user-property", "k", "v");
         string[] expected = [.. Lines("a/old"), .. Lines("a/five")];
@@ -60,7 +62,7 @@ public sealed class BrokerWithOlderVersionsTests
     {
         await using var broker = await StartAsync();
         await using var responder = await MqttClient.ConnectAsync(broker.Addresses[0].ToString());
-        await using var requests = await responder.SubscribeAsync("request", async message =>
+        await using var requests = await responder.SubscribeAsync("request", async (message, _) =>
             await responder.PublishAsync("response", $"re: {message.Text}", QoS.AtLeastOnce));
         var seen = await ForeignProgram.RunAsync(
             "mosquitto_rr", ToIn(version, broker, "-t", "request", "-e", "response", "-m", "x", "-q", "1", "-W", "20"));

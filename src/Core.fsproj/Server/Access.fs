@@ -106,7 +106,7 @@ module Access =
 
     // What a level of a pattern means for a client. Where its names cannot be put in, a grant that allows is dropped and one
     // that denies is taken to mean any level. A name must not make a first level that begins with $, where the topics of
-    // the server are [MQTT-4.7.2-1]: rules for those say so themselves.
+    // the server are [MQTT-4.7.2-1] [MQTT3-4.7.2-1]: rules for those say so themselves.
     let private levelOf client user allows index (level: string) =
         match level with
         | "+" -> ValueSome AccessLevel.Single

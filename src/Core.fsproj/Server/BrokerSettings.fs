@@ -179,7 +179,7 @@ type BrokerSettings =
         SharedSubscriptions: bool
         /// How a member of a shared subscription is chosen.
         SharedStrategy: SharedStrategy
-        /// Whether a client may leave its Client Identifier to the broker [MQTT-3.1.3-6].
+        /// Whether a client may leave its Client Identifier to the broker [MQTT-3.1.3-6] [MQTT3-3.1.3-6].
         AssignsClientIds: bool
         /// Which Client Identifiers a client may have. Others are refused with 0x85, clients without a name with 0x87;
         /// clients of the same process may have any.

@@ -49,7 +49,7 @@ type Claim =
 [<NoComparison; NoEquality>]
 type Ledger =
     {
-        /// The sessions, by Client Identifier [MQTT-3.1.3-2].
+        /// The sessions, by Client Identifier [MQTT-3.1.3-2] [MQTT3-3.1.3-2].
         Sessions: Map<string, SessionEntry>
         /// The Client Identifiers, by the number of the session.
         Clients: Map<int64, string>
@@ -346,7 +346,8 @@ module Ledger =
             | ValueNone -> BrokerOutcome.Nothing
 
     // The fate of the earlier session of a client when the client connects again. Its Will is sent if the session ends
-    // here, or if its connection is taken over and nothing delays the Will [MQTT-3.1.2-8]; a delayed one is canceled
+    // here, or if its connection is taken over and nothing delays the Will [MQTT-3.1.2-8]
+    // [MQTT3-3.1.2-8]; a delayed one is canceled
     // by going on with the session [MQTT-3.1.3-9].
     let private supersede now (cleanStart: bool) (entry: SessionEntry) =
         let connected = entry.Connection <> 0L
@@ -384,7 +385,8 @@ module Ledger =
         struct ({ ledger with ConnectionRate = rate }, inRate)
 
     /// Claims a Client Identifier for a client whose CONNECT was accepted: finds or makes its session [MQTT-3.1.2-4]
-    /// [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-4], stores its Will [MQTT-3.1.2-7], numbers the connection, and raises
+    /// [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.4-4]
+    /// [MQTT3-3.1.4-3], stores its Will [MQTT-3.1.2-7], numbers the connection, and raises
     /// the epoch. The error is why it is refused. The ledger that is given back has counted the attempt; the changes of
     /// the admission are not yet applied to it.
     let claim
@@ -470,7 +472,8 @@ module Ledger =
     let private never = UInt32.MaxValue * 1u<s>
 
     /// A connection of a session ended. The session ends with it, or is kept for its Session Expiry Interval
-    /// [MQTT-3.1.2-23]; its Will is dropped, published or delayed [MQTT-3.1.2-8] [MQTT-3.1.2-10]. Nothing happens if a
+    /// [MQTT-3.1.2-23]; its Will is dropped, published or delayed [MQTT-3.1.2-8] [MQTT-3.1.2-10]
+    /// [MQTT3-3.1.2-10]. Nothing happens if a
     /// later connection has the session already.
     let detach (now: Instant) (session: int64) (ending: ConnectionEnd) (ledger: Ledger) : BrokerOutcome =
         match tryFind session ledger with

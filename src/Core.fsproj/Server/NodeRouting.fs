@@ -307,7 +307,8 @@ module internal NodeRouting =
                 session.Enter()
 
                 try
-                    // Another thread may have been faster, or the subscription may be gone [MQTT-3.10.4-2].
+                    // Another thread may have been faster, or the subscription may be gone [MQTT-3.10.4-2]
+                    // [MQTT3-3.10.4-2].
                     let cursors = session.State.Retained
 
                     if cursors.Length > 0 && obj.ReferenceEquals(cursors[0], cursor) then

@@ -90,7 +90,7 @@ module internal NodeRuns =
         finally
             session.Exit()
 
-    // A PUBACK may not overtake one that still waits for its condition [MQTT-4.6.0-2].
+    // A PUBACK may not overtake one that still waits for its condition [MQTT-4.6.0-2] [MQTT3-4.6.0-2].
     let private acknowledge
         (turn: Turn)
         (session: NodeSession)

@@ -208,7 +208,8 @@ module Registry =
 
     let private isRefusal (reason: ReasonCode) = byte reason >= 0x80uy
 
-    // Handles one filter of a SUBSCRIBE as if it came alone [MQTT-3.8.4-5]: the change, or the reason for the refusal.
+    // Handles one filter of a SUBSCRIBE as if it came alone [MQTT-3.8.4-5]
+    // [MQTT3-3.8.4-4]: the change, or the reason for the refusal.
     let private judge
         (settings: BrokerSettings)
         (session: int64)
@@ -231,7 +232,8 @@ module Registry =
                 let options = { subscription.Options with MaximumQoS = granted }
                 Ok(BrokerChange.Subscribed(session, filter, options, identifier))
 
-    // The retained messages that a subscription brings [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; a shared one
+    // The retained messages that a subscription brings [MQTT-3.3.1-9]
+    // [MQTT3-3.3.1-6] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; a shared one
     // brings none.
     let private due settings isNew (filter: TopicFilter) (options: SubscriptionOptions) identifier =
         let brings =
@@ -261,7 +263,9 @@ module Registry =
         }
 
     /// Deals with a SUBSCRIBE of a session: a reason code for each filter, in their order [MQTT-3.8.4-6]
-    /// [MQTT-3.9.3-1]. <c>decisions</c> tells for each filter whether access rules and the application allow it, or
+    /// [MQTT3-3.8.4-5]
+    /// [MQTT-3.9.3-1]
+    /// [MQTT3-3.9.3-1]. <c>decisions</c> tells for each filter whether access rules and the application allow it, or
     /// the reason code to refuse it with. For a session that has ended, every code is 0x80.
     let subscribe
         (settings: BrokerSettings)
@@ -307,8 +311,10 @@ module Registry =
 
         struct (registry, outcome, changes.ToArray())
 
-    /// Deals with an UNSUBSCRIBE of a session [MQTT-3.10.4-1] [MQTT-3.10.4-6]: 0x00 for each filter that was subscribed
-    /// to, 0x11 for each other one, in their order [MQTT-3.11.3-1]. What is under way is completed [MQTT-3.10.4-3];
+    /// Deals with an UNSUBSCRIBE of a session [MQTT-3.10.4-1]
+    /// [MQTT3-3.10.4-1] [MQTT-3.10.4-6] [MQTT3-3.10.4-6]: 0x00 for each filter that was subscribed
+    /// to, 0x11 for each other one, in their order [MQTT-3.11.3-1]. What is under way is completed [MQTT-3.10.4-3]
+    /// [MQTT3-3.10.4-3];
     /// nothing new is added [MQTT-3.10.4-2].
     let unsubscribe
         (session: int64)
@@ -403,8 +409,11 @@ module Registry =
             "the retained messages have as many bytes as they may"
         |> Fault.exceeding LimitName.RetainedBytes
 
-    /// What a message changes of the retained message of its topic: with RETAIN it takes its place [MQTT-3.3.1-5], or
-    /// removes it if the payload is empty [MQTT-3.3.1-6] [MQTT-3.3.1-7]; without RETAIN nothing changes [MQTT-3.3.1-8].
+    /// What a message changes of the retained message of its topic: with RETAIN it takes its place [MQTT-3.3.1-5]
+    /// [MQTT3-3.3.1-7] [MQTT3-3.3.1-5], or
+    /// removes it if the payload is empty [MQTT-3.3.1-6]
+    /// [MQTT3-3.3.1-10] [MQTT-3.3.1-7] [MQTT3-3.3.1-11]; without RETAIN nothing changes [MQTT-3.3.1-8]
+    /// [MQTT3-3.3.1-12].
     /// The error is why the limits do not allow it to be retained.
     let retain
         (limits: BrokerLimits)

@@ -151,7 +151,7 @@ type Route() =
             this.Note(entry.Identifier, index)
 
 /// Finds out where messages go. Where several subscriptions of a session match, it gets one copy, at the highest
-/// QoS granted by any of them [MQTT-3.3.4-2], with the Subscription Identifiers of all [MQTT-3.3.4-3]
+/// QoS granted by any of them [MQTT-3.3.4-2] [MQTT3-3.3.5-1], with the Subscription Identifiers of all [MQTT-3.3.4-3]
 /// [MQTT-3.3.4-4], with RETAIN if any of them keeps it. A subscription that No Local bars counts for nothing
 /// [MQTT-3.8.3-3]. A shared subscription always gives a copy of its own, to one member.
 [<RequireQualifiedAccess>]
@@ -242,8 +242,10 @@ module Routing =
 
         best
 
-    /// The copy of a message for a target: at the lower of the published and the granted QoS [MQTT-3.8.4-8], with
-    /// RETAIN only where it is kept [MQTT-3.3.1-12] [MQTT-3.3.1-13], and otherwise as it was published [MQTT-3.3.2-4]
+    /// The copy of a message for a target: at the lower of the published and the granted QoS [MQTT-3.8.4-8]
+    /// [MQTT3-3.8.4-6], with
+    /// RETAIN only where it is kept [MQTT-3.3.1-12]
+    /// [MQTT3-3.3.1-9] [MQTT-3.3.1-13], and otherwise as it was published [MQTT-3.3.2-4]
     /// [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]. The ticket settles once the copy is dealt
     /// with; 0: nobody is told. A copy for a member of a shared subscription needs a ticket.
     [<CompiledName("Copy")>]

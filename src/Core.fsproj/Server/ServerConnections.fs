@@ -36,7 +36,7 @@ module internal ServerConnections =
         | ValueSome packet -> Encode.fitIn connection.Version connection.MaximumPacketBytes packet
         | ValueNone -> ValueNone
 
-    // The session loses its connection [MQTT-4.1.0-1].
+    // The session loses its connection [MQTT-4.1.0-1] [MQTT3-4.1.0-1].
     let private loseConnection (state: ServerState) =
         let struct (outbound, _) = Outbound.connectionLost state.Outbound
 
@@ -247,8 +247,9 @@ module internal ServerConnections =
                 |> reduced (expiry < askedExpiry) LimitName.SessionExpiry
                 |> reduced serverKeepAlive.IsSome LimitName.KeepAlive)
 
-    /// A connection joins the session: CONNACK of success [MQTT-3.1.4-5] [MQTT-3.2.0-1], then what the session has
-    /// under way and in its queue [MQTT-4.4.0-1].
+    /// A connection joins the session: CONNACK of success [MQTT-3.1.4-5]
+    /// [MQTT3-3.1.4-4] [MQTT-3.2.0-1] [MQTT3-3.2.0-1], then what the session has
+    /// under way and in its queue [MQTT-4.4.0-1] [MQTT3-4.4.0-1].
     let attach (now: Instant) (attachment: Attachment) (state: ServerState) : struct (ServerState * Effects) =
         let struct (connack, connection, reduced) = connack now attachment state
 

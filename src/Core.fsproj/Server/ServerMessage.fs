@@ -95,7 +95,7 @@ module ServerMessage =
             Topic = will.Topic
             Payload = will.Payload
             QoS = will.QoS
-            // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+            // [MQTT-3.1.2-14] [MQTT3-3.1.2-16] [MQTT-3.1.2-15] [MQTT3-3.1.2-17]
             Retain = will.Retain
             Properties =
                 {

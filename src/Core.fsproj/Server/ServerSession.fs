@@ -247,7 +247,8 @@ module ServerSession =
             { state with Context.Retained = Array.append waiting due }
 
     // Every SUBSCRIBE and UNSUBSCRIBE is answered once, under its own identifier [MQTT-2.2.1-6] [MQTT-3.8.4-1]
-    // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT3-2.3.1-7] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.10.4-4]. What is subscribed to changes whether or not the connection is
+    // [MQTT-3.8.4-2] [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+    // [MQTT3-3.10.4-5] [MQTT3-2.3.1-7] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.10.4-4]. What is subscribed to changes whether or not the connection is
     // still there.
     let private answered number (outcome: SubscriptionOutcome) (state: ServerState) =
         let state = withCursors outcome state

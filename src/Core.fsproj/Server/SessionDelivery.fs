@@ -45,7 +45,8 @@ module internal SessionDelivery =
     let private enqueue message (state: ServerState) =
         { state with Outbound = Outbound.enqueue message state.Outbound }
 
-    // Gives the message to the sending half, or to the queue [MQTT-4.5.0-1], and tells whether it was taken.
+    // Gives the message to the sending half, or to the queue [MQTT-4.5.0-1] [MQTT3-4.5.0-1]
+    // [MQTT3-3.1.2-5], and tells whether it was taken.
     let private take now (message: Outgoing) spare (state: ServerState) =
         match Admission.ofMessage message spare state with
         | Decision.Send ->

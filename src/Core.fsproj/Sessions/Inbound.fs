@@ -209,7 +209,8 @@ module Inbound =
                     },
                     effects.AddAck(PacketType.Pubrec, id, reason))
 
-    // Sends the acknowledgements that are decided, up to the first that is not [MQTT-4.6.0-2] [MQTT-4.6.0-3]. The
+    // Sends the acknowledgements that are decided, up to the first that is not [MQTT-4.6.0-2] [MQTT-4.6.0-3]
+    // [MQTT3-4.6.0-3]. The
     // order is only taken apart for what is sent: looking at its first item costs nothing, however long it is.
     let private flush (qos: QoS) (state: Inbound) (effects: Effects) : struct (Inbound * Effects) =
         let mutable state = state
@@ -332,7 +333,7 @@ module Inbound =
                     // The peer never got our PUBACK and yet sends something new: the older message is over for it.
                     accept qos id.Value (closed held state)
                 elif state.IsDoubtful && not delivery.IsDup then
-                    // A message of the session that we held would come with DUP [MQTT-3.3.1-1].
+                    // A message of the session that we held would come with DUP [MQTT-3.3.1-1] [MQTT3-3.3.1-1].
                     accept qos id.Value (withoutEarlier state)
                 else
                     again held state

@@ -49,9 +49,9 @@ module Outbound =
         else
             struct ({ state with Connection = connection }, effects)
 
-    // A new message [MQTT-4.3.2-1] [MQTT-4.3.3-1]: an identifier that no exchange uses [MQTT-2.2.1-3]
-    // [MQTT-2.2.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2], one unit of quota [MQTT-4.9.0-2]. One that waited has an
-    // order already; else it gets the next one.
+    // A new message [MQTT-4.3.2-1] [MQTT3-4.3.2-1] [MQTT-4.3.3-1]: an identifier that no exchange uses [MQTT-2.2.1-3]
+    // [MQTT-2.2.1-4] [MQTT3-2.3.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2], one unit of quota [MQTT-4.9.0-2]. One that
+    // waited has an order already; else it gets the next one.
     let private sendNew now (message: Outgoing) (order: int64) (id: uint16) queue (state: Outbound) effects =
         let stage =
             if message.QoS = QoS.AtLeastOnce then

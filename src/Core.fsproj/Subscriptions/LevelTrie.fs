@@ -3,7 +3,7 @@ namespace Mqtt5
 open System
 
 // A trie over the levels of Topic Names and Topic Filters (section 4.7). Nothing here recurses by level: a
-// text of 65,535 bytes has up to 65,536 of them. Levels are compared byte by byte [MQTT-4.7.3-4].
+// text of 65,535 bytes has up to 65,536 of them. Levels are compared byte by byte [MQTT-4.7.3-4] [MQTT3-4.7.3-4].
 
 // The levels of a Topic Name or Topic Filter, with the hash of each.
 [<NoEquality; NoComparison>]

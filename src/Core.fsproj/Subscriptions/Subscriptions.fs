@@ -213,7 +213,8 @@ module Subscriptions =
         | group -> ValueSome group
 
     /// Adds a subscription, and tells whether it is new: where the subscriber has one with the same Topic
-    /// Filter, that one is replaced [MQTT-3.8.4-3], options and identifier. Takes time and memory, about
+    /// Filter, that one is replaced [MQTT-3.8.4-3]
+    /// [MQTT3-3.8.4-3], options and identifier. Takes time and memory, about
     /// a hundred bytes, for each level of the filter; limit the levels of what peers may send.
     [<CompiledName("Subscribe")>]
     let subscribe

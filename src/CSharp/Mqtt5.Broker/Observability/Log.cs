@@ -9,7 +9,7 @@ internal static partial class Log
     public static void Connected(ILogger logger, string clientId, string version, string? endPoint, long number, bool sessionPresent)
     {
         if (logger.IsEnabled(LogLevel.Information))
-            WriteConnected(logger, PeerText.Show(clientId), version, endPoint, number, sessionPresent);
+            WriteConnected(logger, PeerText.Show(clientId), endPoint, version, number, sessionPresent);
     }
 
     public static void Disconnected(ILogger logger, string clientId, string cause)
@@ -83,9 +83,9 @@ internal static partial class Log
     [LoggerMessage(118, LogLevel.Information, "The socket {Path} was left by a process that has ended, and is taken over")]
     public static partial void SocketTakenOver(ILogger logger, string path);
 
-    [LoggerMessage(101, LogLevel.Information, "Client {ClientId} connected with {Version} from {EndPoint} (connection {Number}, session present: {SessionPresent})")]
+    [LoggerMessage(101, LogLevel.Information, "Client {ClientId} connected from {EndPoint} ({Version}, connection {Number}, session present: {SessionPresent})")]
     private static partial void WriteConnected(
-        ILogger logger, string clientId, string version, string? endPoint, long number, bool sessionPresent);
+        ILogger logger, string clientId, string? endPoint, string version, long number, bool sessionPresent);
 
     [LoggerMessage(103, LogLevel.Information, "A client from {EndPoint} with user name {UserName} is refused: {Kind}, {Detail}")]
     private static partial void WriteRefused(ILogger logger, string? endPoint, string userName, string kind, string detail);
