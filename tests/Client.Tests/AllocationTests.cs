@@ -100,9 +100,14 @@ public sealed class AllocationTests
         {
             var peer = await world.OpenAsync();
             var payload = new byte[PayloadBytes];
-            var calls = new Stack<ValueTask<MqttPublishResult>>();
-            var least = await LeastAsync(world, () => calls.Push(world.Client.PublishAsync("a/1", payload, QoS.AtLeastOnce)));
+            var calls = new Stack<Task<MqttPublishResult>>();
+            var least = await LeastAsync(world, () => calls.Push(world.Client.PublishAsync("a/1", payload, QoS.AtLeastOnce).AsTask()));
             GC.KeepAlive(peer);
+
+            // They fail when the client is disposed of.
+            foreach (var call in calls)
+                _ = call.ContinueWith(static failed => failed.Exception, TaskScheduler.Default);
+
             return least;
         }
     }
