@@ -1,4 +1,4 @@
-/// What a session keeps, and its changes: the laws over random steps, and what they cost.
+/// What a session keeps, and its changes: examples, and what they cost.
 module Mqtt5.Tests.DurabilityTests
 
 open System
@@ -7,431 +7,7 @@ open FsCheck
 open FsCheck.FSharp
 open Mqtt5
 open Mqtt5.Tests.Clauses
-
-/// What happens to a session of a server. Small numbers choose among what there is.
-type SessionEvent =
-    | Connect of expiry: uint32 * receiveMaximum: uint16
-    | Lose
-    | Leave of expiry: uint32 voption
-    | Forward of qos: int * expires: int * ticket: bool * shared: bool
-    | ForwardRun of count: int
-    | Puback of which: int
-    | PubackRun of count: int
-    | Pubrec of which: int * reason: ReasonCode
-    | Pubcomp of which: int
-    | Publish of qos: int * id: int * dup: bool
-    | Decide of which: int * reason: ReasonCode
-    | Pubrel of id: int
-    | Congest of bool
-    | Pass of seconds: int
-    | End
-
-let private event =
-    let which = Gen.choose (0, 5)
-    let id = Gen.choose (1, 6)
-    let expiry = Gen.elements [ 0u; 60u; 60u; 60u ]
-
-    Gen.frequency
-        [
-            4,
-            Gen.map2 (fun expiry most -> Connect(expiry, most)) expiry (Gen.elements [ 1us; 2us; 4us; 30us ])
-            2, Gen.constant Lose
-            1, Gen.map Leave (Gen.elements [ ValueNone; ValueNone; ValueSome 0u; ValueSome 5u ])
-            10,
-            gen {
-                let! qos = Gen.elements [ 0; 1; 1; 2; 2 ]
-                let! expires = Gen.elements [ -1; -1; 0; 1; 3 ]
-                let! ticket = Gen.elements [ true; false ]
-                let! shared = Gen.elements [ true; false ]
-                return Forward(qos, expires, ticket, shared)
-            }
-            2, Gen.map ForwardRun (Gen.choose (1, 8))
-            4, Gen.map Puback which
-            2, Gen.map PubackRun (Gen.choose (1, 8))
-            4,
-            Gen.map2
-                (fun which reason -> Pubrec(which, reason))
-                which
-                (Gen.elements [ ReasonCode.Success; ReasonCode.Success; ReasonCode.QuotaExceeded ])
-            3, Gen.map Pubcomp which
-            5,
-            Gen.map3
-                (fun qos id dup -> Publish(qos, id, dup))
-                (Gen.choose (1, 2))
-                id
-                (Gen.elements [ true; false ])
-            4,
-            Gen.map2
-                (fun which reason -> Decide(which, reason))
-                which
-                (Gen.elements [ ReasonCode.Success; ReasonCode.Success; ReasonCode.NotAuthorized ])
-            3, Gen.map Pubrel id
-            2, Gen.map Congest (Gen.elements [ true; false ])
-            3, Gen.map Pass (Gen.elements [ 0; 1; 2 ])
-        ]
-
-let private settings whenFull queuesQoS0 : BrokerSettings =
-    { BrokerSettings.Default with
-        WhenQueueFull = whenFull
-        QueuesQoS0 = queuesQoS0
-        Limits = { BrokerLimits.Default with QueuedMessages = 12; QueuedBytes = 400L }
-    }
-
-let private outgoing qos ticket expiresAt number : Outgoing =
-    {
-        Topic = TopicName.Of "t"
-        Payload = Bytes.OfText(string<int> number)
-        QoS = LanguagePrimitives.EnumOfValue(byte<int> qos)
-        Retain = false
-        Properties = PublishProperties.Empty
-        ExpiresAt = expiresAt
-        Ticket = ticket
-    }
-
-let private connectPacket expiry receiveMaximum : Mqtt5.Connect =
-    {
-        CleanStart = false
-        KeepAlive = 0us<s>
-        Properties =
-            { ConnectProperties.Empty with
-                SessionExpiryInterval = ValueSome(expiry * 1u<s>)
-                ReceiveMaximum = ValueSome receiveMaximum
-            }
-        ClientId = ValueSome(ClientId.Of "a")
-        Will = ValueNone
-        UserName = ValueNone
-        Password = ValueNone
-    }
-
-let private attachment connection connect : Attachment =
-    {
-        Connection = connection
-        Connect = connect
-        Assigned = false
-        SessionPresent = connection > 1L
-        Authentication = ValueNone
-        UserName = ValueNone
-    }
-
-let private shared: SharedDelivery =
-    { Filter = TopicFilter.Of "$share/g/t"; QoS = QoS.ExactlyOnce; Retain = true }
-
-// Identifiers under way at this stage.
-let private under stage (state: ServerState) =
-    PacketIdMap.fold
-        (fun ids id exchange ->
-            match exchange with
-            | Exchange.Message(Stage = other) when other = stage -> id :: ids
-            | _ -> ids)
-        []
-        state.Outbound.InFlight
-    |> List.rev
-    |> List.toArray
-
-let private pick which (items: 'T[]) = if items.Length = 0 then None else Some items[which % items.Length]
-
-let private asRun (messages: Outgoing[]) =
-    let run = PublishRun()
-
-    let frames =
-        messages
-        |> Array.map (fun message ->
-            match
-                Encode.toBytes ClientToServer (Packet.Publish(Outgoing.toPublish 1us 0us true message))
-            with
-            | Ok bytes -> bytes
-            | Error fault -> failtest fault.Detail)
-
-    let bytes = Array.concat frames
-    let mutable at = 0
-
-    for frame in frames do
-        let mutable view = PublishView()
-        let memory = ReadOnlyMemory<byte>(bytes, at, bytes.Length - at)
-        Expect.isTrue (FastPath.tryPublish ClientToServer (memory.Slice(0, frame.Length)).Span &view) "plain"
-        Expect.isTrue (run.TryAdd(memory, frame.Length, &view)) "it belongs to the run"
-        at <- at + frame.Length
-
-    run
-
-/// A session to which things happen, and which is checked after each.
-type private Subject(settings: BrokerSettings) =
-    let mutable state = ServerState.create 1L (ClientId.Of "a") settings
-    let mutable now: Instant = 1_000L<ms>
-    let mutable connection = 0L
-    let mutable number = 0
-    let tokens = ResizeArray<int64>()
-
-    let next () =
-        number <- number + 1
-        number
-
-    let become (after: ServerState) =
-        let before = state
-        state <- after
-        Expect.equal (ServerState.sound after) ValueNone "the state is sound"
-        DurabilityLaws.server before after
-
-    let step event =
-        let struct (after, effects) = ServerSession.step now event state
-
-        for effect in effects do
-            match effect with
-            | Deliver(_, token) when token <> 0L -> tokens.Add token
-            | _ -> ()
-
-        become after
-
-    let ack kind id reason = step (ServerEvent.ReceivedAck(connection, kind, id, reason))
-
-    member _.State = state
-
-    member _.Do(event: SessionEvent) =
-        match event with
-        | Connect(expiry, receiveMaximum) ->
-            let next = connection + 1L
-            step (ServerEvent.TakeOver next)
-            connection <- next
-            step (ServerEvent.Attach(attachment next (connectPacket expiry receiveMaximum)))
-        | Lose -> step (ServerEvent.TransportClosed(connection, Cause.TransportFailed "gone"))
-        | Leave expiry ->
-            let properties =
-                { DisconnectProperties.Empty with
-                    SessionExpiryInterval = ValueOption.map (fun seconds -> seconds * 1u<s>) expiry
-                }
-
-            let packet = Packet.Disconnect(Outcome.Full(ReasonCode.Success, properties))
-            step (ServerEvent.Received(connection, packet))
-        | Forward(qos, expires, hasTicket, isShared) ->
-            let number = next ()
-
-            let expiresAt =
-                if expires < 0 then
-                    ValueNone
-                else
-                    ValueSome(now + int64 expires * 1_000L<ms>)
-
-            let message = outgoing qos (if hasTicket then int64 number else 0L) expiresAt number
-            let shared = if isShared && hasTicket then ValueSome shared else ValueNone
-            step (ServerEvent.Forward(message, shared, 1_000_000L))
-        | ForwardRun count ->
-            let messages = [| for _ in 1..count -> outgoing 1 0L ValueNone (next ()) |]
-            let run = asRun messages
-            let struct (after, _) = SessionRuns.send now 1_000_000L run (run.Copies messages[0].Topic) state
-            become after
-        | Puback which ->
-            match pick which (under Stage.AwaitPuback state) with
-            | Some id -> ack PacketType.Puback id ReasonCode.Success
-            | None -> ()
-        | PubackRun count ->
-            let ids = under Stage.AwaitPuback state |> Array.truncate count
-            let struct (after, _) = SessionRuns.acknowledged now connection (ReadOnlySpan ids) state
-            become after
-        | Pubrec(which, reason) ->
-            match pick which (under Stage.AwaitPubrec state) with
-            | Some id -> ack PacketType.Pubrec id reason
-            | None -> ()
-        | Pubcomp which ->
-            match pick which (under Stage.AwaitPubcomp state) with
-            | Some id -> ack PacketType.Pubcomp id ReasonCode.Success
-            | None -> ()
-        | Publish(qos, id, dup) ->
-            let id = PacketId.Of(uint16 id)
-
-            let publish: Mqtt5.Publish =
-                {
-                    Delivery =
-                        if qos = 1 then
-                            Delivery.AtLeastOnce(id, dup)
-                        else
-                            Delivery.ExactlyOnce(id, dup)
-                    Retain = false
-                    Topic = TopicReference.Name(TopicName.Of "t")
-                    Properties = PublishProperties.Empty
-                    Payload = Bytes.Empty
-                }
-
-            step (ServerEvent.Received(connection, Packet.Publish publish))
-        | Decide(which, reason) ->
-            match pick which (tokens.ToArray()) with
-            | Some token ->
-                tokens.Remove token |> ignore
-                step (ServerEvent.Acknowledge(token, reason))
-            | None -> ()
-        | Pubrel id -> ack PacketType.Pubrel (uint16 id) ReasonCode.Success
-        | Congest isCongested -> step (ServerEvent.Congested(connection, isCongested))
-        | Pass seconds ->
-            now <- now + int64 seconds * 1_000L<ms>
-            step (ServerEvent.Tick now)
-        | End -> step (ServerEvent.End ReasonCode.AdministrativeAction)
-
-let private sessions =
-    testPropertyWithConfig
-        config
-        "what a session keeps is the fold of the changes of its steps"
-        (Prop.forAll
-            (Arb.fromGen (
-                Gen.zip3
-                    (Gen.listOf event)
-                    (Gen.elements [ WhenFull.DropOldest; WhenFull.Refuse ])
-                    (Gen.elements [ true; false ])
-            ))
-            (fun (events, whenFull, queuesQoS0) ->
-                let subject = Subject(settings whenFull queuesQoS0)
-                let start = DurableState.Of subject.State
-                let mutable stored = Durability.project DurabilityLaws.clock start
-
-                for event in events do
-                    let before = DurableState.Of subject.State
-                    subject.Do event
-                    let after = DurableState.Of subject.State
-                    // Several steps between two states that are stored come to the same.
-                    stored <- DurabilityLaws.fold (DurabilityLaws.changesBetween before after) stored
-
-                DurabilityLaws.session start (DurableState.Of subject.State)
-                let expected = Durability.project DurabilityLaws.clock (DurableState.Of subject.State)
-                Expect.equal stored expected "the fold over all steps"
-                subject.Do End
-
-                Expect.equal
-                    (Durability.project DurabilityLaws.clock (DurableState.Of subject.State))
-                    StoredSession.Empty
-                    "the end"))
-
-/// What happens to a sending half, of a client as well.
-type SendingEvent =
-    | Enqueue of qos: int * expires: int
-    | Send of qos: int
-    | Answer of which: int
-    | Refuse of which: int
-    | Request
-    | Resume of receiveMaximum: uint16 * refuses: int
-    | Disconnected
-    | SessionLost
-    | Discard
-    | Congestion
-    | Relief of bytes: int
-    | DropOldest
-    | Expire of seconds: int
-    | Cancel of ticket: int
-    | Abandon
-
-let private sendingEvent =
-    let qos = Gen.elements [ 0; 1; 1; 2 ]
-
-    Gen.frequency
-        [
-            6, Gen.map2 (fun qos expires -> Enqueue(qos, expires)) qos (Gen.elements [ -1; -1; 1; 2 ])
-            6, Gen.map Send qos
-            6, Gen.map Answer (Gen.choose (0, 5))
-            1, Gen.map Refuse (Gen.choose (0, 5))
-            1, Gen.constant Request
-            4,
-            Gen.map2
-                (fun most refuses -> Resume(most, refuses))
-                (Gen.elements [ 1us; 3us; 20us ])
-                (Gen.choose (0, 9))
-            2, Gen.constant Disconnected
-            1, Gen.constant SessionLost
-            1, Gen.constant Discard
-            1, Gen.constant Congestion
-            1, Gen.map Relief (Gen.choose (1, 60))
-            2, Gen.constant DropOldest
-            2, Gen.map Expire (Gen.choose (0, 2))
-            3, Gen.map Cancel (Gen.choose (1, 20))
-            1, Gen.constant Abandon
-        ]
-
-let private happen (now: Instant) (number: int) (event: SendingEvent) (state: Outbound) : Outbound =
-    let message qos expires =
-        outgoing
-            qos
-            (int64 number)
-            (if expires < 0 then
-                 ValueNone
-             else
-                 ValueSome(now + int64 expires * 1_000L<ms>))
-            number
-
-    let answer which reason =
-        let exchanges =
-            PacketIdMap.fold
-                (fun list id exchange ->
-                    match exchange with
-                    | Exchange.Message(Stage = stage) -> struct (id, stage) :: list
-                    | Exchange.Request _ -> list)
-                []
-                state.InFlight
-
-        match pick which (List.toArray exchanges) with
-        | None -> state
-        | Some(struct (id, stage)) ->
-            let kind =
-                match stage with
-                | Stage.AwaitPuback -> PacketType.Puback
-                | Stage.AwaitPubrec -> PacketType.Pubrec
-                | Stage.AwaitPubcomp -> PacketType.Pubcomp
-
-            match Outbound.acknowledged now kind id reason ValueNone state with
-            | Ok(struct (next, _)) -> next
-            | Error fault -> failtest fault.Detail
-
-    let first struct (next, _) = next
-
-    match event with
-    | Enqueue(qos, expires) when qos > 0 || not state.IsOnline || state.IsCongested ->
-        Outbound.enqueue (message qos expires) state
-    | Enqueue(qos, _)
-    | Send qos -> first (Outbound.publish now (message qos -1) state)
-    | Answer which -> answer which ReasonCode.Success
-    | Refuse which -> answer which ReasonCode.QuotaExceeded
-    | Request when state.IsOnline -> first (Outbound.reserve PacketType.Suback (int64 number) state)
-    | Resume(most, refuses) when not state.IsOnline ->
-        // Some are not deliverable on the new connection.
-        let refuse (message: Outgoing) =
-            if message.Payload.Length > 0 && int message.Payload.Span[0] % 10 = refuses then
-                ValueSome Admission.tooLarge
-            else
-                ValueNone
-
-        first (
-            Outbound.resumed now most Spec.MaximumPacketBytes (OutboundTopicAliases.Empty 0us) refuse state
-        )
-    | Disconnected -> first (Outbound.connectionLost state)
-    // The client gets to know of it before it sends anything.
-    | SessionLost when not state.IsOnline -> Outbound.sessionLost state
-    | Discard when not state.IsOnline -> Outbound.discarded state
-    | Congestion -> Outbound.congested state
-    | Relief bytes -> first (Outbound.uncongested now (int64 bytes) state)
-    | DropOldest -> first (Outbound.dropOldest state)
-    | Expire _ -> first (Outbound.expire now state)
-    | Cancel ticket -> first (Outbound.cancel (int64 ticket) state)
-    | Abandon -> first (Outbound.abandon state)
-    | _ -> state
-
-let private halves =
-    testPropertyWithConfig
-        config
-        "what a sending half keeps is the fold of its changes, whatever happens to it"
-        (Prop.forAll (Arb.fromGen (Gen.listOf sendingEvent)) (fun (events: SendingEvent list) ->
-            let kept (outbound: Outbound) : DurableState =
-                { DurableState.Nothing with Outbound = outbound; IsKept = true }
-
-            let mutable state = Outbound.empty
-            let mutable now: Instant = 0L<ms>
-            let mutable number = 0
-
-            for event in events do
-                number <- number + 1
-
-                match event with
-                | Expire seconds -> now <- now + int64 seconds * 1_000L<ms>
-                | _ -> ()
-
-                let before = state
-                state <- happen now number event state
-                Expect.equal (Outbound.sound state) ValueNone "the state is sound"
-                DurabilityLaws.session (kept before) (kept state)))
+open Mqtt5.Tests.DurabilityRuns
 
 let private online receiveMaximum expiry =
     let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
@@ -655,4 +231,167 @@ let private costs =
                 Expect.isLessThan (cost step (online 100us 60u)) 1.0 "bytes a message")
         ]
 
-let tests = testList "Durability" ([ sessions; halves; costs ] @ examples)
+/// What happens to a broker. Clients and filters are numbers.
+type BrokerEvent =
+    | Admit of client: int * clean: bool
+    | Detach of client: int * expiry: uint32
+    | Subscribe of client: int * filters: int list * qos: int
+    | Unsubscribe of client: int * filters: int list
+    | Retain of topic: int * isEmpty: bool * expires: int
+    | Tick of seconds: int
+
+let private brokerEvent =
+    let client = Gen.choose (0, 2)
+    let filters = Gen.nonEmptyListOf (Gen.choose (0, 3))
+
+    Gen.frequency
+        [
+            3,
+            Gen.map2 (fun client clean -> Admit(client, clean)) client (Gen.elements [ true; false; false ])
+            2, Gen.map2 (fun client expiry -> Detach(client, expiry)) client (Gen.elements [ 0u; 2u; 9u ])
+            4,
+            Gen.map3
+                (fun client filters qos -> Subscribe(client, filters, qos))
+                client
+                filters
+                (Gen.choose (0, 2))
+            3, Gen.map2 (fun client filters -> Unsubscribe(client, filters)) client filters
+            4,
+            Gen.map3
+                (fun topic isEmpty expires -> Retain(topic, isEmpty, expires))
+                (Gen.choose (0, 3))
+                (Gen.elements [ true; false; false ])
+                (Gen.elements [ -1; 1; 3 ])
+            2, Gen.map Tick (Gen.choose (0, 3))
+        ]
+
+let private filters = [| "a/0"; "a/+"; "$share/g/a/#"; "#" |]
+let private topics = [| "a/0"; "a/1"; "b"; "$SYS/x" |]
+let private filterOf (number: int) = TopicFilter.Of filters[number]
+
+let private brokers =
+    testPropertyWithConfig
+        config
+        "a broker is the fold of its changes: ledger, subscriptions and retained messages"
+        (Prop.forAll (Arb.fromGen (Gen.listOf brokerEvent)) (fun (events: BrokerEvent list) ->
+            let mutable broker = Broker.create 0L<ms> (HashSeed.Of(1UL, 2UL)) BrokerSettings.Default
+            let mutable now: Instant = 0L<ms>
+            let mutable number = 0
+
+            let become (next: Broker) changes =
+                Expect.equal (Broker.sound next) ValueNone "the broker is sound"
+                DurabilityLaws.broker broker next changes
+                broker <- next
+
+            let session client =
+                match broker.Sessions.TryFind $"c{client}" with
+                | Some entry -> entry.Session
+                | None -> 0L
+
+            for event in events do
+                number <- number + 1
+
+                match event with
+                | Admit(client, clean) ->
+                    let id = ClientId.Of $"c{client}"
+
+                    let will: Will =
+                        {
+                            QoS = QoS.AtLeastOnce
+                            Retain = false
+                            Properties = { WillProperties.Empty with WillDelayInterval = ValueSome 1u<s> }
+                            Topic = TopicName.Of "will"
+                            Payload = Bytes.OfText(string number)
+                        }
+
+                    let connect =
+                        { connectPacket 9u 10us with
+                            CleanStart = clean
+                            ClientId = ValueSome id
+                            Will = if number % 2 = 0 then ValueSome will else ValueNone
+                        }
+
+                    let request: ClaimRequest =
+                        {
+                            ClientId = id
+                            Assigned = false
+                            Owner = ValueNone
+                            IsTrusted = false
+                            Connect = connect
+                        }
+
+                    match Broker.admit now request broker with
+                    | struct (next, Ok claim) -> become next claim.Outcome.Changes
+                    | struct (_, Error why) -> failtest why.Detail
+                | Detach(client, expiry) ->
+                    match broker.Sessions.TryFind $"c{client}" with
+                    | None -> ()
+                    | Some entry ->
+                        let ending: ConnectionEnd =
+                            {
+                                Connection = entry.Connection
+                                KeepsWill = true
+                                SessionExpiry = expiry * 1u<s>
+                                Cause = Cause.ByApplication
+                            }
+
+                        let struct (next, outcome) = Broker.detach now entry.Session ending broker
+                        become next outcome.Changes
+                | Subscribe(client, filters, qos) ->
+                    let options = SubscriptionOptions.Of(LanguagePrimitives.EnumOfValue(byte qos))
+
+                    let request: Mqtt5.Subscribe =
+                        {
+                            PacketId = PacketId.Of 1us
+                            Properties = SubscribeProperties.Empty
+                            Subscriptions =
+                                SubscriptionList.Of
+                                    [|
+                                        for filter in filters ->
+                                            { Filter = filterOf filter; Options = options }
+                                    |]
+                        }
+
+                    let decisions = Array.replicate filters.Length ReasonCode.Success
+
+                    let struct (next, _, changes) =
+                        Broker.subscribe (session client) request (ReadOnlySpan decisions) broker
+
+                    become next changes
+                | Unsubscribe(client, filters) ->
+                    let request: Mqtt5.Unsubscribe =
+                        {
+                            PacketId = PacketId.Of 1us
+                            UserProperties = UserProperties.Empty
+                            Filters = TopicFilterList.Of [| for filter in filters -> filterOf filter |]
+                        }
+
+                    let struct (next, _, changes) = Broker.unsubscribe (session client) request broker
+                    become next changes
+                | Retain(topic, isEmpty, expires) ->
+                    let message: ServerMessage =
+                        {
+                            Topic = TopicName.Of topics[topic]
+                            Payload = if isEmpty then Bytes.Empty else Bytes.OfText(string number)
+                            QoS = QoS.AtLeastOnce
+                            Retain = true
+                            Properties = PublishProperties.Empty
+                            ExpiresAt =
+                                if expires < 0 then
+                                    ValueNone
+                                else
+                                    ValueSome(now + int64 expires * 1_000L<ms>)
+                            Publisher = 1L
+                            PublisherId = ValueNone
+                        }
+
+                    match Broker.retain message broker with
+                    | Ok(struct (next, ValueSome change)) -> become next [| change |]
+                    | Ok(struct (next, ValueNone)) -> become next [||]
+                    | Error why -> failtest why.Detail
+                | Tick seconds ->
+                    now <- now + int64 seconds * 1_000L<ms>
+                    let struct (next, outcome) = Broker.tick now broker
+                    become next outcome.Changes))
+
+let tests = testList "Durability" ([ sessions; halves; brokers; costs ] @ examples)

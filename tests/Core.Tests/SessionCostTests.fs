@@ -276,8 +276,8 @@ let private eachStepped (events: ServerEvent list) state =
         let struct (state, more) = singly event state
         struct (state, sent @ more))
 
-// The messages as one run of PUBLISH packets, side by side.
-let private forwardedAsRun (messages: Outgoing[]) state =
+/// The messages as one run of PUBLISH packets, side by side.
+let runOf (messages: Outgoing[]) : PublishRun =
     let frame message =
         match Encode.toBytes ClientToServer (Packet.Publish(Outgoing.toPublish 1us 0us true message)) with
         | Ok bytes -> bytes
@@ -294,6 +294,11 @@ let private forwardedAsRun (messages: Outgoing[]) state =
         Expect.isTrue (FastPath.tryPublish ClientToServer (memory.Slice(0, frame.Length)).Span &view) "plain"
         Expect.isTrue (run.TryAdd(ProtocolVersion.V5, memory, frame.Length, &view)) "it belongs to the run"
         at <- at + frame.Length
+
+    run
+
+let private forwardedAsRun (messages: Outgoing[]) state =
+    let run = runOf messages
 
     let struct (after, effects) =
         SessionRuns.send now Int64.MaxValue run (run.Copies messages[0].Topic) state

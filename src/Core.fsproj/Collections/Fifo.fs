@@ -93,6 +93,12 @@ module Fifo =
         | first :: rest -> ValueSome(struct (first, Fifo<'T>.Of(rest, queue.Rear, queue.Count - 1)))
         | [] -> ValueNone
 
+    /// The queue without its first item; the same queue when it is empty.
+    let withoutFirst (queue: Fifo<'T>) : Fifo<'T> =
+        match queue.Front with
+        | _ :: rest -> Fifo<'T>.Of(rest, queue.Rear, queue.Count - 1)
+        | [] -> queue
+
     /// Combines all items into a state, from the first to the last.
     let fold (folder: 'State -> 'T -> 'State) (state: 'State) (queue: Fifo<'T>) : 'State =
         List.foldBack (fun item state -> folder state item) queue.Rear (List.fold folder state queue.Front)

@@ -166,17 +166,12 @@ module Inbound =
     let private orderOf (qos: QoS) (state: Inbound) =
         if qos = QoS.AtLeastOnce then state.PubackOrder else state.PubrecOrder
 
-    let private withoutFirst (order: Fifo<int64>) =
-        match Fifo.tryDequeue order with
-        | ValueNone -> order
-        | ValueSome(struct (_, rest)) -> rest
-
     // The first in the order is dealt with.
     let private advance (qos: QoS) (state: Inbound) =
         if qos = QoS.AtLeastOnce then
-            { state with PubackOrder = withoutFirst state.PubackOrder }
+            { state with PubackOrder = Fifo.withoutFirst state.PubackOrder }
         else
-            { state with PubrecOrder = withoutFirst state.PubrecOrder }
+            { state with PubrecOrder = Fifo.withoutFirst state.PubrecOrder }
 
     // The acknowledgement of the message that is first in the order, which is decided. After a PUBACK its identifier
     // is free [MQTT-4.3.2-5] [MQTT3-4.3.2-2], and so it is after a PUBREC of failure [MQTT-4.3.3-9]. Without reason codes
@@ -190,14 +185,14 @@ module Inbound =
             struct ({ state with
                         Held = PacketIdMap.remove id state.Held
                         Open = left
-                        PubackOrder = withoutFirst state.PubackOrder
+                        PubackOrder = Fifo.withoutFirst state.PubackOrder
                     },
                     effects.AddAck(PacketType.Puback, id, reason))
         elif byte reason >= 0x80uy then
             struct ({ state with
                         Held = PacketIdMap.remove id state.Held
                         Open = left
-                        PubrecOrder = withoutFirst state.PubrecOrder
+                        PubrecOrder = Fifo.withoutFirst state.PubrecOrder
                     },
                     effects.AddAck(PacketType.Pubrec, id, reason))
         else
@@ -205,7 +200,7 @@ module Inbound =
 
             struct ({ state with
                         Held = PacketIdMap.add id held state.Held
-                        PubrecOrder = withoutFirst state.PubrecOrder
+                        PubrecOrder = Fifo.withoutFirst state.PubrecOrder
                     },
                     effects.AddAck(PacketType.Pubrec, id, reason))
 

@@ -94,11 +94,6 @@ module Outbound =
     let private withoutFirstWaiting (queue: OutboundQueue) =
         { queue with Waiting = queue.Waiting.WithoutFirst() }
 
-    let private withoutFirst (queue: Fifo<'T>) =
-        match Fifo.tryDequeue queue with
-        | ValueSome(struct (_, rest)) -> rest
-        | ValueNone -> queue
-
     // Sends the next of the messages of an earlier connection; false when there is none that may be sent.
     let private resendNext now (id: uint16) (state: Outbound) effects : struct (Outbound * Effects * bool) =
         match PacketIdMap.tryFind id state.InFlight with
@@ -107,12 +102,12 @@ module Outbound =
                 struct (state, effects, false)
             else
                 let struct (state, effects) =
-                    sendAgain now message stage order id (withoutFirst state.Resend) state effects
+                    sendAgain now message stage order id (Fifo.withoutFirst state.Resend) state effects
 
                 struct (state, effects, true)
         // It was acknowledged before its turn came.
         | _ ->
-            let connection = { state.Connection with Resend = withoutFirst state.Resend }
+            let connection = { state.Connection with Resend = Fifo.withoutFirst state.Resend }
             struct ({ state with Connection = connection }, effects, true)
 
     // Sends the first waiting message, or drops it if it has expired; false when it has to wait.
@@ -246,14 +241,6 @@ module Outbound =
                     },
                     ValueSome id)
 
-    let private wrongKind kind =
-        Fault.protocolError
-            kind
-            -1L
-            "Packet Identifier"
-            "MQTT-2.2.1-5"
-            "the Packet Identifier belongs to an exchange that this packet does not answer"
-
     /// Takes a SUBACK or an UNSUBACK: frees the identifier and gives the ticket of the request. An answer that
     /// nobody waits for is ignored: its ticket is 0.
     let answered
@@ -265,7 +252,7 @@ module Outbound =
         | ValueNone -> Ok(struct (state, 0L))
         | ValueSome(Exchange.Request(answer, ticket, _)) when answer = kind ->
             Ok(struct ({ state with InFlight = PacketIdMap.remove id state.InFlight }, ticket))
-        | ValueSome _ -> Error(wrongKind kind)
+        | ValueSome _ -> Error(OutboundPackets.wrongKind kind)
 
     // Quota comes back only for what was sent on this connection: a resent PUBREL has taken none, and giving it
     // back all the same would break [MQTT-3.3.4-7] with a Receive Maximum of 1.
@@ -343,7 +330,7 @@ module Outbound =
         | PacketType.Pubrec, ValueNone when byte reason < 0x80uy ->
             Ok(struct (state, pubrel id ReasonCode.PacketIdentifierNotFound))
         | _, ValueNone -> Ok(struct (state, Effects.none))
-        | _, ValueSome _ -> Error(wrongKind kind)
+        | _, ValueSome _ -> Error(OutboundPackets.wrongKind kind)
 
     /// Takes a PUBACK, PUBREC or PUBCOMP. One for an identifier that is not in use is ignored, but a PUBREC of
     /// success gets a PUBREL that says so. One of the wrong kind is a fault. The properties are those of the

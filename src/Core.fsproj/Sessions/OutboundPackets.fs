@@ -107,3 +107,12 @@ module internal OutboundPackets =
             effects.Add(Notify(Notice.Undeliverable(message, expiredFault)))
         else
             effects.Add(SettleWith(message.Ticket, Settlement.Expired))
+
+    /// An acknowledgement that does not belong to the exchange of its identifier.
+    let wrongKind (kind: PacketType) : Fault =
+        Fault.protocolError
+            kind
+            -1L
+            "Packet Identifier"
+            "MQTT-2.2.1-5"
+            "the Packet Identifier belongs to an exchange that this packet does not answer"
