@@ -10,7 +10,7 @@ namespace Mqtt5.BrokerTests;
 [Collection("alone")]
 public sealed class PausedProcessTests : CommandProcesses
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(6.5);
 
     [Fact]
     public async Task What_came_during_a_pause_is_read_before_clients_are_ended_for_silence()
@@ -25,11 +25,11 @@ public sealed class PausedProcessTests : CommandProcesses
         await observer.SubscribeAsync("\"will\"");
         var clients = new List<RawClient>();
 
-        // Keep Alive 1 s allows 1.5 s of silence, which is over long before the pause ends.
-        for (var number = 0; number < 20; number++)
+        // Keep Alive 3 s allows 4.5 s of silence, which is over before the pause ends.
+        for (var number = 0; number < 5; number++)
         {
             clients.Add(await OpenAsync(
-                port, $"CONNECT clean=1 clientid=\"c{number}\" keepalive=1 will[topic=\"will\" payload=\"gone\"]"));
+                port, $"CONNECT clean=1 clientid=\"c{number}\" keepalive=3 will[topic=\"will\" payload=\"gone\"]"));
         }
 
         await SignalAsync(process, "STOP");
