@@ -23,15 +23,9 @@ public sealed class PausedProcessTests : CommandProcesses
         var port = new Uri(line!["listening ".Length..]).Port;
         await using var observer = await OpenAsync(port, "CONNECT clean=1 clientid=\"observer\"");
         await observer.SubscribeAsync("\"will\"");
-        var clients = new List<RawClient>();
-
         // Keep Alive 3 s allows 4.5 s of silence, which is over before the pause ends.
-        for (var number = 0; number < 5; number++)
-        {
-            clients.Add(await OpenAsync(
-                port, $"CONNECT clean=1 clientid=\"c{number}\" keepalive=3 will[topic=\"will\" payload=\"gone\"]"));
-        }
-
+        var clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(number => OpenAsync(
+            port, $"CONNECT clean=1 clientid=\"c{number}\" keepalive=3 will[topic=\"will\" payload=\"gone\"]")));
         await SignalAsync(process, "STOP");
         var until = Stopwatch.GetTimestamp() + (long)(Pause.TotalSeconds * Stopwatch.Frequency);
 
@@ -54,7 +48,7 @@ public sealed class PausedProcessTests : CommandProcesses
             answers++;
         }
 
-        Assert.Equal(clients.Count, answers);
+        Assert.Equal(clients.Length, answers);
         await observer.ExpectNothingAsync();
 
         foreach (var client in clients)
