@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mqtt5.Loops;
 
@@ -246,7 +247,7 @@ public sealed class EventLoopTests : IDisposable
 
     private static Task<ReadResult> ReadAsync(PipeReader input) => input.ReadAsync().Bounded();
 
-    private static string Text(ReadResult result) => System.Text.Encoding.ASCII.GetString(result.Buffer);
+    private static string Text(ReadResult result) => Encoding.ASCII.GetString(result.Buffer);
 
     private (Socket Peer, SocketInput Input, SocketOutput Output) Open()
     {

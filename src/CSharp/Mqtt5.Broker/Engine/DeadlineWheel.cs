@@ -44,14 +44,13 @@ internal sealed class DeadlineWheel
 
         lock (gate)
         {
+            var begun = now / Period;
+            // After a pause that is longer than the wheel, one turn of it has everything.
+            passed = Math.Max(passed, begun - Slots);
             slot = passed + 1;
 
-            if (slot * Period > now)
+            if (slot > begun)
                 return false;
-
-            // After a long pause one turn of the wheel has everything.
-            if (now / Period - passed > Slots)
-                passed = now / Period - Slots;
 
             var due = slots[slot % Slots];
             taken.AddRange(due);
@@ -60,7 +59,7 @@ internal sealed class DeadlineWheel
             if (due.Capacity > 4096)
                 due.Capacity = 0;
 
-            passed++;
+            passed = slot;
             return true;
         }
     }
