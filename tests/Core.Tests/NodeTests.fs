@@ -86,6 +86,41 @@ let tests =
                     Expect.equal reason ReasonCode.NotAuthorized "another name"
                 | _ -> failtest "the same name, none, and another one")
 
+            testCase
+                "a message for a shared subscription goes to another member if the first one ends while it is routed"
+                (fun () ->
+                    // Which of the two it is for is not said, so each of them ends once.
+                    for ending in [ "b"; "c" ] do
+                        let world = world ()
+                        let own = connect world "a"
+                        subscribe world own "t" 1
+                        let members = Map.ofList [ for name in [ "b"; "c" ] -> name, connect world name ]
+
+                        for link in members.Values do
+                            subscribe world link "$share/g/t" 1
+
+                        let gates = world.Host.Gates
+                        let session = members[ending].Session
+
+                        // Between the collection of the targets and the delivery to the first.
+                        gates.Preempt <-
+                            fun () ->
+                                gates.Preempt <- ignore
+                                world.Remove(session, ReasonCode.AdministrativeAction)
+
+                        let message =
+                            { SystemTopics.message { Topic = TopicName.Of "t"; Value = "1" } with
+                                QoS = QoS.AtLeastOnce
+                                Retain = false
+                            }
+
+                        world.Route message |> ignore
+                        Expect.equal (arrived own).Length 1 "the other subscription"
+
+                        for KeyValue(name, link) in members do
+                            if name <> ending then
+                                Expect.equal (arrived link).Length 1 $"{name}, as {ending} has ended")
+
             testCase "a message that expires while it waits is dropped once, ticket or no ticket" (fun () ->
                 for showsDeliveries in [ true; false ] do
                     let why = ResizeArray<Fault>()

@@ -52,6 +52,32 @@ let tests =
                 sound anew
                 Expect.equal effects.Count many "all anew"
 
+            testCase "[MQTT-3.3.2-6] no message is sent with a longer lifetime than it was received with"
+            <| fun () ->
+                let publishAt (now: Instant) =
+                    let struct (connected, _) = online many Outbound.empty
+
+                    // Received at 100 ms. A turn that began earlier, and had to wait, may be what sends it.
+                    let received =
+                        { message "t" QoS.AtLeastOnce 1L with
+                            Properties =
+                                { PublishProperties.Empty with MessageExpiryInterval = ValueSome 2u<s> }
+                            ExpiresAt = ValueSome 2_100L<ms>
+                        }
+
+                    let struct (_, effects) = Outbound.publish now received connected
+
+                    [
+                        for effect in effects do
+                            match effect with
+                            | Send(Packet.Publish publish) -> publish.Properties.MessageExpiryInterval
+                            | _ -> ()
+                    ]
+
+                Expect.equal (publishAt 50L<ms>) [ ValueSome 2u<s> ] "by a step of an earlier time"
+                Expect.equal (publishAt 100L<ms>) [ ValueSome 2u<s> ] "at once"
+                Expect.equal (publishAt 1_200L<ms>) [ ValueSome 1u<s> ] "after a second"
+
             testCase "a queue of 200,000 messages is sent in one step"
             <| fun () ->
                 let queued =

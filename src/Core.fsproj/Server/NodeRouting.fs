@@ -137,6 +137,20 @@ module internal NodeRouting =
         finally
             host.ExitRegistry()
 
+    /// Gives a message to another member of the shared subscription that it came by, if there is one.
+    let rec redeliver (turn: Turn) (message: Outgoing) (shared: SharedDelivery) : unit =
+        let host = turn.Host
+
+        match Routing.redeliver shared.Filter (choiceFor turn message.Topic) host.Broker.Subscriptions with
+        | ValueNone -> ()
+        | ValueSome target ->
+            match host.TryFind target.Session with
+            // It has ended since, and so have its subscriptions.
+            | null -> redeliver turn message shared
+            | session ->
+                let copy = Routing.copyRedelivered (host.NextTicket()) target shared message
+                deliver turn session copy (ValueSome shared)
+
     // The route of one message, planned for it alone.
     let private planned (turn: Turn) (message: ServerMessage) : bool =
         Routing.plan message.Publisher (choiceFor turn message.Topic) turn.Matches turn.Route
@@ -144,7 +158,12 @@ module internal NodeRouting =
 
         for index in 0 .. targets.Length - 1 do
             match turn.Host.TryFind targets[index].Session with
-            | null -> ()
+            // The session has ended since the targets were collected.
+            | null ->
+                match Routing.sharedDelivery targets[index] message with
+                | ValueSome shared ->
+                    redeliver turn (Routing.copy (turn.Host.NextTicket()) targets[index] message) shared
+                | ValueNone -> ()
             | session ->
                 if mayReceive session message.Topic then
                     forward turn session targets[index] message
@@ -204,19 +223,6 @@ module internal NodeRouting =
                     planned turn message
 
             struct (reasonOf hasTargets, ValueNone)
-
-    /// Gives a message to another member of the shared subscription that it came by, if there is one.
-    let redeliver (turn: Turn) (message: Outgoing) (shared: SharedDelivery) : unit =
-        let host = turn.Host
-
-        match Routing.redeliver shared.Filter (choiceFor turn message.Topic) host.Broker.Subscriptions with
-        | ValueNone -> ()
-        | ValueSome target ->
-            match host.TryFind target.Session with
-            | null -> ()
-            | session ->
-                let copy = Routing.copyRedelivered (host.NextTicket()) target shared message
-                deliver turn session copy (ValueSome shared)
 
     // So many retained messages are looked for, and then delivered within one turn of the gate.
     [<Literal>]

@@ -3,16 +3,21 @@ namespace Mqtt5
 // The PUBLISH packets of the sending half: what a message is sent as.
 module internal OutboundPackets =
 
-    // What is left of the lifetime, in whole seconds, rounded up so that a live message never shows 0.
+    // What is left of the lifetime, in whole seconds, rounded up so that a live message never shows 0. A step that began
+    // before the message was received counts no time as passed [MQTT-3.3.2-6].
     let private remaining (now: Instant) (message: Outgoing) =
         match message.ExpiresAt with
         | ValueNone -> message.Properties
         | ValueSome expires ->
             let left = max 0L (int64 (expires - now))
 
+            let seconds = LanguagePrimitives.UInt32WithMeasure<s>(uint32 ((left + 999L) / 1000L))
+
             { message.Properties with
                 MessageExpiryInterval =
-                    ValueSome(LanguagePrimitives.UInt32WithMeasure<s>(uint32 ((left + 999L) / 1000L)))
+                    match message.Properties.MessageExpiryInterval with
+                    | ValueSome received -> ValueSome(min received seconds)
+                    | ValueNone -> ValueSome seconds
             }
 
     let packet now (delivery: Delivery) (message: Outgoing) topic =

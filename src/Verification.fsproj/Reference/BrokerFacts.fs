@@ -26,6 +26,10 @@ type internal NaiveSubscription(filter: string, options: SubscriptionOptions, id
     member val Granted = options.MaximumQoS with get, set
     member val Stage = SubscriptionStage.Asked with get, set
     member val EndedAt: Instant = Int64.MaxValue * 1L<ms> with get, set
+    // When SUBACK came.
+    member val GrantedAt: Instant = Int64.MaxValue * 1L<ms> with get, set
+    // How many packets the client had sent when it asked.
+    member val AskedAfter = 0L with get, set
 
 // A message, known by its payload.
 [<AllowNullLiteral>]
@@ -50,6 +54,10 @@ type internal Publication
     // The place among the messages of its publisher.
     member _.Order = order
     member val IsWill = false with get, set
+    // Whether its publisher may not publish to its topic.
+    member val IsDenied = false with get, set
+    // How many packets its publisher had sent when it sent this one last.
+    member val LastSentAfter = 0L with get, set
     // How often it was sent, and how often of that without DUP.
     member val Sends = 0 with get, set
     member val NewSends = 0 with get, set
@@ -63,6 +71,8 @@ type internal Publication
     member val Candidates = List<struct (NaiveSession * NaiveSubscription)>()
     // As a Will: from when it may be sent, once for each.
     member val Dues = List<Instant>()
+    // As a Will: the numbers of the connections whose ends it belongs to.
+    member val EndedConnections = List<int>()
 
 // A subscription to a filter, as far as it may bring retained messages.
 and [<AllowNullLiteral>] internal RetainedTicket
@@ -226,6 +236,8 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
 
 and [<AllowNullLiteral>] internal NaiveClient(name: string) =
     member _.Name = name
+    // How many packets it has sent.
+    member val Sent = 0L with get, set
     // The Client Identifier of its session.
     member val Id = "" with get, set
     member val Published = 0 with get, set
@@ -240,3 +252,11 @@ and [<AllowNullLiteral>] internal NaiveClient(name: string) =
     member val Latest: NaiveConnection = null with get, set
     member val Wills = List<NaiveWill>()
     member val Connections = Dictionary<int, NaiveConnection>()
+
+    // Whether it is connected, as far as it knows.
+    member this.IsConnected: bool =
+        match this.Latest with
+        | null -> false
+        | latest ->
+            latest.HasConnack
+            && not (latest.IsRefused || latest.IsOver || latest.IsClosed || latest.IsLostByBroker)

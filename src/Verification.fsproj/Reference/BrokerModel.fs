@@ -13,6 +13,9 @@ type BrokerModel(freedom: BrokerFreedom) =
     let publications = Publications()
     let violations = List<Violation>()
     let wills = List<NaiveWill>()
+    let sessions = List<NaiveSession>()
+    let mutable restartedAt: Instant = -1L<ms>
+    let mutable mayPublish: string -> bool = fun _ -> true
     let retained = RetainedMessages()
     let never: Instant = Int64.MaxValue * 1L<ms>
     let mutable now: Instant = 0L<ms>
@@ -190,6 +193,8 @@ type BrokerModel(freedom: BrokerFreedom) =
 
             if not (isNull message) then
                 message.Sends <- message.Sends + 1
+                message.LastSentAfter <- connection.Client.Sent
+                message.IsDenied <- not (mayPublish topic)
                 message.LastSent <- now
 
                 if not publish.Delivery.IsDup then
@@ -244,6 +249,8 @@ type BrokerModel(freedom: BrokerFreedom) =
             | _ -> ()
 
     let sent (connection: NaiveConnection) (packet: Packet) =
+        connection.Client.Sent <- connection.Client.Sent + 1L
+
         match packet with
         | Packet.Connect connect -> sentConnect connection connect
         | Packet.Publish publish -> sentPublish connection publish
@@ -297,6 +304,7 @@ type BrokerModel(freedom: BrokerFreedom) =
             if not connack.SessionPresent || isNull client.Session then
                 discard client
                 client.Session <- NaiveSession client.Name
+                sessions.Add client.Session
 
             connection.Session <- client.Session
             connection.Session.EndsAt <- never
@@ -334,6 +342,9 @@ type BrokerModel(freedom: BrokerFreedom) =
     let receivedAnswer (connection: NaiveConnection) queue clause (packet: Acknowledgement) =
         let message = AnswerRules.answer violate queue clause connection.Client packet.PacketId.Value
         let reason = packet.Outcome.Reason
+
+        if not (isNull message) && message.IsDenied && byte reason < 0x80uy then
+            violate connection.Client "5.4.2" "a refusal: the client may not publish to the topic" $"{reason}"
 
         if byte reason < 0x80uy then
             checkReason connection.Client message reason
@@ -462,6 +473,8 @@ type BrokerModel(freedom: BrokerFreedom) =
                 let isBack = not (obj.ReferenceEquals(client.Latest, connection))
                 let isOvertaken = isBack && client.Latest.Connect.Value.CleanStart
 
+                message.EndedConnections.Add connection.Number
+
                 wills.Add
                     {
                         Message = message
@@ -486,6 +499,7 @@ type BrokerModel(freedom: BrokerFreedom) =
 
     let restarted durable =
         if not durable then
+            restartedAt <- now
             wills.Clear()
 
             for client in clients.Values do
@@ -493,6 +507,11 @@ type BrokerModel(freedom: BrokerFreedom) =
                 client.Doubt <- false
                 client.EndsAtEarliest <- never
                 client.EndsAtLatest <- never
+
+    /// Whether clients may publish to a topic, as the application of the broker decides. To be set at the start.
+    member _.MayPublish
+        with get () = mayPublish
+        and set value = mayPublish <- value
 
     /// The rules that were broken so far, in the order in which it was noticed.
     member _.Violations: IReadOnlyList<Violation> = violations
@@ -561,6 +580,9 @@ type BrokerModel(freedom: BrokerFreedom) =
             | connection when not connection.IsClosed && not connection.IsLostByBroker ->
                 AnswerRules.finish violate now connection
             | _ -> ()
+
+        if not (freedom.MayDrop || freedom.MayLoseSharedMessages) then
+            SharedRules.finish violate clientOf (now - freedom.Lateness) restartedAt sessions publications
 
         violations
 

@@ -283,7 +283,9 @@ module internal DeliveryRules =
             && (publish.Delivery.QoS = QoS.AtMostOnce
                 || not (
                     message.Candidates.Exists(fun (struct (one, subscription)) ->
-                        obj.ReferenceEquals(one, session) && subscription.Granted > QoS.AtMostOnce)
+                        obj.ReferenceEquals(one, session)
+                        && subscription.Granted > QoS.AtMostOnce
+                        && not (subscription.Options.NoLocal && message.Publisher = session.Client))
                 ))
 
         if not publish.Retain && not message.IsWill && not hasShared && not mayComeLate then
@@ -307,8 +309,56 @@ module internal DeliveryRules =
             | _ -> ValueNone
         | ValueNone -> ValueNone
 
+    // The Will of a connection comes after the end of that connection, and so on a later one of its client; with DUP 1 on a
+    // later one than the next.
+    let private checkOwnWill
+        violate
+        (connection: NaiveConnection)
+        (publish: Publish)
+        (message: Publication)
+        isNew
+        =
+        let number = connection.Number
+        let ended = message.EndedConnections
+
+        if ended.Count > 0 && message.Publisher = connection.Client.Name then
+            if ended.TrueForAll(fun one -> one >= number) then
+                violate
+                    connection.Client
+                    "MQTT-3.1.2-8"
+                    "no Will before its connection is closed"
+                    message.Topic
+            elif
+                publish.Delivery.IsDup
+                && isNew
+                && ended.TrueForAll(fun one -> one >= number - 1)
+            then
+                violate
+                    connection.Client
+                    "MQTT-3.1.2-8"
+                    "a Will that was not sent before its connection was closed"
+                    $"DUP 1 on {message.Topic}"
+
+    // [MQTT-3.10.4-2] Those of QoS 0 cannot have waited in the session.
+    let private checkUnsubscribed
+        (freedom: BrokerFreedom)
+        violate
+        client
+        (publish: Publish)
+        (message: Publication)
+        (possible: List<NaiveSubscription>)
+        =
+        if
+            not freedom.MaySendRetainedAfterUnsuback
+            && publish.Retain
+            && publish.Delivery.QoS = QoS.AtMostOnce
+            && possible.TrueForAll(fun one ->
+                one.Stage = SubscriptionStage.Gone && not one.Options.RetainAsPublished)
+        then
+            violate client "MQTT-3.10.4-2" "no retained message after UNSUBACK" message.Topic
+
     let private received
-        freedom
+        (freedom: BrokerFreedom)
         violate
         (retained: RetainedMessages)
         (connection: NaiveConnection)
@@ -322,9 +372,18 @@ module internal DeliveryRules =
         if topic <> "" && topic <> message.Topic then
             violate client "3.3.2.1" $"the Topic Name {message.Topic}" topic
 
+        // What a client subscribes to does not bring what it sent before on the same connection. A shared subscription may:
+        // the message may have been given to another session first.
+        let isTooLate (one: NaiveSubscription) =
+            not freedom.MayOvertakePublish
+            && message.Publisher = client.Name
+            && one.AskedAfter > message.LastSentAfter
+            && not (message.IsWill || message.Retain || one.IsShared)
+
         let possible =
             session.Subscriptions.FindAll(fun one ->
                 (message.IsWill || message.Retain || one.EndedAt >= message.FirstSent)
+                && not (isTooLate one)
                 && NaiveTopics.matches one.Levels message.Levels)
 
         if possible.Count = 0 then
@@ -364,6 +423,18 @@ module internal DeliveryRules =
                     "no Will before the connection ended and its delay passed"
                     message.Topic
 
+            if message.IsDenied then
+                violate client "5.4.2" "nothing that its publisher may not publish" message.Topic
+
+            if message.IsWill then
+                let isNew =
+                    match publish.Delivery.PacketId with
+                    | ValueSome id -> not (session.Receiving.ContainsKey id.Value)
+                    | ValueNone -> true
+
+                checkOwnWill violate connection publish message isNew
+
+            checkUnsubscribed freedom violate client publish message possible
             let mutable isExplained = true
             let ended = endOf session message publish.Delivery
 
@@ -374,7 +445,8 @@ module internal DeliveryRules =
 
                 // With DUP it may be another copy, the first sending of which was lost.
                 if not publish.Delivery.IsDup || known = 0 then
-                    isExplained <- RetainedRules.take violate client retained session publish message possible
+                    isExplained <-
+                        RetainedRules.take freedom violate client retained session publish message possible
 
                     let copies = session.CopiesOf message + 1
                     session.Copies[message.Number] <- copies

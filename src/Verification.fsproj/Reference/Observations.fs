@@ -74,6 +74,16 @@ type BrokerFreedom =
         /// Whether a message of QoS 2 may wait for PUBREL before it goes on to subscribers (section 4.3.3), so that it is
         /// lost with the publisher's session before that.
         MayWaitForPubrel: bool
+        /// Whether messages of QoS 1 of a shared subscription may be lost with the session that they were given to
+        /// (section 4.8.2, which says SHOULD).
+        MayLoseSharedMessages: bool
+        /// Whether retained messages of QoS 0 may follow UNSUBACK, as buffered ones may (section 3.10.4).
+        MaySendRetainedAfterUnsuback: bool
+        /// Whether a PUBLISH may be dealt with after a SUBSCRIBE that its client sent later on the same connection.
+        MayOvertakePublish: bool
+        /// Whether a message that was retained while the retained messages of a subscription came may come as one of these
+        /// as well, because the broker does not keep them for a client that does not read.
+        MayRepeatRetained: bool
     }
 
     /// Everything that the standard allows, two seconds of lateness and one of earliness.
@@ -86,4 +96,8 @@ type BrokerFreedom =
             MayDropAtUnsubscribe = true
             MayDropWillAtReturn = true
             MayWaitForPubrel = true
+            MayLoseSharedMessages = true
+            MaySendRetainedAfterUnsuback = true
+            MayOvertakePublish = true
+            MayRepeatRetained = false
         }

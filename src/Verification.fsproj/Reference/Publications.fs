@@ -38,6 +38,9 @@ type internal Publications() =
 
         message
 
+    // Every message.
+    member _.All: seq<Publication> = Seq.append byPayload.Values byCorrelation.Values
+
     // Whether messages like this one are followed.
     member _.IsKnowable(publish: Publish) : bool =
         not publish.Payload.IsEmpty || publish.Properties.CorrelationData.IsSome

@@ -192,6 +192,7 @@ module internal RetainedRules =
 
     // A message with RETAIN 1 that no forwarding explains. False where it should not have come.
     let private explained
+        (freedom: BrokerFreedom)
         violate
         (client: NaiveClient)
         (retained: RetainedMessages)
@@ -203,7 +204,7 @@ module internal RetainedRules =
 
         let asked =
             session.RetainedTickets.FindAll(fun one ->
-                message.FirstSent <= one.Acknowledged
+                (message.FirstSent <= one.Acknowledged || freedom.MayRepeatRetained)
                 && NaiveTopics.matches one.Subscription.Levels message.Levels)
 
         let explains (one: RetainedTicket) = one.MaySend && not (one.Past.Contains message.Number)
@@ -235,6 +236,7 @@ module internal RetainedRules =
 
     // A message came that repeats no earlier one. False where it should not have come.
     let take
+        freedom
         violate
         client
         retained
@@ -248,6 +250,6 @@ module internal RetainedRules =
 
             message.IsWill
             || possible.Exists(fun one -> one.Options.RetainAsPublished)
-            || explained violate client retained session message
+            || explained freedom violate client retained session message
         else
             true

@@ -24,6 +24,7 @@ module internal SubscriptionRules =
                 let subscription =
                     NaiveSubscription(one.Filter.Text, one.Options, packet.Properties.SubscriptionIdentifier)
 
+                subscription.AskedAfter <- connection.Client.Sent
                 let known = subscriptionsOf session one.Filter.Text
                 retained.Asked(session, known, subscription, now)
 
@@ -106,6 +107,7 @@ module internal SubscriptionRules =
                                 $"{code}"
 
                         one.Granted <- LanguagePrimitives.EnumOfValue(byte code)
+                        one.GrantedAt <- now
 
                         for known in subscriptionsOf connection.Session one.Filter do
                             // Also an earlier one of the same packet.

@@ -83,6 +83,8 @@ type internal Pipe(agenda: Agenda, dice: Dice) =
     let mutable waiting = 0
 
     member val Arrived: (byte[] | null) -> unit = ignore with get, set
+    // Called when everything that was sent has arrived.
+    member val Emptied: unit -> unit = ignore with get, set
     member _.IsCut = isCut
     // Bytes that were sent and have not arrived.
     member _.WaitingBytes = waiting
@@ -106,10 +108,14 @@ type internal Pipe(agenda: Agenda, dice: Dice) =
                 chunks.Dequeue() |> ignore
 
                 match bytes with
-                | null -> ()
-                | bytes -> waiting <- waiting - bytes.Length
+                | null -> this.Arrived null
+                | bytes ->
+                    waiting <- waiting - bytes.Length
+                    this.Arrived bytes
 
-                this.Arrived bytes
+                    if waiting = 0 then
+                        this.Emptied()
+
                 going <- not isCut && agenda.Now >= blockedUntil
             | _ -> going <- false
 

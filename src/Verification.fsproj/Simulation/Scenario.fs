@@ -23,6 +23,9 @@ type SimulationAction =
     | Crash of Client: string
     /// The connection breaks; each end notices in its time.
     | Cut of Client: string
+    /// The client closes the connection without DISCONNECT; what it sent before arrives. It connects again as after a
+    /// failure of the network.
+    | Close of Client: string
     /// What travels in this direction is lost from now on, and nobody is told.
     | HalfClose of Client: string * Direction: Direction
     /// Nothing arrives in either direction for this long, in milliseconds.
@@ -48,6 +51,10 @@ type SimulatedClientSettings =
         LastPacketId: uint16
         /// Topic Aliases that it assigns at most.
         TopicAliases: uint16
+        /// How long it waits before it connects again for the first time, in milliseconds, with a jitter of half of it.
+        ReconnectDelay: int64<ms>
+        /// Whether packets of the same millisecond leave in one write.
+        WritesTogether: bool
     }
 
 /// The broker of a simulated world.
@@ -64,7 +71,26 @@ type SimulatedBrokerSettings =
         MaximumPacketBytes: int
         /// The Packet Identifier that counts as given last in each new session.
         LastPacketId: uint16
+        /// A connection is congested beyond this many bytes that have not arrived.
+        CongestionBytes: int
+        /// Whether a turn of the node may wait before a gate while others go on.
+        SuspendsTurns: bool
     }
+
+    /// So many bytes never wait for a client.
+    static member NoCongestion = 1_000_000
+
+    /// A broker as it is where a script says nothing else.
+    static member Usual =
+        {
+            ReceiveMaximum = 100us
+            InFlightMessages = 100us
+            TopicAliases = 0us
+            MaximumPacketBytes = 1_048_576
+            LastPacketId = 0us
+            CongestionBytes = 2_000
+            SuspendsTurns = false
+        }
 
 /// Everything that a run depends on: the same scenario runs the same way each time.
 [<NoComparison>]

@@ -22,6 +22,7 @@ module ScenarioNotation =
         | SimulationAction.Hold(client, duration) -> $"{client} hold {Notation.printDuration duration}"
         | SimulationAction.Crash client -> $"{client} crash"
         | SimulationAction.Cut client -> $"{client} cut"
+        | SimulationAction.Close client -> $"{client} close"
         | SimulationAction.HalfClose(client, ClientToServer) -> $"{client} lose-sent"
         | SimulationAction.HalfClose(client, ServerToClient) -> $"{client} lose-received"
         | SimulationAction.Stall(client, duration) -> $"{client} stall {Notation.printDuration duration}"
@@ -29,6 +30,8 @@ module ScenarioNotation =
         | SimulationAction.JumpBroker duration -> $"broker jump {Notation.printDuration duration}"
         | SimulationAction.RestartBroker true -> "broker restart durable"
         | SimulationAction.RestartBroker false -> "broker restart empty"
+
+    let private flag (value: bool) = if value then 1 else 0
 
     /// The scenario as text.
     [<CompiledName("Print")>]
@@ -39,11 +42,11 @@ module ScenarioNotation =
         line $"seed {scenario.Seed}"
 
         line
-            $"broker receive-maximum={broker.ReceiveMaximum} in-flight={broker.InFlightMessages} aliases={broker.TopicAliases} packet-bytes={broker.MaximumPacketBytes} last-id={broker.LastPacketId}"
+            $"broker receive-maximum={broker.ReceiveMaximum} in-flight={broker.InFlightMessages} aliases={broker.TopicAliases} packet-bytes={broker.MaximumPacketBytes} last-id={broker.LastPacketId} congestion={broker.CongestionBytes} suspends={flag broker.SuspendsTurns}"
 
         for client in scenario.Clients do
             line
-                $"client last-id={client.LastPacketId} aliases={client.TopicAliases} {Notation.print (Packet.Connect client.Connect)}"
+                $"client last-id={client.LastPacketId} aliases={client.TopicAliases} reconnect-ms={client.ReconnectDelay} together={flag client.WritesTogether} {Notation.print (Packet.Connect client.Connect)}"
 
         for step in scenario.Steps do
             line $"at {Notation.printDuration step.At} {actionText step.Action}"
@@ -64,6 +67,10 @@ module ScenarioNotation =
             | _ -> raise (FormatException $"'{word}' is not name=number"))
         |> Map.ofArray
 
+    // The value of a name that older scripts leave out.
+    let private valueOr (usual: uint64) (name: string) (values: Map<string, uint64>) : uint64 =
+        values |> Map.tryFind name |> Option.defaultValue usual
+
     // The first word, and the rest.
     let private cut (text: string) : struct (string * string) =
         match text.IndexOf ' ' with
@@ -80,6 +87,7 @@ module ScenarioNotation =
         | client, "cancel" -> SimulationAction.Cancel client
         | client, "crash" -> SimulationAction.Crash client
         | client, "cut" -> SimulationAction.Cut client
+        | client, "close" -> SimulationAction.Close client
         | client, "lose-sent" -> SimulationAction.HalfClose(client, ClientToServer)
         | client, "lose-received" -> SimulationAction.HalfClose(client, ServerToClient)
         | client, "hold" -> SimulationAction.Hold(client, unwrap (Notation.parseDuration argument))
@@ -107,6 +115,8 @@ module ScenarioNotation =
                 Connect = connect
                 LastPacketId = uint16 values["last-id"]
                 TopicAliases = uint16 values["aliases"]
+                ReconnectDelay = int64 (valueOr 100UL "reconnect-ms" values) * 1L<ms>
+                WritesTogether = valueOr 0UL "together" values = 1UL
             }
         | _ -> raise (FormatException "a client has a CONNECT with a Client Identifier")
 
@@ -116,14 +126,7 @@ module ScenarioNotation =
         let mutable scenario =
             {
                 Seed = 0UL
-                Broker =
-                    {
-                        ReceiveMaximum = 100us
-                        InFlightMessages = 100us
-                        TopicAliases = 0us
-                        MaximumPacketBytes = 1_048_576
-                        LastPacketId = 0us
-                    }
+                Broker = SimulatedBrokerSettings.Usual
                 Clients = [||]
                 Steps = [||]
                 HealedAt = 0L<ms>
@@ -146,6 +149,14 @@ module ScenarioNotation =
                                 TopicAliases = uint16 values["aliases"]
                                 MaximumPacketBytes = int values["packet-bytes"]
                                 LastPacketId = uint16 values["last-id"]
+                                CongestionBytes =
+                                    int (
+                                        valueOr
+                                            (uint64 SimulatedBrokerSettings.Usual.CongestionBytes)
+                                            "congestion"
+                                            values
+                                    )
+                                SuspendsTurns = valueOr 0UL "suspends" values = 1UL
                             }
                     }
             | "client" ->

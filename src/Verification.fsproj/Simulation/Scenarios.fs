@@ -54,6 +54,8 @@ module Scenarios =
                 }
             LastPacketId = dice.Of [| 0us; 65_530us; 65_534us |]
             TopicAliases = dice.Of [| 0us; 1us; 4us |]
+            ReconnectDelay = dice.Of [| 5L<ms>; 100L<ms> |]
+            WritesTogether = dice.Once 2
         }
 
     let private publish (dice: Dice) (client: string) (number: int) : Publish =
@@ -165,7 +167,20 @@ module Scenarios =
 
         let until = dice.Between(20_000, 60_000)
 
-        for _ in 1 .. dice.Between(20, 120) do
+        let stories =
+            Stories(
+                dice,
+                names,
+                add,
+                fun () ->
+                    number <- number + 1
+                    number
+            )
+
+        for _ in 1 .. dice.Below 4 do
+            stories.Add until
+
+        for _ in 1 .. dice.Between(10, 100) do
             let at = dice.Below until
             let name = dice.Of names
 
@@ -194,10 +209,12 @@ module Scenarios =
                     TopicAliases = dice.Of [| 0us; 2us; 10us |]
                     MaximumPacketBytes = dice.Of [| 180; 1_048_576 |]
                     LastPacketId = dice.Of [| 0us; 65_530us; 65_534us |]
+                    CongestionBytes = dice.Of [| 300; 2_000; SimulatedBrokerSettings.NoCongestion |]
+                    SuspendsTurns = dice.Once 2
                 }
             Clients = clients
             Steps = steps.ToArray() |> Array.sortBy (fun step -> step.At)
-            HealedAt = int64 until * 1L<ms>
+            HealedAt = int64 (until + 10_000) * 1L<ms>
         }
 
     /// The scenarios with some of the steps left out, from halves down to single steps.

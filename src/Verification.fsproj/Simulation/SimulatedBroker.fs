@@ -20,6 +20,8 @@ type internal BrokerConnection(link: Link, connection: SimulatedConnection) =
     member val IsReading = false with get, set
     // Whether the reading waits for something else than bytes.
     member val IsPaused = false with get, set
+    // Whether more arrived during that turn.
+    member val HasMore = false with get, set
     // Whether the thread that reads has not come to what arrived.
     member val IsLate = false with get, set
     // What waits for the end of the turn.
@@ -35,7 +37,7 @@ type internal SimulatedBroker
         settings: BrokerSettings,
         permissions: ClientPermissions | null,
         judge: int -> Packet -> Judgement,
-        lastPacketId: uint16,
+        scenario: SimulatedBrokerSettings,
         threads: BrokerThreads,
         lost: Link -> unit,
         written: Link -> byte[] -> unit,
@@ -50,11 +52,10 @@ type internal SimulatedBroker
     let mutable steps = 0
     let mutable conditions = 0L
     let mutable registryTimerAt: Instant = Int64.MaxValue * 1L<ms>
-
-    // Beyond this many bytes that the network has not taken, the connection is congested.
-    let congestionBytes = 2_000
+    let suspended = SuspendedTurns(agenda, threads.Dice)
 
     do
+        host.Gates.Yield <- suspended.BeforeGate
         host.Gates.Broken <- unsound
         host.Gates.Preempt <- fun () -> this.Preempt()
         host.NewMachine <- machines.Session
@@ -62,7 +63,8 @@ type internal SimulatedBroker
         host.ShowsMessages <- threads.TakesNoRuns
         host.ClaimsLater <- threads.ClaimsLater
 
-        host.Opening <- fun state -> { state with Outbound = { state.Outbound with LastId = lastPacketId } }
+        host.Opening <-
+            fun state -> { state with Outbound = { state.Outbound with LastId = scenario.LastPacketId } }
 
         host.Watch <-
             fun _ event _ ->
@@ -122,12 +124,49 @@ type internal SimulatedBroker
         | ValueSome breach -> unsound $"session {session}: {breach}"
         | ValueNone -> ()
 
+    // While no turn is under way, the ledger and the sessions have the same connections.
+    member private _.CheckConnections() =
+        let ledger = host.Broker.Ledger
+
+        if host.TurnsUnderWay = 0 then
+            for KeyValue(number, session) in host.Sessions do
+                let known =
+                    match Ledger.tryFind number ledger with
+                    | ValueSome entry -> entry.Connection
+                    | ValueNone -> 0L
+
+                let current =
+                    match session.State.Connection with
+                    | ValueSome connection -> connection.Number
+                    | ValueNone -> 0L
+
+                if known <> current then
+                    unsound $"session {number}: connection {current}, in the ledger {known}"
+
+    // A turn that may wait while others go on.
+    member private _.Suspendable(times: int, turn: unit -> unit) =
+        if scenario.SuspendsTurns && threads.Dice.Once times then
+            suspended.Run turn
+        else
+            turn ()
+
+    // Whether another connection of its client has sent something and has no session yet.
+    member private _.IsBeingReplaced(one: BrokerConnection) : bool =
+        connections.Values
+        |> Seq.exists (fun other ->
+            other.Link.Client = one.Link.Client
+            && not (obj.ReferenceEquals(other, one))
+            && isNull other.Connection.Session
+            && (other.IsReading || other.IsPaused || other.Bytes.Length > 0))
+
     // A turn of the node, after which the timers are those of the states.
     member private this.Turn(action: Turn -> unit) =
         host.Run action
         this.Plan()
 
     member private this.Plan() =
+        this.CheckConnections()
+
         for session in Seq.toArray touched do
             this.Plan session
 
@@ -189,8 +228,27 @@ type internal SimulatedBroker
 
     // Takes what arrived, unless another turn of the same reading is under way.
     member private this.Read(one: BrokerConnection) : unit =
-        if not one.IsReading && not one.IsPaused && not one.Connection.IsClosing then
+        // Most of it is to happen around CONNECT and SUBSCRIBE.
+        let times =
+            if isNull one.Connection.Session then
+                1
+            elif
+                scenario.SuspendsTurns
+                && (this.IsBeingReplaced one
+                    || one.Bytes.Length > 0 && one.Bytes[0] >>> 4 = byte PacketType.Subscribe)
+            then
+                2
+            else
+                12
+
+        this.Suspendable(times, (fun () -> this.ReadNow one))
+
+    member private this.ReadNow(one: BrokerConnection) : unit =
+        if one.IsReading then
+            one.HasMore <- true
+        elif not one.IsPaused && not one.Connection.IsClosing then
             one.IsReading <- true
+            one.HasMore <- false
             let mutable buffer = ReadOnlySequence<byte> one.Bytes
             let turn = host.Rent()
             let pause = Node.received turn one.Connection &buffer
@@ -204,12 +262,19 @@ type internal SimulatedBroker
             this.Plan()
             this.Pass(one, pause)
 
-            while one.WhenRead.Count > 0 do
-                one.WhenRead.Dequeue () ()
+            this.FinishReading one
 
             match pause with
-            | Pause.Bytes when one.IsEnded -> this.Ended one
+            | Pause.Bytes when one.HasMore -> this.ReadNow one
+            | Pause.Bytes when one.IsEnded ->
+                one.Link.IsComplete <- true
+                this.Ended one
             | _ -> ()
+
+    // What waited for the end of the turn.
+    member private _.FinishReading(one: BrokerConnection) =
+        while not one.IsReading && one.WhenRead.Count > 0 do
+            one.WhenRead.Dequeue () ()
 
     // Runs something once no turn of the reading of a connection is under way.
     member private _.AfterReading(connection: NodeConnection, action: unit -> unit) =
@@ -224,10 +289,14 @@ type internal SimulatedBroker
     member private this.Pass(one: BrokerConnection, pause: Pause) : unit =
         let goOn (next: Turn -> Pause) =
             one.IsPaused <- false
+            // It is a turn of the thread that reads.
+            one.IsReading <- true
             let pause = host.Run next
+            one.IsReading <- false
             byNumber[one.Connection.Number] <- one
             this.Plan()
             this.Pass(one, pause)
+            this.FinishReading one
 
             match pause with
             | Pause.Bytes -> this.Read one
@@ -257,7 +326,7 @@ type internal SimulatedBroker
 
             agenda.After(
                 int64 (threads.Dice.Between(1, 60)) * 1L<ms>,
-                fun () -> goOn (fun turn -> Node.claim turn one.Connection)
+                fun () -> this.Suspendable(2, (fun () -> goOn (fun turn -> Node.claim turn one.Connection)))
             )
         | Pause.EarlierEnd earlier ->
             one.IsPaused <- true
@@ -271,7 +340,10 @@ type internal SimulatedBroker
 
     // The transport is gone. What the node says goes nowhere.
     member private this.Ended(one: BrokerConnection) : unit =
-        if not one.Link.BrokerIsDone then
+        if one.IsReading then
+            // The thread that reads notices it.
+            one.WhenRead.Enqueue(fun () -> this.Ended one)
+        elif not one.Link.BrokerIsDone then
             one.Link.BrokerIsDone <- true
             connections.Remove one.Link |> ignore
             lost one.Link
@@ -283,7 +355,10 @@ type internal SimulatedBroker
         if not link.BrokerIsDone then
             match bytes with
             | null ->
-                link.IsComplete <- true
+                // Otherwise the next connection may have come first.
+                if not (this.IsBeingReplaced one) then
+                    link.IsComplete <- true
+
                 one.IsEnded <- true
             | bytes -> one.Bytes <- Array.append one.Bytes bytes
 
@@ -319,7 +394,10 @@ type internal SimulatedBroker
                         lost link
             )
 
-        connection.IsFull <- fun () -> link.ToClient.WaitingBytes > congestionBytes
+        connection.IsFull <-
+            fun unflushed -> link.ToClient.WaitingBytes + unflushed > scenario.CongestionBytes
+
+        link.ToClient.Emptied <- fun () -> this.Drained link
         let one = BrokerConnection(link, connection)
         connections[link] <- one
 
@@ -355,7 +433,7 @@ type internal SimulatedBroker
     /// The broker learns that a connection is broken.
     member this.Lost(link: Link) : unit =
         match connections.TryGetValue link with
-        | true, one -> this.Ended one
+        | true, one -> this.Suspendable(3, (fun () -> this.Ended one))
         | _ ->
             if not link.BrokerIsDone then
                 link.BrokerIsDone <- true
@@ -374,6 +452,7 @@ type internal SimulatedBroker
 
     /// The process ends and starts again. Every connection is gone.
     member this.Restart(durable: bool) : unit =
+        suspended.Finish()
         let open' = Seq.toArray connections.Values
 
         if not durable then

@@ -14,8 +14,22 @@ type SimulatedGates() =
     /// What another thread does meanwhile, to its end.
     member val Preempt: unit -> unit = ignore with get, set
 
+    /// May keep the turn waiting while others go on, as a thread that gets no processor does.
+    member val Yield: unit -> unit = ignore with get, set
+
     /// Told of promises that the node breaks.
     member val Broken: string -> unit = failwith with get, set
+
+    // Where nothing is held, another thread may come in between.
+    member private this.Interrupt() =
+        if gates = 0 && locks = 0 && not isPreempted then
+            this.Yield()
+            isPreempted <- true
+
+            try
+                this.Preempt()
+            finally
+                isPreempted <- false
 
     /// Takes a gate.
     member this.Enter() =
@@ -25,14 +39,7 @@ type SimulatedGates() =
         if locks > 0 then
             this.Broken "a gate is taken within the lock of the registry"
 
-        if not isPreempted then
-            isPreempted <- true
-
-            try
-                this.Preempt()
-            finally
-                isPreempted <- false
-
+        this.Interrupt()
         gates <- gates + 1
 
     /// Leaves it.
@@ -43,6 +50,7 @@ type SimulatedGates() =
         if locks > 0 then
             this.Broken "the lock of the registry is taken twice"
 
+        this.Interrupt()
         locks <- locks + 1
 
     /// Leaves it.
@@ -75,8 +83,8 @@ type SimulatedConnection(gates: SimulatedGates, written: byte[] -> unit, closed:
     let mutable used = 0
     let mutable isClosing = false
 
-    /// Whether the transport has more than it takes.
-    member val IsFull: unit -> bool = (fun () -> false) with get, set
+    /// Whether the transport has more than it takes, with this many bytes that were not flushed.
+    member val IsFull: int -> bool = (fun _ -> false) with get, set
 
     override _.IsClosing = isClosing
     override val Number = 0L with get, set
@@ -104,7 +112,7 @@ type SimulatedConnection(gates: SimulatedGates, written: byte[] -> unit, closed:
         packets.CopyTo(this.Reserve packets.Length)
         this.Advance packets.Length
 
-    override this.IsOverBudget() = this.IsFull()
+    override this.IsOverBudget() = this.IsFull used
 
     override this.Flush() =
         this.IsDirty <- false

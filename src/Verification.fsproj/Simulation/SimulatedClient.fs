@@ -28,7 +28,8 @@ type internal SimulatedClient
             KeepAlive = settings.Connect.KeepAlive
             Properties = settings.Connect.Properties
             Will = settings.Connect.Will
-            Reconnect = ValueSome { InitialDelay = 100L<ms>; MaximumDelay = 3_000L<ms>; Jitter = 0.5 }
+            Reconnect =
+                ValueSome { InitialDelay = settings.ReconnectDelay; MaximumDelay = 3_000L<ms>; Jitter = 0.5 }
             RetryFirstConnection = true
             TopicAliasLimit = settings.TopicAliases
         }
@@ -54,6 +55,7 @@ type internal SimulatedClient
     // What the effects of a step left for after it.
     let later = Queue<unit -> unit>()
     let mutable isRunning = false
+    let mutable isFlushPlanned = false
 
     member _.Name = name
     member _.Link = link
@@ -64,7 +66,21 @@ type internal SimulatedClient
         connections <- connections + 1
         connections
 
-    member private _.Flush() =
+    // Writes what was sent, now or at the end of this millisecond.
+    member private this.Flush() =
+        if not settings.WritesTogether then
+            this.FlushNow()
+        elif not isFlushPlanned && not output.IsEmpty then
+            isFlushPlanned <- true
+
+            agenda.At(
+                agenda.Now,
+                fun () ->
+                    isFlushPlanned <- false
+                    this.FlushNow()
+            )
+
+    member private _.FlushNow() =
         match link with
         | null -> output.Take() |> ignore
         | link ->
@@ -91,7 +107,7 @@ type internal SimulatedClient
         match link with
         | null -> ()
         | old ->
-            this.Flush()
+            this.FlushNow()
             old.ClientIsDone <- true
             old.ToBroker.Close()
             link <- null
@@ -235,6 +251,12 @@ type internal SimulatedClient
         if obj.ReferenceEquals(link, broken) then
             this.Drop()
             this.Step(TransportClosed(Cause.TransportFailed "the network"))
+
+    /// The client closes its connection without DISCONNECT.
+    member this.Close() : unit =
+        match link with
+        | null -> ()
+        | open' -> this.Lost open'
 
     member private this.Call(call: ClientCall, event: int64 -> ClientEvent) =
         ticket <- ticket + 1L

@@ -19,6 +19,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     let mutable ticket = 0L
     let mutable assigned = 0
     let mutable unparsed = 0L
+    let mutable underWay = 0
 
     /// The gates, for connections of this host and for what comes in between.
     member _.Gates = gates
@@ -75,15 +76,20 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     /// Whether claims are made in a turn of their own.
     member val ClaimsLater = false with get, set
 
+    /// How many turns have begun and not ended.
+    member _.TurnsUnderWay = underWay
+
     /// Begins a turn.
     member this.Rent() : Turn =
         let turn = if turns.Count > 0 then turns.Pop() else Turn this
+        underWay <- underWay + 1
         Node.beginTurn turn
         turn
 
     /// Ends a turn.
     member _.Return(turn: Turn) =
         Node.endTurn turn
+        underWay <- underWay - 1
         turns.Push turn
 
     /// Runs one turn of the node.

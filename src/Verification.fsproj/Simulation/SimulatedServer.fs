@@ -134,7 +134,7 @@ type private PlayWorld(server: SimulatedServer, play: IPlay) =
             server.Settings,
             DeniedTopics server.IsDenied,
             server.Judge(),
-            0us,
+            SimulatedBrokerSettings.Usual,
             BrokerThreads.InOrder,
             ignore,
             (fun _ _ -> ()),

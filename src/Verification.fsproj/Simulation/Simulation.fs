@@ -37,16 +37,23 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
     let agenda = Agenda()
     let dice = Dice scenario.Seed
 
+    let mayCongest = scenario.Broker.CongestionBytes < SimulatedBrokerSettings.NoCongestion
+
     let brokerModel =
         BrokerModel
             {
                 CopyForEachSubscription = false
                 MayDrop = false
-                Lateness = 100L<ms>
-                Earliness = 0L<ms>
+                Lateness = (if scenario.Broker.SuspendsTurns then 400L<ms> else 100L<ms>)
+                // A turn that waited has the time of its beginning.
+                Earliness = (if scenario.Broker.SuspendsTurns then 300L<ms> else 0L<ms>)
                 MayDropAtUnsubscribe = false
                 MayDropWillAtReturn = false
                 MayWaitForPubrel = false
+                MayLoseSharedMessages = false
+                MaySendRetainedAfterUnsuback = false
+                MayOvertakePublish = false
+                MayRepeatRetained = mayCongest
             }
 
     let inner = List<Violation>()
@@ -82,6 +89,8 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
 
     let seen name what number = brokerModel.Observe(brokerNow (), name, number, what)
 
+    let isDenied (topic: string) = topic.StartsWith "denied/"
+
     let written direction (link: Link) (bytes: byte[]) =
         match tap with
         | null -> ()
@@ -92,9 +101,9 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
             agenda,
             machines,
             settings,
-            DeniedTopics(fun text -> text.StartsWith "denied/"),
+            DeniedTopics isDenied,
             (fun _ _ -> Judgement.Accepted ValueNone),
-            scenario.Broker.LastPacketId,
+            scenario.Broker,
             BrokerThreads.Of scenario.Seed,
             (fun link ->
                 match tap with
@@ -148,6 +157,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
         | SimulationAction.Hold(name, duration) -> clients[name].Hold(agenda.Now + duration)
         | SimulationAction.Crash name -> clients[name].Crash()
         | SimulationAction.Cut name -> onLink name cut
+        | SimulationAction.Close name -> clients[name].Close()
         | SimulationAction.HalfClose(name, direction) ->
             onLink name (fun link ->
                 link.IsSilent <- true
@@ -187,6 +197,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
                     broker.Drained link
 
     do
+        brokerModel.MayPublish <- isDenied >> not
         brokerNow <- fun () -> broker.Now
 
         for index, one in Array.indexed scenario.Clients do
