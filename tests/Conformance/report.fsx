@@ -261,7 +261,8 @@ for row in confirmations do
         && one.Version = row[1]
         && (match one.Results.TryGetValue row[2] with
             | true, result -> result.Verdict <> "fail"
-            | _ -> true)
+            // It is of another version.
+            | _ -> false)
 
     if List.exists isStale runs then
         eprintfn "confirmed, and not seen this time: %s %s %s" row[0] row[1] row[2]
