@@ -508,5 +508,4 @@ let private ending =
                     Expect.isEmpty one.Packets "without DISCONNECT")
         ]
 
-let tests =
-    testList "ClientVersions" [ connecting; publishing; subscriptions; ending ]
+let tests = testList "ClientVersions" [ connecting; publishing; subscriptions; ending ]

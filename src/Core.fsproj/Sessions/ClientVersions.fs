@@ -130,8 +130,7 @@ module ClientVersions =
             |> ValueOption.defaultValue 0u<s>
 
         match outcome.Properties with
-        | _ when (checkDisconnect state.Version outcome).IsSome ->
-            checkDisconnect state.Version outcome
+        | _ when (checkDisconnect state.Version outcome).IsSome -> checkDisconnect state.Version outcome
         | _ when (Encode.check ClientToServer (Packet.Disconnect outcome)).IsSome ->
             Encode.check ClientToServer (Packet.Disconnect outcome)
         | ValueSome { SessionExpiryInterval = ValueSome interval } when interval > 0u<s> && had = 0u<s> ->
