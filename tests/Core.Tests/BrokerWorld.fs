@@ -317,7 +317,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
             this.SendBytes(link, bytes)
 
-    /// Bytes of the client.
+    /// Bytes of the client, which need not be whole packets.
     member this.SendBytes(link: Link, bytes: byte[]) =
         if link.IsOpen && link.Arrives then
             let mutable buffer = ReadOnlySequence<byte> bytes
@@ -327,14 +327,6 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             host.ShowsMessages <- true
             this.Pass(link, pause)
             this.AfterSend()
-
-    /// Bytes of the client, which need not be whole packets.
-    member _.SendBytes(link: Link, bytes: byte[]) =
-        if link.IsOpen then
-            let mutable buffer = ReadOnlySequence<byte> bytes
-            let turn = host.Rent()
-            Node.received turn link.Connection &buffer |> ignore
-            host.Return turn
 
     /// Bytes of the client that are no allowed packet.
     member _.SendBroken(link: Link, fault: Fault) =

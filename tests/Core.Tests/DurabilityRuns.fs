@@ -106,6 +106,7 @@ let connectPacket expiry receiveMaximum : Mqtt5.Connect =
 let attachment connection connect : Attachment =
     {
         Connection = connection
+        Protocol = Protocol.V5
         Connect = connect
         Assigned = false
         SessionPresent = connection > 1L

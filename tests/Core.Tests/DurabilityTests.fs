@@ -316,6 +316,8 @@ let private brokers =
                             ClientId = id
                             Assigned = false
                             Owner = ValueNone
+                            Address = ValueNone
+                            IsCharged = false
                             IsTrusted = false
                             Connect = connect
                         }

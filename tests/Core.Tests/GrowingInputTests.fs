@@ -76,9 +76,9 @@ let private holds (world: World) (action: unit -> unit) =
     let found = ResizeArray<int>()
 
     world.Host.Changed <-
-        fun next changes ->
+        fun before next changes ->
             found.Add changes.Length
-            changed next changes
+            changed before next changes
 
     action ()
     world.Host.Changed <- changed

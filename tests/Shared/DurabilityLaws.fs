@@ -129,14 +129,14 @@ let private facts (broker: Broker) =
     let entries =
         [
             for KeyValue(key, entry: SessionEntry) in ledger.Sessions do
-                struct (struct (key, entry.Session, entry.ClientId.Text, entry.Owner, entry.Epoch),
-                        struct (entry.Connection, entry.SessionExpiry, entry.Will, entry.WillAt, entry.EndsAt))
+                struct (struct (key, entry.Session, entry.ClientId.Text, entry.Owner, entry.Address, entry.Epoch),
+                        struct (entry.Connection, entry.SessionExpiry, entry.Will, entry.WillAt, entry.AwaySince, entry.EndsAt))
         ]
 
     let subscriptions =
         [
             for KeyValue(session, filters) in registry.Filters do
-                for KeyValue(_, filter) in filters do
+                for KeyValue(_, filter) in filters.Filters do
                     match Subscriptions.tryFind session filter registry.Subscriptions with
                     | ValueSome entry ->
                         struct (session, entry.Filter.Text, entry.Options.Byte, entry.Identifier)
