@@ -1,4 +1,5 @@
 using System.Text;
+using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using System.Globalization;
 using MQTTnet;
 using MQTTnet.Formatter;
 using MQTTnet.Protocol;
@@ -62,8 +61,8 @@ public sealed class BrokerWithOlderVersionsTests
     {
         await using var broker = await StartAsync();
         await using var responder = await MqttClient.ConnectAsync(broker.Addresses[0].ToString());
-        await using var requests = await responder.SubscribeAsync("request", async (message, _) =>
-            await responder.PublishAsync("response", $"re: {message.Text}", QoS.AtLeastOnce));
+        await using var requests = await responder.SubscribeAsync("request", async (message, stopping) =>
+            await responder.PublishAsync("response", $"re: {message.Text}", QoS.AtLeastOnce, cancellationToken: stopping));
         var seen = await ForeignProgram.RunAsync(
             "mosquitto_rr", ToIn(version, broker, "-t", "request", "-e", "response", "-m", "x", "-q", "1", "-W", "20"));
         Assert.Equal("re: x\n", seen);
