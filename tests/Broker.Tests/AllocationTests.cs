@@ -94,7 +94,7 @@ public sealed class AllocationTests
     {
         var least = long.MaxValue;
 
-        for (var round = 0; round < 6; round++)
+        for (var round = 0; round < 12; round++)
         {
             var before = GC.GetTotalAllocatedBytes(precise: true);
 

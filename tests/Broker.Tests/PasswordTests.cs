@@ -135,9 +135,9 @@ public sealed class PasswordTests
         Assert.InRange(costs.Count(cost => cost == 4_096), 400, 600);
         Assert.InRange(costs.Count(cost => cost == 210_000), 400, 600);
 
-        // Stable per name, like a real entry, and different in another process.
+        // Stable per name, like a real entry, also when the file is loaded again.
         Assert.Equal(costs, names.Select(file.IterationsOf));
-        Assert.NotEqual(costs, names.Select(MqttPasswordFile.Parse(cheap + "\n" + usual).IterationsOf));
+        Assert.Equal(costs, names.Select(MqttPasswordFile.Parse(cheap + "\n" + usual).IterationsOf));
         Assert.Equal(210_000, MqttPasswordFile.Parse("").IterationsOf("anybody"));
     }
 

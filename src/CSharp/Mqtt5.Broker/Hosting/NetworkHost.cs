@@ -67,15 +67,15 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         {
             var socket = Bind(listener.Kind == ListenerKind.Unix ? new UnixDomainSocketEndPoint(listener.Path!) : listener.EndPoint!);
             onLoops.Add((listener, socket.LocalEndPoint));
-            Listen(socket);
+            Listen(socket, listener.Versions);
         }
     }
 
-    private void Listen(Socket socket)
+    private void Listen(Socket socket, ProtocolVersions? versions)
     {
         try
         {
-            loops!.Listen(socket);
+            loops!.Listen(socket, versions);
         }
         catch (SocketException failure)
         {

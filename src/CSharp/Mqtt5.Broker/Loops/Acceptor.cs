@@ -14,16 +14,18 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
 
     private readonly EventLoops loops;
     private readonly EventLoop loop;
+    private readonly ProtocolVersions? versions;
     private readonly Lock gate = new();
     private readonly CancellationTokenSource closing = new();
     private readonly nint descriptor;
     private readonly ulong key;
     private bool isClosed;
 
-    public Acceptor(EventLoops loops, EventLoop loop, Socket socket)
+    public Acceptor(EventLoops loops, EventLoop loop, Socket socket, ProtocolVersions? versions)
     {
         this.loops = loops;
         this.loop = loop;
+        this.versions = versions;
         Socket = socket;
 
         if (socket.ProtocolType == ProtocolType.Tcp)
@@ -55,7 +57,7 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
             {
                 var accepted = Socket.Accept();
                 var isLast = Descriptors.IsKeptBack(accepted.Handle);
-                loops.Serve(accepted);
+                loops.Serve(accepted, versions);
 
                 if (isLast)
                 {

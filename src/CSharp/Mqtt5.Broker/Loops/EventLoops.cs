@@ -28,11 +28,11 @@ internal sealed class EventLoops : IAsyncDisposable
 
     private int Count => loops.Sum(loop => loop.Count);
 
-    // Accepts the connections of a socket that is bound.
-    public void Listen(Socket bound) => acceptors.Add(new Acceptor(this, Idlest(), bound));
+    // Accepts the connections of a socket that is bound. They take these versions; null: those of the broker.
+    public void Listen(Socket bound, ProtocolVersions? versions) => acceptors.Add(new Acceptor(this, Idlest(), bound, versions));
 
     // Serves a connection on one of the loops.
-    public void Serve(Socket socket)
+    public void Serve(Socket socket, ProtocolVersions? versions)
     {
         socket.Blocking = false;
         var input = new SocketInput(Idlest(), socket, usesPool);
@@ -40,7 +40,7 @@ internal sealed class EventLoops : IAsyncDisposable
         input.Begin(output);
 
         // A connection that is refused at once is not left by the engine.
-        if (engine.ServeAsync(input, output, new SocketOrigin(input, socket.RemoteEndPoint)).IsCompleted)
+        if (engine.ServeAsync(input, output, new SocketOrigin(input, socket.RemoteEndPoint, versions)).IsCompleted)
             input.End();
     }
 
