@@ -70,7 +70,7 @@ public sealed class HelpTests
     [InlineData("pub -q ", "0", "1", "2")]
     [InlineData("pub --tls-version ", "tlsv1.2", "tlsv1.3")]
     [InlineData("sub --retain-handling ", "always", "never", "new")]
-    [InlineData("sub -V ", "5", "mqttv5")]
+    [InlineData("sub -V ", "31", "311", "5", "mqttv31", "mqttv311", "mqttv5")]
     [InlineData("broker --log-level ", "critical", "debug", "error", "information", "none", "trace", "warning")]
     [InlineData("trace --payloads ", "full", "hidden", "start")]
     [InlineData("trace --only PUBA", "PUBACK")]
