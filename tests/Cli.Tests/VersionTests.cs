@@ -58,7 +58,6 @@ public sealed class VersionTests
 
     [Theory]
     [InlineData(1, "Retain As Published: MQTT 3.1.1 has no Subscription Options", "sub", "-t", "a", "--retain-as-published")]
-    [InlineData(2, "speaks MQTT 5 only", "verify")]
     public async Task What_the_version_does_not_have_is_named(int exitCode, string message, params string[] arguments)
     {
         using var server = new OlderServer();

@@ -163,10 +163,9 @@ type internal NaiveWill =
     {
         Message: Publication
         mutable Due: Instant
-        // Whether it may be sent already, because clocks differ; and from then on, whom it has to reach, with how often it
-        // had come before.
-        mutable IsFree: bool
-        Targets: List<struct (NaiveSession * NaiveSubscription * int)>
+        // From when it may be sent, also a little early because clocks differ: whom it has to reach, and how often it had
+        // come before. Null until then.
+        mutable Targets: List<struct (NaiveSession * NaiveSubscription * int)> | null
         // Whether it has to be sent, not only may.
         mutable IsRequired: bool
     }
@@ -201,6 +200,8 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member val IsRefused = false with get, set
     // The client said goodbye with 0x00, and so its Will is dropped.
     member val DropsWill = false with get, set
+    // Whom its Will has to reach, where a later CONNECT made it due before its end was seen.
+    member val WillTargets: List<struct (NaiveSession * NaiveSubscription * int)> | null = null with get, set
     // The client said goodbye: the broker may have ended the session, if it has no expiry.
     member val IsLeaving = false with get, set
     member val IsOver = false with get, set

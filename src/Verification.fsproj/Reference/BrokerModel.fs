@@ -86,6 +86,18 @@ type BrokerModel(freedom: BrokerFreedom) =
             && client.Latest.ConnectSent < will.Due
         | _ -> false
 
+    // Those that a Will reaches that may be sent from now on, and how often it had come to each before.
+    let targetsOf (message: Publication) =
+        message.Dues.Add now
+        message.Candidates.Clear()
+        candidates message
+        let targets = List()
+
+        for struct (session, subscription) in message.Candidates do
+            targets.Add(struct (session, subscription, session.CountOf message))
+
+        targets
+
     // Wills whose time has come: those who had subscribed when they might be sent have to get them.
     let fireWills () =
         let mutable index = 0
@@ -94,14 +106,8 @@ type BrokerModel(freedom: BrokerFreedom) =
             let will = wills[index]
             let message = will.Message
 
-            if not will.IsFree && will.Due - freedom.Earliness <= now then
-                will.IsFree <- true
-                message.Dues.Add now
-                message.Candidates.Clear()
-                candidates message
-
-                for struct (session, subscription) in message.Candidates do
-                    will.Targets.Add(struct (session, subscription, session.CountOf message))
+            if isNull will.Targets && will.Due - freedom.Earliness <= now then
+                will.Targets <- targetsOf message
 
             if will.Due <= now then
                 wills.RemoveAt index
@@ -154,6 +160,22 @@ type BrokerModel(freedom: BrokerFreedom) =
             && isNull client.Session
         then
             client.Doubt <- true
+
+        // The broker may take the session over, and publish the Will, before the end of the earlier connection is seen.
+        match client.Latest with
+        | null -> ()
+        | earlier when earlier.IsLostByBroker || earlier.IsRefused || not (isNull earlier.WillTargets) -> ()
+        | earlier ->
+            match earlier.Connect with
+            | ValueSome sent when sent.Will.IsSome ->
+                let delay = sent.Will.Value.Properties.WillDelayInterval |> ValueOption.defaultValue 0u<s>
+
+                match publications.OfWill sent with
+                | null -> ()
+                | message ->
+                    if delay = 0u<s> || connect.CleanStart then
+                        earlier.WillTargets <- targetsOf message
+            | _ -> ()
 
         client.Latest <- connection
 
@@ -468,7 +490,6 @@ type BrokerModel(freedom: BrokerFreedom) =
             | ValueSome will, message when not (isNull message || connection.DropsWill && complete) ->
                 let delay = will.Properties.WillDelayInterval |> ValueOption.defaultValue 0u<s>
 
-
                 // A later connection with Clean Start may have ended the session.
                 let isBack = not (obj.ReferenceEquals(client.Latest, connection))
                 let isOvertaken = isBack && client.Latest.Connect.Value.CleanStart
@@ -478,8 +499,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                 wills.Add
                     {
                         Message = message
-                        IsFree = false
-                        Targets = List()
+                        Targets = connection.WillTargets
                         Due = if isOvertaken then now else min (after now delay) endsAt
                         IsRequired =
                             connection.HasConnack
