@@ -513,5 +513,4 @@ let private publishing =
                     closesSilently link)
     ]
 
-let tests =
-    testList "ServerVersionClauses" (connecting @ wills @ publishing)
+let tests = testList "ServerVersionClauses" (connecting @ wills @ publishing)

@@ -441,5 +441,4 @@ let private mixing =
             | other -> failtest $"one limit, not {other}")
     ]
 
-let tests =
-    testList "ServerVersionClausesDelivery" (delivering @ subscribing @ mixing)
+let tests = testList "ServerVersionClausesDelivery" (delivering @ subscribing @ mixing)

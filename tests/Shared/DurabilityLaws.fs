@@ -129,8 +129,18 @@ let private facts (broker: Broker) =
     let entries =
         [
             for KeyValue(key, entry: SessionEntry) in ledger.Sessions do
-                struct (struct (key, entry.Session, entry.ClientId.Text, entry.Owner, entry.Address, entry.Epoch),
-                        struct (entry.Connection, entry.SessionExpiry, entry.Will, entry.WillAt, entry.AwaySince, entry.EndsAt))
+                struct (struct (key,
+                                entry.Session,
+                                entry.ClientId.Text,
+                                entry.Owner,
+                                entry.Address,
+                                entry.Epoch),
+                        struct (entry.Connection,
+                                entry.SessionExpiry,
+                                entry.Will,
+                                entry.WillAt,
+                                entry.AwaySince,
+                                entry.EndsAt))
         ]
 
     let subscriptions =
