@@ -76,16 +76,6 @@ type BrokerModel(freedom: BrokerFreedom) =
                         if subscriptions |> Array.forall (obliges message session) then
                             IdentifierRules.expect session message subscriptions
 
-    // Whether the client has asked to go on with its session before the Will is due, and was not answered yet: whether
-    // the broker took the CONNECT before that time, only its CONNACK tells, which may have been under way then.
-    let mayBeCancelled (will: NaiveWill) =
-        match clients.TryGetValue will.Message.Publisher with
-        | true, client when not (isNull client.Latest) ->
-            client.Latest.Connect.IsSome
-            && not client.Latest.HasConnack
-            && client.Latest.ConnectSent < will.Due
-        | _ -> false
-
     // Those that a Will reaches that may be sent from now on, and how often it had come to each before.
     let targetsOf (message: Publication) =
         message.Dues.Add now
@@ -112,7 +102,11 @@ type BrokerModel(freedom: BrokerFreedom) =
             if will.Due <= now then
                 wills.RemoveAt index
 
-                if will.IsRequired && not freedom.MayDrop && not (mayBeCancelled will) then
+                if
+                    will.IsRequired
+                    && not freedom.MayDrop
+                    && not (WillRules.mayBeCancelled clients will)
+                then
                     for struct (session, subscription, before) in will.Targets do
                         if obliges message session subscription then
                             session.Expected[message.Number] <- struct (message, before + 1)
@@ -161,21 +155,9 @@ type BrokerModel(freedom: BrokerFreedom) =
         then
             client.Doubt <- true
 
-        // The broker may take the session over, and publish the Will, before the end of the earlier connection is seen.
-        match client.Latest with
+        match WillRules.superseded publications client.Latest connect with
         | null -> ()
-        | earlier when earlier.IsLostByBroker || earlier.IsRefused || not (isNull earlier.WillTargets) -> ()
-        | earlier ->
-            match earlier.Connect with
-            | ValueSome sent when sent.Will.IsSome ->
-                let delay = sent.Will.Value.Properties.WillDelayInterval |> ValueOption.defaultValue 0u<s>
-
-                match publications.OfWill sent with
-                | null -> ()
-                | message ->
-                    if delay = 0u<s> || connect.CleanStart then
-                        earlier.WillTargets <- targetsOf message
-            | _ -> ()
+        | message -> client.Latest.WillTargets <- targetsOf message
 
         client.Latest <- connection
 
@@ -294,19 +276,6 @@ type BrokerModel(freedom: BrokerFreedom) =
 
     // What the client receives.
 
-    // A Will that waits is cancelled by going on with the session, and due when the session ends.
-    let settleWills (connection: NaiveConnection) (present: bool) =
-        for will in wills.ToArray() do
-            if will.Message.Publisher = connection.Client.Name then
-                if not present then
-                    will.Due <- min will.Due connection.ConnectSent
-                elif connection.ConnectSent < will.Due then
-                    // Between CONNECT and CONNACK its time may have come.
-                    if now < will.Due then
-                        wills.Remove will |> ignore
-                    else
-                        will.IsRequired <- false
-
     let receivedConnack (connection: NaiveConnection) (connack: Connack) =
         let client = connection.Client
 
@@ -321,7 +290,7 @@ type BrokerModel(freedom: BrokerFreedom) =
             connection.ServerExpiry <- connack.Properties.SessionExpiryInterval
             ConnectRules.checkConnack violate clients.Values connection connack
             AnswerRules.presence freedom violate now connection connack
-            settleWills connection connack.SessionPresent
+            WillRules.settle wills now connection connack.SessionPresent
 
             if not connack.SessionPresent || isNull client.Session then
                 discard client

@@ -117,11 +117,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
 
     override _.EnterRegistry() = gates.EnterRegistry()
     override _.ExitRegistry() = gates.ExitRegistry()
-
-    override _.TryFind session =
-        match sessions.TryGetValue session with
-        | true, known -> known
-        | _ -> null
+    override _.TryFind session = sessions.GetValueOrDefault session
 
     override this.Open state =
         let session = SimulatedSession(this.Opening state, this.NewMachine(), gates)

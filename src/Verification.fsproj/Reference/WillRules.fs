@@ -1,0 +1,50 @@
+namespace Mqtt5.Verification
+
+open System.Collections.Generic
+open Mqtt5
+
+// When the Will of a connection may be sent, and when it is canceled (3.1.2.5, 3.1.3.2.2 of MQTT 5).
+[<RequireQualifiedAccess>]
+module internal WillRules =
+
+    // Whether the client has asked to go on with its session before the Will is due, and was not answered yet: whether
+    // the broker took the CONNECT before that time, only its CONNACK tells, which may have been under way then.
+    let mayBeCancelled (clients: Dictionary<string, NaiveClient>) (will: NaiveWill) =
+        match clients.TryGetValue will.Message.Publisher with
+        | true, client when not (isNull client.Latest) ->
+            client.Latest.Connect.IsSome
+            && not client.Latest.HasConnack
+            && client.Latest.ConnectSent < will.Due
+        | _ -> false
+
+    // The Will of an earlier connection that a CONNECT makes due: the broker may take the session over, and publish the
+    // Will, before the end of the earlier connection is seen. Null: there is none, or it was due already.
+    let superseded (publications: Publications) (earlier: NaiveConnection) (connect: Connect) : Publication =
+        if
+            isNull earlier
+            || earlier.IsLostByBroker
+            || earlier.IsRefused
+            || not (isNull earlier.WillTargets)
+        then
+            null
+        else
+            match earlier.Connect with
+            | ValueSome { Will = ValueSome will } when
+                connect.CleanStart
+                || ValueOption.defaultValue 0u<s> will.Properties.WillDelayInterval = 0u<s>
+                ->
+                publications.OfWill earlier.Connect.Value
+            | _ -> null
+
+    // A Will that waits is canceled by going on with the session, and due when the session ends.
+    let settle (wills: List<NaiveWill>) (now: Instant) (connection: NaiveConnection) (present: bool) =
+        for will in wills.ToArray() do
+            if will.Message.Publisher = connection.Client.Name then
+                if not present then
+                    will.Due <- min will.Due connection.ConnectSent
+                elif connection.ConnectSent < will.Due then
+                    // Between CONNECT and CONNACK its time may have come.
+                    if now < will.Due then
+                        wills.Remove will |> ignore
+                    else
+                        will.IsRequired <- false
