@@ -134,6 +134,7 @@ let arriveAtServer (packet: Packet) =
             ServerEvent.Attach
                 {
                     Connection = connection
+                    Protocol = Protocol.V5
                     Connect = connect
                     Assigned = false
                     SessionPresent = connection > 1L
