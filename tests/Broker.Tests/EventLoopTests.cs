@@ -79,7 +79,7 @@ public sealed class EventLoopTests : IDisposable
         Assert.True((await ReadAsync(input)).IsCompleted);
     }
 
-    // An authenticator is told that its client has gone, although nobody reads then.
+    // While an authenticator runs no read is pending; it is told all the same that its client has closed.
     [Fact]
     public async Task The_end_of_the_peer_is_noticed_while_nothing_reads()
     {

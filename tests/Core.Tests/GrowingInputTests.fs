@@ -10,7 +10,7 @@ open Mqtt5.Tests.Clauses
 open Mqtt5.Tests.BrokerWorld
 open Mqtt5.Tests.ServerScenes
 
-let private nobody = SharedChoice(fun _ -> -1)
+let private noChoice = SharedChoice(fun _ -> -1)
 
 // The filters of one client that all match the topic "a/b/...": each with its own identifier.
 let private overlapping (sessions: int) (filters: int) =
@@ -41,7 +41,7 @@ let private planned (subscriptions: Subscriptions<int64>) =
     let route = Route()
     let utf8 = Text.Encoding.UTF8.GetBytes topic
     Subscriptions.find (ReadOnlySpan utf8) matches subscriptions
-    Routing.plan 0L nobody matches route
+    Routing.plan 0L noChoice matches route
     struct (matches, route)
 
 let private bytesOf (action: unit -> unit) =
@@ -101,7 +101,7 @@ let tests =
                     let subscriptions = overlapping 4 1_000
                     let struct (matches, route) = planned subscriptions
 
-                    let bytes = bytesOf (fun () -> Routing.plan 0L nobody matches route)
+                    let bytes = bytesOf (fun () -> Routing.plan 0L noChoice matches route)
                     Expect.equal route.Targets.Length 4 "one copy for each client"
 
                     for index in 0..3 do

@@ -71,7 +71,7 @@ type Generators =
 
 let private config = { Clauses.config with arbitrary = [ typeof<Generators> ] }
 
-let private nobody = SharedChoice(fun _ -> -1)
+let private noChoice = SharedChoice(fun _ -> -1)
 
 let private subscriptionsOf (entries: Entry list) =
     let mutable all = Subscriptions.empty<int64>(HashSeed.Of(1UL, 2UL))
@@ -166,7 +166,7 @@ let tests =
                     for _ in 1..2 do
                         matches.Clear()
                         Subscriptions.find topic.Utf8.Span matches subscriptions
-                        Routing.plan one.Publisher nobody matches route
+                        Routing.plan one.Publisher noChoice matches route
 
                         let got =
                             route.Targets.ToArray()
@@ -278,7 +278,7 @@ let tests =
 
                             matches.Clear()
                             Subscriptions.find view.Topic matches subscriptions
-                            Routing.plan 99L nobody matches route
+                            Routing.plan 99L noChoice matches route
                             let targets = route.Targets
 
                             for index in 0 .. targets.Length - 1 do

@@ -237,7 +237,7 @@ type BrokerSettings =
             SharedSubscriptionsBeforeV5 = true
         }
 
-/// A token bucket as data: how many events may happen now. It belongs to whoever counts them.
+/// A token bucket as data: how many events may happen now. It belongs to the connection or listener whose events it counts.
 [<Struct; NoComparison>]
 type TokenBucket =
     {

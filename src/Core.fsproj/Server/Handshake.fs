@@ -201,7 +201,7 @@ module Handshake =
     let private protocolError packet clause detail =
         Fault.protocolError packet -1L (Spec.packet packet).Name clause detail
 
-    // Why a CONNECT is refused whoever sent it.
+    // Why a CONNECT is refused, independent of the client.
     let private problem (settings: BrokerSettings) (connect: Connect) : struct (ReasonCode * string) voption =
         let limits = settings.Limits
 

@@ -2,7 +2,7 @@ namespace Mqtt5
 
 open System
 
-/// A limit as data: its range, its unit, and what becomes of whoever goes beyond it.
+/// A limit as data: its range, its unit, and what happens beyond it.
 [<NoComparison; NoEquality>]
 type LimitRule =
     {
@@ -26,7 +26,7 @@ type LimitRule =
         Beyond: string
     }
 
-/// The limits of a broker as a table, and which of them it was that somebody came upon.
+/// The limits of a broker as a table, and their names, units and ranges.
 [<RequireQualifiedAccess>]
 module LimitTable =
 

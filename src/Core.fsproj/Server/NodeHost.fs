@@ -58,7 +58,7 @@ and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
     abstract Cache: RouteCache | null with get, set
     /// Whether it is being closed, so that nothing more is taken from it.
     abstract IsClosing: bool
-    /// Whether it is among those that are flushed at the end of somebody's turn. Used within the gate.
+    /// Whether it is among those that are flushed at the end of a turn. Used within the gate.
     abstract IsDirty: bool with get, set
     /// Memory for a packet of this size in bytes.
     abstract Reserve: size: int -> Span<byte>
@@ -325,7 +325,7 @@ type NodeHost() =
 
     /// A client authenticated again under another name.
     abstract Renamed: session: NodeSession -> unit
-    /// Somebody went beyond a limit.
+    /// A limit was exceeded.
     abstract Exceeded: limit: LimitName -> unit
     /// What a turn counted.
     abstract Count: counts: TurnCounts -> unit

@@ -247,7 +247,7 @@ module Routing =
     /// RETAIN only where it is kept [MQTT-3.3.1-12]
     /// [MQTT3-3.3.1-9] [MQTT-3.3.1-13], and otherwise as it was published [MQTT-3.3.2-4]
     /// [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]. The ticket settles once the copy is dealt
-    /// with; 0: nobody is told. A copy for a member of a shared subscription needs a ticket.
+    /// with; 0: its delivery is not reported. A copy for a member of a shared subscription needs a ticket.
     [<CompiledName("Copy")>]
     let copy (ticket: int64) (target: Target) (message: ServerMessage) : Outgoing =
         {

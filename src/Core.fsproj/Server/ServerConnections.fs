@@ -84,7 +84,7 @@ module internal ServerConnections =
         | ValueSome packet -> ValueSome packet
         | ValueNone -> fit connection short
 
-    let private goodbye reason detail reference (connection: ServerConnection) =
+    let private disconnecting reason detail reference (connection: ServerConnection) =
         let effects =
             match disconnect reason detail reference connection with
             | ValueSome packet -> Effects.one (Send packet)
@@ -100,7 +100,7 @@ module internal ServerConnections =
 
         let effects =
             match Fault.onWireIn connection.Version Server Connected fault with
-            | SendDisconnect reason -> goodbye reason fault.Detail ValueNone connection
+            | SendDisconnect reason -> disconnecting reason fault.Detail ValueNone connection
             | CloseOnly
             | SendConnack _ -> Effects.one CloseTransport
 
@@ -109,7 +109,7 @@ module internal ServerConnections =
     /// The server ends the connection. The Will stays due: only the client's own DISCONNECT drops it.
     let dismiss reason detail reference cause (connection: ServerConnection) (state: ServerState) =
         struct (loseConnection state,
-                (goodbye reason detail reference connection).Add(detached connection true cause))
+                (disconnecting reason detail reference connection).Add(detached connection true cause))
 
     let private takenOver =
         Fault.ours
@@ -118,11 +118,12 @@ module internal ServerConnections =
             "Client Identifier"
             "another connection uses the same Client Identifier"
 
-    /// A later connection takes the session over [MQTT-3.1.4-3] [MQTT3-3.1.4-2]. The registry knows already; so nobody is told of it.
+    /// A later connection takes the session over [MQTT-3.1.4-3] [MQTT3-3.1.4-2]. The ledger has recorded the new owner
+    /// already, so no <c>Detached</c> follows.
     let takeOver (next: int64) (state: ServerState) =
         match state.Connection with
         | ValueSome connection when next > connection.Number ->
-            struct (loseConnection state, goodbye takenOver.Reason takenOver.Detail ValueNone connection)
+            struct (loseConnection state, disconnecting takenOver.Reason takenOver.Detail ValueNone connection)
         | _ -> struct (state, Effects.none)
 
     // The Keep Alive in force, and whether CONNACK has to tell it [MQTT-3.2.2-22]. Before MQTT 5 it cannot, so the client's

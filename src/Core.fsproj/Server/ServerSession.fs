@@ -532,7 +532,7 @@ module ServerSession =
     let inline private next (now: Instant) (event: ServerEvent) (state: ServerState) =
         match event with
         | ServerEvent.TakeOver next -> ServerConnections.takeOver next state
-        // The earlier connection is taken over first; otherwise nobody would close it.
+        // The earlier connection is taken over first; otherwise it would stay open.
         | ServerEvent.Attach _ when state.IsConnected -> struct (state, Effects.one CloseTransport)
         | ServerEvent.Attach attachment -> ServerConnections.attach now attachment state
         | ServerEvent.Received(number, packet) -> on number state (received now packet)

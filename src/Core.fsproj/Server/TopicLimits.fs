@@ -11,7 +11,7 @@ module TopicLimits =
     let private isOwn (utf8: ReadOnlySpan<byte>) =
         utf8.StartsWith("$SYS"B) && (utf8.Length = 4 || utf8[4] = '/'B)
 
-    /// True when a client may not publish to this topic, whoever it is: it is too long or too deep, the broker's
+    /// True when no client may publish to this topic: it is too long or too deep, the broker's
     /// own, or begins with $ where that is not allowed. Nothing is allocated.
     [<CompiledName("IsRefused")>]
     let isRefused (settings: BrokerSettings) (topic: ReadOnlySpan<byte>) : bool =

@@ -47,7 +47,7 @@ module internal ClientRequests =
 
         withSubscriptions { state.Subscriptions with NextOwnTicket = ticket - 1L } state
 
-    // Unsubscribes from those of the filters that nobody wants, on behalf of the client itself.
+    // Unsubscribes from those of the filters without a subscriber, on behalf of the client itself.
     let private giveBack (filters: seq<TopicFilter>) (state: ClientState) =
         let struct (subscriptions, unwanted) = FilterTable.unwanted (Seq.toArray filters) state.Subscriptions
 
@@ -61,14 +61,14 @@ module internal ClientRequests =
     let private filtersOf (request: SubscribeRequest) =
         request.Subscriptions |> Seq.map _.Filter |> Seq.toArray
 
-    // A SUBSCRIBE that gets no answer of success: nobody listens to it any more.
+    // A SUBSCRIBE that gets no answer of success: its subscribers are removed.
     let private unlisten ticket (request: SubscribeRequest) (subscriptions: ClientSubscriptions) =
         Array.fold
             (fun subscriptions filter -> FilterTable.unlisten ticket filter subscriptions)
             subscriptions
             (filtersOf request)
 
-    // The filters of a SUBSCRIBE that nobody waits for any more, as far as nobody else wants them, go back to the
+    // The filters of a SUBSCRIBE that was abandoned, as far as they have no other subscriber, go back to the
     // server: all of them if it was sent and may have been granted, or else those of which this decided.
     let private giveUp (request: SubscribeRequest) wasSent (state: ClientState) =
         let filters = filtersOf request
@@ -231,7 +231,7 @@ module internal ClientRequests =
             issue (enqueue ticket request state) dropped
 
     /// Takes a request to unsubscribe. The subscriber gets nothing more from these filters at once; the server is
-    /// asked about those that nobody else wants. A request that the version cannot express changes nothing.
+    /// asked about those without another subscriber. A request that the version cannot express changes nothing.
     let unsubscribe (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
         let asked = Seq.toArray request.Filters
         let packet = packetFor state.Connection.Limits 1us
@@ -287,7 +287,7 @@ module internal ClientRequests =
                 else
                     FilterTable.join ticket one request identifier subscriptions
 
-        // A filter that was given up, or that only this answer decided about, may be wanted by nobody now.
+        // A filter that was given up, or that only this answer decided about, may have no subscriber now.
         let forsaken = FilterTable.forsaken (filtersOf request) subscriptions
 
         let struct (state, effects) =
@@ -353,7 +353,7 @@ module internal ClientRequests =
             let count = acknowledgement.Reasons.Count
 
             match request with
-            // Nobody asked, or nobody waits any more.
+            // No request is open under this identifier, or it was abandoned.
             | None -> Ok(issue state Effects.none)
             | Some(ClientRequest.Subscribe(Request = request)) when request.Subscriptions.Count <> count ->
                 Error(wrongCount kind "MQTT-3.8.4-6")
@@ -491,7 +491,7 @@ module internal ClientRequests =
             Subscriptions = SubscriptionList.Of(request.Subscriptions |> Seq.map soften)
         }
 
-    /// The server has a session, but it may be a new one without the subscriptions: every filter that somebody wants
+    /// The server has a session, but it may be a new one without the subscriptions: every filter with a subscriber
     /// is subscribed to again before the requests that wait, which changes nothing where it is there.
     let confirm (state: ClientState) : ClientState =
         let struct (subscriptions, others) = withoutOwn state

@@ -357,7 +357,7 @@ module ClientSession =
         elif ticket = state.Progress.StartTicket then
             cancelStart ticket state
         elif ticket = state.Connection.Reauthentication then
-            // The exchange goes on, but nobody waits for its end.
+            // The exchange goes on, but its call was abandoned.
             struct ({ state with Context.Connection = { state.Connection with Reauthentication = -1L } },
                     Effects.one cancelled)
         else

@@ -40,7 +40,7 @@ type ClientRequest =
     /// that the server may have acted on it. <c>Again</c>: the client itself subscribes again after a session was lost.
     | Subscribe of Request: SubscribeRequest * GivenUp: Set<string> * WasSent: bool * Again: bool
     /// <c>Asked</c>: the filters of the request. <c>Sent</c>: those that go to the server, because no other
-    /// subscriber of the client has them. <c>Abandoned</c>: nobody waits for the answer.
+    /// subscriber of the client has them. <c>Abandoned</c>: the call does not wait for the answer.
     | Unsubscribe of
         Asked: TopicFilter[] *
         Sent: TopicFilter[] *
@@ -97,7 +97,7 @@ type ClientConnection =
         HasServed: bool
         /// The Authentication Method of CONNECT.
         Method: Utf8String voption
-        /// The ticket of the re-authentication under way; 0: none is; -1: one is, but nobody waits for it.
+        /// The ticket of the re-authentication under way; 0: none is; -1: one is, but its call was abandoned.
         Reauthentication: int64
         /// Whether the authenticator was asked and has not answered yet.
         AnswerDue: bool
@@ -301,7 +301,7 @@ module ClientState =
             |> Map.exists (fun key active ->
                 active.Subscribers.IsEmpty && not (subscriptions.Pending.ContainsKey key))
         then
-            ValueSome "a filter is active that nobody wants"
+            ValueSome "a filter is active that has no subscriber"
         else
             ValueNone
 

@@ -272,7 +272,7 @@ module internal PackedEffect =
             SendPubacks(content packed, int packed.Id, int packed.Number, packed.Reason)
         | _ -> Nothing
 
-// The effects after the second. Appending claims the next slot if nobody did, so that a long run of appends is
+// The effects after the second. Appending claims the next slot if it is free, so that a long run of appends is
 // linear; a value never looks beyond its own count, so it never sees what another one appended.
 [<Sealed; AllowNullLiteral(false)>]
 type internal EffectsTail(items: PackedEffect[]) =

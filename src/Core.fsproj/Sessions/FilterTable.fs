@@ -96,7 +96,7 @@ module internal FilterTable =
 
         unlisten subscriber filter subscriptions
 
-    /// Those of the filters that the server has a subscription for and nobody wants.
+    /// Those of the filters that the server has a subscription for and that have no subscriber here.
     let forsaken (filters: TopicFilter[]) (subscriptions: ClientSubscriptions) : TopicFilter[] =
         filters
         |> Array.filter (fun filter ->
@@ -105,7 +105,7 @@ module internal FilterTable =
                | Some active -> active.Subscribers.IsEmpty
                | None -> false)
 
-    /// Those of the filters that nobody wants, and the table without them.
+    /// Those of the filters without a subscriber, and the table without them.
     let unwanted (filters: TopicFilter[]) (subscriptions: ClientSubscriptions) =
         let unwanted =
             filters

@@ -552,7 +552,7 @@ module Outbound =
                     settle message.Ticket Settlement.QueueFull Effects.none)
 
     /// Takes a ticket back. A message that still waits is dropped; one that was sent finishes its exchange, as it
-    /// has to, but nobody is told. True if the ticket was found; its holder is settled by the caller.
+    /// has to, but its call is not settled. True if the ticket was found; its holder is settled by the caller.
     let cancel (ticket: int64) (state: Outbound) : struct (Outbound * bool) =
         match state.Waiting.TakeBack ticket with
         | struct (waiting, true) -> struct ({ state with Queue.Waiting = waiting }, true)

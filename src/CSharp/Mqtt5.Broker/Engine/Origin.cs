@@ -19,7 +19,7 @@ internal abstract class Origin
     // Canceled when the peer has closed its end or the transport has ended, so that work for the peer can stop.
     public virtual CancellationToken Closed => default;
 
-    // Whether the peer sent bytes that nobody read.
+    // Whether the socket has received bytes that were not read yet.
     public virtual bool HasUnreadBytes() => false;
 
     // Ends the transport at once.

@@ -97,7 +97,7 @@ public static class MqttBrokerExtensions
     /// <summary>
     /// Has a proxy in front of an endpoint of Kestrel tell the addresses of clients, by version 1 or 2 of the PROXY
     /// protocol; before <c>UseHttps</c> and <see cref="UseMqtt"/>. Every connection has to begin with its header, within
-    /// <see cref="MqttBrokerLimits.ConnectTimeout"/>. Whoever reaches the endpoint can claim any address: let only the
+    /// <see cref="MqttBrokerLimits.ConnectTimeout"/>. Every peer that can connect to the endpoint can claim any address: let only the
     /// proxy reach it. Without an authenticator, clients from elsewhere are cut off unless
     /// <see cref="MqttBrokerOptions.AllowAnonymous"/> is set.
     /// </summary>

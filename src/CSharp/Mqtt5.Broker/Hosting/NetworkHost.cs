@@ -103,7 +103,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         application = builder.Build();
         application.UseWebSockets();
 
-        // Without a web socket nobody serves HTTP, and then nothing is mapped.
+        // Without a WebSocket listener no HTTP is served, and nothing is mapped.
         application.Run(context =>
         {
             var path = listening.Find(one => one.Listener.Kind == ListenerKind.WebSocket

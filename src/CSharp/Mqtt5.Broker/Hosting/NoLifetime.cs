@@ -2,7 +2,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace Mqtt5.Hosting;
 
-// A host within somebody else's process: its signals are not ours.
+// A host within the application's process: the signals belong to the application.
 internal sealed class NoLifetime : IHostLifetime
 {
     public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

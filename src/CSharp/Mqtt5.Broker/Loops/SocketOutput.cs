@@ -148,7 +148,7 @@ internal sealed class SocketOutput(SocketInput input) : PipeWriter
         unflushed = 0;
     }
 
-    // All of the bytes are done with when the socket is broken: nobody will get them.
+    // A broken socket discards all unsent bytes: the peer cannot receive them.
     private int Send(ReadOnlySpan<byte> bytes, out bool isAll)
     {
         var sent = 0;

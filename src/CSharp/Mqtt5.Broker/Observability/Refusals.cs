@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Mqtt5.Serving;
 
 // Counts the connections that did not become clients by the kind of reason, and logs some a second: more would only hide
-// the others, and cost the more the faster somebody guesses.
+// the others, and the cost would grow with the rate of the attempts.
 internal sealed class Refusals(ILogger logger, TimeProvider time)
 {
     // Of each kind, so that a flood of one does not hide another.
