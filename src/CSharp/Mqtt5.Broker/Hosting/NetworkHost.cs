@@ -60,7 +60,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         if (!options.Listeners.Any(IsForLoops))
             return;
 
-        var threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
+        var threads = options.Threads == 0 ? Math.Max(1, Environment.ProcessorCount / 2) : options.Threads;
         loops = new EventLoops(broker.Engine, threads, options.CallbacksMayBlock && options.HasCallbacks);
 
         foreach (var listener in options.Listeners.Where(IsForLoops))

@@ -163,7 +163,7 @@ public sealed class MqttBrokerOptions
     public IList<string> WebSocketSubProtocols { get; } = ["mqtt", "mqttv3.1"];
 
     /// <summary>
-    /// How many threads serve TCP and Unix sockets, on systems with epoll (Linux); 0, the default: one for each processor. They
+    /// How many threads serve TCP and Unix sockets, on systems with epoll (Linux); 0, the default: one for every two processors. They
     /// are the broker's own: the thread pool and the settings of the process stay as they are. At most 1,024.
     /// </summary>
     public int Threads { get; set; }

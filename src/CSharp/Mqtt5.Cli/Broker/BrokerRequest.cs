@@ -66,7 +66,7 @@ internal sealed class BrokerRequest
     /// <summary>Whether clients before MQTT 5 have shared subscriptions.</summary>
     public bool SharedSubscriptionsBeforeV5 { get; set; } = true;
 
-    /// <summary>How many threads serve TCP and Unix sockets; 0: one for each processor.</summary>
+    /// <summary>How many threads serve TCP and Unix sockets; 0: one for every two processors.</summary>
     public int Threads { get; set; }
 
     /// <summary>Which Client Identifiers clients may have.</summary>
