@@ -8,7 +8,9 @@ namespace Mqtt5;
 /// <summary>
 /// Names and passwords of clients, from a file with a line for each: <c>NAME:pbkdf2-sha512:ITERATIONS:SALT:HASH</c> or
 /// <c>NAME:scram-sha-256:ITERATIONS:SALT:STORED-KEY:SERVER-KEY</c>, the last ones in Base64. A name may hold anything but
-/// a colon and line ends. Lines that are empty or begin with # say nothing.
+/// a colon and line ends. Lines of mosquitto's password files are taken too: <c>NAME:$7$ITERATIONS$SALT$HASH</c>
+/// (PBKDF2-SHA512) and <c>NAME:$6$SALT$HASH</c> (one SHA-512, which resists guessing badly: set the password anew).
+/// Lines that are empty or begin with # say nothing.
 /// All of them may sign in with User Name and Password, and those with <c>scram-sha-256</c> also by enhanced
 /// authentication with SCRAM-SHA-256, as <see cref="MqttScramAuthenticator"/> does it. Clients with neither are refused.
 /// <para>
@@ -172,6 +174,9 @@ public sealed class MqttPasswordFile : IMqttBrokerAuthenticator
     private static (string Name, Entry Entry)? ParseLine(string line)
     {
         var parts = line.Split(':');
+
+        if (parts is [{ Length: > 0 } known, ['$', .. var hashed]])
+            return MosquittoHash.TryParse(hashed) is { } hash ? (known, new Entry(hash.Iterations, hash.Matches, null)) : null;
 
         if (parts is not [{ Length: > 0 } name, var scheme, var iterations, .. var values]
             || !int.TryParse(iterations, NumberStyles.None, CultureInfo.InvariantCulture, out var count)

@@ -109,7 +109,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
             var path = listening.Find(one => one.Listener.Kind == ListenerKind.WebSocket
                 && one.Options.IPEndPoint?.Port == context.Connection.LocalPort).Listener?.Path;
 
-            if (path is not null && context.Request.Path.Equals(path, StringComparison.Ordinal))
+            if (path == MqttBrokerOptions.AnyWebSocketPath || (path is not null && context.Request.Path.Equals(path, StringComparison.Ordinal)))
                 return WebSocketEndpoint.ServeAsync(context, broker);
 
             context.Response.StatusCode = 404;
@@ -131,7 +131,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         };
         var endPoint = onLoops.Find(one => ReferenceEquals(one.Listener, listener)).EndPoint
             ?? listening.Find(one => ReferenceEquals(one.Listener, listener)).Options.IPEndPoint;
-        return new Uri($"{scheme}://{endPoint}{listener.Path}");
+        return new Uri($"{scheme}://{endPoint}{(listener.Path == MqttBrokerOptions.AnyWebSocketPath ? "/" : listener.Path)}");
     }
 
     private Socket Bind(EndPoint endPoint) =>

@@ -205,9 +205,12 @@ public sealed class MqttBrokerOptions
         return Add(new Listener(ListenerKind.Tls, EndPoint(address, port), null, tls, proxyProtocol) { Versions = versions });
     }
 
+    /// <summary>The path of <see cref="ListenWebSocket"/> that stands for every path of the port.</summary>
+    public const string AnyWebSocketPath = "*";
+
     /// <summary>Listens for WebSocket connections with a subprotocol of <see cref="WebSocketSubProtocols"/>.</summary>
     /// <param name="port">The port; 0: a free one.</param>
-    /// <param name="path">The path of the URI.</param>
+    /// <param name="path">The path of the URI; <see cref="AnyWebSocketPath"/>: every path.</param>
     /// <param name="tls">The certificates; null: without TLS.</param>
     /// <param name="address">The address; null: 127.0.0.1.</param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Mqtt5.Cli;
 
@@ -18,8 +19,20 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
     private int mostClients = FewClients;
 
     /// <inheritdoc/>
-    public ValueTask<MqttAuthenticationResult> AuthenticateAsync(MqttAuthenticationContext context, CancellationToken cancellationToken) =>
-        Volatile.Read(ref current).Passwords!.AuthenticateAsync(context, cancellationToken);
+    public ValueTask<MqttAuthenticationResult> AuthenticateAsync(MqttAuthenticationContext context, CancellationToken cancellationToken)
+    {
+        var now = Volatile.Read(ref current);
+
+        if (now.IdentityIsUserName && context is { Method: null, ClientCertificate: { } certificate })
+        {
+            // The listener has verified it.
+            return new(certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false) is { Length: > 0 } name
+                ? MqttAuthenticationResult.AcceptedAs(name)
+                : MqttAuthenticationResult.Refused());
+        }
+
+        return now.Passwords?.AuthenticateAsync(context, cancellationToken) ?? new(MqttAuthenticationResult.Refused());
+    }
 
     /// <inheritdoc/>
     public IMqttPermissions Authorize(MqttClientIdentity client)

@@ -6,15 +6,15 @@ namespace Mqtt5.Cli;
 /// <summary>The certificates of a broker's listeners, which can be reloaded. Dispose it after the broker.</summary>
 internal sealed class BrokerCertificates : IDisposable
 {
-    private readonly BrokerRequest request;
+    private readonly ServerTlsFiles[] files;
     private readonly List<X509Certificate2> loaded = [];
-    private MqttServerTlsOptions? current;
+    private Dictionary<ServerTlsFiles, MqttServerTlsOptions> current;
 
     /// <summary>Reads them, if a listener needs them.</summary>
     /// <exception cref="UsageException">A file is missing or cannot be used.</exception>
     public BrokerCertificates(BrokerRequest request)
     {
-        this.request = request;
+        files = [.. request.TlsFiles.Distinct()];
 
         try
         {
@@ -27,13 +27,13 @@ internal sealed class BrokerCertificates : IDisposable
         }
     }
 
-    /// <summary>The TLS options of a listener, which obtain the current certificates at each handshake.</summary>
-    public MqttServerTlsOptions Options() => new()
+    /// <summary>The TLS options of a listener with these files, which obtain the current certificates at each handshake.</summary>
+    public MqttServerTlsOptions Options(ServerTlsFiles of) => new()
     {
-        Certificate = current!.Certificate,
-        Intermediates = current.Intermediates,
-        ClientAuthorities = current.ClientAuthorities,
-        Current = () => Volatile.Read(ref current)!,
+        Certificate = current[of].Certificate,
+        Intermediates = current[of].Intermediates,
+        ClientAuthorities = current[of].ClientAuthorities,
+        Current = () => Volatile.Read(ref current)[of],
     };
 
     /// <summary>Reads the files again.</summary>
@@ -48,25 +48,20 @@ internal sealed class BrokerCertificates : IDisposable
     /// <inheritdoc/>
     public void Dispose() => loaded.ForEach(one => one.Dispose());
 
-    private MqttServerTlsOptions? Load()
+    private Dictionary<ServerTlsFiles, MqttServerTlsOptions> Load() => files.ToDictionary(one => one, Load);
+
+    private MqttServerTlsOptions Load(ServerTlsFiles of)
     {
-        if ((request.TlsPort is not null ? "tls-port" : request.SecureWebSocketPort is not null ? "wss-port" : null) is not { } neededBy)
-            return null;
-
-        if (request.Certificate is not { } file)
-            throw new UsageException($"{neededBy} needs cert");
-
-        var key = request.Key ?? file;
-        var certificate = Try("cert", file, () => X509Certificate2.CreateFromPemFile(file, key));
+        var certificate = Try(of.CertificateSetting, of.Certificate, () => X509Certificate2.CreateFromPemFile(of.Certificate, of.Key));
         loaded.Add(certificate);
-        var intermediates = LoadAll("cert", file);
+        var intermediates = LoadAll(of.CertificateSetting, of.Certificate);
         intermediates.RemoveAt(0);
-        return new MqttServerTlsOptions
-        {
-            Certificate = certificate,
-            Intermediates = intermediates,
-            ClientAuthorities = request.ClientAuthorities is { } authorities ? LoadAll("client-ca", authorities) : [],
-        };
+        var authorities = new X509Certificate2Collection();
+
+        foreach (var file in of.Authorities)
+            authorities.AddRange(LoadAll(of.AuthoritiesSetting, file));
+
+        return new MqttServerTlsOptions { Certificate = certificate, Intermediates = intermediates, ClientAuthorities = authorities };
     }
 
     private static T Try<T>(string setting, string file, Func<T> load)

@@ -10,6 +10,7 @@ internal static class BrokerCommand
     public static Command Create(Terminal terminal)
     {
         var config = FileOption.Of("A JSON file with these settings, by their names without dashes; options of the command line win over it.", "--config");
+        var mosquitto = FileOption.Of("A configuration file of mosquitto, with the files that it names; what has no counterpart is told. Other options win over it.", "--mosquitto-config");
         var settings = BrokerSetting.All.Select(setting => (Setting: setting, Option: setting.ToOption())).ToArray();
         var command = new Command("broker", """
             Runs an MQTT 5 broker until Ctrl+C or SIGTERM. It says where it listens, a line each. SIGHUP has it read the
@@ -18,6 +19,7 @@ internal static class BrokerCommand
             Examples:
               mqtt5 broker --port 1883
               mqtt5 broker --port 1883 --ws-port 8080 --password-file passwords
+              mqtt5 broker --mosquitto-config /etc/mosquitto/mosquitto.conf
 
             Exit codes:
               0    ended by Ctrl+C or SIGTERM
@@ -25,6 +27,7 @@ internal static class BrokerCommand
             """)
         {
             config,
+            mosquitto,
         };
 
         foreach (var (_, option) in settings)
@@ -36,6 +39,9 @@ internal static class BrokerCommand
 
             try
             {
+                if (result.GetValue(mosquitto) is { } foreign)
+                    await TellAsync(terminal, MosquittoConfiguration.Apply(foreign, request));
+
                 if (result.GetValue(config) is { } file)
                     BrokerConfiguration.Apply(file, request);
 
@@ -51,6 +57,12 @@ internal static class BrokerCommand
             return await BrokerVerb.RunAsync(request, terminal, cancellationToken);
         });
         return command;
+    }
+
+    private static async Task TellAsync(Terminal terminal, IEnumerable<string> lines)
+    {
+        foreach (var line in lines)
+            await terminal.Error.WriteLineAsync($"mqtt5: {line}");
     }
 
     private static void Apply(BrokerSetting setting, OptionResult? given, BrokerRequest request)

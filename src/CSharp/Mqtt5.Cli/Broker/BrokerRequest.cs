@@ -81,6 +81,54 @@ internal sealed class BrokerRequest
     /// <summary>The limits that were given, in their units.</summary>
     public Dictionary<LimitName, long> Limits { get; } = [];
 
+    /// <summary>Listeners beside those of the other settings.</summary>
+    public List<ListenerRequest> Listeners { get; } = [];
+
+    /// <summary>An ACL file of mosquitto in place of <see cref="AccessFile"/>; null: none.</summary>
+    public string? MosquittoAclFile { get; set; }
+
+    /// <summary>Whether a client's certificate names its user, by the common name, and no password is asked for.</summary>
+    public bool IdentityIsUserName { get; set; }
+
+    /// <summary>Whether clients can prove who they are.</summary>
+    public bool HasAuthentication => PasswordFile is not null || IdentityIsUserName;
+
+    /// <summary>The greatest QoS that clients may publish with.</summary>
+    public QoS MaximumQoS { get; set; } = QoS.ExactlyOnce;
+
+    /// <summary>Whether messages can be retained.</summary>
+    public bool RetainAvailable { get; set; } = true;
+
+    /// <summary>Whether messages of QoS 0 wait for clients that are away.</summary>
+    public bool QueuesQoS0 { get; set; }
+
+    /// <summary>Whether a client without a Client Identifier gets one.</summary>
+    public bool AssignsClientIds { get; set; } = true;
+
+    /// <summary>How often the topics of <c>$SYS</c> are published; null: the broker's default.</summary>
+    public TimeSpan? SystemTopicsInterval { get; set; }
+
+    /// <summary>The files of all TLS listeners.</summary>
+    /// <exception cref="UsageException">A listener has no certificate.</exception>
+    public IEnumerable<ServerTlsFiles> TlsFiles =>
+        [.. (CommandTls is { } tls ? [tls] : Array.Empty<ServerTlsFiles>()), .. Listeners.Select(one => one.Tls).OfType<ServerTlsFiles>()];
+
+    /// <summary>The files of <see cref="TlsPort"/> and <see cref="SecureWebSocketPort"/>; null: they are not listened at.</summary>
+    /// <exception cref="UsageException">There is no certificate.</exception>
+    public ServerTlsFiles? CommandTls
+    {
+        get
+        {
+            if ((TlsPort is not null ? "tls-port" : SecureWebSocketPort is not null ? "wss-port" : null) is not { } neededBy)
+                return null;
+
+            return Certificate is { } file
+                ? new ServerTlsFiles(file, Key ?? file, ClientAuthorities is { } authorities ? [authorities] : [])
+                : throw new UsageException($"{neededBy} needs cert");
+        }
+    }
+
     /// <summary>Whether any listener but that of <see cref="Port"/> is asked for.</summary>
-    public bool HasOtherListener => (TlsPort ?? WebSocketPort ?? SecureWebSocketPort) is not null || Unix is not null;
+    public bool HasOtherListener =>
+        (TlsPort ?? WebSocketPort ?? SecureWebSocketPort) is not null || Unix is not null || Listeners.Count > 0;
 }

@@ -60,7 +60,7 @@ internal static class BrokerVerb
     // Checked here as well, so that the message names the command's options.
     private static void CheckHost(BrokerRequest request)
     {
-        if (request.PasswordFile is not null || request.AllowAnonymous)
+        if (request.HasAuthentication || request.AllowAnonymous)
             return;
 
         if (request.ProxyProtocol)
@@ -122,6 +122,7 @@ internal static class BrokerVerb
         MqttBrokerOptions options, BrokerRequest request, BrokerAccess access, BrokerCertificates certificates, ILoggerFactory loggers)
     {
         var host = request.Host;
+        var tls = request.CommandTls is { } files ? certificates.Options(files) : null;
         options.LoggerFactory = loggers;
         options.AllowAnonymous = request.AllowAnonymous;
         options.Versions = request.Versions;
@@ -132,30 +133,38 @@ internal static class BrokerVerb
         options.CallbacksMayBlock = false;
         options.WhenSessionsFull = request.WhenSessionsFull;
         options.ClientIds = request.ClientIds;
+        options.MaximumQoS = request.MaximumQoS;
+        options.RetainAvailable = request.RetainAvailable;
+        options.QueuesQoS0 = request.QueuesQoS0;
+        options.AssignsClientIds = request.AssignsClientIds;
+        options.SystemTopicsInterval = request.SystemTopicsInterval ?? options.SystemTopicsInterval;
 
         foreach (var (limit, value) in request.Limits)
             options.Limits.Set(limit, value);
 
-        if (request.PasswordFile is not null)
+        if (request.HasAuthentication)
             options.Authenticator = access;
 
-        if (request.PasswordFile is not null || request.AccessFile is not null)
+        if (request.HasAuthentication || request.AccessFile is not null || request.MosquittoAclFile is not null)
             options.Authorizer = access;
 
         if ((request.Port ?? (request.HasOtherListener ? null : (int?)DefaultPort)) is { } port)
             options.Listen(port, host, request.ProxyProtocol);
 
         if (request.TlsPort is { } tlsPort)
-            options.ListenTls(tlsPort, certificates.Options(), host, request.ProxyProtocol);
+            options.ListenTls(tlsPort, tls!, host, request.ProxyProtocol);
 
         if (request.WebSocketPort is { } webSocketPort)
             options.ListenWebSocket(webSocketPort, request.WebSocketPath, address: host, proxyProtocol: request.ProxyProtocol);
 
         if (request.SecureWebSocketPort is { } securePort)
-            options.ListenWebSocket(securePort, request.WebSocketPath, tls: certificates.Options(), address: host, proxyProtocol: request.ProxyProtocol);
+            options.ListenWebSocket(securePort, request.WebSocketPath, tls: tls!, address: host, proxyProtocol: request.ProxyProtocol);
 
         if (request.Unix is { } unix)
             options.ListenUnix(unix, request.ProxyProtocol, request.UnixMode);
+
+        foreach (var listener in request.Listeners)
+            Listen(options, listener, certificates);
 
         foreach (var origin in request.WebSocketOrigins)
             options.WebSocketOrigins.Add(origin);
@@ -167,5 +176,19 @@ internal static class BrokerVerb
 
         foreach (var protocol in request.WebSocketSubProtocols)
             options.WebSocketSubProtocols.Add(protocol);
+    }
+
+    private static void Listen(MqttBrokerOptions options, ListenerRequest listener, BrokerCertificates certificates)
+    {
+        var tls = listener.Tls is { } files ? certificates.Options(files) : null;
+
+        if (listener.Unix is { } path)
+            options.ListenUnix(path, listener.ProxyProtocol, versions: listener.Versions);
+        else if (listener.IsWebSocket)
+            options.ListenWebSocket(listener.Port, MqttBrokerOptions.AnyWebSocketPath, tls, listener.Address, listener.ProxyProtocol, listener.Versions);
+        else if (tls is not null)
+            options.ListenTls(listener.Port, tls, listener.Address, listener.ProxyProtocol, listener.Versions);
+        else
+            options.Listen(listener.Port, listener.Address, listener.ProxyProtocol, listener.Versions);
     }
 }
