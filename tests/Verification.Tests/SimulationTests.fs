@@ -23,7 +23,9 @@ let private runSeeds (first: uint64) (count: uint64) =
 
 let private failure (result: SimulationResult) =
     let least = Simulation.minimise Machines.Real result
-    failtest $"seed {result.Scenario.Seed} breaks {result.Violations.Count} rules; the least script:\n{least}"
+
+    failtest
+        $"seed {result.Scenario.Seed} breaks {result.Violations.Count} rules, first {result.Violations[0]}; the least script:\n{least}"
 
 let private mutantTests =
     [

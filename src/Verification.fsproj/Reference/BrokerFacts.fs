@@ -56,6 +56,12 @@ type internal Publication
     member val IsWill = false with get, set
     // Whether its publisher may not publish to its topic.
     member val IsDenied = false with get, set
+    // Whether it was sent in MQTT 5, and in a version without properties.
+    member val SentInV5 = false with get, set
+    member val SentBeforeV5 = false with get, set
+    // Sent in both it may have its properties or not, and it may expire or not.
+    member this.IsMixed = this.SentInV5 && this.SentBeforeV5
+    member this.MayExpire = properties.MessageExpiryInterval.IsSome || this.IsMixed
     // How many packets its publisher had sent when it sent this one last.
     member val LastSentAfter = 0L with get, set
     // How often it was sent, and how often of that without DUP.
@@ -192,6 +198,7 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member _.Number = number
     member _.Client = client
     member _.OpenedAt = openedAt
+    member val Version = ProtocolVersion.V5 with get, set
     member val Connect: Connect voption = ValueNone with get, set
     member val ConnectSent: Instant = 0L<ms> with get, set
     member val HasConnack = false with get, set

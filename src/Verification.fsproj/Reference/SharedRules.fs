@@ -43,7 +43,7 @@ module internal SharedRules =
                     && message.AcceptedAt.IsSome
                     && message.FirstSent > restartedAt
                     && not message.IsWill
-                    && message.Properties.MessageExpiryInterval.IsNone
+                    && not message.MayExpire
                     && NaiveTopics.matches all[0].Levels message.Levels
                     && members.TrueForAll(fun one -> one.Takes message && one.CountOf message = 0)
                 then
