@@ -114,6 +114,8 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val EndsAt: Instant = Int64.MaxValue * 1L<ms> with get, set
     // The largest packet that its client takes.
     member val MaximumPacketBytes = Int32.MaxValue with get, set
+    // The least that this was.
+    member val LeastPacketBytes = Int32.MaxValue with get, set
     // Every subscription that there ever was.
     member val Subscriptions = List<NaiveSubscription>()
     member val Receiving = Dictionary<uint16, Receiving>()
@@ -160,9 +162,14 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
 
     // Whether a message fits into the largest packet of the client, with all that the broker may add: a Topic Alias, a
     // longer length of the properties, Subscription Identifiers.
-    member this.Takes(message: Publication) =
+    member this.Takes(message: Publication) = this.Fits(message, this.MaximumPacketBytes)
+
+    // Whether it always would have, also on earlier connections with another limit.
+    member this.AlwaysTakes(message: Publication) = this.Fits(message, this.LeastPacketBytes)
+
+    member private this.Fits(message: Publication, most: int) =
         let identifiers = this.Subscriptions.FindAll(_.Identifier.IsSome).Count
-        message.Bytes + 5 + 5 * identifiers <= this.MaximumPacketBytes
+        message.Bytes + 5 + 5 * identifiers <= most
 
 // A Will that may be due.
 type internal NaiveWill =

@@ -311,6 +311,9 @@ type BrokerModel(freedom: BrokerFreedom) =
                 | ValueSome most -> int (min most (uint32 Int32.MaxValue))
                 | ValueNone -> Int32.MaxValue
 
+            connection.Session.LeastPacketBytes <-
+                min connection.Session.LeastPacketBytes connection.Session.MaximumPacketBytes
+
             client.Session.Forgo()
             client.Doubt <- false
 

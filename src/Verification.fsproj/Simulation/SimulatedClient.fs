@@ -307,7 +307,8 @@ type internal SimulatedClient
 
                 state <-
                     { state with
-                        Context.Settings = settingsIn version
+                        Context.Settings =
+                            { settingsIn version with CleanStart = state.Settings.CleanStart }
                         Context.Progress = progress
                     }
 
