@@ -210,7 +210,7 @@ module Scenarios =
                     MaximumPacketBytes = dice.Of [| 180; 1_048_576 |]
                     LastPacketId = dice.Of [| 0us; 65_530us; 65_534us |]
                     CongestionBytes = dice.Of [| 300; 2_000; SimulatedBrokerSettings.NoCongestion |]
-                    SuspendsTurns = false
+                    SuspendsTurns = dice.Once 4
                 }
             Clients = clients
             Steps = steps.ToArray() |> Array.sortBy (fun step -> step.At)
