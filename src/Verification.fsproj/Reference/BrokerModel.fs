@@ -181,6 +181,10 @@ type BrokerModel(freedom: BrokerFreedom) =
 
         connect.Will |> ValueOption.iter (registerWill connection)
 
+        match WillRules.overtaken publications connection with
+        | null -> ()
+        | message -> connection.WillTargets <- targetsOf message
+
     let sentPublish (connection: NaiveConnection) (publish: Publish) =
         let topic =
             match publish.Topic with

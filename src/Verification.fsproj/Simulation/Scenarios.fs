@@ -265,7 +265,7 @@ module Scenarios =
                     MaximumPacketBytes = if isMixed then 1_048_576 else most
                     LastPacketId = dice.Of [| 0us; 65_530us; 65_534us |]
                     CongestionBytes = dice.Of [| 300; 2_000; SimulatedBrokerSettings.NoCongestion |]
-                    SuspendsTurns = false
+                    SuspendsTurns = dice.Once 4
                     SharesBeforeV5 = not (versions.Once 4)
                 }
             Clients = clients
