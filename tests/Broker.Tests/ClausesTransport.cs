@@ -10,13 +10,17 @@ public sealed class ClausesTransport
 {
     private static readonly byte[] Connect = Convert.FromHexString("100E00044D515454050200000000" + "0163");
 
-    [Fact]
-    [Clause("MQTT-4.2.0-1")]
-    public async Task Bytes_over_TCP_arrive_in_both_directions_without_loss_and_in_order()
+    [Theory]
+    [InlineData(5)]
+    [InlineData(4)]
+    [Clause("MQTT-4.2.0-1", "MQTT3-7.1.1-1")]
+    public async Task Bytes_over_TCP_arrive_in_both_directions_without_loss_and_in_order(int level)
     {
         await using var broker = await Brokers.StartAsync(options => options.Limits.SendBufferBytes = 64 * 1024 * 1024);
-        await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
+        var version = level == 5 ? ProtocolVersion.V5 : ProtocolVersion.V311;
+        await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"", version: version);
         await client.SubscribeAsync("\"a\"");
+        // In MQTT 3.1.1 the Property Length is a byte of the payload.
         var payload = new byte[300_000];
         new Random(1).NextBytes(payload);
         byte[] frame = [0x30, 0xE4, 0xA7, 0x12, 0, 1, (byte)'a', 0, .. payload];

@@ -412,6 +412,34 @@ public sealed class ClausesVersions
         });
 
     [Theory]
+    [Clause("MQTT3-7.0.0-2")]
+    [InlineData(true)]
+    [InlineData(false)]
+    public Task What_the_standard_says_works_without_any_extension(bool hasExtensions) => Script.RunAsync(
+        $"""
+        c >> {Kept} 82 06 00 01 00 01 74 02
+        c << {Accepted} 90 03 00 01 02
+        d >> 10 0D 00 04 4D 51 54 54 04 02 00 00 00 01 64 35 06 00 01 74 00 06 78
+        d << {Accepted} 50 02 00 06
+        d >> 62 02 00 06
+        d << 70 02 00 06
+        c << 34 06 00 01 74 00 01 78
+        c >> 50 02 00 01
+        c << 62 02 00 01
+        c >> 70 02 00 01 A2 05 00 02 00 01 74 E0 00
+        c << B0 02 00 02
+        c closed
+        e >> 10 0D 00 04 4D 51 54 54 04 02 00 00 00 01 65 82 06 00 01 00 01 74 00
+        e << {Accepted} 90 03 00 01 00 31 04 00 01 74 78
+        """,
+        options =>
+        {
+            options.SharedSubscriptions = hasExtensions;
+            options.SharedSubscriptionsBeforeV5 = hasExtensions;
+            options.Versions = hasExtensions ? ProtocolVersions.All : ProtocolVersions.V311;
+        });
+
+    [Theory]
     [InlineData(true, "90 03 00 05 01")]
     [InlineData(false, "90 03 00 05 80")]
     public Task Shared_subscriptions_are_an_option(bool isOn, string suback) => Script.RunAsync(

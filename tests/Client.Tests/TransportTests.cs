@@ -8,13 +8,19 @@ namespace Mqtt5.Client.Tests;
 // Real sockets of 127.0.0.1 on free ports.
 public sealed class TransportTests
 {
-    [Fact]
-    public async Task TCP()
+    [Theory]
+    [InlineData(MqttVersion.Mqtt5)]
+    [InlineData(MqttVersion.Mqtt311)]
+    [InlineData(MqttVersion.Mqtt31)]
+    [Clause("MQTT3-7.1.2-1")]
+    public async Task TCP(MqttVersion version)
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         var accepting = listener.AcceptSocketAsync();
-        var connecting = MqttClient.ConnectAsync($"mqtt://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        var options = MqttClientOptions.For($"mqtt://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        options.Version = version;
+        var connecting = MqttClient.ConnectAsync(options);
         using var socket = await accepting.Bounded();
         await ExchangeAsync(connecting, new NetworkStream(socket));
     }

@@ -28,6 +28,36 @@ public sealed class WebSocketTests
         await TransportTests.ExchangeAsync(connecting, new ByteFrames(socket));
     }
 
+    [Theory]
+    [InlineData(MqttVersion.Mqtt5, "mqtt", "mqtt")]
+    [InlineData(MqttVersion.Mqtt311, "mqtt", "mqtt")]
+    [InlineData(MqttVersion.Mqtt31, "mqttv3.1,mqtt", "mqttv3.1")]
+    [InlineData(MqttVersion.Mqtt31, "mqttv3.1,mqtt", "mqtt")]
+    [Clause("MQTT-6.0.0-3", "MQTT3-6.0.0-3")]
+    public async Task Each_version_offers_its_subprotocols_and_takes_either_answer(MqttVersion version, string expected, string selected)
+    {
+        await using var server = await WebSocketServer.StartAsync(subprotocol: selected);
+        var options = MqttClientOptions.For(server.Address);
+        options.Version = version;
+        options.WebSocket.UseProxy = false;
+        var connecting = MqttClient.ConnectAsync(options);
+        var (socket, _, offered) = await server.AcceptedAsync();
+        Assert.Equal(expected, string.Join(',', offered));
+        await TransportTests.ExchangeAsync(connecting, new ByteFrames(socket));
+    }
+
+    [Theory]
+    [InlineData(MqttVersion.Mqtt5)]
+    [InlineData(MqttVersion.Mqtt311)]
+    public async Task A_subprotocol_that_was_not_offered_fails(MqttVersion version)
+    {
+        await using var server = await WebSocketServer.StartAsync(subprotocol: "mqttv3.1");
+        var options = MqttClientOptions.For(server.Address);
+        options.Version = version;
+        options.WebSocket.UseProxy = false;
+        await Assert.ThrowsAsync<MqttConnectException>(() => MqttClient.ConnectAsync(options).Bounded());
+    }
+
     [Fact]
     public async Task WebSocket_without_the_subprotocol_fails()
     {

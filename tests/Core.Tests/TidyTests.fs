@@ -64,6 +64,28 @@ let private sourceRules =
 
             none long)
 
+        // A client is made for the process that embeds it. A socket of the operating system's file system is tried out, to
+        // see whether a process listens there.
+        testCase "[MQTT3-7.0.0-1] the broker connects to no other server" (fun () ->
+            let allowed =
+                [
+                    "src/CSharp/Mqtt5.Broker/MqttBroker.cs"
+                    "src/CSharp/Mqtt5.Broker/Hosting/ListenSockets.cs"
+                ]
+
+            let broker = sources "src/CSharp/Mqtt5.Broker" [ "*.cs" ]
+            let pattern = @"\b(Connect|ConnectAsync)\(|\b(TcpClient|ClientWebSocket|MqttClient)\b"
+            let others = broker |> List.filter (fun (name, _) -> not (List.contains name allowed))
+            none (matching pattern statement others)
+
+            // What is allowed leads to this process alone.
+            let inProcess, sockets = (Map.ofList broker)[allowed[0]], (Map.ofList broker)[allowed[1]]
+            let calls = matching @"\b(Connect|ConnectAsync)\(" statement
+            Expect.hasLength (calls [ allowed[0], inProcess ]) 1 "a client in the same process"
+            Expect.exists inProcess _.Contains("Transport = inProcess") "by its own transport"
+            Expect.hasLength (calls [ allowed[1], sockets ]) 1 "a socket that is tried out"
+            Expect.exists sockets _.Contains("probe.Connect(new UnixDomainSocketEndPoint(path))") "of a path")
+
         testCase "nothing is left to be done later" (fun () ->
             // In two pieces, or this line would be found.
             let marks =

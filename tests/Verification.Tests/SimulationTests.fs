@@ -8,22 +8,32 @@ open Mqtt5
 open Mqtt5.Verification
 
 // The ordinary run takes a thousand seeds. MQTT5_SIMULATION_SEEDS asks for another number, and MQTT5_SIMULATION_FIRST
-// for other ones.
+// for other ones. MQTT5_SIMULATION_SUSPENDS=1 suspends turns in all of them, and 0 in none.
 let private setting (name: string) (usual: uint64) : uint64 =
     match Environment.GetEnvironmentVariable name with
     | null
     | "" -> usual
     | text -> UInt64.Parse text
 
+let private scenarioOf (seed: uint64) : Scenario =
+    let scenario = Scenarios.ofSeed seed
+
+    match Environment.GetEnvironmentVariable "MQTT5_SIMULATION_SUSPENDS" with
+    | null
+    | "" -> scenario
+    | choice -> { scenario with Broker = { scenario.Broker with SuspendsTurns = (choice = "1") } }
+
 let private runSeeds (first: uint64) (count: uint64) =
     ParallelEnumerable
         .Range(0, int count)
-        .Select(fun index -> Simulation.runSeed (first + uint64 index))
+        .Select(fun index -> Simulation.run (scenarioOf (first + uint64 index)))
         .ToArray()
 
 let private failure (result: SimulationResult) =
     let least = Simulation.minimise Machines.Real result
-    failtest $"seed {result.Scenario.Seed} breaks {result.Violations.Count} rules; the least script:\n{least}"
+
+    failtest
+        $"seed {result.Scenario.Seed} breaks {result.Violations.Count} rules, first {result.Violations[0]}; the least script:\n{least}"
 
 let private mutantTests =
     [

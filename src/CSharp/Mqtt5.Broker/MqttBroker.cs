@@ -9,7 +9,7 @@ using Mqtt5.Transports;
 namespace Mqtt5;
 
 /// <summary>
-/// An MQTT 5 broker. <see cref="StartAsync(Action{MqttBrokerOptions}, CancellationToken)"/> runs one in any process;
+/// An MQTT broker. It connects to no other server, so nothing of it is a client [MQTT3-7.0.0-1]. <see cref="StartAsync(Action{MqttBrokerOptions}, CancellationToken)"/> runs one in any process;
 /// in ASP.NET Core add it to the services and map it. Safe to use from many threads.
 /// </summary>
 public sealed class MqttBroker : IAsyncDisposable

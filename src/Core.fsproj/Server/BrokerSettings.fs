@@ -202,7 +202,8 @@ type BrokerSettings =
         ServerReference: Utf8String voption
         /// What happens before MQTT 5 to a PUBLISH that is refused.
         WhenRefused: WhenRefused
-        /// Whether clients before MQTT 5 have shared subscriptions, if there are any. Those versions do not know them.
+        /// Whether clients before MQTT 5 have shared subscriptions, if there are any. Those versions do not know them, and
+        /// nothing else depends on the extension [MQTT3-7.0.0-2].
         SharedSubscriptionsBeforeV5: bool
     }
 

@@ -439,6 +439,7 @@ module Ledger =
                         min
                             (connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>)
                             limits.SessionExpirySeconds
+                    // None without the Will Flag [MQTT3-3.1.2-12].
                     Will = ValueOption.map ServerMessage.ownWill connect.Will
                     WillAt = ValueNone
                     AwaySince = ValueNone
@@ -453,6 +454,8 @@ module Ledger =
                             Assigned = request.Assigned
                             Connection = entry.Connection
                             Epoch = epoch
+                            // Clean Start keeps none [MQTT-3.2.2-2] [MQTT3-3.2.2-1]; else it depends on what was stored
+                            // [MQTT-3.2.2-3] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3].
                             SessionPresent = kept.IsSome
                             MadeRoom = room.Ended.Length > 0
                             Outcome =
@@ -471,7 +474,7 @@ module Ledger =
 
     let private never = UInt32.MaxValue * 1u<s>
 
-    /// A connection of a session ended. The session ends with it, or is kept for its Session Expiry Interval
+    /// A connection of a session ended. The session ends with it, not before it [MQTT3-4.1.0-2], or is kept for its Session Expiry Interval
     /// [MQTT-3.1.2-23]; its Will is dropped, published or delayed [MQTT-3.1.2-8] [MQTT-3.1.2-10]
     /// [MQTT3-3.1.2-10]. Nothing happens if a
     /// later connection has the session already.

@@ -120,7 +120,7 @@ module Registry =
             registry
 
     // Its subscriptions are removed afterwards, in pieces. Meanwhile they lead nowhere: the number of a session is not
-    // used again.
+    // used again. What it published with RETAIN stays: it is not part of the session [MQTT3-3.1.2-7].
     let private sessionEnded session (registry: Registry) =
         if Map.containsKey session registry.Filters then
             { registry with Ended = Set.add session registry.Ended }

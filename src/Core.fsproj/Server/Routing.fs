@@ -150,7 +150,8 @@ type Route() =
 
             this.Note(entry.Identifier, index)
 
-/// Finds out where messages go. Where several subscriptions of a session match, it gets one copy, at the highest
+/// Finds out where messages go: to sessions with a subscription whose filter matches [MQTT-3.3.2-3] [MQTT3-3.3.2-3], in
+/// the order in which the messages came, for every topic [MQTT-4.6.0-6] [MQTT3-4.6.0-5]. Where several subscriptions of a session match, it gets one copy, at the highest
 /// QoS granted by any of them [MQTT-3.3.4-2] [MQTT3-3.3.5-1], with the Subscription Identifiers of all [MQTT-3.3.4-3]
 /// [MQTT-3.3.4-4], with RETAIN if any of them keeps it. A subscription that No Local bars counts for nothing
 /// [MQTT-3.8.3-3]. A shared subscription always gives a copy of its own, to one member.
@@ -289,8 +290,8 @@ module Routing =
             Ticket = ticket
         }
 
-    /// The copy of a retained message that a new subscription brings: RETAIN is set whatever Retain As Published
-    /// says, and the Subscription Identifier is that of the subscription.
+    /// The copy of a retained message that a new subscription brings: RETAIN is set [MQTT3-3.3.1-8] whatever Retain As
+    /// Published says, and the Subscription Identifier is that of the subscription.
     [<CompiledName("CopyRetained")>]
     let copyRetained
         (ticket: int64)

@@ -393,6 +393,7 @@ module ServerSession =
         | Packet.Auth auth -> authenticating auth connection state
         | Packet.Connect _ ->
             let detail = "CONNECT came a second time"
+            // [MQTT-3.1.0-2] [MQTT3-3.1.0-2]
             ServerConnections.fail (protocolError PacketType.Connect "MQTT-3.1.0-2" detail) connection state
         | other ->
             let detail = "a client does not send this packet"

@@ -314,6 +314,7 @@ module ClientSession =
             let effects =
                 match state.Phase with
                 | ClientPhase.Connected ->
+                    // Nothing follows [MQTT-3.14.4-1] [MQTT3-3.14.4-2], and it is closed [MQTT-3.14.4-2] [MQTT3-3.14.4-1].
                     (ClientLimits.disconnect state.Connection.Limits outcome Effects.none).Add CloseTransport
                 | ClientPhase.Opening _
                 | ClientPhase.Connecting _ -> Effects.one CloseTransport
@@ -415,7 +416,7 @@ module ClientSession =
                 match deadline, ClientState.pingDue traffic state.Connection with
                 | ValueSome deadline, _ when deadline <= now -> pingMissed now deadline traffic state
                 // The time since the last packet that was sent counts, whatever was received and whether or not an
-                // answer is due [MQTT-3.1.2-20].
+                // answer is due [MQTT-3.1.2-20] [MQTT3-3.1.2-23].
                 | _, ValueSome due when due <= now -> ping now traffic state
                 | _ -> struct (state, Effects.none)
             | _ -> struct (state, Effects.none)

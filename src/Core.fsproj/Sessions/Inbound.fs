@@ -173,7 +173,8 @@ module Inbound =
         else
             { state with PubrecOrder = Fifo.withoutFirst state.PubrecOrder }
 
-    // The acknowledgement of the message that is first in the order, which is decided. After a PUBACK its identifier
+    // The acknowledgement of the message that is first in the order, which is decided: PUBACK for QoS 1, PUBREC for QoS 2
+    // [MQTT-3.3.4-1] [MQTT3-3.3.4-1]. After a PUBACK its identifier
     // is free [MQTT-4.3.2-5] [MQTT3-4.3.2-2], and so it is after a PUBREC of failure [MQTT-4.3.3-9]. Without reason codes
     // PUBREC means success, and PUBREL is due [MQTT3-4.3.3-2].
     let private acknowledgeFirst (held: Held) reason (state: Inbound) (effects: Effects) =

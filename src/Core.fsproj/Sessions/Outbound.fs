@@ -35,6 +35,7 @@ module Outbound =
     /// messages. Gives the first breach; meant for tests, simulation and assertions.
     let sound (state: Outbound) : string voption = OutboundChecks.breach state
 
+    // QoS 0 and DUP 0, and forgotten once it is written [MQTT-4.3.1-1] [MQTT3-4.3.1-1].
     let private sendQoS0 now (message: Outgoing) (state: Outbound) (effects: Effects) =
         let struct (connection, effects) = OutboundPackets.write now message 0us state.Connection effects
 
@@ -50,8 +51,9 @@ module Outbound =
             struct ({ state with Connection = connection }, effects)
 
     // A new message [MQTT-4.3.2-1] [MQTT3-4.3.2-1] [MQTT-4.3.3-1]: an identifier that no exchange uses [MQTT-2.2.1-3]
-    // [MQTT-2.2.1-4] [MQTT3-2.3.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2], one unit of quota [MQTT-4.9.0-2]. One that
-    // waited has an order already; else it gets the next one.
+    // [MQTT3-2.3.1-2] [MQTT-2.2.1-4] [MQTT3-2.3.1-4], DUP 0 [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT3-4.3.3-1] whatever it was
+    // when the message came [MQTT-3.3.1-3] [MQTT3-3.3.1-3], one unit of quota [MQTT-4.9.0-2]. One that waited has an order
+    // already; else it gets the next one [MQTT-4.6.0-5] [MQTT3-4.6.0-6].
     let private sendNew now (message: Outgoing) (order: int64) (id: uint16) queue (state: Outbound) effects =
         let stage =
             if message.QoS = QoS.AtLeastOnce then
@@ -177,7 +179,7 @@ module Outbound =
         struct (state, effects, left)
 
     /// Sends what may be sent now: first the messages of an earlier connection, with DUP [MQTT-3.3.1-1], in
-    /// their order [MQTT-4.6.0-1], then the waiting ones. Expired ones that were never sent are dropped
+    /// their order [MQTT-4.6.0-1] [MQTT3-4.6.0-1], then the waiting ones. Expired ones that were never sent are dropped
     /// [MQTT-4.3.3-7].
     let pump (now: Instant) (state: Outbound) (effects: Effects) : struct (Outbound * Effects) =
         let struct (state, effects, _) = pumpWithin now System.Int64.MaxValue state effects
@@ -310,7 +312,8 @@ module Outbound =
                         NextOrder = state.NextOrder + 1L
                     }
 
-                // [MQTT-4.3.3-4]; PUBRELs keep the order of the PUBRECs because each is answered at once [MQTT-4.6.0-4].
+                // [MQTT-4.3.3-4]; PUBRELs keep the order of the PUBRECs because each is answered at once [MQTT-4.6.0-4]
+                // [MQTT3-4.6.0-4].
                 Ok(struct (state, pubrel id ReasonCode.Success))
         | PacketType.Pubrec, ValueSome(Exchange.Message(Stage = Stage.AwaitPubcomp)) ->
             if byte reason >= 0x80uy then

@@ -86,7 +86,7 @@ module internal AnswerRules =
     let private mayBeDropped (held: Receiving) =
         held.QoS < QoS.ExactlyOnce
         && not (isNull held.Message)
-        && held.Message.Properties.MessageExpiryInterval.IsSome
+        && held.Message.MayExpire
 
     let finish
         (violate: NaiveClient -> string -> string -> string -> unit)

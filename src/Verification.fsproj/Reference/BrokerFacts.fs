@@ -56,6 +56,12 @@ type internal Publication
     member val IsWill = false with get, set
     // Whether its publisher may not publish to its topic.
     member val IsDenied = false with get, set
+    // Whether it was sent in MQTT 5, and in a version without properties.
+    member val SentInV5 = false with get, set
+    member val SentBeforeV5 = false with get, set
+    // Sent in both it may have its properties or not, and it may expire or not.
+    member this.IsMixed = this.SentInV5 && this.SentBeforeV5
+    member this.MayExpire = properties.MessageExpiryInterval.IsSome || this.IsMixed
     // How many packets its publisher had sent when it sent this one last.
     member val LastSentAfter = 0L with get, set
     // How often it was sent, and how often of that without DUP.
@@ -108,6 +114,8 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val EndsAt: Instant = Int64.MaxValue * 1L<ms> with get, set
     // The largest packet that its client takes.
     member val MaximumPacketBytes = Int32.MaxValue with get, set
+    // The least that this was.
+    member val LeastPacketBytes = Int32.MaxValue with get, set
     // Every subscription that there ever was.
     member val Subscriptions = List<NaiveSubscription>()
     member val Receiving = Dictionary<uint16, Receiving>()
@@ -154,9 +162,14 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
 
     // Whether a message fits into the largest packet of the client, with all that the broker may add: a Topic Alias, a
     // longer length of the properties, Subscription Identifiers.
-    member this.Takes(message: Publication) =
+    member this.Takes(message: Publication) = this.Fits(message, this.MaximumPacketBytes)
+
+    // Whether it always would have, also on earlier connections with another limit.
+    member this.AlwaysTakes(message: Publication) = this.Fits(message, this.LeastPacketBytes)
+
+    member private this.Fits(message: Publication, most: int) =
         let identifiers = this.Subscriptions.FindAll(_.Identifier.IsSome).Count
-        message.Bytes + 5 + 5 * identifiers <= this.MaximumPacketBytes
+        message.Bytes + 5 + 5 * identifiers <= most
 
 // A Will that may be due.
 type internal NaiveWill =
@@ -192,6 +205,7 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member _.Number = number
     member _.Client = client
     member _.OpenedAt = openedAt
+    member val Version = ProtocolVersion.V5 with get, set
     member val Connect: Connect voption = ValueNone with get, set
     member val ConnectSent: Instant = 0L<ms> with get, set
     member val HasConnack = false with get, set

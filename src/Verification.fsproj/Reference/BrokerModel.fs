@@ -16,6 +16,7 @@ type BrokerModel(freedom: BrokerFreedom) =
     let sessions = List<NaiveSession>()
     let mutable restartedAt: Instant = -1L<ms>
     let mutable mayPublish: string -> bool = fun _ -> true
+    let mutable sharesBeforeV5 = true
     let retained = RetainedMessages()
     let never: Instant = Int64.MaxValue * 1L<ms>
     let mutable now: Instant = 0L<ms>
@@ -47,7 +48,7 @@ type BrokerModel(freedom: BrokerFreedom) =
         && not subscription.IsShared
         && not (subscription.Options.NoLocal && message.Publisher = session.Client)
         && min subscription.Granted message.QoS > QoS.AtMostOnce
-        && message.Properties.MessageExpiryInterval.IsNone
+        && not message.MayExpire
 
     let candidates (message: Publication) =
         for client in clients.Values do
@@ -180,6 +181,10 @@ type BrokerModel(freedom: BrokerFreedom) =
 
         connect.Will |> ValueOption.iter (registerWill connection)
 
+        match WillRules.overtaken publications connection with
+        | null -> ()
+        | message -> connection.WillTargets <- targetsOf message
+
     let sentPublish (connection: NaiveConnection) (publish: Publish) =
         let topic =
             match publish.Topic with
@@ -203,6 +208,11 @@ type BrokerModel(freedom: BrokerFreedom) =
 
                 if not publish.Delivery.IsDup then
                     message.NewSends <- message.NewSends + 1
+
+                if connection.Version.IsV5 then
+                    message.SentInV5 <- true
+                else
+                    message.SentBeforeV5 <- true
 
             if publish.Retain then
                 // [MQTT-3.3.1-6]
@@ -305,10 +315,16 @@ type BrokerModel(freedom: BrokerFreedom) =
                 | ValueSome most -> int (min most (uint32 Int32.MaxValue))
                 | ValueNone -> Int32.MaxValue
 
+            connection.Session.LeastPacketBytes <-
+                min connection.Session.LeastPacketBytes connection.Session.MaximumPacketBytes
+
             client.Session.Forgo()
             client.Doubt <- false
-            client.EndsAtEarliest <- never
-            client.EndsAtLatest <- never
+
+            // Otherwise the connection had ended before its CONNACK came.
+            if not connection.IsLostByBroker then
+                client.EndsAtEarliest <- never
+                client.EndsAtLatest <- never
 
     let checkReason client (message: Publication) (reason: ReasonCode) =
         if reason = ReasonCode.NoMatchingSubscribers && not (isNull message) then
@@ -334,7 +350,10 @@ type BrokerModel(freedom: BrokerFreedom) =
         let message = AnswerRules.answer violate queue clause connection.Client packet.PacketId.Value
         let reason = packet.Outcome.Reason
 
-        if not (isNull message) && message.IsDenied && byte reason < 0x80uy then
+        // A message that came before MQTT 5 is dropped without a code [MQTT3-3.3.5-2], also where its answer is repeated later.
+        let isRefused = not (isNull message) && message.IsDenied
+
+        if isRefused && byte reason < 0x80uy && not message.SentBeforeV5 then
             violate connection.Client "5.4.2" "a refusal: the client may not publish to the topic" $"{reason}"
 
         if byte reason < 0x80uy then
@@ -343,7 +362,9 @@ type BrokerModel(freedom: BrokerFreedom) =
             if obj.ReferenceEquals(queue, connection.Pubrecs) then
                 connection.Received.Add packet.PacketId.Value |> ignore
 
-            if obj.ReferenceEquals(queue, connection.Pubrecs) && freedom.MayWaitForPubrel then
+            if isRefused then
+                ()
+            elif obj.ReferenceEquals(queue, connection.Pubrecs) && freedom.MayWaitForPubrel then
                 connection.Client.Unreleased[packet.PacketId.Value] <- message
             else
                 taken connection packet.PacketId message
@@ -416,7 +437,8 @@ type BrokerModel(freedom: BrokerFreedom) =
         | Packet.Pubrec packet -> receivedAnswer connection connection.Pubrecs "MQTT-4.6.0-3" packet
         | Packet.Pubrel packet -> receivedPubrel connection packet
         | Packet.Pubcomp packet -> receivedPubcomp connection packet
-        | Packet.Suback packet -> SubscriptionRules.receivedSuback retained violate now connection packet
+        | Packet.Suback packet -> 
+            SubscriptionRules.receivedSuback sharesBeforeV5 retained violate now connection packet
         | Packet.Unsuback packet -> SubscriptionRules.receivedUnsuback violate now connection packet
         | Packet.Pingresp when connection.Pings > 0 ->
             connection.Pings <- connection.Pings - 1
@@ -502,6 +524,11 @@ type BrokerModel(freedom: BrokerFreedom) =
         with get () = mayPublish
         and set value = mayPublish <- value
 
+    /// Whether clients before MQTT 5 have shared subscriptions. To be set at the start.
+    member _.SharesBeforeV5
+        with get () = sharesBeforeV5
+        and set value = sharesBeforeV5 <- value
+
     /// The rules that were broken so far, in the order in which it was noticed.
     member _.Violations: IReadOnlyList<Violation> = violations
 
@@ -528,12 +555,15 @@ type BrokerModel(freedom: BrokerFreedom) =
                 match client.Connections.TryGetValue number with
                 | true, connection ->
                     match what with
+                    | Observed.Speaks version -> connection.Version <- version
                     | Observed.Sent packet ->
                         packets <- packets + 1L
                         sent connection packet
                     | Observed.Received packet ->
                         packets <- packets + 1L
                         received connection packet
+                    | Observed.Malformed fault ->
+                        violate client fault.Clause "a packet of the version" fault.Detail
                     | Observed.Closed -> connection.IsClosed <- true
                     | Observed.LostByBroker complete -> lostByBroker connection complete
                     | _ -> ()

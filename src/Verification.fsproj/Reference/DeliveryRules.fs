@@ -167,7 +167,14 @@ module internal DeliveryRules =
     let private checkExpiry violate (connection: NaiveConnection) (publish: Publish) (message: Publication) =
         let client = connection.Client
 
-        match message.Properties.MessageExpiryInterval, publish.Properties.MessageExpiryInterval with
+        // Before MQTT 5 the client is not told what is left.
+        let left =
+            match message.Properties.MessageExpiryInterval, publish.Properties.MessageExpiryInterval with
+            | ValueSome _, ValueNone when not connection.Version.IsV5 -> ValueSome 0u<s>
+            | _, left -> left
+
+        match message.Properties.MessageExpiryInterval, left with
+        | _ when message.IsMixed -> ()
         | ValueSome original, ValueSome left ->
             if left > original then
                 violate client "MQTT-3.3.2-6" $"at most {original} seconds" $"{left}"
@@ -411,10 +418,17 @@ module internal DeliveryRules =
             then
                 violate client "MQTT-3.8.3-3" "nothing of its own with No Local" message.Topic
 
-            checkIdentifiers violate client publish possible
             checkExpiry violate connection publish message
-            checkProperties violate client publish message
-            IdentifierRules.note session message publish
+
+            if connection.Version.IsV5 then
+                checkIdentifiers violate client publish possible
+
+                if not message.IsMixed then
+                    checkProperties violate client publish message
+
+                IdentifierRules.note session message publish
+            else
+                IdentifierRules.excuse session message
 
             if message.IsWill && message.Dues.Count = 0 then
                 violate

@@ -19,6 +19,10 @@ module internal IdentifierRules =
         for identifier in publish.Properties.SubscriptionIdentifiers do
             seen.Add identifier |> ignore
 
+    // A message has come in a version that has no identifiers.
+    let excuse (session: NaiveSession) (message: Publication) : unit =
+        session.IdentifiersDue.Remove message.Number |> ignore
+
     // The broker has a message that has to come for all of these subscriptions of a session.
     let expect (session: NaiveSession) (message: Publication) (subscriptions: NaiveSubscription[]) : unit =
         if subscriptions |> Array.exists _.Identifier.IsSome then

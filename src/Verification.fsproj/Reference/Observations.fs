@@ -7,10 +7,14 @@ open Mqtt5
 type Observed =
     /// The client opened the transport.
     | Opened
+    /// The client speaks this version on the connection, before it sends anything. Without it, MQTT 5.
+    | Speaks of Version: ProtocolVersion
     /// The client sent a packet.
     | Sent of Packet: Packet
     /// The client received a packet.
     | Received of Packet: Packet
+    /// The client received what is no packet of the version.
+    | Malformed of Fault: Fault
     /// The client closed the transport, or saw that it was closed.
     | Closed
     /// The broker closed the transport, or saw that it was closed. <c>Complete</c>: everything that the client had sent

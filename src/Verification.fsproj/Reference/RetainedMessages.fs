@@ -28,7 +28,7 @@ type internal RetainedMessages() =
     let possible (message: Publication) =
         if
             isNull message
-            || (message.QoS > QoS.AtMostOnce && message.Properties.MessageExpiryInterval.IsNone)
+            || (message.QoS > QoS.AtMostOnce && not message.MayExpire)
         then
             [ message ]
         else

@@ -43,9 +43,9 @@ module internal SharedRules =
                     && message.AcceptedAt.IsSome
                     && message.FirstSent > restartedAt
                     && not message.IsWill
-                    && message.Properties.MessageExpiryInterval.IsNone
+                    && not message.MayExpire
                     && NaiveTopics.matches all[0].Levels message.Levels
-                    && members.TrueForAll(fun one -> one.Takes message && one.CountOf message = 0)
+                    && members.TrueForAll(fun one -> one.AlwaysTakes message && one.CountOf message = 0)
                 then
                     match members.Find(stays message) with
                     | null -> ()

@@ -79,6 +79,7 @@ module internal SubscriptionRules =
         | _ -> ValueNone
 
     let receivedSuback
+        (sharesBeforeV5: bool)
         (retained: RetainedMessages)
         (violate: NaiveClient -> string -> string -> string -> unit)
         (now: Instant)
@@ -98,7 +99,17 @@ module internal SubscriptionRules =
                     if byte code >= 0x80uy then
                         one.Stage <- SubscriptionStage.Gone
                         one.EndedAt <- 0L<ms>
+                    // It has no code of failure, so nothing is certain.
+                    elif connection.Version.IsV31 then
+                        one.GrantedAt <- now
                     else
+                        if one.IsShared && connection.Version.IsV311 && not sharesBeforeV5 then
+                            violate
+                                connection.Client
+                                "MQTT3-3.9.3-2"
+                                "0x80: there are no shared subscriptions before MQTT 5"
+                                $"{code}"
+
                         if byte code > byte one.Options.MaximumQoS then
                             violate
                                 connection.Client
@@ -137,13 +148,16 @@ module internal SubscriptionRules =
         =
         match take connection packet.PacketId.Value with
         | ValueSome(Request.Unsubscribe(known, had)) ->
-            if packet.Reasons.Count <> known.Length then
+            // Before MQTT 5 it has no codes.
+            let due = if connection.Version.IsV5 then known.Length else 0
+
+            if packet.Reasons.Count <> due then
                 violate
                     connection.Client
                     "MQTT-3.11.3-1"
-                    $"{known.Length} reason codes"
+                    $"{due} reason codes"
                     $"{packet.Reasons.Count}"
-            else
+            elif due > 0 then
                 for isKnown, reason in Seq.zip known packet.Reasons do
                     // Section 3.11.3; an error may be about anything.
                     match isKnown with

@@ -36,6 +36,25 @@ module internal WillRules =
                 publications.OfWill earlier.Connect.Value
             | _ -> null
 
+    // The Will of this connection where a CONNECT before it was not answered yet: the two are on connections of their own, so
+    // the broker may take the earlier one last, and then this one is taken over. Null: there is none, or it would wait.
+    let overtaken (publications: Publications) (connection: NaiveConnection) : Publication =
+        match connection.Connect with
+        | ValueSome({ Will = ValueSome will } as connect) ->
+            let isUndelayed = ValueOption.defaultValue 0u<s> will.Properties.WillDelayInterval = 0u<s>
+
+            let mayOvertake (other: NaiveConnection) =
+                other.Number < connection.Number
+                && not (other.HasConnack || other.IsLostByBroker)
+                && other.Connect
+                   |> ValueOption.exists (fun earlier -> earlier.CleanStart || isUndelayed)
+
+            if Seq.exists mayOvertake connection.Client.Connections.Values then
+                publications.OfWill connect
+            else
+                null
+        | _ -> null
+
     // A Will that waits is canceled by going on with the session, and due when the session ends.
     let settle (wills: List<NaiveWill>) (now: Instant) (connection: NaiveConnection) (present: bool) =
         for will in wills.ToArray() do

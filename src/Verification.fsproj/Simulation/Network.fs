@@ -43,7 +43,7 @@ type internal Agenda() =
 
 // What arrives at one end: frames cut out of chunks of bytes.
 [<Sealed; AllowNullLiteral(false)>]
-type internal FrameReader(direction: Direction, maximumPacketBytes: int) =
+type internal FrameReader(version: ProtocolVersion, direction: Direction, maximumPacketBytes: int) =
     let mutable rest: byte[] = [||]
     let mutable offset = 0L
 
@@ -55,7 +55,8 @@ type internal FrameReader(direction: Direction, maximumPacketBytes: int) =
 
         while going do
             match
-                Framer.next
+                Framer.nextIn
+                    version
                     direction
                     maximumPacketBytes
                     offset
@@ -153,10 +154,10 @@ type internal Output() =
 
     member _.IsEmpty = (count = 0)
 
-    member _.Add(packet: Packet) =
-        let size = Encode.size packet
+    member _.Add(version: ProtocolVersion, packet: Packet) =
+        let size = Encode.sizeIn version packet
         room size
-        count <- count + Encode.write packet (Span<byte>(buffer, count, size))
+        count <- count + Encode.writeIn version packet (Span<byte>(buffer, count, size))
 
     member _.Take() : byte[] =
         let bytes = buffer.AsSpan(0, count).ToArray()
@@ -199,18 +200,18 @@ type internal Link(client: string, number: int, ordinal: int, toBroker: Pipe, to
 
     // The packet of a frame, by the fast path where it takes it.
     static member Parse
-        (direction: Direction, tapeBytes: int, frame: ReadOnlyMemory<byte>)
+        (version: ProtocolVersion, direction: Direction, tapeBytes: int, frame: ReadOnlyMemory<byte>)
         : Result<Packet, Fault> =
         let mutable view = PublishView()
         let mutable acknowledgement = Unchecked.defaultof<AcknowledgementView>
         let kind: PacketType = LanguagePrimitives.EnumOfValue(frame.Span[0] >>> 4)
 
-        if kind = PacketType.Publish && FastPath.tryPublish direction frame.Span &view then
+        if kind = PacketType.Publish && FastPath.tryPublishIn version direction frame.Span &view then
             Ok(Packet.Publish(view.ToPublish frame))
         elif
             kind >= PacketType.Puback
             && kind <= PacketType.Pubcomp
-            && FastPath.tryAcknowledgement direction frame.Span &acknowledgement
+            && FastPath.tryAcknowledgementIn version direction frame.Span &acknowledgement
         then
             Ok(
                 Link.Acknowledgement(
@@ -220,4 +221,4 @@ type internal Link(client: string, number: int, ordinal: int, toBroker: Pipe, to
                 )
             )
         else
-            Grammar.parse direction tapeBytes 0L frame
+            Grammar.parseIn version direction tapeBytes 0L frame

@@ -17,6 +17,9 @@ type SimulationAction =
     | Cancel of Client: string
     /// The application ends the connection.
     | Disconnect of Client: string * Reason: ReasonCode
+    /// The application speaks another version from the next time that it starts a client that has ended. The client keeps
+    /// its session.
+    | Speak of Client: string * Version: ProtocolVersion
     /// The application acknowledges nothing for this long, in milliseconds.
     | Hold of Client: string * Duration: int64<ms>
     /// The process of a client ends, and starts again without anything.
@@ -45,8 +48,10 @@ type SimulationStep = { At: int64<ms>; Action: SimulationAction }
 [<NoComparison>]
 type SimulatedClientSettings =
     {
-        /// Its CONNECT, which has a Client Identifier.
+        /// Its CONNECT, which has a Client Identifier. Before MQTT 5 the client connects with what its version has of it.
         Connect: Connect
+        /// The version that it speaks at first.
+        Version: ProtocolVersion
         /// The Packet Identifier that counts as given last at the start.
         LastPacketId: uint16
         /// Topic Aliases that it assigns at most.
@@ -75,6 +80,8 @@ type SimulatedBrokerSettings =
         CongestionBytes: int
         /// Whether a turn of the node may wait before a gate while others go on.
         SuspendsTurns: bool
+        /// Whether clients before MQTT 5 have shared subscriptions.
+        SharesBeforeV5: bool
     }
 
     /// So many bytes never wait for a client.
@@ -90,6 +97,7 @@ type SimulatedBrokerSettings =
             LastPacketId = 0us
             CongestionBytes = 2_000
             SuspendsTurns = false
+            SharesBeforeV5 = true
         }
 
 /// Everything that a run depends on: the same scenario runs the same way each time.

@@ -9,6 +9,20 @@ open Mqtt5
 [<RequireQualifiedAccess>]
 module ScenarioNotation =
 
+    // The names of versions other than 5, which says nothing.
+    let private versionNumber (version: ProtocolVersion) : uint64 =
+        match version with
+        | ProtocolVersion.V5 -> 5UL
+        | ProtocolVersion.V311 -> 311UL
+        | ProtocolVersion.V31 -> 31UL
+
+    let private versionOf (number: uint64) : ProtocolVersion =
+        match number with
+        | 5UL -> ProtocolVersion.V5
+        | 311UL -> ProtocolVersion.V311
+        | 31UL -> ProtocolVersion.V31
+        | other -> raise (FormatException $"{other} is no version: 5, 311 or 31")
+
     let private actionText (action: SimulationAction) : string =
         match action with
         | SimulationAction.Start client -> $"{client} start"
@@ -19,6 +33,7 @@ module ScenarioNotation =
         | SimulationAction.Cancel client -> $"{client} cancel"
         | SimulationAction.Disconnect(client, reason) ->
             $"{client} {Notation.print (Packet.Disconnect(Outcome.Code reason))}"
+        | SimulationAction.Speak(client, version) -> $"{client} speak {versionNumber version}"
         | SimulationAction.Hold(client, duration) -> $"{client} hold {Notation.printDuration duration}"
         | SimulationAction.Crash client -> $"{client} crash"
         | SimulationAction.Cut client -> $"{client} cut"
@@ -42,11 +57,11 @@ module ScenarioNotation =
         line $"seed {scenario.Seed}"
 
         line
-            $"broker receive-maximum={broker.ReceiveMaximum} in-flight={broker.InFlightMessages} aliases={broker.TopicAliases} packet-bytes={broker.MaximumPacketBytes} last-id={broker.LastPacketId} congestion={broker.CongestionBytes} suspends={flag broker.SuspendsTurns}"
+            $"broker receive-maximum={broker.ReceiveMaximum} in-flight={broker.InFlightMessages} aliases={broker.TopicAliases} packet-bytes={broker.MaximumPacketBytes} last-id={broker.LastPacketId} congestion={broker.CongestionBytes} suspends={flag broker.SuspendsTurns} old-shares={flag broker.SharesBeforeV5}"
 
         for client in scenario.Clients do
             line
-                $"client last-id={client.LastPacketId} aliases={client.TopicAliases} reconnect-ms={client.ReconnectDelay} together={flag client.WritesTogether} {Notation.print (Packet.Connect client.Connect)}"
+                $"client last-id={client.LastPacketId} aliases={client.TopicAliases} reconnect-ms={client.ReconnectDelay} together={flag client.WritesTogether} version={versionNumber client.Version} {Notation.print (Packet.Connect client.Connect)}"
 
         for step in scenario.Steps do
             line $"at {Notation.printDuration step.At} {actionText step.Action}"
@@ -90,6 +105,10 @@ module ScenarioNotation =
         | client, "close" -> SimulationAction.Close client
         | client, "lose-sent" -> SimulationAction.HalfClose(client, ClientToServer)
         | client, "lose-received" -> SimulationAction.HalfClose(client, ServerToClient)
+        | client, "speak" ->
+            match UInt64.TryParse argument with
+            | true, number -> SimulationAction.Speak(client, versionOf number)
+            | _ -> raise (FormatException $"'{argument}' is no version: 5, 311 or 31")
         | client, "hold" -> SimulationAction.Hold(client, unwrap (Notation.parseDuration argument))
         | client, "stall" -> SimulationAction.Stall(client, unwrap (Notation.parseDuration argument))
         | client, "jump" -> SimulationAction.JumpClient(client, unwrap (Notation.parseDuration argument))
@@ -117,6 +136,7 @@ module ScenarioNotation =
                 TopicAliases = uint16 values["aliases"]
                 ReconnectDelay = int64 (valueOr 100UL "reconnect-ms" values) * 1L<ms>
                 WritesTogether = valueOr 0UL "together" values = 1UL
+                Version = versionOf (valueOr 5UL "version" values)
             }
         | _ -> raise (FormatException "a client has a CONNECT with a Client Identifier")
 
@@ -157,6 +177,7 @@ module ScenarioNotation =
                                             values
                                     )
                                 SuspendsTurns = valueOr 0UL "suspends" values = 1UL
+                                SharesBeforeV5 = valueOr 1UL "old-shares" values = 1UL
                             }
                     }
             | "client" ->

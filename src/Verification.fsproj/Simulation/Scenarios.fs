@@ -14,7 +14,14 @@ module Scenarios =
     let private filters =
         [| "a"; "a/b"; "a/+"; "#"; "+/b"; "a/#"; "b/c"; "+"; "a/b/c"; "$share/g/a/#"; "denied/#" |]
 
-    let private client (dice: Dice) (index: int) : SimulatedClientSettings =
+    // MQTT 5 mostly, and MQTT 3.1 seldom.
+    let private version (dice: Dice) : ProtocolVersion =
+        match dice.Below 16 with
+        | 0 -> ProtocolVersion.V31
+        | number when number < 7 -> ProtocolVersion.V311
+        | _ -> ProtocolVersion.V5
+
+    let private client (dice: Dice) (versions: Dice) (index: int) : SimulatedClientSettings =
         let name = $"c{index}"
         let expiry = dice.Of [| 0u<s>; 5u<s>; 60u<s>; 3_600u<s>; 3_600u<s> |]
 
@@ -52,6 +59,7 @@ module Scenarios =
                     UserName = ValueNone
                     Password = ValueNone
                 }
+            Version = version versions
             LastPacketId = dice.Of [| 0us; 65_530us; 65_534us |]
             TopicAliases = dice.Of [| 0us; 1us; 4us |]
             ReconnectDelay = dice.Of [| 5L<ms>; 100L<ms> |]
@@ -154,7 +162,9 @@ module Scenarios =
     [<CompiledName("OfSeed")>]
     let ofSeed (seed: uint64) : Scenario =
         let dice = Dice(seed * 0x2545F4914F6CDD1DUL + 1UL)
-        let clients = Array.init (dice.Between(2, 5)) (client dice)
+        // Beside the rest, so that a scenario is otherwise what it was without them.
+        let versions = Dice(seed ^^^ 0x31_1503_0501_0311UL)
+        let clients = Array.init (dice.Between(2, 5)) (client dice versions)
         let names = clients |> Array.map (fun client -> client.Connect.ClientId.Value.Text)
         let steps = ResizeArray<SimulationStep>()
         let mutable number = 0
@@ -200,17 +210,63 @@ module Scenarios =
         for _ in 1 .. dice.Below 12 do
             add (dice.Below until) (fault dice (dice.Of names))
 
+        // A client goes on with its session in the other version, and sometimes returns to the first one.
+        for client in clients do
+            if not client.Version.IsV31 && versions.Once 3 then
+                let name = client.Connect.ClientId.Value.Text
+                let other = if client.Version.IsV5 then ProtocolVersion.V311 else ProtocolVersion.V5
+                let mutable at = versions.Between(4_000, until)
+
+                for next in (if versions.Once 2 then [ other; client.Version ] else [ other ]) do
+                    add at (SimulationAction.Speak(name, next))
+                    add at (SimulationAction.Disconnect(name, ReasonCode.Success))
+                    at <- at + versions.Of [| 1; 500; 3_000 |]
+                    add at (SimulationAction.Start name)
+                    at <- at + versions.Between(500, 8_000)
+
+        // What is under way is to be sent again in the other version, which has no properties.
+        let mixed =
+            steps
+            |> Seq.choose (fun step ->
+                match step.Action with
+                | SimulationAction.Speak(name, _) -> Some name
+                | _ -> None)
+            |> Set.ofSeq
+
+        for index in 0 .. steps.Count - 1 do
+            match steps[index] with
+            | { Action = SimulationAction.Publish(name, packet) } as step when mixed.Contains name ->
+                let properties =
+                    { PublishProperties.Empty with
+                        MessageExpiryInterval = packet.Properties.MessageExpiryInterval
+                    }
+
+                let packet = { packet with Properties = properties }
+                steps[index] <- { step with Action = SimulationAction.Publish(name, packet) }
+            | _ -> ()
+
+        // A client before MQTT 5 is not told what is too large, and would send it for ever.
+        let isMixed =
+            not mixed.IsEmpty
+            || clients |> Array.exists (fun client -> not client.Version.IsV5)
+
+        let receiveMaximum = dice.Of [| 1us; 3us; 20us; 100us |]
+        let inFlight = dice.Of [| 2us; 10us; 100us |]
+        let aliases = dice.Of [| 0us; 2us; 10us |]
+        let most = dice.Of [| 180; 1_048_576 |]
+
         {
             Seed = seed
             Broker =
                 {
-                    ReceiveMaximum = dice.Of [| 1us; 3us; 20us; 100us |]
-                    InFlightMessages = dice.Of [| 2us; 10us; 100us |]
-                    TopicAliases = dice.Of [| 0us; 2us; 10us |]
-                    MaximumPacketBytes = dice.Of [| 180; 1_048_576 |]
+                    ReceiveMaximum = receiveMaximum
+                    InFlightMessages = inFlight
+                    TopicAliases = aliases
+                    MaximumPacketBytes = if isMixed then 1_048_576 else most
                     LastPacketId = dice.Of [| 0us; 65_530us; 65_534us |]
                     CongestionBytes = dice.Of [| 300; 2_000; SimulatedBrokerSettings.NoCongestion |]
-                    SuspendsTurns = false
+                    SuspendsTurns = dice.Once 4
+                    SharesBeforeV5 = not (versions.Once 4)
                 }
             Clients = clients
             Steps = steps.ToArray() |> Array.sortBy (fun step -> step.At)

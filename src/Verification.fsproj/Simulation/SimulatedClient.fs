@@ -21,22 +21,45 @@ type internal SimulatedClient
     ) =
     let name = settings.Connect.ClientId.Value.Text
 
-    let clientSettings =
+    // Before MQTT 5 an application asks for what the version has.
+    let settingsIn (version: ProtocolVersion) =
+        let connect = settings.Connect
+
         { ClientSettings.Default with
-            ClientId = settings.Connect.ClientId
-            CleanStart = settings.Connect.CleanStart
-            KeepAlive = settings.Connect.KeepAlive
-            Properties = settings.Connect.Properties
-            Will = settings.Connect.Will
+            ClientId = connect.ClientId
+            CleanStart = connect.CleanStart
+            KeepAlive = connect.KeepAlive
+            Version = VersionPolicy.Only version
+            Properties =
+                match version with
+                | ProtocolVersion.V5 -> connect.Properties
+                | ProtocolVersion.V311 -> { connect.Properties with TopicAliasMaximum = ValueNone }
+                // It is not told whether there is a session, so it keeps none.
+                | ProtocolVersion.V31 ->
+                    { connect.Properties with
+                        TopicAliasMaximum = ValueNone
+                        SessionExpiryInterval = ValueNone
+                    }
+            Will =
+                match version with
+                | ProtocolVersion.V5 -> connect.Will
+                | _ ->
+                    connect.Will
+                    |> ValueOption.map (fun will -> { will with Properties = WillProperties.Empty })
             Reconnect =
                 ValueSome { InitialDelay = settings.ReconnectDelay; MaximumDelay = 3_000L<ms>; Jitter = 0.5 }
             RetryFirstConnection = true
             TopicAliasLimit = settings.TopicAliases
         }
 
+    let mutable version = settings.Version
+
     let fresh cleanStart =
         let state =
-            ClientState.create seed (HashSeed.Of(3UL, 4UL)) { clientSettings with CleanStart = cleanStart }
+            ClientState.create
+                seed
+                (HashSeed.Of(3UL, 4UL))
+                { settingsIn version with CleanStart = cleanStart }
 
         { state with Outbound = { state.Outbound with LastId = settings.LastPacketId } }
 
@@ -90,6 +113,11 @@ type internal SimulatedClient
                 link.ToBroker.Send bytes
 
     member private this.Send(packet: Packet) =
+        match Lowering.lower state.Version ClientToServer packet with
+        | ValueSome packet -> this.SendLowered packet
+        | ValueNone -> ()
+
+    member private this.SendLowered(packet: Packet) =
         match link with
         | null -> ()
         | link ->
@@ -98,7 +126,7 @@ type internal SimulatedClient
             if packet.IsPingreq then
                 traffic <- { traffic with LastPing = this.Now }
 
-            output.Add packet
+            output.Add(state.Version, packet)
             model.Observe(this.Now, link.Number, Observed.Sent packet)
             observe (Observed.Sent packet) link.Number
 
@@ -207,9 +235,11 @@ type internal SimulatedClient
     member this.Opened(opened: Link) : unit =
         link <- opened
         traffic <- Traffic.At this.Now
-        let reader = FrameReader(ServerToClient, Spec.MaximumPacketBytes)
+        let reader = FrameReader(state.Version, ServerToClient, Spec.MaximumPacketBytes)
         model.Observe(this.Now, opened.Number, Observed.Opened)
         observe Observed.Opened opened.Number
+        model.Observe(this.Now, opened.Number, Observed.Speaks state.Version)
+        observe (Observed.Speaks state.Version) opened.Number
 
         opened.ToClient.Arrived <-
             fun bytes ->
@@ -222,14 +252,18 @@ type internal SimulatedClient
                         reader.Read(
                             bytes,
                             (fun frame -> this.Received(opened, frame)),
-                            (fun fault -> this.Step(ReceivedFault fault))
+                            (fun fault -> this.Malformed(opened, fault))
                         )
 
         this.Step(TransportOpened Credentials.None)
 
+    member private this.Malformed(opened: Link, fault: Fault) =
+        observe (Observed.Malformed fault) opened.Number
+        this.Step(ReceivedFault fault)
+
     member private this.Received(opened: Link, frame: ReadOnlyMemory<byte>) : bool =
-        match Link.Parse(ServerToClient, 1_048_576, frame) with
-        | Error fault -> this.Step(ReceivedFault fault)
+        match Link.Parse(state.Version, ServerToClient, 1_048_576, frame) with
+        | Error fault -> this.Malformed(opened, fault)
         | Ok packet ->
             model.Observe(this.Now, opened.Number, Observed.Received packet)
             observe (Observed.Received packet) opened.Number
@@ -267,8 +301,22 @@ type internal SimulatedClient
     member this.Start() : unit =
         match state.Phase with
         | ClientPhase.Idle
-        | ClientPhase.Ended -> this.Call(ClientCall.Connect, Start)
+        | ClientPhase.Ended ->
+            if state.Version <> version then
+                let progress = { state.Progress with Version = version; HasDiscarded = false }
+
+                state <-
+                    { state with
+                        Context.Settings =
+                            { settingsIn version with CleanStart = state.Settings.CleanStart }
+                        Context.Progress = progress
+                    }
+
+            this.Call(ClientCall.Connect, Start)
         | _ -> ()
+
+    /// The application speaks another version from the next start of a client that has ended.
+    member _.Speak(next: ProtocolVersion) : unit = version <- next
 
     member this.Publish(publish: Publish) : unit =
         match publish.Topic with
@@ -291,6 +339,11 @@ type internal SimulatedClient
         | _ -> ()
 
     member this.Subscribe(packet: Subscribe) : unit =
+        let packet =
+            match Lowering.lower state.Version ClientToServer (Packet.Subscribe packet) with
+            | ValueSome(Packet.Subscribe packet) -> packet
+            | _ -> packet
+
         let event ticket =
             Subscribe(
                 {

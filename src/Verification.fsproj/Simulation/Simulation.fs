@@ -64,6 +64,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
 
     let settings =
         { BrokerSettings.Default with
+            SharedSubscriptionsBeforeV5 = scenario.Broker.SharesBeforeV5
             Limits =
                 { limits with
                     ReceiveMaximum = scenario.Broker.ReceiveMaximum
@@ -154,6 +155,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
         | SimulationAction.Unsubscribe(name, packet) -> clients[name].Unsubscribe packet
         | SimulationAction.Cancel name -> clients[name].Cancel()
         | SimulationAction.Disconnect(name, reason) -> clients[name].Disconnect reason
+        | SimulationAction.Speak(name, version) -> clients[name].Speak version
         | SimulationAction.Hold(name, duration) -> clients[name].Hold(agenda.Now + duration)
         | SimulationAction.Crash name -> clients[name].Crash()
         | SimulationAction.Cut name -> onLink name cut
@@ -198,6 +200,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
 
     do
         brokerModel.MayPublish <- isDenied >> not
+        brokerModel.SharesBeforeV5 <- scenario.Broker.SharesBeforeV5
         brokerNow <- fun () -> broker.Now
 
         for index, one in Array.indexed scenario.Clients do

@@ -6,7 +6,8 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// Binds the sockets of the listeners, and explains failures of the operating system in terms of MQTT.
+// Binds the sockets of the listeners, which are streams: ordered and without loss in both directions [MQTT-4.2.0-1]
+// [MQTT3-7.1.1-1]. Explains failures of the operating system in terms of MQTT.
 internal static class ListenSockets
 {
     private const UnixFileMode DefaultMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;

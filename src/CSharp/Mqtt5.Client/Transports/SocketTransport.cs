@@ -10,6 +10,7 @@ internal static class SocketTransport
     private const int MqttPort = 1883;
     private const int MqttTlsPort = 8883;
 
+    // A stream: ordered and without loss in both directions [MQTT-4.2.0-1] [MQTT3-7.1.2-1].
     public static async ValueTask<IMqttConnection> ConnectTcpAsync(
         Uri server, MqttTlsOptions? tls, Uri? proxy, CancellationToken cancellationToken)
     {
