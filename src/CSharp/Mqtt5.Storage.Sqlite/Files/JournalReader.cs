@@ -52,7 +52,7 @@ internal sealed class JournalReader : IDisposable
 
         if (JournalCodec.Check(group) is { IsSome: true, Value: var fault })
         {
-            throw fault.Kind == JournalFaultKind.Newer
+            throw fault.Kind.IsNewer
                 ? new MqttStoreException(MqttStoreFault.Newer, database.Path, $"table journal, row {number}: {fault}")
                 : Faults.Damaged(database.Path, $"table journal, row {number}: {fault}");
         }

@@ -10,6 +10,10 @@ internal sealed class TableWriter : IDisposable
     private const int FreePagesKept = 1_024;
     private const int PagesAtOnce = 4_096;
 
+    // What a session keeps, and what else belongs to one.
+    private static readonly string[] Kept = ["queue", "inbound", "sequence"];
+    private static readonly string[] Owned = [.. Kept, "subscription"];
+
     private readonly Database database;
     private readonly ArrayBufferWriter<byte> record = new(4_096);
     private readonly Statement meta;
@@ -61,7 +65,7 @@ internal sealed class TableWriter : IDisposable
             number = database.Prepare("INSERT OR REPLACE INTO sequence VALUES(?, ?, ?)");
             setRetained = database.Prepare("INSERT OR REPLACE INTO retained VALUES(?, ?, ?, ?, ?, ?, ?)");
             removeRetained = database.Prepare("DELETE FROM retained WHERE topic = ?");
-            clear = [.. new[] { "queue", "inbound", "sequence" }.Select(table => database.Prepare($"DELETE FROM {table} WHERE session = ?"))];
+            clear = [.. Kept.Select(table => database.Prepare($"DELETE FROM {table} WHERE session = ?"))];
             end = [database.Prepare("DELETE FROM session WHERE id = ?"), database.Prepare("DELETE FROM subscription WHERE session = ?"), .. clear];
         }
         catch
@@ -106,7 +110,7 @@ internal sealed class TableWriter : IDisposable
     public void RemoveOrphans() =>
         database.InTransaction(() =>
         {
-            foreach (var table in new[] { "queue", "inbound", "sequence", "subscription" })
+            foreach (var table in Owned)
                 database.Execute($"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM session)");
         });
 
@@ -193,7 +197,7 @@ internal sealed class TableWriter : IDisposable
         setSubscription
             .Bind(1, subscribed.Session)
             .BindText(2, filter)
-            .Bind(3, (long)options.QoS)
+            .Bind(3, (long)options.MaximumQoS)
             .Bind(4, options.NoLocal ? 1L : 0L)
             .Bind(5, options.RetainAsPublished ? 1L : 0L)
             .Bind(6, (long)options.RetainHandling)
