@@ -5,6 +5,22 @@ namespace Mqtt5.Storage.Files;
 /// <summary>A prepared statement, by the interface of the library itself: nothing is allocated to run it.</summary>
 internal sealed class Statement : IDisposable
 {
+    /// <summary>What a value is.</summary>
+    public enum Kind
+    {
+        /// <summary>It is absent.</summary>
+        Nothing,
+
+        /// <summary>A whole number.</summary>
+        Number,
+
+        /// <summary>Text.</summary>
+        Text,
+
+        /// <summary>Bytes.</summary>
+        Bytes,
+    }
+
     private readonly Database database;
     private readonly sqlite3_stmt statement;
 
@@ -83,15 +99,27 @@ internal sealed class Statement : IDisposable
     /// <summary>A column of the row, counted from 0.</summary>
     public long Number(int column) => raw.sqlite3_column_int64(statement, column);
 
-    /// <summary>A column of the row, counted from 0; null: absent.</summary>
-    public long? OptionalNumber(int column) =>
-        raw.sqlite3_column_type(statement, column) == raw.SQLITE_NULL ? null : raw.sqlite3_column_int64(statement, column);
-
     /// <summary>A column of the row, counted from 0.</summary>
     public string Text(int column) => raw.sqlite3_column_text(statement, column).utf8_to_string() ?? "";
 
     /// <summary>A column of the row, counted from 0. The memory is valid until the next step.</summary>
     public ReadOnlySpan<byte> Bytes(int column) => raw.sqlite3_column_blob(statement, column);
+
+    /// <summary>How many columns the rows have.</summary>
+    public int Columns => raw.sqlite3_column_count(statement);
+
+    /// <summary>The name of a column, counted from 0.</summary>
+    public string Name(int column) => raw.sqlite3_column_name(statement, column).utf8_to_string();
+
+    /// <summary>What a column of the row holds.</summary>
+    public Kind TypeOf(int column) =>
+        raw.sqlite3_column_type(statement, column) switch
+        {
+            raw.SQLITE_NULL => Kind.Nothing,
+            raw.SQLITE_INTEGER => Kind.Number,
+            raw.SQLITE_TEXT => Kind.Text,
+            _ => Kind.Bytes,
+        };
 
     /// <inheritdoc/>
     public void Dispose() => statement.Dispose();
