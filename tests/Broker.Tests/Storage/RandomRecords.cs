@@ -171,7 +171,7 @@ internal sealed class FoldedRecords
 
         for (var id = 1; id < 20; id++)
         {
-            if (PacketIdSetModule.Contains((ushort)id, stored.Held))
+            if (PacketIdSetModule.contains((ushort)id, stored.Held))
                 yield return $"{session} holds {id}";
         }
 

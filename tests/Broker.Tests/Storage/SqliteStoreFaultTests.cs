@@ -97,18 +97,10 @@ public sealed class SqliteStoreFaultTests : StoreFiles
     public async Task A_damaged_row_is_named()
     {
         await MakeAsync();
-
-        using (var connection = new SqliteConnection($"Data Source={Path.Combine(Folder, "store.db")};Pooling=False"))
-        {
-            connection.Open();
-            using var command = connection.CreateCommand();
-            command.CommandText = "UPDATE queue SET packet = packet + 1 WHERE session = 1 AND ord = (SELECT min(ord) FROM queue WHERE session = 1)";
-            Assert.Equal(1, command.ExecuteNonQuery());
-        }
-
+        Change(Folder, "store.db", "UPDATE queue SET packet = packet + 1 WHERE (session, ord) = (SELECT min(session), ord FROM queue)");
         var exception = await RefusedAsync(Folder);
         Assert.Equal(MqttStoreFault.Damaged, exception.Fault);
-        Assert.Contains("table queue, row (1, ", exception.Detail, StringComparison.Ordinal);
+        Assert.Contains("table queue, row (", exception.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -121,14 +113,7 @@ public sealed class SqliteStoreFaultTests : StoreFiles
 
             var image = Image(Folder);
 
-            using (var connection = new SqliteConnection($"Data Source={Path.Combine(image, "journal.db")};Pooling=False"))
-            {
-                connection.Open();
-                using var command = connection.CreateCommand();
-                command.CommandText = "DELETE FROM journal WHERE number = 2";
-                Assert.Equal(1, command.ExecuteNonQuery());
-            }
-
+            Change(image, "journal.db", "DELETE FROM journal WHERE number = 2");
             var exception = await RefusedAsync(image);
             Assert.Equal(MqttStoreFault.Damaged, exception.Fault);
             Assert.Contains("table journal: row 2 is missing before 3", exception.Detail, StringComparison.Ordinal);
@@ -162,10 +147,8 @@ public sealed class SqliteStoreFaultTests : StoreFiles
     public async Task A_damaged_store_is_set_aside_if_that_is_asked_for()
     {
         await MakeAsync();
-        var path = Path.Combine(Folder, "store.db");
-        var bytes = await File.ReadAllBytesAsync(path, Cancellation);
-        bytes.AsSpan(bytes.Length / 2, 200).Fill(0xAA);
-        await File.WriteAllBytesAsync(path, bytes, Cancellation);
+        Change(Folder, "store.db", "UPDATE retained SET record = zeroblob(20) WHERE topic = (SELECT min(topic) FROM retained)");
+        var bytes = await File.ReadAllBytesAsync(Path.Combine(Folder, "store.db"), Cancellation);
         var options = Options;
         options.WhenDamaged = MqttStoreDamage.SetAside;
         await using var store = new SqliteMqttStore(Folder, options);
@@ -280,6 +263,15 @@ public sealed class SqliteStoreFaultTests : StoreFiles
 
         // A copy by VACUUM has no log: all that there is stands in the files.
         await store.BackupAsync(Folder, Cancellation);
+    }
+
+    private static void Change(string folder, string file, string sql)
+    {
+        using var connection = new SqliteConnection($"Data Source={Path.Combine(folder, file)};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        Assert.Equal(1, command.ExecuteNonQuery());
     }
 
     private static async Task<bool> IsRefusedOrAsync(string folder, string name, byte[] bytes, string[] sound)

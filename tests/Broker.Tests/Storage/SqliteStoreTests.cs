@@ -19,12 +19,12 @@ public sealed class SqliteStoreTests : StoreFiles
 
         for (var commit = 0; commit < 24; commit++)
         {
-            var group = records.NextGroup(random.Next(1, 40));
+            var group = records.NextGroup(random.Next(1, 16));
             store.Commit(group);
             committed.Add(group);
             Assert.Equal(committed.Lines(), await LinesAsync(Image(Folder)));
 
-            if (random.Next(3) > 0)
+            if (random.Next(2) > 0)
                 continue;
 
             // The end between the settling and the deletion of what was settled: the tables of after, the journal of before.

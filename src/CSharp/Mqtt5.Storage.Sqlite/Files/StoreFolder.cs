@@ -16,6 +16,10 @@ internal sealed record StoreFolder(string Path)
 
     private const UnixFileMode PrivateFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const int HeaderBytes = 100;
+    private const int PageBytesOffset = 16;
+    private const int WriteFormatOffset = 18;
+    private const int ReadFormatOffset = 19;
+    private const int PagesOffset = 28;
     private const int VersionOffset = 60;
     private const int ApplicationOffset = 68;
 
@@ -206,10 +210,12 @@ internal sealed record StoreFolder(string Path)
     {
         Span<byte> header = stackalloc byte[HeaderBytes];
         int length;
+        long size;
 
         try
         {
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            size = file.Length;
             length = file.ReadAtLeast(header, HeaderBytes, throwOnEndOfStream: false);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -240,5 +246,16 @@ internal sealed record StoreFolder(string Path)
 
         if (version < SchemaVersion)
             throw Faults.Damaged(path, $"there is no version {version}");
+
+        // SQLite does not write to a file of a later format, and takes pages that are missing for empty ones.
+        if (header[WriteFormatOffset] is not (1 or 2) || header[ReadFormatOffset] is not (1 or 2))
+            throw Faults.Damaged(path, "its header has no format of SQLite 3");
+
+        var pageBytes = (long)BinaryPrimitives.ReadUInt16BigEndian(header[PageBytesOffset..]);
+        var pages = (long)BinaryPrimitives.ReadUInt32BigEndian(header[PagesOffset..]);
+
+        // With a log, the file is what it was at the last checkpoint, or at half of one.
+        if (size < pageBytes * pages && !(File.Exists(path + "-wal") && new FileInfo(path + "-wal").Length > 0))
+            throw Faults.Damaged(path, $"it ends after {size} bytes, and has {pages} pages of {pageBytes}");
     }
 }

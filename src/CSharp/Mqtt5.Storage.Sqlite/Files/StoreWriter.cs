@@ -28,6 +28,7 @@ internal sealed class StoreWriter : IDisposable
     private long committed;
     private long synced;
     private long unsettledBytes;
+    private long removed;
     private MqttStoreException? failure;
     private MqttStoreException? settlingFault;
 
@@ -110,7 +111,7 @@ internal sealed class StoreWriter : IDisposable
 
         lock (gate)
         {
-            while (settler.Settled < target)
+            while (removed < target)
             {
                 ThrowIfFailed();
 
@@ -328,7 +329,11 @@ internal sealed class StoreWriter : IDisposable
         settler.Tidy();
 
         lock (gate)
+        {
             journal.Shrink(all: false);
+            removed = settler.Settled;
+            Monitor.PulseAll(gate);
+        }
     }
 
     private bool Remove()

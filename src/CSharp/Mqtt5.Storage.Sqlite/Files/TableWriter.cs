@@ -62,7 +62,11 @@ internal sealed class TableWriter : IDisposable
             removeMessage = database.Prepare("DELETE FROM queue WHERE session = ? AND ord = ?");
             hold = database.Prepare("INSERT OR REPLACE INTO inbound VALUES(?, ?, ?)");
             free = database.Prepare("DELETE FROM inbound WHERE session = ? AND packet = ?");
-            number = database.Prepare("INSERT OR REPLACE INTO sequence VALUES(?, ?, ?)");
+            // A message that moves says less than the one after it did.
+            number = database.Prepare("""
+                INSERT INTO sequence VALUES(?, ?, ?)
+                ON CONFLICT DO UPDATE SET next_order = excluded.next_order, checksum = excluded.checksum WHERE excluded.next_order > next_order
+                """);
             setRetained = database.Prepare("INSERT OR REPLACE INTO retained VALUES(?, ?, ?, ?, ?, ?, ?)");
             removeRetained = database.Prepare("DELETE FROM retained WHERE topic = ?");
             clear = [.. Kept.Select(table => database.Prepare($"DELETE FROM {table} WHERE session = ?"))];
