@@ -62,6 +62,7 @@ module AllTests =
             ServerVersionClausesTests.tests
             ServerVersionClausesTestsDelivery.tests
             DurabilityTests.tests
+            JournalCodecTests.tests
             GrowingInputTests.tests
             BudgetLimitTests.tests
             InheritedSessionTests.tests

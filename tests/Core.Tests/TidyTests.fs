@@ -165,6 +165,8 @@ let private sourceRules =
                         "Route" // the targets of one message
                         "SubscriptionMatches" // what one look-up found
                         "LevelWalk" // the walk of a look-up through the tree
+                        "JournalCursor" // a place in a group of the journal while a record is read
+                        "JournalGroup" // a group of the journal while it is made
                         "SessionChanges" // what a step changed, for a host that listens
                         "Turn" // the context of one thread
                         "TurnCounts" // what it counted

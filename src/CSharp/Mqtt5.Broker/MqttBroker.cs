@@ -3,6 +3,7 @@ using System.Reflection;
 using Microsoft.Extensions.Logging;
 using Mqtt5.Hosting;
 using Mqtt5.Serving;
+using Mqtt5.Storage;
 using Mqtt5.Testing;
 using Mqtt5.Transports;
 
@@ -53,6 +54,13 @@ public sealed class MqttBroker : IAsyncDisposable
     /// </summary>
     public IMqttTransport InProcess => inProcess;
 
+    /// <summary>
+    /// Completes when the <see cref="MqttBrokerOptions.Store"/> has failed, with its exception. The broker then ends all
+    /// connections without acknowledging what is not durable, and serves no more; start another process, which goes on from
+    /// what is on the disk. Never completes without a store.
+    /// </summary>
+    public Task<MqttStoreException> StoreFailed => Engine.StoreFailed;
+
     /// <summary>The sessions, connected or not, as they are now.</summary>
     public IReadOnlyList<MqttSessionInfo> Sessions =>
         [.. Engine.Registry.Current.Sessions.Select(pair => MqttSessionInfo.Of(pair.Value, Engine))];
@@ -68,7 +76,7 @@ public sealed class MqttBroker : IAsyncDisposable
 
     internal bool IsForLoopbackOnly => options is { Authenticator: null, AllowAnonymous: false };
 
-    internal bool IsRunning => Volatile.Read(ref stopped) is null && (host is not null || options.Listeners.Count == 0);
+    internal bool IsRunning => Volatile.Read(ref stopped) is null && Engine.StoreStatus is null && (host is not null || options.Listeners.Count == 0);
 
     /// <summary>Makes a broker and starts it.</summary>
     /// <param name="configure">Fills the options.</param>
@@ -76,6 +84,7 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <returns>The broker; dispose it to shut it down.</returns>
     /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
     /// <exception cref="IOException">A listener cannot be bound; the message says which one and why.</exception>
+    /// <exception cref="MqttStoreException">The store cannot be opened or read; the fault says why.</exception>
     public static Task<MqttBroker> StartAsync(Action<MqttBrokerOptions> configure, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(configure);
@@ -90,6 +99,7 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <returns>The broker; dispose it to shut it down.</returns>
     /// <exception cref="InvalidOperationException">It would listen to the world without knowing its clients.</exception>
     /// <exception cref="IOException">A listener cannot be bound; the message says which one and why.</exception>
+    /// <exception cref="MqttStoreException">The store cannot be opened or read; the fault says why.</exception>
     public static async Task<MqttBroker> StartAsync(MqttBrokerOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -111,9 +121,11 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <param name="message">The message.</param>
     /// <returns>Success, 0x10 when no subscription matches the topic, or why it cannot be retained.</returns>
     /// <exception cref="ArgumentException">The message cannot be sent by MQTT.</exception>
+    /// <exception cref="InvalidOperationException">The broker has a store, and has not read it yet.</exception>
     public ReasonCode Publish(MqttMessage message)
     {
         ArgumentNullException.ThrowIfNull(message);
+        Engine.CheckRecovered();
         return Engine.Publish(ServerMessages.Of(message, Engine.Now()));
     }
 
@@ -192,6 +204,8 @@ public sealed class MqttBroker : IAsyncDisposable
 
     internal async Task ListenAsync(CancellationToken cancellationToken)
     {
+        await Engine.RecoverAsync(cancellationToken).ConfigureAwait(false);
+
         if (options.Listeners.Count == 0)
             return;
 

@@ -2,11 +2,44 @@ namespace Mqtt5
 
 open System.Collections.Generic
 
+/// What has to happen before a packet may be seen.
+type Holding =
+    /// Nothing. It may overtake packets that are held.
+    | Nothing = 0
+    /// Those that are held before it go first.
+    | Order = 1
+    /// What it promises is durable.
+    | Changes = 2
+    /// The same, and all packets of the connection follow it.
+    | Connection = 3
+
 /// What of a session outlives its connection, and its process: as a whole, as the changes that a step made, and back. A
 /// host that keeps it calls <c>changes</c> in <c>NodeHost.Stepped</c>, within the gate of the session; for one that does
 /// not, it costs nothing. For all steps, <c>project after = fold apply (changes before after) (project before)</c>.
 [<RequireQualifiedAccess>]
 module Durability =
+
+    /// What has to be durable before the client may see a packet of the server, as a table; all else waits for nothing.
+    /// PUBACK and PUBREC promise that the message reaches all its subscribers, SUBACK, UNSUBACK and CONNACK a session.
+    /// PUBCOMP: were the release lost, the next message under the same Packet Identifier would be taken for a repetition.
+    /// PUBREL: were the receipt lost, PUBLISH would come again after the client forgot it. PUBLISH of QoS 2: were its
+    /// Packet Identifier lost, another message could get one that the client still holds. A PUBLISH of QoS 1 may be
+    /// repeated. A refusal promises nothing, but no acknowledgment overtakes another [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+    [<CompiledName("Waits")>]
+    let waits (packet: PacketType) (qos: QoS) (reason: ReasonCode) : Holding =
+        let isSuccess = reason < ReasonCode.UnspecifiedError
+
+        match packet with
+        | PacketType.Connack when isSuccess -> Holding.Connection
+        | PacketType.Puback
+        | PacketType.Pubrec -> if isSuccess then Holding.Changes else Holding.Order
+        | PacketType.Pubrel
+        | PacketType.Pubcomp
+        | PacketType.Suback
+        | PacketType.Unsuback -> Holding.Changes
+        | PacketType.Publish when qos = QoS.ExactlyOnce -> Holding.Changes
+        | PacketType.Disconnect -> Holding.Order
+        | _ -> Holding.Nothing
 
     let private orderOf (exchange: Exchange voption) =
         match exchange with

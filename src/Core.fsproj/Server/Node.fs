@@ -81,6 +81,13 @@ module Node =
             NodeTasks.drain turn
             NodeRouting.deliverRetained turn session
 
+    /// More is durable: writes what was held for it. The result tells whether the connection still holds packets.
+    [<CompiledName("Release")>]
+    let release (turn: Turn) (connection: NodeConnection) : bool =
+        match connection.Session with
+        | null -> false
+        | session -> NodeSteps.release turn session connection
+
     /// When a session has to be looked at; absent: never, unless something happens to it.
     [<CompiledName("Deadline")>]
     let deadline (session: NodeSession) : Instant voption =
@@ -136,6 +143,19 @@ module Node =
             turn.Counts.SessionsExpired <- turn.Counts.SessionsExpired + int64 outcome.Ended.Length
             NodeTasks.follow turn outcome
             NodeTasks.drain turn
+
+    /// The host has the broker and the sessions that were restored, and serves none yet: authorizes the sessions, ends the
+    /// connections that an earlier process had, and does what has become due since.
+    [<CompiledName("Restored")>]
+    let restored (turn: Turn) : unit =
+        for KeyValue(_, entry) in turn.Host.Broker.Ledger.Sessions do
+            match turn.Host.TryFind entry.Session with
+            | null -> ()
+            | session -> NodeJudging.authorizeRestored turn session entry.Owner
+
+        NodeTasks.detachRestored turn
+        NodeTasks.drain turn
+        tickRegistry turn
 
     /// Publishes a message in the name of the broker itself. The result is success, 0x10 without matching subscribers,
     /// or the reason for the refusal.

@@ -193,7 +193,7 @@ module internal NodeAdmission =
 
             match result with
             | Error why ->
-                host.Replace(next, [||])
+                turn.Replace(next, [||])
                 Error why
             | Ok claim ->
                 // It is registered before other threads can find it.
@@ -202,7 +202,7 @@ module internal NodeAdmission =
                     | null -> host.Open(ServerState.create claim.Session claim.ClientId host.Settings)
                     | known -> known
 
-                host.Replace(next, claim.Outcome.Changes)
+                turn.Replace(next, claim.Outcome.Changes)
                 Ok(struct (session, claim))
         finally
             host.ExitRegistry()
@@ -296,6 +296,13 @@ module internal NodeAdmission =
             | earlier -> Pause.EarlierEnd earlier
         | earlier -> Pause.EarlierEnd earlier
 
+    // Whether a session of this CONNECT outlives its connection.
+    let private needsRoom (connect: Connect) =
+        connect.Will.IsSome
+        || ValueOption.defaultValue 0u<s> connect.Properties.SessionExpiryInterval > 0u<s>
+
+    let private isNew (id: ClientId) (broker: Broker) = (Ledger.tryFindClient id broker.Ledger).IsNone
+
     // A client that may have its Client Identifier: its permissions, its claim, its session.
     let private claimAs
         (turn: Turn)
@@ -323,6 +330,8 @@ module internal NodeAdmission =
 
             if not isWillAllowed then
                 reject turn connection willNotAuthorized
+            elif needsRoom connect && host.Keeps && host.IsStoreFull && isNew id host.Broker then
+                reject turn connection NodeTasks.storeFull
             else
                 let request =
                     {

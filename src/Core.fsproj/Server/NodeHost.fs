@@ -24,6 +24,15 @@ type NodeSession() =
     abstract Connection: NodeConnection | null with get, set
     /// What the client may do; null: everything. It may change with the connection.
     abstract Permissions: ClientPermissions | null with get, set
+
+    /// The log number that its packets depend on: the last of its changes, and of what was acknowledged to it. Used within
+    /// the gate; only where the host keeps changes.
+    abstract Log: int64 with get, set
+
+    override _.Log
+        with get () = 0L
+        and set _ = ()
+
     /// Takes the gate.
     abstract Enter: unit -> unit
     /// Leaves the gate.
@@ -72,6 +81,9 @@ and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
     abstract Flush: unit -> unit
     /// Closes the transport once what was written is sent; nothing more is read.
     abstract Close: unit -> unit
+    /// What is held until it is durable. Used within the gate; null where the host keeps no changes.
+    abstract Lane: HeldLane | null
+    default _.Lane = null
     /// Takes the gate that the connection has before it belongs to a session.
     abstract Enter: unit -> unit
     /// Leaves it.
@@ -260,6 +272,28 @@ type NodeHost() =
 
     /// A session has another state. Within its gate.
     abstract Stepped: session: NodeSession * before: ServerState * after: ServerState -> unit
+    /// Whether changes outlive the process. Without it none of the next members is called.
+    abstract Keeps: bool
+    default _.Keeps = false
+    /// Appends what a step changed to the log, and gives the number of the record; 0: nothing. Within the gate of the
+    /// session, so that the log has the changes of a session in their order.
+    abstract Append: session: NodeSession * before: ServerState * after: ServerState -> int64
+    default _.Append(_: NodeSession, _: ServerState, _: ServerState) : int64 = 0L
+    /// Appends changes of the broker to the log, and gives the number of the last record; 0: nothing. Within the lock of
+    /// the registry; <c>before</c> is the broker without the changes.
+    abstract Append: before: Broker * changes: BrokerChange[] -> int64
+    default _.Append(_: Broker, _: BrokerChange[]) : int64 = 0L
+    /// The number up to which all records are durable.
+    abstract Durable: int64
+    default _.Durable = System.Int64.MaxValue
+    /// The lane of a connection is not empty any more: once more is durable, <c>Node.Release</c> is called for it. Within
+    /// the gate.
+    abstract Held: connection: NodeConnection -> unit
+    default _.Held(_: NodeConnection) : unit = ()
+    /// Whether there is no room to make more durable, so that what would need it is refused.
+    abstract IsStoreFull: bool
+    default _.IsStoreFull = false
+
     /// So many more bytes of packets that are not whole are kept. The result is how many there are of all connections.
     abstract Unparsed: bytes: int64 -> int64
     /// How many more bytes all sessions together may hold. Within gates.
@@ -288,9 +322,10 @@ type NodeHost() =
     /// Whether the application wants to know of each message that is dropped.
     abstract SeesDrops: bool
 
-    /// What a client may do, where null is everything, and why it is refused; null: it is not.
+    /// What a client may do, where null is everything, and why it is refused; null: it is not. The connection is null for a
+    /// session that was restored and whose client is not back yet.
     abstract Authorize:
-        connection: NodeConnection *
+        connection: (NodeConnection | null) *
         client: ClientId *
         userName: (string | null) *
         permissions: outref<ClientPermissions | null> ->

@@ -39,6 +39,14 @@ module internal NodeJudging =
 
         refused
 
+    // For a client that may not be here any more.
+    let private nothing =
+        { new ClientPermissions() with
+            member _.MayPublish _ = false
+            member _.MaySubscribe _ = false
+            member _.MayReceive _ = false
+        }
+
     /// Judges what a session has by these permissions, and gives those that it has from now on. Messages that arrive
     /// meanwhile are judged by them already.
     let inherited
@@ -69,3 +77,17 @@ module internal NodeJudging =
                 NodeTasks.drain turn
 
             effective
+
+    /// Authorizes a session that was restored, before it can be the target of a message: its client has the permissions
+    /// that it would have if it connected now. One that would be refused gets nothing.
+    let authorizeRestored (turn: Turn) (session: NodeSession) (owner: string voption) : unit =
+        let mutable permissions: ClientPermissions | null = null
+
+        let user: string | null =
+            match owner with
+            | ValueSome name -> name
+            | ValueNone -> null
+
+        match turn.Host.Authorize(null, session.State.ClientId, user, &permissions) with
+        | null -> session.Permissions <- inherited turn session permissions
+        | _ -> session.Permissions <- nothing

@@ -132,7 +132,7 @@ module internal NodeRouting =
             | Error why -> Error why
             | Ok(struct (next, ValueNone)) -> Ok next
             | Ok(struct (next, ValueSome change)) ->
-                host.Replace(next, [| change |])
+                turn.Replace(next, [| change |])
                 Ok next
         finally
             host.ExitRegistry()

@@ -195,6 +195,14 @@ module internal NodeRuns =
                     NodeTasks.closeFor turn session connection ReasonCode.NotAuthorized
                 else
                     acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
+            elif NodeTasks.lacksRoom turn run.QoS false then
+                turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
+                let reason = NodeTasks.storeFull.Reason
+
+                if NodeTasks.closesFor turn connection reason then
+                    NodeTasks.closeFor turn session connection reason
+                else
+                    acknowledge turn session connection 0 run.Count reason
             elif not cache.IsComplete then
                 routeEach turn session connection
             else

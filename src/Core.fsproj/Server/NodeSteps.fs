@@ -1,5 +1,7 @@
 namespace Mqtt5
 
+open System
+
 // Steps of sessions, and their effects on the connection. What leads to other sessions, to the registry and to the
 // application is left in the turn.
 [<RequireQualifiedAccess>]
@@ -19,12 +21,44 @@ module internal NodeSteps =
         counts.PublishSent <- counts.PublishSent + messages
         counts.PayloadBytesSent <- counts.PayloadBytesSent + payloadBytes
 
-    /// Writes a packet.
-    let send (turn: Turn) (connection: NodeConnection) (packet: Packet) =
+    // Where a packet goes: to what is held, or at once to the connection, which is null. Within the gate.
+    let private laneFor
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        (holding: Holding)
+        : HeldLane | null =
+        match connection.Lane with
+        | null -> null
+        | lane ->
+            if holding >= Holding.Changes then
+                session.Log <- max session.Log turn.LogNumber
+
+            let wasEmpty = lane.IsEmpty
+
+            if lane.Takes(holding, session.Log, turn.Host.Durable) then
+                if wasEmpty then
+                    turn.Host.Held connection
+
+                lane
+            else
+                null
+
+    let private reserve (lane: HeldLane | null) (connection: NodeConnection) (size: int) =
+        match lane with
+        | null -> connection.Reserve size
+        | lane -> lane.Reserve size
+
+    let private advance (lane: HeldLane | null) (connection: NodeConnection) (size: int) =
+        match lane with
+        | null -> connection.Advance size
+        | lane -> lane.Advance size
+
+    let private write (turn: Turn) (lane: HeldLane | null) (connection: NodeConnection) (packet: Packet) =
         let version = connection.Protocol.Version
         let size = Encode.sizeIn version packet
-        Encode.writeIn version packet (connection.Reserve size) |> ignore
-        connection.Advance size
+        Encode.writeIn version packet (reserve lane connection size) |> ignore
+        advance lane connection size
         count turn 1L (int64 size)
 
         match packet with
@@ -33,58 +67,92 @@ module internal NodeSteps =
 
         turn.MarkDirty connection
 
-    let private sendMessage (turn: Turn) (connection: NodeConnection) (message: Outgoing) id alias isNamed =
+    /// Writes a packet to a connection without a session.
+    let send (turn: Turn) (connection: NodeConnection) (packet: Packet) = write turn null connection packet
+
+    let private sendMessage
+        (turn: Turn)
+        (lane: HeldLane | null)
+        (connection: NodeConnection)
+        (message: Outgoing)
+        id
+        alias
+        isNamed
+        =
         let version = connection.Protocol.Version
         let size = Outgoing.sizeIn version alias isNamed message
 
-        Outgoing.writeIn version id alias isNamed message (connection.Reserve size)
+        Outgoing.writeIn version id alias isNamed message (reserve lane connection size)
         |> ignore
 
-        connection.Advance size
+        advance lane connection size
         count turn 1L (int64 size)
         countPublish turn 1L (int64 message.Payload.Length)
 
-    let private sendAck (turn: Turn) (connection: NodeConnection) kind (id: uint16) reason =
+    let private sendAck
+        (turn: Turn)
+        (lane: HeldLane | null)
+        (connection: NodeConnection)
+        kind
+        (id: uint16)
+        reason
+        =
         let size =
             Encode.acknowledgementIn
                 connection.Protocol.Version
                 kind
                 (PacketId.OfValid id)
                 reason
-                (connection.Reserve LongestAcknowledgement)
+                (reserve lane connection LongestAcknowledgement)
 
-        connection.Advance size
+        advance lane connection size
         count turn 1L (int64 size)
 
-    let private sendFrames (turn: Turn) (connection: NodeConnection) (run: PublishRun) =
+    let private writeFrames
+        (lane: HeldLane | null)
+        (connection: NodeConnection)
+        (packets: ReadOnlySpan<byte>)
+        =
+        match lane with
+        | null -> connection.Write packets
+        | lane ->
+            packets.CopyTo(lane.Reserve packets.Length)
+            lane.Advance packets.Length
+
+    let private sendFrames
+        (turn: Turn)
+        (lane: HeldLane | null)
+        (connection: NodeConnection)
+        (run: PublishRun)
+        =
         let version = connection.Protocol.Version
 
         let bytes =
             if run.HasLayoutOf version then
-                connection.Write run.Packets.Span
+                writeFrames lane connection run.Packets.Span
                 run.Bytes
             elif run.KeepsOtherLayout then
                 let packets = run.OtherPackets version
-                connection.Write packets
+                writeFrames lane connection packets
                 packets.Length
             else
                 let size = run.SizeIn version
-                run.WriteIn(version, connection.Reserve size) |> ignore
-                connection.Advance size
+                run.WriteIn(version, reserve lane connection size) |> ignore
+                advance lane connection size
                 size
 
         count turn (int64 run.Count) (int64 bytes)
         countPublish turn (int64 run.Count) run.PayloadBytes
 
-    let private sendRun turn connection (run: PublishRun) (copies: int) (firstId: uint16) =
+    let private sendRun turn lane connection (run: PublishRun) (copies: int) (firstId: uint16) =
         for index in 0 .. copies - 1 do
-            sendMessage turn connection (run.Copy index) (firstId + uint16 index) 0us true
+            sendMessage turn lane connection (run.Copy index) (firstId + uint16 index) 0us true
 
-    let private sendPubacks turn connection (run: PublishRun) first copies reason =
+    let private sendPubacks turn lane connection (run: PublishRun) first copies reason =
         let ids = run.PacketIds
 
         for index in first .. first + copies - 1 do
-            sendAck turn connection PacketType.Puback ids[index] reason
+            sendAck turn lane connection PacketType.Puback ids[index] reason
 
     let private leave (turn: Turn) kind session connection content number reason =
         turn.Add
@@ -125,23 +193,65 @@ module internal NodeSteps =
             leave turn DeferredKind.ServerTask session connection dropped 0L ReasonCode.Success
         | _ -> ()
 
-    let private applyTo (turn: Turn) (connection: NodeConnection) (effect: PackedEffect) =
+    // What has to happen before an effect may be seen, by the table.
+    let private holdingOf (turn: Turn) (effect: PackedEffect) : Holding =
+        let message (qos: QoS) =
+            if turn.IsExactlyOnce then
+                Holding.Changes
+            else
+                Durability.waits PacketType.Publish qos ReasonCode.Success
+
+        match effect.Effect with
+        | EffectKind.SendMessage -> message (PackedEffect.content<Outgoing> effect).QoS
+        | EffectKind.SendAck -> Durability.waits effect.Packet QoS.AtMostOnce effect.Reason
+        | EffectKind.SendFrames
+        | EffectKind.SendRun -> Durability.waits PacketType.Publish QoS.AtLeastOnce ReasonCode.Success
+        | EffectKind.SendPubacks -> Durability.waits PacketType.Puback QoS.AtMostOnce effect.Reason
+        | EffectKind.Send ->
+            match PackedEffect.content<Packet> effect with
+            | Packet.Publish publish -> message publish.Delivery.QoS
+            | Packet.Connack connack -> Durability.waits PacketType.Connack QoS.AtMostOnce connack.Reason
+            | Packet.Puback ack
+            | Packet.Pubrec ack -> Durability.waits PacketType.Puback QoS.AtMostOnce ack.Outcome.Reason
+            | packet -> Durability.waits packet.Type QoS.AtMostOnce ReasonCode.Success
+        | _ -> Holding.Nothing
+
+    let private applyTo
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        (effect: PackedEffect)
+        =
+        let lane: HeldLane | null =
+            if turn.Host.Keeps then
+                laneFor turn session connection (holdingOf turn effect)
+            else
+                null
+
         match effect.Effect with
         | EffectKind.SendMessage ->
-            sendMessage turn connection (PackedEffect.content effect) effect.Id effect.Alias effect.IsNamed
-        | EffectKind.SendAck -> sendAck turn connection effect.Packet effect.Id effect.Reason
-        | EffectKind.SendFrames -> sendFrames turn connection (PackedEffect.content effect)
+            sendMessage
+                turn
+                lane
+                connection
+                (PackedEffect.content effect)
+                effect.Id
+                effect.Alias
+                effect.IsNamed
+        | EffectKind.SendAck -> sendAck turn lane connection effect.Packet effect.Id effect.Reason
+        | EffectKind.SendFrames -> sendFrames turn lane connection (PackedEffect.content effect)
         | EffectKind.SendRun ->
-            sendRun turn connection (PackedEffect.content effect) (int effect.Number) effect.Id
+            sendRun turn lane connection (PackedEffect.content effect) (int effect.Number) effect.Id
         | EffectKind.SendPubacks ->
             sendPubacks
                 turn
+                lane
                 connection
                 (PackedEffect.content effect)
                 (int effect.Id)
                 (int effect.Number)
                 effect.Reason
-        | EffectKind.Send -> send turn connection (PackedEffect.content effect)
+        | EffectKind.Send -> write turn lane connection (PackedEffect.content effect)
         | EffectKind.CloseTransport -> connection.Close()
         | _ -> ()
 
@@ -161,7 +271,7 @@ module internal NodeSteps =
         | _ ->
             match connection with
             | null -> ()
-            | connection -> applyTo turn connection effect
+            | connection -> applyTo turn session connection effect
 
     /// Takes over what a step gave: the state, and its effects on this connection. Within the gate.
     let rec commit
@@ -179,6 +289,13 @@ module internal NodeSteps =
                 turn.CountQueue(before.Outbound, after.Outbound)
 
             turn.Host.Stepped(session, before, after)
+
+            if turn.Host.Keeps then
+                let number = turn.Host.Append(session, before, after)
+
+                if number > 0L then
+                    turn.Logged number
+                    session.Log <- number
 
         for index in 0 .. effects.Count - 1 do
             apply turn session connection (effects.Packed index)
@@ -203,6 +320,24 @@ module internal NodeSteps =
         let before = session.State
         let struct (after, effects) = turn.Host.Step(turn.Now, &event, before)
         commit turn session connection before after effects
+
+    /// Writes what was held and is durable now to the connection. The result tells whether more is held.
+    let release (turn: Turn) (session: NodeSession) (connection: NodeConnection) : bool =
+        session.Enter()
+
+        try
+            match connection.Lane with
+            | null -> false
+            | lane ->
+                let packets = lane.Take turn.Host.Durable
+
+                if not packets.IsEmpty then
+                    connection.Write packets
+                    turn.MarkDirty connection
+
+                not lane.IsEmpty
+        finally
+            session.Exit()
 
     /// A step on the connection that the session has.
     let step (turn: Turn) (session: NodeSession) (event: ServerEvent) : unit =

@@ -21,7 +21,7 @@ module internal NodeTasks =
 
         try
             let struct (next, changes, result) = transition host.Broker
-            host.Replace(next, changes)
+            turn.Replace(next, changes)
             result
         finally
             host.ExitRegistry()
@@ -94,6 +94,14 @@ module internal NodeTasks =
             "3.3.4"
             "the client may not publish to this topic"
 
+    /// There is no room to make a message, a subscription or a session durable.
+    let storeFull =
+        Fault.ours ReasonCode.QuotaExceeded PacketType.Reserved "store" "the store has no room for more"
+
+    /// Whether a message may not be accepted for lack of room. One of QoS 0 that is not retained needs none.
+    let lacksRoom (turn: Turn) (qos: QoS) (retain: bool) : bool =
+        (qos > QoS.AtMostOnce || retain) && turn.Host.Keeps && turn.Host.IsStoreFull
+
     let private refusedByApplication reason =
         Fault.peer reason PacketType.Publish -1L "PUBLISH" "3.3.4" "the application refuses the message"
 
@@ -138,7 +146,9 @@ module internal NodeTasks =
                     turn.Host.Hold(condition, acknowledgement)
 
     let private accept (turn: Turn) connection (message: ServerMessage) : ReasonCode =
+        turn.IsExactlyOnce <- message.QoS = QoS.ExactlyOnce
         let struct (reason, why) = NodeRouting.route turn connection message
+        turn.IsExactlyOnce <- false
 
         match why with
         | ValueSome why -> exceeded turn why
@@ -157,6 +167,9 @@ module internal NodeTasks =
             if not mayPublish then
                 refused turn session topic notAuthorized
                 promise turn session connection token ReasonCode.NotAuthorized null
+            elif lacksRoom turn publish.Delivery.QoS publish.Retain then
+                refused turn session topic storeFull
+                promise turn session connection token storeFull.Reason null
             else
                 let message = messageOf turn session topic publish
 
@@ -202,6 +215,11 @@ module internal NodeTasks =
                     decisions[index] <- ReasonCode.NotAuthorized
 
                 index <- index + 1
+
+        if turn.Host.Keeps && turn.Host.IsStoreFull then
+            for index in 0 .. decisions.Length - 1 do
+                if decisions[index] = ReasonCode.Success then
+                    decisions[index] <- storeFull.Reason
 
         match turn.Host.InterceptSubscribe(session, subscribe, decisions) with
         | null ->
@@ -321,6 +339,26 @@ module internal NodeTasks =
         match (connection: NodeConnection | null) with
         | null -> ()
         | connection -> turn.Host.Disconnected(connection, ending.Cause)
+
+    /// The connections of sessions that were restored have ended with the process that had them: their Wills are due, and
+    /// their sessions expire from now on.
+    let detachRestored (turn: Turn) : unit =
+        for KeyValue(_, entry) in turn.Host.Broker.Ledger.Sessions do
+            if entry.Connection <> 0L then
+                let ending =
+                    {
+                        Connection = entry.Connection
+                        KeepsWill = true
+                        SessionExpiry = entry.SessionExpiry
+                        Cause = Cause.TransportFailed "the broker was started again"
+                    }
+
+                let outcome =
+                    change turn (fun broker ->
+                        let struct (next, outcome) = Broker.detach turn.Now entry.Session ending broker
+                        struct (next, outcome.Changes, outcome))
+
+                follow turn outcome
 
     let private perform
         (turn: Turn)

@@ -23,6 +23,9 @@ type StoredMessage private (message: Outgoing, expiresAt: UnixTime voption) =
     /// When the message expires; absent: never.
     member _.ExpiresAt = expiresAt
 
+    // The message of the session: the same object for all sessions that keep it.
+    member internal _.Source = message
+
     /// What is stored of a message of a session whose times are those of this clock.
     static member Of(clock: WallClock, message: Outgoing) =
         StoredMessage(message, clock.TimeOf message.ExpiresAt)

@@ -138,6 +138,43 @@ module StoredChange =
         | BrokerChange.Retained message -> StoredChange.Retained(ofMessage clock message)
         | BrokerChange.RetainedRemoved topic -> StoredChange.RetainedRemoved topic
 
+    // An entry outlives the process where the session does; and one with a Will does, since CONNACK promised that.
+    let private isStored (entry: SessionEntry) = entry.SessionExpiry > 0u<s> || entry.Will.IsSome
+
+    // What the server tells about itself is not worth keeping.
+    let private isOfSystem (topic: TopicName) =
+        topic.Text.StartsWith("$SYS/", System.StringComparison.Ordinal)
+
+    /// What of a change outlives the process; absent: nothing. <c>before</c> is the broker without the change. Nothing is
+    /// stored of a session that ends with its connection and has no Will; one that was stored and is no more has ended for
+    /// the store.
+    [<CompiledName("Kept")>]
+    let kept (before: Broker) (change: BrokerChange) : BrokerChange voption =
+        let wasStored session =
+            match Broker.tryFind session before with
+            | ValueSome entry -> isStored entry
+            | ValueNone -> false
+
+        let isKept session =
+            match Broker.tryFind session before with
+            | ValueSome entry -> entry.SessionExpiry > 0u<s>
+            | ValueNone -> false
+
+        let isWorth =
+            match change with
+            | BrokerChange.SessionSet entry -> isStored entry
+            | BrokerChange.SessionEnded(session, _) -> wasStored session
+            | BrokerChange.Subscribed(session, _, _, _)
+            | BrokerChange.Unsubscribed(session, _) -> isKept session
+            | BrokerChange.Retained message -> not (isOfSystem message.Topic)
+            | BrokerChange.RetainedRemoved topic -> not (isOfSystem topic)
+
+        match change with
+        | _ when isWorth -> ValueSome change
+        | BrokerChange.SessionSet entry when wasStored entry.Session ->
+            ValueSome(BrokerChange.SessionEnded(entry.Session, entry.ClientId))
+        | _ -> ValueNone
+
     /// The change for a broker whose host has this clock.
     [<CompiledName("ToChange")>]
     let toChange (clock: WallClock) (change: StoredChange) : BrokerChange =

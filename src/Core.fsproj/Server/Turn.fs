@@ -66,6 +66,8 @@ type Turn(host: NodeHost) =
     let mutable queuedMessages = 0L
     let mutable queuedBytes = 0L
     let mutable pubackCount = 0
+    let mutable log = 0L
+    let mutable isExactlyOnce = false
     let mutable judging: Packet voption = ValueNone
     let mutable choosing: TopicName voption = ValueNone
     let mutable choice: SharedChoice | null = null
@@ -79,6 +81,23 @@ type Turn(host: NodeHost) =
 
     /// What the turn has counted.
     member _.Counts = counts
+
+    // The number of the last record that the turn appended to the log; 0: none.
+    member internal _.LogNumber = log
+    member internal _.Logged(number: int64) = log <- max log number
+
+    // Whether a message that was published with QoS 2 is routed: its publisher repeats it unless it was acknowledged, so
+    // none of its copies may be seen before.
+    member internal _.IsExactlyOnce
+        with get () = isExactlyOnce
+        and set value = isExactlyOnce <- value
+
+    // Replaces what the broker knows. Within the lock of the registry.
+    member internal this.Replace(next: Broker, changes: BrokerChange[]) =
+        if host.Keeps && changes.Length > 0 then
+            this.Logged(host.Append(host.Broker, changes))
+
+        host.Replace(next, changes)
 
     member internal _.Matches = matches
     member internal _.Route = route
@@ -155,7 +174,9 @@ type Turn(host: NodeHost) =
 
         Span<SharedMember>(members, 0, count)
 
-    member internal _.Begin() = now <- host.Now()
+    member internal _.Begin() =
+        now <- host.Now()
+        log <- 0L
 
     member internal this.End() =
         for connection in dirty do

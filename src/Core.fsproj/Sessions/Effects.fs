@@ -100,7 +100,7 @@ type ConnectionEnd =
     }
 
 /// What a message that came by a shared subscription needs to be given to another member of it.
-[<NoComparison; ReferenceEquality>]
+[<NoComparison>]
 type SharedDelivery =
     {
         /// The Topic Filter of the shared subscription.

@@ -33,6 +33,7 @@ internal sealed partial class BrokerEngine
         Hooks = new Hooks(options, Logger);
         Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings));
         host = new BrokerHost(this, options.Authorizer);
+        UseStore(options);
         systemInterval = (long)options.SystemTopicsInterval.TotalMilliseconds;
         sweep = Time.CreateTimer(static engine => ((BrokerEngine)engine!).Sweep(), this, SweepPeriod, SweepPeriod);
         Telemetry.Add(this);
@@ -133,7 +134,7 @@ internal sealed partial class BrokerEngine
             connection.Refuse();
         }
 
-        return connection.RunAsync();
+        return recovered.IsCompletedSuccessfully ? connection.RunAsync() : RunRecoveredAsync(connection);
     }
 
     // A connection belongs to a session now.
@@ -217,6 +218,7 @@ internal sealed partial class BrokerEngine
             connection.Abort();
 
         await sweep.DisposeAsync().ConfigureAwait(false);
+        await CloseStoreAsync().ConfigureAwait(false);
         Telemetry.Remove(this);
     }
 

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace Mqtt5.Serving;
 
 // What the node needs of this process. It relays, and decides nothing.
-internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? authorizer) : NodeHost
+internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? authorizer) : NodeHost
 {
     private long ticket;
 
@@ -69,7 +69,7 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
         throw new InvalidOperationException("no acknowledgment of this broker waits for a condition");
 
     public override Fault? Authorize(
-        NodeConnection connection, ClientId client, string? userName, out ClientPermissions? permissions)
+        NodeConnection? connection, ClientId client, string? userName, out ClientPermissions? permissions)
     {
         permissions = null;
 
@@ -78,8 +78,8 @@ internal sealed class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? aut
 
         try
         {
-            var origin = ((Connection)connection).Origin;
-            var identity = new MqttClientIdentity(client.Text, userName, origin.EndPoint, origin.IsInProcess);
+            var origin = ((Connection?)connection)?.Origin;
+            var identity = new MqttClientIdentity(client.Text, userName, origin?.EndPoint, origin is { IsInProcess: true });
 
             // Whatever the annotations of the application say.
             if (authorizer.Authorize(identity) is not { } given)

@@ -31,12 +31,13 @@ internal sealed partial class Connection
     // not accept them. This bounds the buffer at twice the budget plus one packet.
     public override bool IsOverBudget()
     {
-        var unsent = Writer.Unsent;
+        var held = HeldBytes;
+        var unsent = Writer.Unsent + held;
 
         if (unsent <= engine.LeastSendBufferBytes)
             return false;
 
-        if (flushing)
+        if (flushing || held > 0)
             CountUnsent(unsent);
 
         if (unsent <= engine.CurrentSendBufferBytes)
@@ -46,7 +47,7 @@ internal sealed partial class Connection
             return true;
 
         FlushWithin();
-        return false;
+        return held > engine.CurrentSendBufferBytes;
     }
 
     // What waits for a connection that does not take it counts against what waits for all of them. Called under the gate.
@@ -81,7 +82,7 @@ internal sealed partial class Connection
 
         if (isSealed || Writer.Unsent == 0)
         {
-            flushed?.TrySetResult();
+            TellFlushed();
             return;
         }
 
@@ -106,7 +107,7 @@ internal sealed partial class Connection
         if (flush.IsCompletedSuccessfully)
         {
             _ = flush.Result;
-            flushed?.TrySetResult();
+            TellFlushed();
             return;
         }
 
@@ -162,7 +163,15 @@ internal sealed partial class Connection
             flushing = false;
             CountUnsent(0);
             FlushWithin();
+        }
 
+        TakesDataIfCongested();
+    }
+
+    private void TakesDataIfCongested()
+    {
+        lock (Gate)
+        {
             if (flushing || !IsCongested)
                 return;
         }

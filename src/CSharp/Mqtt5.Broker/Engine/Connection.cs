@@ -419,7 +419,7 @@ internal sealed partial class Connection : NodeConnection
         lock (Gate)
         {
             if (!IsCongested || closing)
-                return null;
+                return closing ? null : engine.Journal?.WhenRoom();
 
             takesData ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             return takesData.Task;

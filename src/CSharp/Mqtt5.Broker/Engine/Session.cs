@@ -13,6 +13,8 @@ internal sealed class Session(ServerState state) : NodeSession
 
     public Lock Gate { get; } = new();
 
+    public override long Log { get; set; }
+
     // Where it is in the wheel of deadlines. Written within the gate.
     public long Slot { get; set; } = DeadlineWheel.Nowhere;
 

@@ -13,6 +13,6 @@ internal sealed class MqttBrokerHealthCheck(MqttBroker broker) : IHealthCheck
         };
         return Task.FromResult(broker.IsRunning
             ? HealthCheckResult.Healthy("the broker runs", data)
-            : HealthCheckResult.Unhealthy("the broker does not run", data: data));
+            : HealthCheckResult.Unhealthy(broker.Engine.StoreStatus ?? "the broker does not run", data: data));
     }
 }

@@ -83,6 +83,24 @@ internal static partial class Log
     [LoggerMessage(118, LogLevel.Information, "The socket {Path} was left by a process that has ended, and is taken over")]
     public static partial void SocketTakenOver(ILogger logger, string path);
 
+    [LoggerMessage(140, LogLevel.Information, "The store is read: {Records} records, {Sessions} sessions, {Retained} retained messages, in {Milliseconds} ms")]
+    public static partial void StoreRead(ILogger logger, long records, int sessions, int retained, long milliseconds);
+
+    [LoggerMessage(141, LogLevel.Information, "The store is being read: {Records} records until now")]
+    public static partial void StoreReading(ILogger logger, long records);
+
+    [LoggerMessage(142, LogLevel.Error, "The disk of the store is full: nothing more is acknowledged until there is room")]
+    public static partial void StoreIsFull(ILogger logger, Exception failure);
+
+    [LoggerMessage(143, LogLevel.Information, "The store has room again")]
+    public static partial void StoreHasRoom(ILogger logger);
+
+    [LoggerMessage(144, LogLevel.Critical, "The store failed: all connections end, and nothing that is not durable is acknowledged")]
+    public static partial void StoreFailed(ILogger logger, Exception failure);
+
+    [LoggerMessage(145, LogLevel.Warning, "The store has {FreeBytes} free bytes, fewer than {MinimumFreeBytes}: what would have to be stored is refused")]
+    public static partial void StoreIsLow(ILogger logger, long freeBytes, long minimumFreeBytes);
+
     [LoggerMessage(101, LogLevel.Information, "Client {ClientId} connected from {EndPoint} ({Version}, connection {Number}, session present: {SessionPresent})")]
     private static partial void WriteConnected(
         ILogger logger, string clientId, string? endPoint, string version, long number, bool sessionPresent);

@@ -19,6 +19,12 @@ internal static class Telemetry
     private static readonly Counter<long> RefusedCount =
         Meter.CreateCounter<long>("mqtt5.broker.refused", "{connection}", "Connections that did not become clients, by mqtt5.reason.");
 
+    private static readonly Histogram<double> CommitDuration =
+        Meter.CreateHistogram<double>("mqtt5.broker.store.commit.duration", "s", "How long a group of changes took until it was durable.");
+
+    private static readonly Histogram<long> CommitSize =
+        Meter.CreateHistogram<long>("mqtt5.broker.store.commit.size", "By", "The size of a group of changes.");
+
     // The source of activities: one for each CONNECT, from its arrival to CONNACK.
     public static ActivitySource Source { get; } = new("Mqtt5");
 
@@ -39,6 +45,7 @@ internal static class Telemetry
         Observe("mqtt5.broker.delivered", "{message}", "PUBLISH packets that were sent.", (_, counters) => counters.PublishSent);
         Observe("mqtt5.broker.dropped", "{message}", "Messages that were refused or dropped.", (_, counters) => counters.PublishDropped);
         Observe("mqtt5.broker.received.size", "By", "Bytes that arrived.", (_, counters) => counters.BytesReceived);
+        Observe("mqtt5.broker.store.lag", "{record}", "Records that are not durable yet.", (engine, _) => engine.Journal?.Lag ?? 0);
         Observe("mqtt5.broker.sent.size", "By", "Bytes that were sent.", (_, counters) => counters.BytesSent);
     }
 
@@ -64,6 +71,19 @@ internal static class Telemetry
         Count(logger, RefusedCount, new KeyValuePair<string, object?>("mqtt5.reason", Refusal.KeyOf(kind)));
 
     public static void Disconnected(ILogger logger) => Count(logger, DisconnectedCount);
+
+    public static void Committed(ILogger logger, TimeSpan duration, int bytes)
+    {
+        try
+        {
+            CommitDuration.Record(duration.TotalSeconds);
+            CommitSize.Record(bytes);
+        }
+        catch (Exception failure)
+        {
+            Log.HookFailed(logger, CommitDuration.Name, failure);
+        }
+    }
 
     // Listeners of the meter are called synchronously, and may throw.
     private static void Count(ILogger logger, Counter<long> counter, params ReadOnlySpan<KeyValuePair<string, object?>> tags)

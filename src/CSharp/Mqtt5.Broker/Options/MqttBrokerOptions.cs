@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.FSharp.Core;
 using Mqtt5.Serving;
+using Mqtt5.Storage;
 
 namespace Mqtt5;
 
@@ -102,6 +103,19 @@ public sealed class MqttBrokerOptions
     /// it, such a filter is refused. Default: true.
     /// </summary>
     public bool SharedSubscriptionsBeforeV5 { get; set; } = true;
+
+    /// <summary>
+    /// Where sessions, their messages, subscriptions, retained messages and Wills outlive the process; null, the default:
+    /// nothing does. What a client was acknowledged is durable there. The broker opens it before it listens, and disposes it
+    /// when it is shut down.
+    /// </summary>
+    public IMqttStore? Store { get; set; }
+
+    /// <summary>
+    /// The free space below which the broker takes nothing more that would have to be stored, in bytes: messages above QoS 0,
+    /// subscriptions and new sessions are refused with 0x97. At least 0. Default: 256 MiB.
+    /// </summary>
+    public long StoreMinimumFreeBytes { get; set; } = 256L << 20;
 
     /// <summary>How often $SYS topics are published; zero: never. Default: 10 seconds.</summary>
     public TimeSpan SystemTopicsInterval { get; set; } = TimeSpan.FromSeconds(10);
@@ -299,6 +313,7 @@ public sealed class MqttBrokerOptions
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(CloseTimeout, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(CloseTimeout, TimeSpan.FromHours(1));
         ArgumentOutOfRangeException.ThrowIfLessThan(SystemTopicsInterval, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfNegative(StoreMinimumFreeBytes);
         ArgumentOutOfRangeException.ThrowIfNegative(Threads);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Threads, MostThreads);
         CheckVersions(Versions);

@@ -1,0 +1,21 @@
+namespace Mqtt5.Serving;
+
+// What the node needs of a store. It relays to the journal.
+internal sealed partial class BrokerHost
+{
+    public override bool Keeps => engine.Journal is not null;
+
+    public override long Durable => engine.Journal!.Durable;
+
+    public override bool IsStoreFull => engine.Journal!.IsFull;
+
+    public override long Append(NodeSession session, ServerState before, ServerState after) =>
+        engine.Journal!.Append(session.Number, before, after);
+
+    public override long Append(Broker before, BrokerChange[] changes) => engine.Journal!.Append(before, changes);
+
+    public override void Held(NodeConnection connection) => engine.Journal!.Hold((Connection)connection);
+
+    // Tickets below this one belong to messages that were restored.
+    public void StartTickets(long first) => Volatile.Write(ref ticket, first - 1);
+}

@@ -1,0 +1,163 @@
+namespace Mqtt5
+
+/// What the records of a journal come to: the state of a broker as it is stored. Immutable.
+[<NoComparison; NoEquality>]
+type StoredBroker =
+    {
+        /// The sessions, by their numbers.
+        Owners: Map<int64, StoredOwner>
+        /// The subscriptions of each session, by the text of the filter.
+        Subscriptions: Map<int64, Map<string, StoredChange>>
+        /// The retained messages, by topic.
+        Retained: Map<string, StoredRetained>
+        /// What each session keeps.
+        Sessions: Map<int64, StoredSession>
+        /// The number of the next session.
+        NextSession: int64
+        /// The number of the next connection.
+        NextConnection: int64
+        /// When the last group was made; absent: there was none.
+        WrittenAt: UnixTime voption
+    }
+
+    /// A broker that stored nothing.
+    static member Empty =
+        {
+            Owners = Map.empty
+            Subscriptions = Map.empty
+            Retained = Map.empty
+            Sessions = Map.empty
+            NextSession = 1L
+            NextConnection = 1L
+            WrittenAt = ValueNone
+        }
+
+/// A broker that was restored.
+[<NoComparison; NoEquality>]
+type RestoredBroker =
+    {
+        /// What it knows.
+        Broker: Broker
+        /// The states of its sessions, none of which has a connection.
+        Sessions: ServerState[]
+        /// The first ticket that none of their messages has.
+        NextTicket: int64
+    }
+
+/// Makes a broker of the records that an earlier process wrote.
+[<RequireQualifiedAccess>]
+module Recovery =
+
+    // What is stored of a session goes with it.
+    let private ended session (stored: StoredBroker) =
+        { stored with
+            Owners = Map.remove session stored.Owners
+            Subscriptions = Map.remove session stored.Subscriptions
+            Sessions = Map.remove session stored.Sessions
+        }
+
+    let private changed (change: StoredChange) (stored: StoredBroker) =
+        let filters session = Map.tryFind session stored.Subscriptions |> Option.defaultValue Map.empty
+
+        match change with
+        | StoredChange.SessionSet entry -> { stored with Owners = Map.add entry.Session entry stored.Owners }
+        | StoredChange.SessionEnded(session, _) -> ended session stored
+        | StoredChange.Subscribed(session, filter, _, _) ->
+            let filters = Map.add filter.Text change (filters session)
+            { stored with Subscriptions = Map.add session filters stored.Subscriptions }
+        | StoredChange.Unsubscribed(session, filter) ->
+            let filters = Map.remove filter.Text (filters session)
+            { stored with Subscriptions = Map.add session filters stored.Subscriptions }
+        | StoredChange.Retained message ->
+            { stored with Retained = Map.add message.Topic.Text message stored.Retained }
+        | StoredChange.RetainedRemoved topic ->
+            { stored with Retained = Map.remove topic.Text stored.Retained }
+
+    /// What is stored after a record. One that was applied before changes nothing.
+    [<CompiledName("Apply")>]
+    let apply (record: JournalRecord) (stored: StoredBroker) : StoredBroker =
+        match record with
+        | JournalRecord.Broker change -> changed change stored
+        | JournalRecord.Session(session, SessionChange.Cleared) ->
+            { stored with Sessions = Map.remove session stored.Sessions }
+        | JournalRecord.Session(session, change) ->
+            let kept = Map.tryFind session stored.Sessions |> Option.defaultValue StoredSession.Empty
+            { stored with Sessions = Map.add session (Durability.apply change kept) stored.Sessions }
+        | JournalRecord.Counters(nextSession, nextConnection, writtenAt) ->
+            { stored with
+                NextSession = max stored.NextSession nextSession
+                NextConnection = max stored.NextConnection nextConnection
+                WrittenAt =
+                    match stored.WrittenAt with
+                    | ValueSome earlier -> ValueSome(max earlier writtenAt)
+                    | ValueNone -> ValueSome writtenAt
+            }
+
+    /// What the records of a group come to, or why the group cannot be read.
+    [<CompiledName("ApplyGroup")>]
+    let applyGroup
+        (group: System.ReadOnlyMemory<byte>)
+        (stored: StoredBroker)
+        : Result<StoredBroker, JournalFault> =
+        let mutable stored = stored
+        let mutable offset = 0
+        let mutable damage = ValueNone
+
+        while damage.IsNone && (offset = 0 || offset < group.Length) do
+            match JournalCodec.tryRead group &offset with
+            | Ok record -> stored <- apply record stored
+            | Error fault -> damage <- ValueSome fault
+
+        match damage with
+        | ValueSome fault -> Error fault
+        | ValueNone -> Ok stored
+
+    /// The clock of a process for which it is this instant at this time of the wall clock. A wall clock that stands before
+    /// what was stored last is wrong; then no time has passed.
+    [<CompiledName("Clock")>]
+    let clock (now: Instant) (time: UnixTime) (stored: StoredBroker) : WallClock =
+        match stored.WrittenAt with
+        | ValueSome written -> WallClock.After(now, time, written)
+        | ValueNone -> WallClock.Of(now, time)
+
+    /// The broker, and its sessions. Clients that were connected still count as such: <c>Node.Restored</c> ends their
+    /// connections.
+    [<CompiledName("Restore")>]
+    let restore
+        (now: Instant)
+        (clock: WallClock)
+        (seed: HashSeed)
+        (settings: BrokerSettings)
+        (stored: StoredBroker)
+        : RestoredBroker =
+        let mutable broker = Broker.create now seed settings
+        let sessions = ResizeArray<ServerState>()
+        let mutable ticket = 1L
+        let add change = broker <- Broker.apply (StoredChange.toChange clock change) broker
+
+        for KeyValue(session, entry) in stored.Owners do
+            add (StoredChange.SessionSet entry)
+
+            for KeyValue(_, filter) in
+                Map.tryFind session stored.Subscriptions |> Option.defaultValue Map.empty do
+                add filter
+
+            let kept = Map.tryFind session stored.Sessions |> Option.defaultValue StoredSession.Empty
+            let state = Durability.restore clock ticket kept
+            ticket <- ticket + int64 state.Shared.Count
+            sessions.Add(Durability.toSession session entry.ClientId settings state)
+
+        for KeyValue(_, message) in stored.Retained do
+            add (StoredChange.Retained message)
+
+        let ledger =
+            { broker.Ledger with
+                NextSession = max broker.Ledger.NextSession stored.NextSession
+                NextConnection = max broker.Ledger.NextConnection stored.NextConnection
+            }
+
+        {
+            Broker = { broker with Ledger = ledger }
+            Sessions = sessions.ToArray()
+            NextTicket = ticket
+        }
