@@ -268,7 +268,8 @@ type internal SimulatedBroker
 
             match pause with
             | Pause.Bytes when one.HasMore -> this.ReadNow one
-            | Pause.Bytes when one.IsEnded ->
+            // What arrived before the end is read first.
+            | Pause.Bytes when one.IsEnded && not one.IsLate ->
                 one.Link.IsComplete <- true
                 this.Ended one
             | _ -> ()
