@@ -6,6 +6,7 @@ open Mqtt5
 open Mqtt5.Tests.Clauses
 open Mqtt5.Tests.BrokerWorld
 open Mqtt5.Tests.ServerScenes
+open Mqtt5.Verification
 
 let private stepped event state =
     let struct (state, effects) = ServerSession.step 0L<ms> event state
@@ -45,10 +46,75 @@ let private withScram (connect: Connect) =
         Properties = { connect.Properties with Authentication = ValueSome(scram "first") }
     }
 
+// A CONNECT arrives on a new connection: what its reading waits for, once the authenticator has decided.
+let private arriving (world: World) (connect: Connect) : struct (Link * Pause) =
+    let link = world.Open()
+    let bytes: byte[] = Array.zeroCreate (Encode.size (Packet.Connect connect))
+    Encode.write (Packet.Connect connect) (System.Span bytes) |> ignore
+
+    let pause =
+        world.Host.Run(fun turn ->
+            let mutable buffer = System.Buffers.ReadOnlySequence<byte> bytes
+            Node.received turn link.Connection &buffer)
+
+    match pause with
+    | Pause.Authenticator packet ->
+        let result = AuthenticationResults.ofJudgement (world.Judge packet)
+        struct (link, world.Host.Run(fun turn -> Node.authenticated turn link.Connection result))
+    | other -> struct (link, other)
+
 let tests =
     testList
         "Node"
         [
+            testCase "a client that ends its earlier session is read after its earlier connection" (fun () ->
+                // By Clean Start, and because the earlier session ends with its connection.
+                for expiry, clean in [ 60u, true; 0u, false ] do
+                    let world = world ()
+                    let earlier, _ = connectWith world (keeping expiry (connectPacket "a"))
+
+                    let struct (link, _) = arriving world { connectPacket "a" with CleanStart = clean }
+
+                    match world.Host.Run(fun turn -> Node.drained turn link.Connection) with
+                    | Pause.EarlierEnd connection ->
+                        Expect.isTrue
+                            (obj.ReferenceEquals(connection, earlier.Connection))
+                            "the earlier connection"
+                    | other -> failtest $"{other} with Session Expiry {expiry}, Clean Start {clean}")
+
+            clause
+                [ "MQTT-3.14.4-3" ]
+                "a CONNECT between DISCONNECT and its entry in the ledger publishes no Will"
+                (fun () ->
+                    let world = world ()
+                    let watcher = connect world "w"
+                    subscribe world watcher "gone" 1
+
+                    let leaving, _ =
+                        connectWith
+                            world
+                            { keeping 60u (connectPacket "a") with Will = ValueSome(will "gone" "x") }
+
+                    let session = world.Host.Sessions[leaving.Session]
+                    let mutable found = ValueNone
+
+                    // Once the session has dealt with DISCONNECT, before anything else is done about it.
+                    world.Host.Gates.Preempt <-
+                        fun () ->
+                            if found.IsNone && not session.State.IsConnected then
+                                found <-
+                                    ValueSome(arriving world { connectPacket "a" with CleanStart = true })
+
+                    world.Send(leaving, Packet.Disconnect Outcome.Omitted)
+
+                    match found with
+                    | ValueSome(struct (link, Pause.EarlierInput connection)) ->
+                        Expect.isTrue (obj.ReferenceEquals(connection, leaving.Connection)) "it waits for it"
+                        world.Host.Run(fun turn -> Node.drained turn link.Connection) |> ignore
+                    | other -> failtest $"{other}"
+
+                    Expect.isEmpty (arrived watcher) "no Will")
+
             testCase "while the authenticator decides, the client is not silent" (fun () ->
                 let state = attached withScram
                 Expect.equal (ServerState.deadline 0L<ms> state) (ValueSome 15_000L<ms>) "its Keep Alive"

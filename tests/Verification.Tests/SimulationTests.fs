@@ -79,6 +79,32 @@ let tests =
 
                     if not result.IsClean then
                         failure result)
+            testCase "seeds that have found something with suspended turns run clean" (fun () ->
+                // Connections of a client that were claimed in the other order, a Will that was published although DISCONNECT
+                // had been read, and messages of an earlier connection that came after newer ones.
+                let seeds =
+                    [
+                        493UL
+                        1_906UL
+                        1_970UL
+                        2_052UL
+                        2_498UL
+                        2_740UL
+                        3_345UL
+                        3_821UL
+                        4_027UL
+                        4_673UL
+                    ]
+
+                for seed in seeds do
+                    let scenario = Scenarios.ofSeed seed
+
+                    let result =
+                        Simulation.run
+                            { scenario with Broker = { scenario.Broker with SuspendsTurns = true } }
+
+                    if not result.IsClean then
+                        failure result)
             testCase "a seed runs the same way each time" (fun () ->
                 for seed in 1UL .. 20UL do
                     let first = Simulation.runSeed seed

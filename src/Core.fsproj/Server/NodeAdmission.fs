@@ -177,6 +177,7 @@ module internal NodeAdmission =
 
             if isAttached then
                 session.Connection <- connection
+                session.Leaving <- null
                 session.Permissions <- permissions
 
             struct (isAttached, (if isAttached then present else null))
@@ -224,6 +225,19 @@ module internal NodeAdmission =
 
         earlier
 
+    // The connection of the earlier session of the client, where the claim ends that session. What it sent may still be
+    // under way.
+    let private connectionOfEnded (turn: Turn) (claim: Claim) : NodeConnection | null =
+        let mutable found: NodeConnection | null = null
+
+        for ended in claim.Outcome.Ended do
+            if ended.ClientId = claim.ClientId then
+                match turn.Host.TryFind ended.Session with
+                | null -> ()
+                | session -> found <- session.Connection
+
+        found
+
     let private disconnected (turn: Turn) (connection: NodeConnection | null) =
         match connection with
         | null -> ()
@@ -244,6 +258,7 @@ module internal NodeAdmission =
             else
                 null
 
+        let superseded = connectionOfEnded turn claim
         NodeTasks.follow turn claim.Outcome
         // The application hears of the end of the connection before first.
         NodeTasks.drain turn
@@ -289,12 +304,11 @@ module internal NodeAdmission =
         NodeTasks.drain turn
         NodeRouting.deliverRetained turn session
 
-        match earlier with
-        | null ->
-            match present with
-            | null -> Pause.Bytes
-            | earlier -> Pause.EarlierEnd earlier
-        | earlier -> Pause.EarlierEnd earlier
+        match earlier, present, superseded with
+        | null, null, null -> Pause.Bytes
+        | null, null, earlier
+        | null, earlier, _
+        | earlier, _, _ -> Pause.EarlierEnd(nonNull earlier)
 
     // Whether a session of this CONNECT outlives its connection.
     let private needsRoom (connect: Connect) =
@@ -382,7 +396,11 @@ module internal NodeAdmission =
             | ValueSome entry when entry.Connection <> 0L ->
                 match turn.Host.TryFind entry.Session with
                 | null -> null
-                | session -> session.Connection
+                | session ->
+                    match session.Connection with
+                    // Its DISCONNECT has been read, and cancels its Will when the ledger is told.
+                    | null -> session.Leaving
+                    | connection -> connection
             | _ -> null
 
     let private claimOrWait (turn: Turn) (connection: NodeConnection) : Pause =

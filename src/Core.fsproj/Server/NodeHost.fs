@@ -22,6 +22,8 @@ type NodeSession() =
     abstract State: ServerState with get, set
     /// The connection that the state has; null: the client is away. Used within the gate.
     abstract Connection: NodeConnection | null with get, set
+    /// The connection that has ended and of whose end the ledger has not been told; null: none. Written within the gate.
+    abstract Leaving: NodeConnection | null with get, set
     /// What the client may do; null: everything. It may change with the connection.
     abstract Permissions: ClientPermissions | null with get, set
 

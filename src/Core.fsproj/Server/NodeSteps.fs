@@ -301,7 +301,11 @@ module internal NodeSteps =
             apply turn session connection (effects.Packed index)
 
         match after.Connection with
-        | ValueNone -> session.Connection <- null
+        | ValueNone ->
+            if before.Connection.IsSome then
+                session.Leaving <- session.Connection
+
+            session.Connection <- null
         | ValueSome current ->
             match connection with
             | null -> ()

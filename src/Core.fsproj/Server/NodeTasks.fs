@@ -334,6 +334,14 @@ module internal NodeTasks =
                 let struct (next, outcome) = Broker.detach turn.Now session.Number ending broker
                 struct (next, outcome.Changes, outcome))
 
+        session.Enter()
+
+        try
+            if obj.ReferenceEquals(session.Leaving, connection) then
+                session.Leaving <- null
+        finally
+            session.Exit()
+
         follow turn outcome
 
         match (connection: NodeConnection | null) with

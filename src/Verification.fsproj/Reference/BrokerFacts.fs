@@ -181,6 +181,9 @@ type internal NaiveWill =
         mutable Targets: List<struct (NaiveSession * NaiveSubscription * int)> | null
         // Whether it has to be sent, not only may.
         mutable IsRequired: bool
+        // When the broker noticed the end of its connection, if that was not answered: a CONNECT that was sent before then may
+        // have been taken first, and so does not cancel it. Otherwise the beginning of time.
+        UnansweredUntil: Instant
     }
 
 [<RequireQualifiedAccess>]

@@ -497,6 +497,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                             && not connection.DropsWill
                             && not isOvertaken
                             && not (isBack && freedom.MayDropWillAtReturn)
+                        UnansweredUntil = if connection.HasConnack then 0L<ms> else now
                     }
             | _ -> ()
 

@@ -31,6 +31,7 @@ module internal WillRules =
             match earlier.Connect with
             | ValueSome { Will = ValueSome will } when
                 connect.CleanStart
+                || AnswerRules.expiryOf earlier = 0u<s>
                 || ValueOption.defaultValue 0u<s> will.Properties.WillDelayInterval = 0u<s>
                 ->
                 publications.OfWill earlier.Connect.Value
@@ -41,7 +42,9 @@ module internal WillRules =
     let overtaken (publications: Publications) (connection: NaiveConnection) : Publication =
         match connection.Connect with
         | ValueSome({ Will = ValueSome will } as connect) ->
-            let isUndelayed = ValueOption.defaultValue 0u<s> will.Properties.WillDelayInterval = 0u<s>
+            let isUndelayed =
+                ValueOption.defaultValue 0u<s> will.Properties.WillDelayInterval = 0u<s>
+                || AnswerRules.expiryBefore connection = 0u<s>
 
             let mayOvertake (other: NaiveConnection) =
                 other.Number < connection.Number
@@ -63,7 +66,7 @@ module internal WillRules =
                     will.Due <- min will.Due connection.ConnectSent
                 elif connection.ConnectSent < will.Due then
                     // Between CONNECT and CONNACK its time may have come.
-                    if now < will.Due then
+                    if now < will.Due && will.UnansweredUntil <= connection.ConnectSent then
                         wills.Remove will |> ignore
                     else
                         will.IsRequired <- false

@@ -46,6 +46,8 @@ type internal SimulatedBroker
     let mutable offset: int64<ms> = 0L<ms>
     let host = SimulatedHost(settings, (fun () -> agenda.Now + offset))
     let connections = Dictionary<Link, BrokerConnection>(HashIdentity.Reference)
+    // Those that were closed as well: a turn of their reading may still be under way.
+    let byConnection = Dictionary<NodeConnection, BrokerConnection>(HashIdentity.Reference)
     let byNumber = Dictionary<int64, BrokerConnection>()
     let touched = HashSet<int64>()
     let timers = Dictionary<int64, Instant>()
@@ -266,7 +268,8 @@ type internal SimulatedBroker
 
             match pause with
             | Pause.Bytes when one.HasMore -> this.ReadNow one
-            | Pause.Bytes when one.IsEnded ->
+            // What arrived before the end is read first.
+            | Pause.Bytes when one.IsEnded && not one.IsLate ->
                 one.Link.IsComplete <- true
                 this.Ended one
             | _ -> ()
@@ -278,11 +281,8 @@ type internal SimulatedBroker
 
     // Runs something once no turn of the reading of a connection is under way.
     member private _.AfterReading(connection: NodeConnection, action: unit -> unit) =
-        match
-            connections.Values
-            |> Seq.tryFind (fun one -> obj.ReferenceEquals(one.Connection, connection))
-        with
-        | Some one when one.IsReading -> one.WhenRead.Enqueue action
+        match byConnection.TryGetValue connection with
+        | true, one when one.IsReading -> one.WhenRead.Enqueue action
         | _ -> action ()
 
     // Waits for what the node waits for.
@@ -311,12 +311,9 @@ type internal SimulatedBroker
             one.IsPaused <- true
 
             let takeAll () =
-                match
-                    connections.Values
-                    |> Seq.tryFind (fun known -> obj.ReferenceEquals(known.Connection, earlier))
-                with
-                | Some known -> this.Read known
-                | None -> ()
+                match byConnection.TryGetValue earlier with
+                | true, known -> this.Read known
+                | _ -> ()
 
                 goOn (fun turn -> Node.drained turn one.Connection)
 
@@ -400,6 +397,7 @@ type internal SimulatedBroker
         link.ToClient.Emptied <- fun () -> this.Drained link
         let one = BrokerConnection(link, connection)
         connections[link] <- one
+        byConnection[connection] <- one
 
         let trust =
             {

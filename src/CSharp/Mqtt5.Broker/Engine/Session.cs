@@ -26,6 +26,8 @@ internal sealed class Session(ServerState state) : NodeSession
 
     public override NodeConnection? Connection { get; set; }
 
+    public override NodeConnection? Leaving { get; set; }
+
     public override ClientPermissions? Permissions
     {
         get => Volatile.Read(ref permissions);
