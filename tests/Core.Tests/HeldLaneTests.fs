@@ -16,16 +16,17 @@ let private put (packet: byte) (lane: HeldLane) =
     lane.Advance 3
 
 let private released (durable: int64) (lane: HeldLane) =
-    lane.Take(durable).ToArray() |> Array.chunkBySize 3 |> Array.map Array.head |> Array.toList
+    lane.Take(durable).ToArray()
+    |> Array.chunkBySize 3
+    |> Array.map Array.head
+    |> Array.toList
 
 let private law =
     testPropertyWithConfig
         config
         "packets are released in order, none before its number and those before it"
         (Prop.forAll
-            (Arb.fromGen (
-                Gen.listOf (Gen.zip3 (Gen.choose (0, 4)) (Gen.choose (0, 6)) (Gen.choose (0, 9)))
-            ))
+            (Arb.fromGen (Gen.listOf (Gen.zip3 (Gen.choose (0, 4)) (Gen.choose (0, 6)) (Gen.choose (0, 9)))))
             (fun steps ->
                 let lane = HeldLane()
                 let mutable model: Held list = []

@@ -25,8 +25,8 @@ public sealed class HoldingTests
         await publisher.SendAsync("PUBLISH qos=2 topic=\"a\" id=3");
         await publisher.SendAsync("SUBSCRIBE id=4 filters[\"x\" qos=1]");
         await publisher.SendAsync("UNSUBSCRIBE id=5 filters[\"x\"]");
-        await subscriber.SendAsync("PUBREC id=1");
         await publisher.ExpectNothingAsync();
+        await subscriber.SendAsync("PUBREC id=1");
         // A delivery of QoS 1 waits for nothing; PUBREL, and PUBLISH of QoS 2, do.
         await subscriber.ExpectAsync("PUBLISH qos=1 topic=\"a\" id=2");
         await subscriber.ExpectNothingAsync();
