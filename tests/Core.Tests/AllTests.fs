@@ -63,6 +63,7 @@ module AllTests =
             ServerVersionClausesTestsDelivery.tests
             DurabilityTests.tests
             JournalCodecTests.tests
+            HeldLaneTests.tests
             GrowingInputTests.tests
             BudgetLimitTests.tests
             InheritedSessionTests.tests

@@ -144,6 +144,7 @@ let private sourceRules =
                         "SubscriptionMatches" // what one look-up found
                         "LevelWalk" // the walk of a look-up through the tree
                         "JournalCursor" // a place in a group of the journal while a record is read
+                        "HeldLane" // the packets of a connection that wait until their changes are durable
                         "JournalGroup" // a group of the journal while it is made
                         "SessionChanges" // what a step changed, for a host that listens
                         "Turn" // the context of one thread

@@ -341,37 +341,37 @@ module JournalCodec =
     let internal writeKeptBody (message: inref<StoredMessage>) (output: IBufferWriter<byte>) : unit =
         writeBody &message output
 
+    let private writeHead (tag: byte) (session: int64) output =
+        JournalWriter.byte tag output
+        JournalWriter.integer session output
+
     /// Writes a change of a session.
     let internal writeSession
         (session: int64)
         (change: inref<SessionChange>)
         (output: IBufferWriter<byte>)
         : unit =
-        let head tag =
-            JournalWriter.byte tag output
-            JournalWriter.integer session output
-
         match change with
         | SessionChange.Kept(order, place, message, shared) ->
             writeKept Tag.Kept session order place shared output
             writeBody &message output
         | SessionChange.Moved(order, place) ->
-            head Tag.Moved
+            writeHead Tag.Moved session output
             JournalWriter.integer order output
             writePlace place output
         | SessionChange.Gone order ->
-            head Tag.Gone
+            writeHead Tag.Gone session output
             JournalWriter.integer order output
         | SessionChange.Numbered order ->
-            head Tag.Numbered
+            writeHead Tag.Numbered session output
             JournalWriter.integer order output
         | SessionChange.Held id ->
-            head Tag.Held
+            writeHead Tag.Held session output
             JournalWriter.integer (int64 id) output
         | SessionChange.Freed id ->
-            head Tag.Freed
+            writeHead Tag.Freed session output
             JournalWriter.integer (int64 id) output
-        | SessionChange.Cleared -> head Tag.Cleared
+        | SessionChange.Cleared -> writeHead Tag.Cleared session output
 
     /// Writes a record of a group.
     [<CompiledName("Write")>]

@@ -193,23 +193,23 @@ module internal NodeSteps =
             leave turn DeferredKind.ServerTask session connection dropped 0L ReasonCode.Success
         | _ -> ()
 
+    let private ofMessage (turn: Turn) (qos: QoS) : Holding =
+        if turn.IsExactlyOnce then
+            Holding.Changes
+        else
+            Durability.waits PacketType.Publish qos ReasonCode.Success
+
     // What has to happen before an effect may be seen, by the table.
     let private holdingOf (turn: Turn) (effect: PackedEffect) : Holding =
-        let message (qos: QoS) =
-            if turn.IsExactlyOnce then
-                Holding.Changes
-            else
-                Durability.waits PacketType.Publish qos ReasonCode.Success
-
         match effect.Effect with
-        | EffectKind.SendMessage -> message (PackedEffect.content<Outgoing> effect).QoS
+        | EffectKind.SendMessage -> ofMessage turn (PackedEffect.content<Outgoing> effect).QoS
         | EffectKind.SendAck -> Durability.waits effect.Packet QoS.AtMostOnce effect.Reason
         | EffectKind.SendFrames
         | EffectKind.SendRun -> Durability.waits PacketType.Publish QoS.AtLeastOnce ReasonCode.Success
         | EffectKind.SendPubacks -> Durability.waits PacketType.Puback QoS.AtMostOnce effect.Reason
         | EffectKind.Send ->
             match PackedEffect.content<Packet> effect with
-            | Packet.Publish publish -> message publish.Delivery.QoS
+            | Packet.Publish publish -> ofMessage turn publish.Delivery.QoS
             | Packet.Connack connack -> Durability.waits PacketType.Connack QoS.AtMostOnce connack.Reason
             | Packet.Puback ack
             | Packet.Pubrec ack -> Durability.waits PacketType.Puback QoS.AtMostOnce ack.Outcome.Reason

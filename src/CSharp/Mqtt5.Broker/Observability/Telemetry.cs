@@ -41,11 +41,11 @@ internal static class Telemetry
         Observe("mqtt5.broker.in_flight", "{message}", "Messages of QoS 1 and 2 under way to clients.", (engine, _) => engine.Registry.Sessions.Sum(session => (long)session.State.Outbound.InFlight.Count));
         Observe("mqtt5.broker.queued", "{message}", "Messages that wait in sessions.", (_, counters) => counters.MessagesQueued);
         Observe("mqtt5.broker.queued.size", "By", "Bytes of messages that wait in sessions or are under way to their clients.", (_, counters) => counters.BytesQueued);
+        Observe("mqtt5.broker.store.lag", "{record}", "Records that are not durable yet.", (engine, _) => engine.Journal?.Lag ?? 0);
         Observe("mqtt5.broker.published", "{message}", "PUBLISH packets that arrived.", (_, counters) => counters.PublishReceived);
         Observe("mqtt5.broker.delivered", "{message}", "PUBLISH packets that were sent.", (_, counters) => counters.PublishSent);
         Observe("mqtt5.broker.dropped", "{message}", "Messages that were refused or dropped.", (_, counters) => counters.PublishDropped);
         Observe("mqtt5.broker.received.size", "By", "Bytes that arrived.", (_, counters) => counters.BytesReceived);
-        Observe("mqtt5.broker.store.lag", "{record}", "Records that are not durable yet.", (engine, _) => engine.Journal?.Lag ?? 0);
         Observe("mqtt5.broker.sent.size", "By", "Bytes that were sent.", (_, counters) => counters.BytesSent);
     }
 

@@ -113,8 +113,9 @@ internal sealed class Journal : IAsyncDisposable
 
         lock (gate)
         {
+            var isFirst = open.Count == 0;
             open.Add(session, changes.Changes);
-            return Appended();
+            return Appended(isFirst);
         }
     }
 
@@ -130,8 +131,9 @@ internal sealed class Journal : IAsyncDisposable
 
             lock (gate)
             {
+                var isFirst = open.Count == 0;
                 open.Add(JournalRecord.NewBroker(StoredChangeModule.Of(clock, kept)));
-                number = Appended();
+                number = Appended(isFirst);
             }
         }
 
@@ -179,9 +181,9 @@ internal sealed class Journal : IAsyncDisposable
         fault.Kind.IsNewer ? MqttStoreFault.Newer : MqttStoreFault.Damaged;
 
     // Called under the lock.
-    private long Appended()
+    private long Appended(bool isFirst)
     {
-        if (open.Count == 1 && !stopping)
+        if (isFirst && !stopping)
             wake.Set();
 
         if (open.Bytes >= FullGroupBytes && !filled.IsSet && !stopping)
