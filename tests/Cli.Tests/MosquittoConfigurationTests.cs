@@ -82,6 +82,7 @@ public sealed class MosquittoConfigurationTests : IDisposable
         { "auto_id_prefix plant-", "auto-" },
         { "enable_control_api true", "control topics" },
         { "connection cloud\naddress cloud.example:8883\ntopic # out 1\nremote_username u\nbridge_cafile ca.pem", "bridges are not supported yet" },
+        { "persistence true\npersistence_location /var/lib/mosquitto/", "kept in /var/lib/mosquitto/mqtt5; the database of mosquitto is not read" },
         { "listener 1884\nmax_connections 5\nlistener 1885", "all listeners together" },
     };
 

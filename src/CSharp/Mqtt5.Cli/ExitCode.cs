@@ -20,4 +20,10 @@ internal static class ExitCode
 
     /// <summary>The command itself failed.</summary>
     public const int Defect = 3;
+
+    /// <summary>The store of a broker cannot be opened; another start will not change that.</summary>
+    public const int StoreUnusable = 4;
+
+    /// <summary>The store of a broker failed while it ran; another start goes on from what is on the disk.</summary>
+    public const int StoreFailed = 5;
 }

@@ -58,7 +58,7 @@ public sealed class SqliteMqttStore : IMqttStore
 
                 if (now - FreeBytesAge.TotalMilliseconds >= freeBytesAt)
                 {
-                    freeBytes = Math.Max(0, new DriveInfo(folder.Path).AvailableFreeSpace - options.MinFreeBytes);
+                    freeBytes = new DriveInfo(folder.Path).AvailableFreeSpace;
                     freeBytesAt = now;
                 }
 

@@ -9,12 +9,6 @@ public sealed class SqliteMqttStoreOptions
     /// <summary>How often the disk gets what was committed, with <see cref="MqttStoreSync.Interval"/>. From 1 ms; default: 1 s.</summary>
     public TimeSpan SyncInterval { get; set; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>
-    /// How much of the disk the store leaves free, in bytes: <see cref="SqliteMqttStore.FreeBytes"/> is what is free beyond
-    /// it. What was promised before is still stored when there is less. Default: 256 MiB.
-    /// </summary>
-    public long MinFreeBytes { get; set; } = 256L * 1024 * 1024;
-
     /// <summary>What becomes of a store that is damaged. Default: <see cref="MqttStoreDamage.Fail"/>.</summary>
     public MqttStoreDamage WhenDamaged { get; set; } = MqttStoreDamage.Fail;
 
@@ -42,7 +36,6 @@ public sealed class SqliteMqttStoreOptions
             throw new ArgumentException($"{nameof(WhenDamaged)} has no value {WhenDamaged}", nameof(WhenDamaged));
 
         ArgumentOutOfRangeException.ThrowIfLessThan(SyncInterval, TimeSpan.FromMilliseconds(1), nameof(SyncInterval));
-        ArgumentOutOfRangeException.ThrowIfNegative(MinFreeBytes, nameof(MinFreeBytes));
         return (SqliteMqttStoreOptions)MemberwiseClone();
     }
 }

@@ -13,7 +13,7 @@ public abstract class StoreFiles : IDisposable
     protected static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     // Settles when it is told to, and never by itself.
-    internal static SqliteMqttStoreOptions Options => new() { SettlingInterval = TimeSpan.FromHours(1), ReserveBytes = 0, MinFreeBytes = 0 };
+    internal static SqliteMqttStoreOptions Options => new() { SettlingInterval = TimeSpan.FromHours(1), ReserveBytes = 0 };
 
     public void Dispose()
     {

@@ -19,11 +19,14 @@ internal static class BrokerCommand
             Examples:
               mqtt5 broker --port 1883
               mqtt5 broker --port 1883 --ws-port 8080 --password-file passwords
+              mqtt5 broker --store /var/lib/mqtt5
               mqtt5 broker --mosquitto-config /etc/mosquitto/mosquitto.conf
 
             Exit codes:
               0    ended by Ctrl+C or SIGTERM
               2    the command line or a file cannot be used, or it cannot be listened there
+              4    the store cannot be opened: it is damaged, newer, in use, read-only, or no store
+              5    the store failed while the broker ran; what was acknowledged is on the disk
             """)
         {
             config,

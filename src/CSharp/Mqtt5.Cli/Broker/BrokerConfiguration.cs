@@ -19,7 +19,7 @@ internal static class BrokerConfiguration
 
             try
             {
-                setting.Set(request, setting.Value == "FILE" ? Beside(file, text) : text);
+                setting.Set(request, setting.Value is "FILE" or "DIR" ? Beside(file, text) : text);
             }
             catch (FormatException failure)
             {

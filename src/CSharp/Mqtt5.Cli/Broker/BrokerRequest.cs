@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Mqtt5.Storage;
 
 namespace Mqtt5.Cli;
 
@@ -74,6 +75,15 @@ internal sealed class BrokerRequest
 
     /// <summary>What happens to a client without a session when there are as many as may be.</summary>
     public WhenFull WhenSessionsFull { get; set; } = WhenFull.Refuse;
+
+    /// <summary>The folder of the store; null: nothing outlives the process.</summary>
+    public string? Store { get; set; }
+
+    /// <summary>How the store is written.</summary>
+    public SqliteMqttStoreOptions StoreOptions { get; } = new();
+
+    /// <summary>The free space of the store below which nothing more is taken, in bytes; null: the broker's default.</summary>
+    public long? StoreMinimumFreeBytes { get; set; }
 
     /// <summary>The least level that is logged.</summary>
     public LogLevel LogLevel { get; set; } = LogLevel.Warning;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Mqtt5.Storage;
 
 namespace Mqtt5.Cli;
 
@@ -14,6 +15,8 @@ namespace Mqtt5.Cli;
 /// <param name="Set">Puts the value, as text, into a request; throws <see cref="FormatException"/>, without the name, when it cannot be.</param>
 internal sealed record BrokerSetting(string Key, string? Value, string Description, Action<BrokerRequest, string> Set)
 {
+    private static readonly (string Unit, long Factor)[] SizeUnits = [("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30)];
+
     /// <summary>All of them.</summary>
     public static IReadOnlyList<BrokerSetting> All { get; } =
     [
@@ -41,6 +44,11 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("client-id-is-user-name", null, "A client has to take its user name as its Client Identifier; needs password-file.", (request, text) => request.ClientIds = Bound(text, ClientIdRule.UserName, request.ClientIds)),
         new("client-id-is-certificate-name", null, "A client has to take the common name of its certificate as its Client Identifier; needs client-ca.", (request, text) => request.ClientIds = Bound(text, ClientIdRule.CertificateName, request.ClientIds)),
         new("when-sessions-full", "WHAT", "What happens to a new client when there are max-sessions: refuse it, or end-oldest, the session whose client has been away longest. Default: refuse.", (request, text) => request.WhenSessionsFull = Fullness(text)),
+        new("store", "DIR", "Keep sessions, their messages, subscriptions, retained messages and Wills in this folder, and acknowledge what is stored there. It is made if there is none. Default: all ends with the process.", (request, text) => request.Store = Name(text)),
+        new("store-sync", "SYNC", "When something counts as stored: every, when the disk has it; interval, when the system has it, and the disk once an interval; none, at once. Default: every.", (request, text) => request.StoreOptions.Sync = Sync(text)),
+        new("store-sync-interval", "TIME", "How often the disk gets what is stored with store-sync=interval, as 500ms or 1s. Default: 1s.", (request, text) => request.StoreOptions.SyncInterval = Interval(text)),
+        new("store-min-free", "BYTES", "With less free space than this beside the store, what would have to be stored is refused with 0x97; in bytes, or with KiB, MiB or GiB. Default: 256MiB.", (request, text) => request.StoreMinimumFreeBytes = Size(text)),
+        new("store-damaged", "DAMAGED", "What becomes of a store that is damaged: fail, which ends with exit code 4, or aside, which renames its files and begins with an empty one. Default: fail.", (request, text) => request.StoreOptions.WhenDamaged = Damage(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
     ];
@@ -58,6 +66,12 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
 
         if (Value == "WHAT")
             option.CompletionSources.Add("refuse", "end-oldest");
+
+        if (Value == "SYNC")
+            option.CompletionSources.Add("every", "interval", "none");
+
+        if (Value == "DAMAGED")
+            option.CompletionSources.Add("fail", "aside");
 
         if (Value is null)
             option.Arity = ArgumentArity.ZeroOrOne;
@@ -145,6 +159,40 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         return given.IsFree || given.Equals(rule)
             ? rule
             : throw new FormatException("a Client Identifier is either the user name or the name in the certificate");
+    }
+
+    private static MqttStoreSync Sync(string text) => text switch
+    {
+        "every" => MqttStoreSync.Every,
+        "interval" => MqttStoreSync.Interval,
+        "none" => MqttStoreSync.None,
+        _ => throw new FormatException($"'{text}' is neither every, interval nor none"),
+    };
+
+    private static MqttStoreDamage Damage(string text) => text switch
+    {
+        "fail" => MqttStoreDamage.Fail,
+        "aside" => MqttStoreDamage.SetAside,
+        _ => throw new FormatException($"'{text}' is neither fail nor aside"),
+    };
+
+    private static TimeSpan Interval(string text)
+    {
+        var unit = text.EndsWith("ms", StringComparison.Ordinal) ? "ms" : text.EndsWith('s') ? "s" : "";
+
+        if (unit.Length > 0 && uint.TryParse(text[..^unit.Length], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 1 and <= 3_600_000)
+            return unit == "ms" ? TimeSpan.FromMilliseconds(number) : TimeSpan.FromSeconds(number);
+
+        throw new FormatException($"'{text}' is no time as 500ms or 1s");
+    }
+
+    private static long Size(string text)
+    {
+        var (unit, factor) = SizeUnits.FirstOrDefault(one => text.EndsWith(one.Unit, StringComparison.Ordinal), (Unit: "", Factor: 1L));
+
+        return long.TryParse(text[..^unit.Length], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= long.MaxValue / factor
+            ? number * factor
+            : throw new FormatException($"'{text}' is no number of bytes, as 1000000 or 256MiB");
     }
 
     private static bool Switch(string text) =>

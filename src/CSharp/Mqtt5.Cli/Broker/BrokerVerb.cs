@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Mqtt5.Storage;
 
 namespace Mqtt5.Cli;
 
@@ -24,17 +25,33 @@ internal static class BrokerVerb
             CheckHost(request);
             var access = new BrokerAccess(await AccessState.LoadAsync(request, cancellationToken));
             using var certificates = new BrokerCertificates(request);
-            await using var broker = await MqttBroker.StartAsync(options => Configure(options, request, access, certificates, loggers), cancellationToken);
+            // The broker disposes it, but for one that did not start.
+            await using var store = request.Store is { } folder ? new SqliteMqttStore(folder, request.StoreOptions) : null;
+            await using var broker = await MqttBroker.StartAsync(options => Configure(options, request, access, certificates, loggers, store), cancellationToken);
+
+            if (store?.SetAside is { } aside)
+                await terminal.Error.WriteLineAsync($"mqtt5: the store was damaged and is now {aside}; the broker begins with an empty one");
 
             foreach (var address in broker.Addresses)
                 await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
 
             await terminal.Output.FlushAsync(CancellationToken.None);
-            await Task.WhenAll(
-                QuietTime.WatchAsync(cancellationToken),
-                TrimAsync(access, broker, cancellationToken),
-                ReloadAsync(reloads, request, access, certificates, broker, terminal, cancellationToken));
-            return ExitCode.WellFormed;
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var running = Task.WhenAll(
+                QuietTime.WatchAsync(ending.Token),
+                TrimAsync(access, broker, ending.Token),
+                ReloadAsync(reloads, request, access, certificates, broker, terminal, ending.Token));
+
+            if (await Task.WhenAny(running, broker.StoreFailed) == running)
+            {
+                await running;
+                return ExitCode.WellFormed;
+            }
+
+            await ending.CancelAsync();
+            await running;
+            await terminal.Error.WriteLineAsync($"mqtt5: {(await broker.StoreFailed).Message}");
+            return ExitCode.StoreFailed;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -43,6 +60,11 @@ internal static class BrokerVerb
         catch (IOException exception) when (StandardOutput.IsClosed(exception))
         {
             return ExitCode.WellFormed;
+        }
+        catch (MqttStoreException exception)
+        {
+            await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
+            return ExitCode.StoreUnusable;
         }
         catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
         {
@@ -119,10 +141,12 @@ internal static class BrokerVerb
     }
 
     private static void Configure(
-        MqttBrokerOptions options, BrokerRequest request, BrokerAccess access, BrokerCertificates certificates, ILoggerFactory loggers)
+        MqttBrokerOptions options, BrokerRequest request, BrokerAccess access, BrokerCertificates certificates, ILoggerFactory loggers, SqliteMqttStore? store)
     {
         var host = request.Host;
         var tls = request.CommandTls is { } files ? certificates.Options(files) : null;
+        options.Store = store;
+        options.StoreMinimumFreeBytes = request.StoreMinimumFreeBytes ?? options.StoreMinimumFreeBytes;
         options.LoggerFactory = loggers;
         options.AllowAnonymous = request.AllowAnonymous;
         options.Versions = request.Versions;

@@ -345,7 +345,7 @@ internal sealed class StoreWriter : IDisposable
     // Again, once there is room for twice as much.
     private void Reserve()
     {
-        if (!File.Exists(folder.Reserve) && new DriveInfo(folder.Path).AvailableFreeSpace > options.MinFreeBytes + 2 * options.ReserveBytes)
+        if (!File.Exists(folder.Reserve) && new DriveInfo(folder.Path).AvailableFreeSpace > 2 * options.ReserveBytes)
             folder.TryReserve(options.ReserveBytes);
     }
 }

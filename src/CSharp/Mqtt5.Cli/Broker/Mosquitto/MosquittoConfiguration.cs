@@ -9,6 +9,7 @@ internal sealed class MosquittoConfiguration
 {
     private const int Unlimited = int.MaxValue;
     private const int LargestPacket = 268_435_455;
+    private const string StoreFolder = "mqtt5";
 
     private readonly BrokerRequest request;
     private readonly List<MosquittoListener> listeners = [];
@@ -20,6 +21,8 @@ internal sealed class MosquittoConfiguration
     private bool isPerListener;
     private bool isBridge;
     private MosquittoLine? authentication;
+    private MosquittoLine? persistence;
+    private string persistenceFolder = "";
 
     private MosquittoConfiguration(BrokerRequest request)
     {
@@ -160,10 +163,10 @@ internal sealed class MosquittoConfiguration
                 TakeDestination(line);
                 break;
             case "persistence":
-                if (line.IsTrue)
-                    warnings.Add($"{line.Place}: sessions and messages are kept in memory");
+                persistence = line.IsTrue ? line : null;
                 break;
             case "persistence_location":
+                persistenceFolder = line.FileName;
                 break;
             default:
                 return false;
@@ -194,6 +197,12 @@ internal sealed class MosquittoConfiguration
     {
         if (ofDefault.Port is not null || ofDefault.Unix is not null)
             listeners.Insert(0, ofDefault);
+
+        if (persistence is not null)
+        {
+            request.Store = Path.Combine(persistenceFolder, StoreFolder);
+            warnings.Add($"{persistence.Place}: sessions and messages are kept in {request.Store}; the database of mosquitto is not read");
+        }
 
         // Without a listener mosquitto serves this machine only, and anonymous clients too.
         var isLocal = listeners.Count == 0;
