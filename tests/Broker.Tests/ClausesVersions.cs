@@ -411,26 +411,6 @@ public sealed class ClausesVersions
             options.Authorizer = MqttAccessRules.Parse("everyone\nallow publish ok\n");
         });
 
-    // The Remaining Length is 1,000,000. Only a CONNECT that has told its version gets a CONNACK of it.
-    [Theory]
-    [Clause("MQTT3-3.2.2-6")]
-    [InlineData("10 C0 84 3D", false)]
-    [InlineData("10 C0 84 3D 00 04 4D 51 54 54", false)]
-    [InlineData("10 C0 84 3D 00 04 4D 51 54 54 04", false)]
-    [InlineData("10 C0 84 3D 00 06 4D 51 49 73 64 70 03", false)]
-    [InlineData("10 C0 84 3D 00 04 4D 51 54 54 05", true)]
-    public async Task A_CONNECT_that_is_too_large_is_answered_in_its_version_alone(string start, bool isAnswered)
-    {
-        await using var broker = await Brokers.StartAsync();
-        await using var client = await RawClient.OpenAsync(broker);
-        await client.SendAsync(Bytes(start));
-
-        if (isAnswered)
-            await client.ExpectStartAsync("CONNACK rc=PacketTooLarge");
-
-        Assert.Null(await client.ReadAsync());
-    }
-
     [Theory]
     [Clause("MQTT3-7.0.0-2")]
     [InlineData(true)]
