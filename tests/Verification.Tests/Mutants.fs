@@ -293,7 +293,97 @@ let private brokerMutants =
             { ending with SessionExpiry = 0u<s> })
     ]
 
-let all: Mutant list = clientMutants @ brokerMutants
+// The effects for connections before MQTT 5 changed.
+let private brokerBeforeV5 name (change: ServerEvent -> Effect -> Effect list) : Mutant =
+    broker name (fun event state effect ->
+        let version =
+            match event, state.Connection with
+            | ServerEvent.Attach attachment, _ -> attachment.Protocol.Version
+            | _, ValueSome connection -> connection.Version
+            | _ -> ProtocolVersion.V5
+
+        if version.IsV5 then [ effect ] else change event effect)
+
+let private detachBeforeV5 name (change: ConnectionEnd -> ConnectionEnd) : Mutant =
+    brokerBeforeV5 name (fun _ effect ->
+        match effect with
+        | Serve(ServerTask.Detached ending) -> [ Serve(ServerTask.Detached(change ending)) ]
+        | other -> [ other ])
+
+// Mistakes where versions meet.
+let private mixedMutants =
+    [
+        brokerBeforeV5 "the broker writes a Property Length before MQTT 5" (fun _ effect ->
+            match effect with
+            | SendMessage(message, id, alias, isNamed) ->
+                let payload = Array.append [| 0uy |] (message.Payload.Span.ToArray())
+                [ SendMessage({ message with Payload = Bytes.OfArray payload }, id, alias, isNamed) ]
+            | other -> [ other ])
+        {
+            Name = "the broker forgets the expiry for a client before MQTT 5"
+            Machines =
+                { Machines.Real with
+                    Session =
+                        fun () ->
+                            let mutable version = ProtocolVersion.V5
+
+                            fun now event state ->
+                                match event with
+                                | ServerEvent.Attach attachment -> version <- attachment.Protocol.Version
+                                | _ -> ()
+
+                                match event with
+                                | ServerEvent.Forward(message, shared, spare) when not version.IsV5 ->
+                                    let message = { message with ExpiresAt = ValueNone }
+                                    let event = ServerEvent.Forward(message, shared, spare)
+                                    ServerSession.step now event state
+                                | _ -> ServerSession.step now event state
+                }
+        }
+        brokerBeforeV5 "the broker sends by Topic Alias before MQTT 5" (fun _ effect ->
+            match effect with
+            | SendMessage(message, id, _, _) ->
+                let publish = Outgoing.toPublish id 0us true message
+                [ Send(Packet.Publish { publish with Topic = TopicReference.Alias(TopicAlias.Of 1us) }) ]
+            | other -> [ other ])
+        brokerBeforeV5 "the broker sends DISCONNECT before MQTT 5" (fun _ effect ->
+            match effect with
+            | CloseTransport -> [ Send(Packet.Disconnect Outcome.Omitted); effect ]
+            | other -> [ other ])
+        brokerBeforeV5 "the broker sets RETAIN on every message before MQTT 5" (fun _ effect ->
+            match effect with
+            | SendMessage(message, id, alias, isNamed) ->
+                [ SendMessage({ message with Retain = true }, id, alias, isNamed) ]
+            | other -> [ other ])
+        brokerBeforeV5 "the broker refuses a filter with a code of MQTT 5" (fun _ effect ->
+            match effect with
+            | Send(Packet.Suback answer) ->
+                let told (reason: ReasonCode) =
+                    if byte reason >= 0x80uy then ReasonCode.NotAuthorized else reason
+
+                let reasons = ReasonCodeList.Of(Seq.map told answer.Reasons)
+                [ Send(Packet.Suback { answer with Reasons = reasons }) ]
+            | other -> [ other ])
+        brokerBeforeV5 "the broker does not acknowledge what it refuses before MQTT 5" (fun event effect ->
+            match event, effect with
+            | ServerEvent.Received(_, Packet.Publish { Topic = TopicReference.Name topic }), SendAck _ when
+                topic.Text.StartsWith "denied/"
+                ->
+                []
+            | _ -> [ effect ])
+        brokerBeforeV5 "the broker does not answer PUBREL before MQTT 5" (fun _ effect ->
+            match effect with
+            | SendAck(PacketType.Pubcomp, _, _) -> []
+            | other -> [ other ])
+        detachBeforeV5 "the broker sends no Will of a client before MQTT 5" (fun ending ->
+            { ending with KeepsWill = false })
+        detachBeforeV5 "the broker sends a Will after DISCONNECT before MQTT 5" (fun ending ->
+            { ending with KeepsWill = true })
+        detachBeforeV5 "the broker ends a session of CleanSession 0 with its connection" (fun ending ->
+            { ending with SessionExpiry = 0u<s> })
+    ]
+
+let all: Mutant list = clientMutants @ brokerMutants @ mixedMutants
 
 [<Literal>]
 let MaximumSeeds = 150

@@ -214,7 +214,13 @@ module Scenarios =
         for client in clients do
             if not client.Version.IsV31 && versions.Once 3 then
                 let name = client.Connect.ClientId.Value.Text
-                let other = if client.Version.IsV5 then ProtocolVersion.V311 else ProtocolVersion.V5
+
+                let other =
+                    if client.Version.IsV5 then
+                        ProtocolVersion.V311
+                    else
+                        ProtocolVersion.V5
+
                 let mutable at = versions.Between(4_000, until)
 
                 for next in (if versions.Once 2 then [ other; client.Version ] else [ other ]) do
@@ -223,6 +229,45 @@ module Scenarios =
                     at <- at + versions.Of [| 1; 500; 3_000 |]
                     add at (SimulationAction.Start name)
                     at <- at + versions.Between(500, 8_000)
+
+        // Messages expire while a client before MQTT 5 is away.
+        match clients |> Array.tryFind (fun client -> client.Version.IsV5) with
+        | Some publisher ->
+            for client in clients do
+                if client.Version.IsV311 && versions.Once 2 then
+                    let name = client.Connect.ClientId.Value.Text
+                    let at = versions.Between(4_000, until - 10_000)
+                    let filter = TopicFilter.Of "#"
+
+                    let subscribe =
+                        {
+                            PacketId = PacketId.Of 1us
+                            Properties = SubscribeProperties.Empty
+                            Subscriptions =
+                                SubscriptionList.Of
+                                    [ { Filter = filter; Options = SubscriptionOptions.Of QoS.AtLeastOnce } ]
+                        }
+
+                    add at (SimulationAction.Subscribe(name, subscribe))
+                    add (at + 1_000) (SimulationAction.Disconnect(name, ReasonCode.Success))
+
+                    for _ in 1..3 do
+                        number <- number + 1
+                        let publisher = publisher.Connect.ClientId.Value.Text
+                        let packet = publish versions publisher number
+
+                        let packet =
+                            { packet with
+                                Delivery = Delivery.AtLeastOnce(PacketId.Of 1us, false)
+                                Topic = TopicReference.Name(TopicName.Of(versions.Of [| "a"; "b/c" |]))
+                                Retain = false
+                                Properties.MessageExpiryInterval = ValueSome(versions.Of [| 1u<s>; 20u<s> |])
+                            }
+
+                        add (at + 1_500) (SimulationAction.Publish(publisher, packet))
+
+                    add (at + 6_000) (SimulationAction.Start name)
+        | None -> ()
 
         // What is under way is to be sent again in the other version, which has no properties.
         let mixed =
