@@ -285,6 +285,13 @@ type NodeHost() =
     /// the registry; <c>before</c> is the broker without the changes.
     abstract Append: before: Broker * changes: BrokerChange[] -> int64
     default _.Append(_: Broker, _: BrokerChange[]) : int64 = 0L
+    /// What is appended until <c>ExitUnit</c> becomes durable at once, or not at all. Units of a thread may nest. Without a
+    /// gate.
+    abstract EnterUnit: unit -> unit
+    default _.EnterUnit() = ()
+    /// Ends a unit.
+    abstract ExitUnit: unit -> unit
+    default _.ExitUnit() = ()
     /// The number up to which all records are durable.
     abstract Durable: int64
     default _.Durable = System.Int64.MaxValue

@@ -156,6 +156,19 @@ module internal NodeTasks =
 
         reason
 
+    // Routes a message, and acknowledges it. One of QoS 2 is a unit: its publisher repeats it unless it was acknowledged, so
+    // were only its copies durable, they would come twice.
+    let private acceptAndPromise (turn: Turn) session connection (message: ServerMessage) token properties =
+        if turn.Host.Keeps && message.QoS = QoS.ExactlyOnce then
+            turn.Host.EnterUnit()
+
+            try
+                promise turn session connection token (accept turn connection message) properties
+            finally
+                turn.Host.ExitUnit()
+        else
+            promise turn session connection token (accept turn connection message) properties
+
     let private publish (turn: Turn) (session: NodeSession) connection (publish: Publish) token =
         match publish.Topic with
         | TopicReference.Name topic ->
@@ -176,17 +189,15 @@ module internal NodeTasks =
                 if turn.Host.SeesMessages then
                     let interception = turn.Host.Intercept(session, message)
 
-                    let reason =
-                        match interception.Message with
-                        | message when interception.Reason = ReasonCode.Success && not (isNull message) ->
-                            accept turn connection (nonNull message)
-                        | _ ->
-                            refused turn session topic (refusedByApplication interception.Reason)
-                            interception.Reason
-
-                    promise turn session connection token reason interception.Properties
+                    match interception.Message with
+                    | message when interception.Reason = ReasonCode.Success && not (isNull message) ->
+                        let properties = interception.Properties
+                        acceptAndPromise turn session connection (nonNull message) token properties
+                    | _ ->
+                        refused turn session topic (refusedByApplication interception.Reason)
+                        promise turn session connection token interception.Reason interception.Properties
                 else
-                    promise turn session connection token (accept turn connection message) null
+                    acceptAndPromise turn session connection message token null
         | _ -> ()
 
     // The SUBSCRIBE that the registry answers, and for each filter success or the reason to refuse it with.

@@ -180,7 +180,8 @@ public sealed class HoldingTests
         await using var client = await RawClient.ConnectAsync(broker, $"CONNECT clientid=\"c\" {Kept}");
         store.Block();
         await client.SendAsync("PUBLISH qos=1 retain=1 topic=\"a\" id=1 payload=\"x\"");
-        await Waits.UntilAsync(() => store.IsWaiting);
+        var session = broker.Engine.Registry.Sessions.Single();
+        await Waits.UntilAsync(() => store.IsWaiting && session.Connection!.Lane!.Bytes > 0);
         var stopping = broker.StopAsync();
         store.Unblock();
         await client.ExpectStartAsync("PUBACK id=1");

@@ -14,6 +14,10 @@ internal sealed partial class BrokerHost
 
     public override long Append(Broker before, BrokerChange[] changes) => engine.Journal!.Append(before, changes);
 
+    public override void EnterUnit() => engine.Journal!.EnterUnit();
+
+    public override void ExitUnit() => engine.Journal!.ExitUnit();
+
     public override void Held(NodeConnection connection) => engine.Journal!.Hold((Connection)connection);
 
     // Tickets below this one belong to messages that were restored.

@@ -24,6 +24,9 @@ internal sealed class Journal : IAsyncDisposable
     private readonly IMqttStore store;
     private readonly long minimumFreeBytes;
     private readonly Lock gate = new();
+    // Held for reading by a unit, and for writing while a group is closed. A thread may begin a unit within another, as when
+    // the application publishes from a callback.
+    private readonly ReaderWriterLockSlim units = new(LockRecursionPolicy.SupportsRecursion);
     private readonly AutoResetEvent wake = new(false);
     private readonly ManualResetEventSlim filled = new(false);
     private readonly ConcurrentQueue<Connection> holding = new();
@@ -140,6 +143,11 @@ internal sealed class Journal : IAsyncDisposable
         return number;
     }
 
+    // What is appended until ExitUnit is in one group.
+    public void EnterUnit() => units.EnterReadLock();
+
+    public void ExitUnit() => units.ExitReadLock();
+
     // A connection holds packets. Called within its gate.
     public void Hold(Connection connection)
     {
@@ -208,26 +216,13 @@ internal sealed class Journal : IAsyncDisposable
             {
                 WaitForRecords(began, records);
                 began = engine.Time.GetTimestamp();
-                long number;
-                JournalGroup group;
 
-                lock (gate)
+                if (!TryClose(out var group, out var number))
                 {
-                    if (open.Count == 0)
-                    {
-                        if (stopping)
-                            return;
+                    if (Volatile.Read(ref stopping))
+                        return;
 
-                        continue;
-                    }
-
-                    var ledger = engine.Registry.Current.Ledger;
-                    open.Add(JournalRecord.NewCounters(ledger.NextSession, ledger.NextConnection, clock.TimeOf(engine.Now())));
-                    group = open;
-                    open = spare;
-                    spare = group;
-                    number = last;
-                    filled.Reset();
+                    continue;
                 }
 
                 records = group.Count;
@@ -253,6 +248,35 @@ internal sealed class Journal : IAsyncDisposable
         catch (Exception failure)
         {
             Fail(new MqttStoreException(MqttStoreFault.InputOutput, store.GetType().Name, failure.Message, failure));
+        }
+    }
+
+    // Takes the open group, and opens another one. False: it has no record.
+    private bool TryClose(out JournalGroup group, out long number)
+    {
+        units.EnterWriteLock();
+
+        try
+        {
+            lock (gate)
+            {
+                group = open;
+                number = last;
+
+                if (group.Count == 0)
+                    return false;
+
+                var ledger = engine.Registry.Current.Ledger;
+                group.Add(JournalRecord.NewCounters(ledger.NextSession, ledger.NextConnection, clock.TimeOf(engine.Now())));
+                open = spare;
+                spare = group;
+                filled.Reset();
+                return true;
+            }
+        }
+        finally
+        {
+            units.ExitWriteLock();
         }
     }
 
