@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Microsoft.Data.Sqlite;
 using Mqtt5.Storage;
 
@@ -201,6 +202,7 @@ public sealed class SqliteStoreTests : StoreFiles
     }
 
     [Fact]
+    [UnsupportedOSPlatform("windows")]
     public async Task Files_are_for_their_user_alone()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no file modes.");
