@@ -439,8 +439,7 @@ module Ledger =
                         min
                             (connect.Properties.SessionExpiryInterval |> ValueOption.defaultValue 0u<s>)
                             limits.SessionExpirySeconds
-                    // None without the Will Flag [MQTT3-3.1.2-12].
-                    Will = ValueOption.map ServerMessage.ownWill connect.Will
+                    Will = ValueOption.map ServerMessage.ownWill connect.Will // [MQTT3-3.1.2-12]
                     WillAt = ValueNone
                     AwaySince = ValueNone
                     EndsAt = ValueNone
@@ -474,10 +473,9 @@ module Ledger =
 
     let private never = UInt32.MaxValue * 1u<s>
 
-    /// A connection of a session ended. The session ends with it, not before it [MQTT3-4.1.0-2], or is kept for its Session Expiry Interval
-    /// [MQTT-3.1.2-23]; its Will is dropped, published or delayed [MQTT-3.1.2-8] [MQTT-3.1.2-10]
-    /// [MQTT3-3.1.2-10]. Nothing happens if a
-    /// later connection has the session already.
+    /// A connection of a session ended. The session ends with it, not before it [MQTT3-4.1.0-2], or is kept for its Session
+    /// Expiry Interval [MQTT-3.1.2-23]; its Will is dropped, published or delayed [MQTT-3.1.2-8] [MQTT-3.1.2-10]
+    /// [MQTT3-3.1.2-10]. Nothing happens if a later connection has the session already.
     let detach (now: Instant) (session: int64) (ending: ConnectionEnd) (ledger: Ledger) : BrokerOutcome =
         match tryFind session ledger with
         | ValueSome entry when entry.Connection = ending.Connection ->

@@ -312,8 +312,7 @@ module Outbound =
                         NextOrder = state.NextOrder + 1L
                     }
 
-                // [MQTT-4.3.3-4]; PUBRELs keep the order of the PUBRECs because each is answered at once [MQTT-4.6.0-4]
-                // [MQTT3-4.6.0-4].
+                // [MQTT-4.3.3-4]. Answered at once, so PUBRELs keep the order of PUBRECs [MQTT-4.6.0-4] [MQTT3-4.6.0-4].
                 Ok(struct (state, pubrel id ReasonCode.Success))
         | PacketType.Pubrec, ValueSome(Exchange.Message(Stage = Stage.AwaitPubcomp)) ->
             if byte reason >= 0x80uy then

@@ -79,7 +79,7 @@ module SessionProbesV3 =
                 [
                     "is gone", "c leaves"
                     "sends what is malformed", "c >> 36 { \"~/a\" 0001 }"
-                    "is silent for too long", "c ends any within 12000"
+                    "is silent for too long", "c ends any within 12000 [MQTT3-3.1.2-8]"
                 ] do
                 probe
                     [ QoS1 ]

@@ -21,6 +21,23 @@ module internal AnswerRules =
         connection.LastExpiry
         |> ValueOption.defaultWith (fun () -> expiryBefore connection)
 
+    // The reason code of an acknowledgment must not say that there are no subscribers where there are.
+    let checkReason
+        (mustGet: struct (NaiveSession * NaiveSubscription) -> bool)
+        (violate: NaiveClient -> string -> string -> string -> unit)
+        (client: NaiveClient)
+        (message: Publication)
+        (reason: ReasonCode)
+        =
+        if reason = ReasonCode.NoMatchingSubscribers && not (isNull message) then
+            for candidate in message.Candidates do
+                if mustGet candidate then
+                    violate
+                        client
+                        "3.4.2.1"
+                        "another reason code: there is a subscriber"
+                        "No matching subscribers"
+
     let presence
         (freedom: BrokerFreedom)
         (violate: NaiveClient -> string -> string -> string -> unit)

@@ -243,15 +243,6 @@ type BrokerModel(freedom: BrokerFreedom) =
             connection.Session.Receiving.Remove id |> ignore
             connection.Session.Finished.Add id |> ignore
 
-    // The broker has read what was sent before PINGREQ, and so knows which messages have ended.
-    let haveEnded (connection: NaiveConnection) =
-        for struct (id, message, clause) in connection.Ends.GetRange(0, connection.EndsAtPing) do
-            if not (isNull message) then
-                connection.Session.Done[id] <- struct (message, clause)
-
-        connection.Ends.RemoveRange(0, connection.EndsAtPing)
-        connection.EndsAtPing <- 0
-
     let sentPubrec (connection: NaiveConnection) (packet: Acknowledgement) =
         let id = packet.PacketId.Value
 
@@ -326,20 +317,9 @@ type BrokerModel(freedom: BrokerFreedom) =
                 client.EndsAtEarliest <- never
                 client.EndsAtLatest <- never
 
-    let checkReason client (message: Publication) (reason: ReasonCode) =
-        if reason = ReasonCode.NoMatchingSubscribers && not (isNull message) then
-            for struct (session, subscription) in message.Candidates do
-                if
-                    obliges message session subscription
-                    && not freedom.MayDrop
-                    // A CONNECT with Clean Start may have ended the session.
-                    && not (clientOf session.Client).Doubt
-                then
-                    violate
-                        client
-                        "3.4.2.1"
-                        "another reason code: there is a subscriber"
-                        "No matching subscribers"
+    // Whether a session surely gets a message. A CONNECT with Clean Start may have ended it.
+    let mustGet (message: Publication) struct (session: NaiveSession, subscription: NaiveSubscription) =
+        obliges message session subscription && not (clientOf session.Client).Doubt
 
     // The broker has a message for good.
     let taken (connection: NaiveConnection) (id: PacketId) (message: Publication) =
@@ -357,7 +337,8 @@ type BrokerModel(freedom: BrokerFreedom) =
             violate connection.Client "5.4.2" "a refusal: the client may not publish to the topic" $"{reason}"
 
         if byte reason < 0x80uy then
-            checkReason connection.Client message reason
+            if not freedom.MayDrop then
+                AnswerRules.checkReason (mustGet message) violate connection.Client message reason
 
             if obj.ReferenceEquals(queue, connection.Pubrecs) then
                 connection.Received.Add packet.PacketId.Value |> ignore
@@ -437,7 +418,7 @@ type BrokerModel(freedom: BrokerFreedom) =
         | Packet.Pubrec packet -> receivedAnswer connection connection.Pubrecs "MQTT-4.6.0-3" packet
         | Packet.Pubrel packet -> receivedPubrel connection packet
         | Packet.Pubcomp packet -> receivedPubcomp connection packet
-        | Packet.Suback packet -> 
+        | Packet.Suback packet ->
             SubscriptionRules.receivedSuback sharesBeforeV5 retained violate now connection packet
         | Packet.Unsuback packet -> SubscriptionRules.receivedUnsuback violate now connection packet
         | Packet.Pingresp when connection.Pings > 0 ->
@@ -445,7 +426,7 @@ type BrokerModel(freedom: BrokerFreedom) =
 
             if connection.Pings = 0 then
                 retained.Read connection
-                haveEnded connection
+                IdentifierRules.haveEnded connection
         | other -> violate client "MQTT-3.12.4-1" "a packet that a broker sends with a cause" $"{other.Type}"
 
         ConnectRules.checkPacket violate connection packet

@@ -26,10 +26,7 @@ type internal RetainedMessages() =
 
     // A message of QoS 0 may be dropped at any time (section 3.3.1.3), and others expire.
     let possible (message: Publication) =
-        if
-            isNull message
-            || (message.QoS > QoS.AtMostOnce && not message.MayExpire)
-        then
+        if isNull message || (message.QoS > QoS.AtMostOnce && not message.MayExpire) then
             [ message ]
         else
             [ message; null ]

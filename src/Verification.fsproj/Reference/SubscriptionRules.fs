@@ -152,11 +152,7 @@ module internal SubscriptionRules =
             let due = if connection.Version.IsV5 then known.Length else 0
 
             if packet.Reasons.Count <> due then
-                violate
-                    connection.Client
-                    "MQTT-3.11.3-1"
-                    $"{due} reason codes"
-                    $"{packet.Reasons.Count}"
+                violate connection.Client "MQTT-3.11.3-1" $"{due} reason codes" $"{packet.Reasons.Count}"
             elif due > 0 then
                 for isKnown, reason in Seq.zip known packet.Reasons do
                     // Section 3.11.3; an error may be about anything.

@@ -206,7 +206,10 @@ type internal Link(client: string, number: int, ordinal: int, toBroker: Pipe, to
         let mutable acknowledgement = Unchecked.defaultof<AcknowledgementView>
         let kind: PacketType = LanguagePrimitives.EnumOfValue(frame.Span[0] >>> 4)
 
-        if kind = PacketType.Publish && FastPath.tryPublishIn version direction frame.Span &view then
+        if
+            kind = PacketType.Publish
+            && FastPath.tryPublishIn version direction frame.Span &view
+        then
             Ok(Packet.Publish(view.ToPublish frame))
         elif
             kind >= PacketType.Puback

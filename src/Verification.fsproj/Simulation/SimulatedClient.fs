@@ -307,8 +307,7 @@ type internal SimulatedClient
 
                 state <-
                     { state with
-                        Context.Settings =
-                            { settingsIn version with CleanStart = state.Settings.CleanStart }
+                        Context.Settings = { settingsIn version with CleanStart = state.Settings.CleanStart }
                         Context.Progress = progress
                     }
 
