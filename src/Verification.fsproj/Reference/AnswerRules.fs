@@ -21,6 +21,15 @@ module internal AnswerRules =
         connection.LastExpiry
         |> ValueOption.defaultWith (fun () -> expiryBefore connection)
 
+    // The broker has read what was sent before PINGREQ, and so knows which messages have ended.
+    let haveEnded (connection: NaiveConnection) =
+        for struct (id, message, clause) in connection.Ends.GetRange(0, connection.EndsAtPing) do
+            if not (isNull message) then
+                connection.Session.Done[id] <- struct (message, clause)
+
+        connection.Ends.RemoveRange(0, connection.EndsAtPing)
+        connection.EndsAtPing <- 0
+
     // The reason code of an acknowledgment must not say that there are no subscribers where there are.
     let checkReason
         (mustGet: struct (NaiveSession * NaiveSubscription) -> bool)

@@ -426,7 +426,7 @@ type BrokerModel(freedom: BrokerFreedom) =
 
             if connection.Pings = 0 then
                 retained.Read connection
-                IdentifierRules.haveEnded connection
+                AnswerRules.haveEnded connection
         | other -> violate client "MQTT-3.12.4-1" "a packet that a broker sends with a cause" $"{other.Type}"
 
         ConnectRules.checkPacket violate connection packet

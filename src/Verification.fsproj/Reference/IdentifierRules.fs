@@ -6,15 +6,6 @@ open Mqtt5
 // Which Subscription Identifiers come with a message.
 module internal IdentifierRules =
 
-    // The broker has read what was sent before PINGREQ, and so knows which messages have ended.
-    let haveEnded (connection: NaiveConnection) =
-        for struct (id, message, clause) in connection.Ends.GetRange(0, connection.EndsAtPing) do
-            if not (isNull message) then
-                connection.Session.Done[id] <- struct (message, clause)
-
-        connection.Ends.RemoveRange(0, connection.EndsAtPing)
-        connection.EndsAtPing <- 0
-
     // A message has come, or a copy of it.
     let note (session: NaiveSession) (message: Publication) (publish: Publish) : unit =
         let seen =
