@@ -311,7 +311,9 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
 
         Volatile.Write(ref phase, Reading);
 
-        if (usesPool)
+        // More than one receive gives is a large packet. To process it can take as long as many turns, as an UNSUBSCRIBE of
+        // 100,000 filters does, and the loop has others to serve.
+        if (usesPool || end - start > ReadBytes)
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         else
             source.SetResult(true);
