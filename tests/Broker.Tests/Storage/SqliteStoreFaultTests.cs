@@ -246,7 +246,7 @@ public sealed class SqliteStoreFaultTests : StoreFiles
         Assert.Equal(committed.Lines(), await LinesAsync(Folder));
     }
 
-    // A store with rows in all tables and groups in the journal, that nobody uses.
+    // Makes a store with rows in all tables and groups in the journal, and closes it.
     private async Task MakeAsync()
     {
         var made = NewFolder();

@@ -84,6 +84,32 @@ public sealed class SqliteStoreTests : StoreFiles
         Assert.Equal(0, Number(Folder, "journal.db", "SELECT count(*) FROM journal"));
     }
 
+    // Writers that wait until there is room leave the gate meanwhile.
+    [Fact]
+    public async Task Groups_that_are_written_behind_by_two_threads_are_written_once_each()
+    {
+        var options = Options;
+        options.Sync = MqttStoreSync.None;
+        options.MostUnsettledBytes = 1_000;
+        options.SettlingInterval = TimeSpan.FromMilliseconds(2);
+        var records = new RandomRecords(7);
+        var groups = Enumerable.Range(0, 200).Select(_ => records.NextGroup(10)).ToArray();
+
+        await using (var store = await OpenAsync(Folder, options))
+        {
+            var committing = Task.Run(() => Array.ForEach(groups, group => store.Commit(group)), TestContext.Current.CancellationToken);
+
+            while (!committing.IsCompleted)
+                await Task.WhenAll(Task.Run(store.Settle), Task.Run(store.Settle));
+
+            await committing;
+            await Task.WhenAll(Task.Run(store.Settle), Task.Run(store.Settle));
+            Assert.Equal(groups.Length, Number(Folder, "store.db", "SELECT value FROM meta WHERE key = 'settled'"));
+        }
+
+        Assert.Equal(FoldedRecords.Of([.. groups]).Lines(), await LinesAsync(Folder));
+    }
+
     [Theory]
     [InlineData(MqttStoreSync.Interval)]
     [InlineData(MqttStoreSync.None)]

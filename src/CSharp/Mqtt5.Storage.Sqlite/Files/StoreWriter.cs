@@ -9,8 +9,8 @@ internal sealed class StoreWriter : IDisposable
     // How late a group is written with no sync.
     private static readonly TimeSpan WriteBehind = TimeSpan.FromMilliseconds(100);
 
-    // As many bytes of groups may wait to be written, with no sync.
-    private const long MostPendingBytes = 8L * 1024 * 1024;
+    // As many bytes of groups are kept in memory before they are written, with no sync.
+    private const long MostUnwrittenBytes = 8L * 1024 * 1024;
 
     private readonly StoreFolder folder;
     private readonly SqliteMqttStoreOptions options;
@@ -19,12 +19,12 @@ internal sealed class StoreWriter : IDisposable
 
     // Guards the journal and what follows.
     private readonly object gate = new();
-    private readonly Queue<byte[]> pending = [];
+    private readonly Queue<byte[]> unwritten = [];
     private readonly ManualResetEventSlim stop = new();
     private readonly AutoResetEvent settlingIsDue = new(false);
     private readonly Thread settling;
     private readonly Thread? behind;
-    private long pendingBytes;
+    private long unwrittenBytes;
     private long committed;
     private long synced;
     private long unsettledBytes;
@@ -76,15 +76,16 @@ internal sealed class StoreWriter : IDisposable
 
             if (options.Sync != MqttStoreSync.None)
             {
+                WaitForRoom();
                 Write(group);
                 return;
             }
 
-            if (pendingBytes + group.Length > MostPendingBytes)
-                WritePending();
+            if (unwrittenBytes + group.Length > MostUnwrittenBytes)
+                WriteBehindGroups();
 
-            pending.Enqueue(group.ToArray());
-            pendingBytes += group.Length;
+            unwritten.Enqueue(group.ToArray());
+            unwrittenBytes += group.Length;
         }
     }
 
@@ -94,7 +95,7 @@ internal sealed class StoreWriter : IDisposable
         lock (gate)
         {
             ThrowIfFailed();
-            WritePending();
+            WriteBehindGroups();
         }
     }
 
@@ -165,8 +166,6 @@ internal sealed class StoreWriter : IDisposable
     // Within the gate.
     private void Write(ReadOnlySpan<byte> group)
     {
-        WaitForRoom();
-
         try
         {
             try
@@ -206,13 +205,19 @@ internal sealed class StoreWriter : IDisposable
     }
 
     // Within the gate.
-    private void WritePending()
+    private void WriteBehindGroups()
     {
-        while (pending.TryPeek(out var group))
+        while (unwritten.Count > 0)
         {
+            // It leaves the gate, so another thread may have written the first group since.
+            WaitForRoom();
+
+            if (!unwritten.TryPeek(out var group))
+                return;
+
             Write(group);
-            pending.Dequeue();
-            pendingBytes -= group.Length;
+            unwritten.Dequeue();
+            unwrittenBytes -= group.Length;
         }
     }
 
@@ -244,7 +249,7 @@ internal sealed class StoreWriter : IDisposable
                     if (failure is not null)
                         return;
 
-                    WritePending();
+                    WriteBehindGroups();
 
                     if (options.Sync == MqttStoreSync.Interval && committed > synced)
                     {
