@@ -154,8 +154,7 @@ public sealed class ShellTests
 
         // Tab completes the topic that came, and what was typed before is still there.
         await screen.TypeAsync("\t2 mine\r");
-        await screen.SeesAsync("mine\u001b[2m  [QoS 1]");
-        await screen.SeesAsync("published, Success");
+        await screen.SeesInAnyOrderAsync("mine\u001b[2m  [QoS 1]", "published, Success");
 
         // The arrow recalls the line, the end of it is replaced, and Ctrl+D leaves.
         await screen.TypeAsync("\u001b[A\u0017again\r");
@@ -230,10 +229,26 @@ public sealed class ShellTests
                     return all[..(at + text.Length)];
                 }
 
-                var count = await process.StandardOutput.BaseStream.ReadAsync(buffer).AsTask().WaitAsync(Patience);
-                Assert.True(count > 0, $"ended without '{text}': {all}");
-                seen.Append(Encoding.UTF8.GetString(buffer, 0, count));
+                await ReadAsync(text);
             }
+        }
+
+        // For lines of which each may come first: what is published and what is received are written by different tasks.
+        public async Task SeesInAnyOrderAsync(string text, string other)
+        {
+            var end = 0;
+
+            foreach (var one in (string[])[text, other])
+            {
+                int at;
+
+                while ((at = seen.ToString().IndexOf(one, StringComparison.Ordinal)) < 0)
+                    await ReadAsync(one);
+
+                end = Math.Max(end, at + one.Length);
+            }
+
+            seen.Remove(0, end);
         }
 
         public async Task<int> ExitCodeAsync()
@@ -243,6 +258,13 @@ public sealed class ShellTests
 
             await process.WaitForExitAsync().WaitAsync(Patience);
             return process.ExitCode;
+        }
+
+        private async Task ReadAsync(string awaited)
+        {
+            var count = await process.StandardOutput.BaseStream.ReadAsync(buffer).AsTask().WaitAsync(Patience);
+            Assert.True(count > 0, $"ended without '{awaited}': {seen}");
+            seen.Append(Encoding.UTF8.GetString(buffer, 0, count));
         }
 
         public void Dispose()
