@@ -16,9 +16,24 @@ internal sealed class BrokerProcess : IAsyncDisposable
 
     public Uri Address { get; }
 
-    public static async Task<BrokerProcess> StartAsync(params string[] arguments)
+    public static Task<BrokerProcess> StartAsync(params string[] arguments) => StartUnderAsync([], arguments);
+
+    // With a command that becomes the broker, such as a tracer.
+    public static async Task<BrokerProcess> StartUnderAsync(string[] command, params string[] arguments)
     {
-        var process = Process.Start(Mqtt5.Tests.CommandStart.Of(CommandProcess.Assembly, ["broker", .. arguments]))!;
+        var start = Mqtt5.Tests.CommandStart.Of(CommandProcess.Assembly, ["broker", .. arguments]);
+
+        if (command.Length > 0)
+        {
+            string[] all = [.. command, start.FileName, .. start.ArgumentList];
+            start.FileName = all[0];
+            start.ArgumentList.Clear();
+
+            foreach (var one in all[1..])
+                start.ArgumentList.Add(one);
+        }
+
+        var process = Process.Start(start)!;
         var line = await process.StandardOutput.ReadLineAsync().WaitAsync(Patience);
 
         if (line?.StartsWith("listening ", StringComparison.Ordinal) is true)
@@ -45,6 +60,21 @@ internal sealed class BrokerProcess : IAsyncDisposable
     {
         using var kill = Process.Start("kill", [$"-{name}", $"{process.Id}"]);
         await kill.WaitForExitAsync().WaitAsync(Patience);
+    }
+
+    // Its exit code and its log output, if it ends within that time.
+    public async Task<(int ExitCode, string Error)?> EndsWithinAsync(TimeSpan time)
+    {
+        try
+        {
+            await process.WaitForExitAsync().WaitAsync(time);
+        }
+        catch (TimeoutException)
+        {
+            return null;
+        }
+
+        return (process.ExitCode, await process.StandardError.ReadToEndAsync().WaitAsync(Patience));
     }
 
     public async Task<int> StopAsync()

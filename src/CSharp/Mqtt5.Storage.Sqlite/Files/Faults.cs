@@ -13,6 +13,8 @@ internal static class Faults
     public static MqttStoreException Of(int code, string path, string said) =>
         (code & 0xFF) switch
         {
+            // What extends the index beside the log is a plain write, whose lack of room has no code of its own.
+            raw.SQLITE_IOERR when code == raw.SQLITE_IOERR_SHMSIZE => new(MqttStoreFault.NoSpace, path, $"the disk is full, or the index of its log cannot grow: {said} ({code})"),
             raw.SQLITE_FULL => new(MqttStoreFault.NoSpace, path, "the disk is full; nothing that was stored is lost"),
             raw.SQLITE_READONLY or raw.SQLITE_PERM or raw.SQLITE_AUTH => new(MqttStoreFault.ReadOnly, path, $"it cannot be written: {said}"),
             raw.SQLITE_CANTOPEN => new(MqttStoreFault.ReadOnly, path, $"it cannot be opened for writing: {said}"),

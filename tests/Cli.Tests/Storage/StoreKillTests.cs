@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 
-namespace Mqtt5.CliTests;
+namespace Mqtt5.CliTests.Storage;
 
 // The broker is killed at random times under numbered load, and started again from its store: nothing that was acknowledged
 // is lost, and nothing of QoS 2 comes twice. MQTT5_KILLS says how often; without it, a few times.

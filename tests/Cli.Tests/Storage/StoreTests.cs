@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Mqtt5.Tests;
 
-namespace Mqtt5.CliTests;
+namespace Mqtt5.CliTests.Storage;
 
 // mqtt5 broker --store, and mqtt5 store.
 public sealed class StoreTests : IDisposable
