@@ -60,7 +60,7 @@ internal sealed partial class DiskTrace
             if (call.Kind == Kind.Delete)
                 files.Remove(call.File);
             else if (call.Kind != Kind.Sync)
-                (files.TryGetValue(call.File, out var file) ? file : files[call.File] = new CrashedFile([])).Unsynced.Add(call);
+                (files.TryGetValue(call.File, out var file) ? file : files[call.File] = new CrashedFile([])).Add(call);
             else if (call.End <= time && files.TryGetValue(call.File, out var synced))
                 synced.Sync(call.Begin);
         }
@@ -120,41 +120,45 @@ internal sealed partial class DiskTrace
 
     private sealed record Call(DateTime Begin, DateTime End, Kind Kind, string File, byte[] Bytes, long Place);
 
-    private sealed class CrashedFile(byte[] initial)
+    private sealed class CrashedFile
     {
-        private byte[] content = initial;
+        private readonly MemoryStream content = new();
+        private List<Call> unsynced = [];
 
-        public List<Call> Unsynced { get; private set; } = [];
+        public CrashedFile(byte[] initial) => content.Write(initial);
+
+        public void Add(Call call) => unsynced.Add(call);
 
         public void Sync(DateTime begin)
         {
-            content = Apply(content, Unsynced.TakeWhile(call => call.End <= begin));
-            Unsynced = [.. Unsynced.SkipWhile(call => call.End <= begin)];
+            foreach (var call in unsynced.TakeWhile(call => call.End <= begin))
+                Apply(call);
+
+            unsynced = [.. unsynced.SkipWhile(call => call.End <= begin)];
         }
 
-        public byte[] After(Random? survives) =>
-            survives is null ? content : Apply(content, Unsynced.Where(_ => survives.Next(2) == 0).Select(call => Torn(call, survives)));
+        public byte[] After(Random? survives)
+        {
+            foreach (var call in unsynced.Where(_ => survives?.Next(2) == 0))
+                Apply(Torn(call, survives!));
+
+            return content.ToArray();
+        }
 
         // A write of several sectors may have been done in part.
         private static Call Torn(Call call, Random random) =>
             call.Bytes.Length > SectorBytes && random.Next(4) == 0 ? call with { Bytes = call.Bytes[..(random.Next(call.Bytes.Length / SectorBytes) * SectorBytes)] } : call;
 
-        private static byte[] Apply(byte[] content, IEnumerable<Call> calls)
+        private void Apply(Call call)
         {
-            foreach (var call in calls)
+            if (call.Kind == Kind.Truncate)
             {
-                if (call.Kind == Kind.Truncate)
-                    Array.Resize(ref content, (int)call.Place);
-                else if (call.Bytes.Length > 0)
-                {
-                    var changed = new byte[Math.Max(content.Length, call.Place + call.Bytes.Length)];
-                    content.CopyTo(changed, 0);
-                    call.Bytes.CopyTo(changed, call.Place);
-                    content = changed;
-                }
+                content.SetLength(call.Place);
+                return;
             }
 
-            return content;
+            content.Position = call.Place;
+            content.Write(call.Bytes);
         }
     }
 }
