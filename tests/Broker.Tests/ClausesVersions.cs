@@ -411,6 +411,69 @@ public sealed class ClausesVersions
             options.Authorizer = MqttAccessRules.Parse("everyone\nallow publish ok\n");
         });
 
+    // The client gets no acknowledgment, so it sends the message again: that is refused again, and taken once it may be.
+    [Theory]
+    [Clause("MQTT3-3.3.5-2", "MQTT3-4.4.0-1")]
+    [InlineData("32 06 00 01 74 00 05 31", "3A 06 00 01 74 00 05 31", "40 02 00 05", false)]
+    [InlineData("34 06 00 01 74 00 05 31", "3C 06 00 01 74 00 05 31", "50 02 00 05", false)]
+    [InlineData("32 06 00 01 74 00 05 31", "3A 06 00 01 74 00 05 31", "40 02 00 05", true)]
+    [InlineData("34 06 00 01 74 00 05 31", "3C 06 00 01 74 00 05 31", "50 02 00 05", true)]
+    public async Task What_was_refused_by_closing_is_judged_anew_when_it_comes_again(string publish, string again, string answer, bool byApplication)
+    {
+        var isOpen = false;
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.WhenRefused = WhenRefused.Close;
+
+            if (byApplication)
+                options.InterceptPublish = one =>
+                {
+                    if (!Volatile.Read(ref isOpen))
+                        one.Refuse(ReasonCode.NotAuthorized);
+                };
+            else
+                options.Authorizer = new Gated(() => Volatile.Read(ref isOpen));
+        });
+        await using var watcher = await RawClient.OpenAsync(broker);
+        await watcher.SendAsync("CONNECT clean=1 clientid=\"w\"");
+        await watcher.ExpectStartAsync("CONNACK rc=Success");
+        await watcher.SubscribeAsync("\"t\"");
+
+        for (var round = 0; round < 3; round++)
+        {
+            await using var refused = await RawClient.OpenAsync(broker);
+            await refused.SendAsync(Bytes($"{Kept} {(round == 0 ? publish : again)}"));
+            await refused.ExpectBytesAsync(Bytes(round == 0 ? Accepted : "20 02 01 00"));
+            await refused.ExpectEndAsync();
+        }
+
+        Volatile.Write(ref isOpen, true);
+        await using var client = await RawClient.OpenAsync(broker);
+        await client.SendAsync(Bytes($"{Kept} {again}"));
+        await client.ExpectBytesAsync(Bytes($"20 02 01 00 {answer}"));
+        await watcher.ExpectStartAsync("PUBLISH topic=\"t\" payload=\"1\"");
+    }
+
+    // The Remaining Length is 1,000,000. Only a CONNECT that has told its version gets a CONNACK of it.
+    [Theory]
+    [Clause("MQTT3-3.2.2-6")]
+    [InlineData("10 C0 84 3D", false)]
+    [InlineData("10 C0 84 3D 00 04 4D 51 54 54", false)]
+    [InlineData("10 C0 84 3D 00 04 4D 51 54 54 04", false)]
+    [InlineData("10 C0 84 3D 00 06 4D 51 49 73 64 70 03", false)]
+    [InlineData("10 C0 84 3D 00 04 4D 51 54 54 05", true)]
+    public async Task A_CONNECT_that_is_too_large_is_answered_in_its_version_alone(string start, bool isAnswered)
+    {
+        await using var broker = await Brokers.StartAsync();
+        await using var client = await RawClient.OpenAsync(broker);
+        await client.SendAsync(Bytes(start));
+
+        if (isAnswered)
+            await client.ExpectStartAsync("CONNACK rc=PacketTooLarge");
+
+        Assert.Null(await client.ReadAsync());
+    }
+
     [Theory]
     [Clause("MQTT3-7.0.0-2")]
     [InlineData(true)]
@@ -474,4 +537,16 @@ public sealed class ClausesVersions
         """);
 
     private static byte[] Bytes(string hex) => Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal));
+
+    // No client may publish until it is opened.
+    private sealed class Gated(Func<bool> isOpen) : IMqttBrokerAuthorizer, IMqttPermissions
+    {
+        public IMqttPermissions Authorize(MqttClientIdentity client) => this;
+
+        public bool MayPublish(TopicName topic) => isOpen();
+
+        public bool MaySubscribe(TopicFilter filter) => true;
+
+        public bool MayReceive(TopicName topic) => true;
+    }
 }

@@ -295,6 +295,35 @@ public sealed class TraceTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_of_an_older_version_that_breaks_rules_is_found_out()
+    {
+        await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);
+        var port = FreePort();
+        using var process = CommandRun.Start("trace", "--listen", $"{port}", broker.Addresses[0].ToString(), "--connections", "2");
+        var output = process.StandardOutput.ReadToEndAsync(Token);
+
+        foreach (var connect in (string[])["100D 0004 4D515454 04 02 003C 0001 61", "100F 0006 4D5149736470 03 02 003C 0001 61"])
+        {
+            // A message that comes again before its PUBREC breaks nothing; the same identifier for another packet does.
+            await TalkAsync(port, Hex(connect), Hex("3406 0001 74 0001 78 3C06 0001 74 0001 78"), Hex("8206 0001 0001 74 00 4002 0009"));
+        }
+
+        await process.WaitForExitAsync(Token).WaitAsync(Patience, Token);
+        var text = await output;
+
+        foreach (var number in (int[])[1, 2])
+        {
+            Assert.Contains($"#{number} VIOLATION the client breaks [MQTT3-2.3.1-2]: SUBSCRIBE", text, StringComparison.Ordinal);
+            Assert.Contains($"#{number} VIOLATION the client breaks [MQTT3-2.3.1-6]: PUBACK", text, StringComparison.Ordinal);
+        }
+
+        Assert.Contains("violations 4", text, StringComparison.Ordinal);
+        Assert.Equal(1, process.ExitCode);
+
+        static byte[] Hex(string text) => Convert.FromHexString(text.Replace(" ", "", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_client_that_breaks_rules_is_found_out_and_its_bytes_pass_unchanged()
     {
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0), Token);

@@ -326,7 +326,7 @@ public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFix
     }
 
     [Fact]
-    [ShowsOption("verify-client", "--commands", "--name", "--listen", "--clause", "--only", "--json", "--junit", "--html")]
+    [ShowsOption("verify-client", "--commands", "--name", "--listen", "--protocol-version", "--clause", "--only", "--json", "--junit", "--html")]
     public async Task A_client_is_verified_as_the_options_say()
     {
         using var free = new TcpListener(System.Net.IPAddress.Loopback, 0);
@@ -342,6 +342,8 @@ public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFix
             "--json", json, "--junit", junit, "--html", html);
         Assert.DoesNotContain("defect", run.Error, StringComparison.Ordinal);
         Assert.Equal([port], (await File.ReadAllLinesAsync(ports)).Distinct());
+        var older = await CommandInProcess.RunAsync("verify-client", "--commands", commands, "-V", "311", "--clause", "MQTT3-3.1.2-2");
+        Assert.Contains("MQTT 3.1.1", older.Output, StringComparison.Ordinal);
         Assert.Contains("special", await File.ReadAllTextAsync(json), StringComparison.Ordinal);
         Assert.Contains("<testsuite", await File.ReadAllTextAsync(junit), StringComparison.Ordinal);
         Assert.Contains("special", await File.ReadAllTextAsync(html), StringComparison.Ordinal);

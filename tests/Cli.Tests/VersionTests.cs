@@ -56,6 +56,37 @@ public sealed class VersionTests
         Assert.Contains("\"protocolVersion\": \"MQTT 3.1\"", json.Output, StringComparison.Ordinal);
     }
 
+    // The broker takes the one version only, so that a command that speaks another one is refused.
+    [Theory]
+    [InlineData("311", ProtocolVersions.V311)]
+    [InlineData("31", ProtocolVersions.V31)]
+    public async Task Bench_and_shell_speak_the_version_that_is_asked_for(string version, ProtocolVersions taken)
+    {
+        await using var broker = await StartAsync(taken);
+        var port = $"{broker.Addresses[0].Port}";
+        string[] where = ["-h", "127.0.0.1", "-p", port];
+        var bench = await RunAsync(["bench", .. where, "-V", version, "--seconds", "1", "--rate", "200", "-q", "1"]);
+        Assert.Equal((0, ""), (bench.ExitCode, bench.Error.Replace("mqtt5: warming up\n", "", StringComparison.Ordinal)));
+        Assert.Equal(0, (await RunAsync(["bench", .. where, "-V", version, "--connects", "5"])).ExitCode);
+        Assert.NotEqual(0, (await RunAsync(["bench", .. where, "--seconds", "1"])).ExitCode);
+        var shell = await RunAsync(["shell", .. where, "-V", version], "sub plant/#\npub plant/7 1 21.5\nwait 1 60\nunsub plant/#\nstatus\n");
+        Assert.Equal((0, ""), (shell.ExitCode, shell.Error));
+        Assert.Contains("21.5", shell.Output, StringComparison.Ordinal);
+        Assert.Contains(version == "311" ? "MQTT 3.1.1" : "MQTT 3.1\n", shell.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Probe_tries_what_the_version_has()
+    {
+        await using var broker = await StartAsync(ProtocolVersions.V311);
+        string[] where = ["-h", "127.0.0.1", "-p", $"{broker.Addresses[0].Port}"];
+        var probe = await RunAsync(["probe", .. where, "-V", "311"]);
+        Assert.Equal((0, ""), (probe.ExitCode, probe.Error));
+        Assert.Contains("none fails", probe.Output, StringComparison.Ordinal);
+        Assert.Contains("MQTT 3.1.1 does not have it", probe.Output, StringComparison.Ordinal);
+        Assert.NotEqual(0, (await RunAsync(["probe", .. where])).ExitCode);
+    }
+
     [Theory]
     [InlineData(1, "Retain As Published: MQTT 3.1.1 has no Subscription Options", "sub", "-t", "a", "--retain-as-published")]
     public async Task What_the_version_does_not_have_is_named(int exitCode, string message, params string[] arguments)
@@ -77,12 +108,20 @@ public sealed class VersionTests
         }
     }
 
-    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(string[] arguments)
+    private static Task<MqttBroker> StartAsync(ProtocolVersions versions) =>
+        MqttBroker.StartAsync(options =>
+        {
+            options.Listen(0);
+            options.AllowAnonymous = true;
+            options.Versions = versions;
+        });
+
+    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(string[] arguments, string input = "")
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
         using var bytes = new MemoryStream();
-        var terminal = new Mqtt5.Cli.Terminal(() => Stream.Null, true, output, error) { OpenOutput = () => bytes };
+        var terminal = new Mqtt5.Cli.Terminal(() => new MemoryStream(Encoding.UTF8.GetBytes(input)), true, output, error) { OpenOutput = () => bytes };
         var exitCode = await Mqtt5.Cli.CommandLineApplication.RunAsync(arguments, terminal).WaitAsync(TimeSpan.FromSeconds(120));
         return (exitCode, output + Encoding.UTF8.GetString(bytes.ToArray()), error.ToString());
     }

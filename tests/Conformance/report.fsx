@@ -1,6 +1,6 @@
 // Writes the page that sets the results of several programs side by side: report.fsx RUNS CONFIRMED PAGE.
 //
-// RUNS has a line for each program, with tabs between: broker, broker311 or client, its name, its version, how it was set up, and
+// RUNS has a line for each program, with tabs between: broker, broker311, client or client311, its name, its version, how it was set up, and
 // the JSON file of its results. CONFIRMED has a line for each failure that a person has looked at: name, version,
 // statement, date, and what the program does. A failure that is not there is printed as unconfirmed, and the exit code is 1.
 
@@ -240,7 +240,13 @@ what the standard calls a Malformed Packet or a Protocol Error in so many words 
 
 line ""
 
-for kind, title in [ "broker", "Brokers"; "broker311", "Brokers with MQTT 3.1.1"; "client", "Clients" ] do
+for kind, title in
+    [
+        "broker", "Brokers"
+        "broker311", "Brokers with MQTT 3.1.1"
+        "client", "Clients"
+        "client311", "Clients with MQTT 3.1.1"
+    ] do
     match runs |> List.filter (fun one -> one.Kind = kind) with
     | [] -> ()
     | subjects ->

@@ -7,7 +7,7 @@ open Mqtt5.Verification
 
 // Runs a script, one event a line: a packet after "c" or "s" for its sender, "wait" and milliseconds, or "again" for the
 // end of the connection and another one. The result are sender and clause of each violation.
-let private run (script: string list) : string list =
+let private runIn version (script: string list) : string list =
     let found = List<string>()
     let mutable state = MonitorState.Empty
     let mutable now = 1_000L<ms>
@@ -36,11 +36,17 @@ let private run (script: string list) : string list =
             match Notation.parse text with
             | Error fault -> failtest $"{line}: {fault}"
             | Ok packet ->
+                let packet = (Lowering.lower version direction packet).Value
                 now <- now + 1L<ms>
-                take (ProtocolMonitor.step now connection direction (Encode.size packet) packet state)
+
+                take (
+                    ProtocolMonitor.stepIn version now connection direction (Encode.size packet) packet state
+                )
         | _ -> failtest line
 
     List.ofSeq found
+
+let private run script = runIn ProtocolVersion.V5 script
 
 let private hello = [ "c CONNECT clean=1 keepalive=10 clientid=\"a\""; "s CONNACK" ]
 
@@ -365,6 +371,82 @@ let private text =
                 | Ok _ -> failtest line)
     ]
 
+// The same before MQTT 5: the last event breaks the rule, and nothing before it.
+let private brokenIn version (who: string) (clause: string) (script: string list) : Test =
+    let name = String.concat "; " script
+
+    testCase $"[{clause}] {version} {who}: {name}" (fun () ->
+        Expect.equal (runIn version script) [ $"{who} {clause}" ] "the violations"
+        Expect.isEmpty (runIn version (List.take (script.Length - 1) script)) "before the last event")
+
+let private cleanIn version (name: string) (script: string list) : Test =
+    testCase $"no violation of {version}: {name}" (fun () ->
+        Expect.isEmpty (runIn version script) "violations")
+
+let private kept = "c CONNECT keepalive=10 clientid=\"a\" props{SessionExpiryInterval=4294967295}"
+
+let private again id = $"c PUBLISH dup=1 qos=1 topic=\"t\" id={id}"
+
+let private older =
+    [
+        for version in [ ProtocolVersion.V311; ProtocolVersion.V31 ] do
+            brokenIn version "client" "MQTT3-3.1.0-1" [ "c PINGREQ" ]
+            brokenIn version "client" "MQTT3-3.1.0-2" (hello @ [ hello[0] ])
+            brokenIn version "server" "MQTT3-3.2.0-1" [ hello[0]; "s PUBLISH topic=\"t\"" ]
+            brokenIn version "client" "MQTT3-3.14.4-2" (hello @ [ "c DISCONNECT"; "c PINGREQ" ])
+            brokenIn version "client" "MQTT3-2.3.1-2" (hello @ [ p1 1; p2 1 ])
+            brokenIn version "server" "MQTT3-2.3.1-4" (hello @ [ d1 1; d1 1 ])
+            brokenIn version "client" "MQTT3-4.3.2-1" (hello @ [ again 1 ])
+            brokenIn version "client" "MQTT3-2.3.1-6" (hello @ [ "c PUBACK id=7" ])
+            brokenIn version "client" "MQTT3-4.6.0-2" (hello @ [ d1 1; d1 2; "c PUBACK id=2" ])
+            brokenIn version "client" "MQTT3-3.1.2-23" (hello @ [ "wait 11500" ])
+
+            brokenIn
+                version
+                "server"
+                "MQTT3-3.8.4-5"
+                (hello
+                 @ [ "c SUBSCRIBE id=1 filters[\"a\", \"b\"]"; "s SUBACK id=1 codes[Success]" ])
+
+            brokenIn
+                version
+                "client"
+                "MQTT3-3.3.1-1"
+                [ kept; "s CONNACK"; p1 1; "again"; kept; "s CONNACK sp=1"; p1 1 ]
+
+            cleanIn
+                version
+                "what is sent again while its answer is due"
+                (hello @ [ p1 1; again 1; "s PUBACK id=1"; "s PUBACK id=1" ])
+
+            cleanIn
+                version
+                "a SUBSCRIBE that is sent again"
+                (hello
+                 @ [
+                     "c SUBSCRIBE id=1 filters[\"a\"]"
+                     "c SUBSCRIBE id=1 filters[\"a\"]"
+                     "s SUBACK id=1 codes[Success]"
+                 ])
+
+            cleanIn
+                version
+                "an UNSUBACK, which has no codes"
+                (hello
+                 @ [ "c UNSUBSCRIBE id=1 filters[\"a\"]"; "s UNSUBACK id=1 codes[Success]" ])
+
+        brokenIn ProtocolVersion.V311 "server" "MQTT3-3.2.2-1" [ hello[0]; "s CONNACK sp=1" ]
+        cleanIn
+            ProtocolVersion.V311
+            "a client without an identifier"
+            [ "c CONNECT clean=1 keepalive=10"; "s CONNACK" ]
+        // The server does not tell whether the session goes on.
+        cleanIn
+            ProtocolVersion.V31
+            "a message of a session that goes on"
+            [ kept; "s CONNACK"; p1 1; "again"; kept; "s CONNACK"; again 1 ]
+    ]
+
 let tests =
     testList
         "ProtocolMonitor"
@@ -373,5 +455,6 @@ let tests =
             testList "limits" limits
             testList "exchanges" exchanges
             testList "innocent" innocent
+            testList "before MQTT 5" older
             testList "text" text
         ]

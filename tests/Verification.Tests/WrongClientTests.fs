@@ -7,9 +7,10 @@ open Mqtt5.Verification
 
 let private settings: ScenarioSettings = { Patience = 1_000L<ms>; StartPatience = 2_000L<ms> }
 
-// A program that connects once, writes these frames one after another, and ends.
-let private play (task: string) (frames: string list) : ClientRun =
-    let mutable run = ClientRun.start settings (ClientSyntax.usual (ClientTask.parse task)) 0L<ms>
+// A program of a version that connects once, writes these frames one after another, and ends.
+let private playIn version (task: string) (frames: string list) : ClientRun =
+    let mutable run = ClientRun.start settings (ClientSyntax.usualIn version (ClientTask.parse task)) 0L<ms>
+
     let mutable now = 0L<ms>
 
     let feed input =
@@ -32,6 +33,8 @@ let private play (task: string) (frames: string list) : ClientRun =
         run <- next
 
     run
+
+let private play task frames = playIn ProtocolVersion.V5 task frames
 
 let private connect = "10 { \"MQTT\" 05 02 003C {} \"c\" }"
 let private disconnect = "E0 00"
@@ -70,22 +73,61 @@ let private wrongConnects =
         "has no Client Identifier", "3.1.3-3", "10 { \"MQTT\" 05 02 003C {} }"
     ]
 
-let private breaks (statement: string) (run: ClientRun) =
+// The same before MQTT 5: a client of 3.1.1.
+let private play311 task frames = playIn ProtocolVersion.V311 task frames
+
+let private connect311 = "10 { \"MQTT\" 04 02 003C \"c\" }"
+
+let private mistakes311 =
+    [
+        "sends a Topic Name with a wildcard", "3.3.2-2", [ "30 { \"a/+\" }" ]
+        "sends a Topic Name without a character", "4.7.3-1", [ "30 { \"\" }" ]
+        "sets DUP at QoS 0", "3.3.1-2", [ "38 { \"a\" }" ]
+        "sets DUP at QoS 0", "4.3.1-1", [ "38 { \"a\" }" ]
+        "sets DUP at the first time", "4.3.2-1", [ "3A { \"a\" 0001 }" ]
+        "sends QoS 3", "3.3.1-4", [ "36 { \"a\" 0001 }" ]
+        "sends a message of QoS 1 without a Packet Identifier", "2.3.1-1", [ "32 { \"a\" 0000 }" ]
+        "uses a Packet Identifier twice", "2.3.1-2", [ "34 { \"a\" 0001 }"; "82 { 0001 \"a\" 00 }" ]
+        "sends a text that is not UTF-8", "1.5.3-1", [ "30 { 0002 C328 }" ]
+        "sends U+0000", "1.5.3-2", [ "30 { 0003 610062 }" ]
+        "sets the flags of SUBSCRIBE", "3.8.1-1", [ "80 { 0001 \"a\" 00 }" ]
+        "subscribes to nothing", "3.8.3-3", [ "82 { 0001 }" ]
+        "sets the flags of UNSUBSCRIBE", "3.10.1-1", [ "A0 { 0001 \"a\" }" ]
+        "unsubscribes from nothing", "3.10.3-2", [ "A2 { 0001 }" ]
+        "sends something after DISCONNECT", "3.14.4-2", [ "E0 00"; "C0 00" ]
+        "releases a message that was never received", "2.3.1-6", [ "62 { 0009 }" ]
+    ]
+
+let private wrongConnects311 =
+    [
+        "begins with PINGREQ", "3.1.0-1", "C0 00"
+        "has a Will QoS without a Will", "3.1.2-11", "10 { \"MQTT\" 04 0A 003C \"c\" }"
+        "has a Will QoS without a Will", "3.1.2-13", "10 { \"MQTT\" 04 0A 003C \"c\" }"
+        "has Will Retain without a Will", "3.1.2-15", "10 { \"MQTT\" 04 22 003C \"c\" }"
+        "has a password without a User Name", "3.1.2-22", "10 { \"MQTT\" 04 42 003C \"c\" \"p\" }"
+        "has no Client Identifier", "3.1.3-3", "10 { \"MQTT\" 04 02 003C }"
+        "wants a session without a Client Identifier to be kept", "3.1.3-7", "10 { \"MQTT\" 04 00 003C \"\" }"
+    ]
+
+let private breaksOf prefix (statement: string) (run: ClientRun) =
     let broken = run.Findings |> Array.collect (fun one -> Array.ofList one.Clauses)
 
-    if not (Array.contains $"MQTT-{statement}" broken) then
+    if not (Array.contains $"{prefix}-{statement}" broken) then
         let findings = run.Findings |> Array.map (fun one -> $"%A{one.Clauses}: {one.Detail}")
         failtest $"{statement} was not found, but: {String.concat System.Environment.NewLine findings}"
+
+let private breaks statement run = breaksOf "MQTT" statement run
 
 // What a program does in a scenario, one after another.
 type private Deed =
     | Opens of connection: int
     | Writes of connection: int * frame: string
     | Waits of int64<ms>
+    | Leaves of connection: int
 
 // The scenario of this title, with a program that does these deeds and then nothing more.
-let private playScenario (title: string) (deeds: Deed list) : ClientRun =
-    let scenario = ClientCatalogue.scenarios.Value |> Array.find (fun one -> one.Title = title)
+let private playScenarioIn version (title: string) (deeds: Deed list) : ClientRun =
+    let scenario = ClientCatalogue.scenariosIn version |> Array.find (fun one -> one.Title = title)
     let mutable run = ClientRun.start settings scenario 0L<ms>
     let mutable now = 0L<ms>
 
@@ -102,11 +144,14 @@ let private playScenario (title: string) (deeds: Deed list) : ClientRun =
         | Writes(number, frame) ->
             feed 10L<ms> (ClientInput.Received(number, Bytes.OfArray(RawBytes.parse frame)))
         | Waits time -> feed time ClientInput.Tick
+        | Leaves number -> feed 10L<ms> (ClientInput.Closed number)
 
     while run.Outcome.IsNone && now < 60_000L<ms> do
         feed 500L<ms> ClientInput.Tick
 
     run
+
+let private playScenario title deeds = playScenarioIn ProtocolVersion.V5 title deeds
 
 // Clean Start 0, a Session Expiry Interval of 100 s, and a Keep Alive that is off.
 let private connectToSession = "10 { \"MQTT\" 05 00 0000 { 11 00000064 } \"c\" }"
@@ -198,10 +243,105 @@ let private sessions =
             ends Verdict.Pass [] run)
     ]
 
+// A session of CleanSession 0, with a Keep Alive that is off.
+let private connectToSession311 = "10 { \"MQTT\" 04 00 0000 \"c\" }"
+
+let private sessions311 =
+    [
+        testCase "a client of 3.1.1 that forgets its session breaks MQTT3-4.4.0-1" (fun () ->
+            let lost =
+                [
+                    Opens 1
+                    Writes(1, connectToSession311)
+                    Writes(1, "32 { \"a\" 0001 'x' }")
+                    Opens 2
+                    Writes(2, connectToSession311)
+                ]
+
+            let run = playScenarioIn ProtocolVersion.V311 sentAgain lost
+            Expect.equal run.Outcome.Value.Verdict Verdict.Fail "it sends nothing again"
+            Expect.contains run.Outcome.Value.Clauses "MQTT3-4.4.0-1" "the statement"
+
+            let again =
+                playScenarioIn ProtocolVersion.V311 sentAgain (lost @ [ Writes(2, "3A { \"a\" 0001 'x' }") ])
+
+            Expect.equal again.Outcome.Value.Verdict Verdict.Pass "it sends the message again"
+            Expect.isEmpty again.Findings "findings")
+        testCase "a client of 3.1.1 that goes on after a wrong packet breaks MQTT3-4.8.0-1" (fun () ->
+            let play deeds =
+                playScenarioIn
+                    ProtocolVersion.V311
+                    "A client closes the connection after a PUBLISH of QoS 3"
+                    ([ Opens 1; Writes(1, connect311); Writes(1, "82 { 0001 \"verify/topic\" 02 }") ]
+                     @ deeds)
+
+            let run = play []
+            Expect.equal run.Outcome.Value.Verdict Verdict.Fail "it goes on"
+            Expect.contains run.Outcome.Value.Clauses "MQTT3-4.8.0-1" "the statement"
+            Expect.equal (play [ Leaves 1 ]).Outcome.Value.Verdict Verdict.Pass "it closes")
+        testCase "each statement of 3.1.1 about clients has a scenario or a rule" (fun () ->
+            let judged =
+                Set.ofSeq (
+                    Seq.append
+                        (ClientCatalogue.scenariosIn ProtocolVersion.V311 |> Seq.collect _.Clauses)
+                        (ClientRules.allIn ProtocolVersion.V311 |> Seq.collect _.Clauses)
+                )
+
+            let known = Statements.clientIn ProtocolVersion.V311 |> Array.map _.Id |> Set.ofArray
+            Expect.isEmpty (judged - known) "statements that are none of clients"
+
+            // They are about what a client keeps, which is seen in other statements, or about WebSockets.
+            Expect.equal
+                (known - judged)
+                (Set
+                    [
+                        "MQTT3-2.3.1-3"
+                        "MQTT3-3.1.2-4"
+                        "MQTT3-3.1.3-2"
+                        "MQTT3-4.1.0-1"
+                        "MQTT3-4.7.3-3"
+                        "MQTT3-4.8.0-2"
+                        "MQTT3-6.0.0-1"
+                        "MQTT3-6.0.0-2"
+                        "MQTT3-6.0.0-3"
+                    ])
+                "statements without one")
+    ]
+
 let tests =
     testList
         "Wrong clients"
         [
+            for mistake, statement, frames in mistakes311 do
+                testCase $"of 3.1.1: {mistake} [MQTT3-{statement}]" (fun () ->
+                    breaksOf "MQTT3" statement (play311 "publish qos=1" (connect311 :: frames)))
+            for mistake, statement, frame in wrongConnects311 do
+                testCase $"of 3.1.1: {mistake} [MQTT3-{statement}]" (fun () ->
+                    breaksOf "MQTT3" statement (play311 "publish qos=1" [ frame ]))
+            testCase "a right client of 3.1.1 breaks nothing" (fun () ->
+                let right =
+                    [
+                        connect311
+                        "30 { \"a\" }"
+                        "32 { \"a\" 0001 }"
+                        "82 { 0002 \"a/+\" 01 \"b\" 00 }"
+                        "A2 { 0003 \"a/+\" }"
+                        "C0 00"
+                        "E0 00"
+                    ]
+
+                Expect.isEmpty
+                    ((play311 "publish qos=1" right).Findings
+                     |> Array.map (fun one -> $"%A{one.Clauses} {one.Detail}"))
+                    "findings"
+
+                Expect.isEmpty
+                    (play311 "login" [ "10 { \"MQTT\" 04 02 003C \"\" }"; "E0 00" ]).Findings
+                    "no name")
+            testCase "a client of MQTT 5 is none of 3.1.1, and the other way round" (fun () ->
+                breaksOf "MQTT3" "3.1.2-2" (play311 "publish qos=1" [ connect ])
+                breaks "3.1.2-2" (play "publish qos=1" [ connect311 ]))
+            yield! sessions311
             for mistake, statement, frames in mistakes do
                 testCase $"{mistake} [MQTT-{statement}]" (fun () ->
                     breaks statement (play "publish qos=1" (connect :: frames)))

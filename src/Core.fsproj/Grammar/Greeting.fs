@@ -61,6 +61,14 @@ module Greeting =
         else
             ValueNone
 
+    /// Whether the start of a first packet goes as far as its protocol level, so that it tells the version.
+    [<CompiledName "IsTold">]
+    let isTold (start: ReadOnlySpan<byte>) : bool =
+        let name = bodyOf start
+
+        name + 2 <= start.Length
+        && name + 2 + Wire.twoByteInteger start name < start.Length
+
     /// The version in whose layout a first packet is answered: its own version, or else the version that its sender
     /// most likely understands. A level below 5 gets an answer of 3.1.1 [MQTT3-3.1.2-2], the name of 3.1 an answer of
     /// 3.1, and any other packet an answer of MQTT 5.

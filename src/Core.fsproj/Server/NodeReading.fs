@@ -208,10 +208,16 @@ module internal NodeReading =
         NodeAdmission.handshake turn connection (HandshakeEvent.Greeting protocol)
         |> ignore
 
-    // The version of a first packet of which not all has arrived, as far as that tells it.
+    // The version of a first packet of which not all has arrived. Where that does not tell it, a CONNACK of MQTT 5 could be
+    // more than its sender can read. A server of MQTT 5 need not send one (section 4.13), and one of MQTT 3.1.1 may not
+    // where no return code fits [MQTT3-3.2.2-6]; so the refusal is that of MQTT 3.1.1.
     let private versionOfStart (buffer: ReadOnlySequence<byte>) =
         let start = buffer.Slice(0L, min 16L buffer.Length).ToArray()
-        Greeting.answerIn (ReadOnlySpan start)
+
+        if Greeting.isTold (ReadOnlySpan start) then
+            Greeting.answerIn (ReadOnlySpan start)
+        else
+            ProtocolVersion.V311
 
     // A packet before the connection belongs to a session. The first one tells the version [MQTT3-3.1.2-1].
     let private parseHandshake (turn: Turn) (connection: NodeConnection) (state: HandshakeState) limit frame =

@@ -177,7 +177,7 @@ module internal NodeRuns =
             ValueOption.iter (NodeTasks.exceeded turn) why
 
             if NodeTasks.closesFor turn connection reason then
-                NodeTasks.closeFor turn session connection reason
+                NodeTasks.closeFor turn session connection 0L reason
             else
                 acknowledge turn session connection index 1 reason
 
@@ -192,7 +192,7 @@ module internal NodeRuns =
                 turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
 
                 if NodeTasks.closesFor turn connection ReasonCode.NotAuthorized then
-                    NodeTasks.closeFor turn session connection ReasonCode.NotAuthorized
+                    NodeTasks.closeFor turn session connection 0L ReasonCode.NotAuthorized
                 else
                     acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
             elif NodeTasks.lacksRoom turn run.QoS false then
@@ -200,7 +200,7 @@ module internal NodeRuns =
                 let reason = NodeTasks.storeFull.Reason
 
                 if NodeTasks.closesFor turn connection reason then
-                    NodeTasks.closeFor turn session connection reason
+                    NodeTasks.closeFor turn session connection 0L reason
                 else
                     acknowledge turn session connection 0 run.Count reason
             elif not cache.IsComplete then

@@ -67,18 +67,20 @@ module internal NodeTasks =
             "PUBLISH"
             "the message was refused, which cannot be told in this version"
 
-    /// Ends the connection of a publisher whose message was refused [MQTT3-3.3.5-2].
+    /// Ends the connection of a publisher whose message was refused [MQTT3-3.3.5-2]; the token is that of a message that was
+    /// delivered, otherwise 0.
     let closeFor
         (turn: Turn)
         (session: NodeSession)
         (connection: NodeConnection | null)
+        (token: int64)
         (reason: ReasonCode)
         =
         match connection with
         | null -> ()
         | connection ->
             let fault = { closed with Reason = reason }
-            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, fault))
+            NodeSteps.step turn session (ServerEvent.CloseFor(connection.Number, token, fault))
 
     let private refused (turn: Turn) (session: NodeSession) (topic: TopicName | null) (why: Fault) =
         turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
@@ -130,7 +132,7 @@ module internal NodeTasks =
         (properties: AcknowledgementProperties | null)
         =
         if closesFor turn connection reason then
-            closeFor turn session connection reason
+            closeFor turn session connection token reason
         elif token <> 0L then
             let condition = turn.Host.Condition()
 
@@ -401,7 +403,7 @@ module internal NodeTasks =
         refused turn session null why
 
         if closesFor turn connection why.Reason then
-            closeFor turn session connection why.Reason
+            closeFor turn session connection 0L why.Reason
 
     /// Does what the effects left to do, in order, and what that leaves to do.
     let drain (turn: Turn) : unit =

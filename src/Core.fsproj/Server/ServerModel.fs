@@ -126,6 +126,9 @@ type ServerEvent =
     | Acknowledge of Ticket: int64 * Reason: ReasonCode
     /// The same, with properties for its PUBACK or PUBREC.
     | AcknowledgeWith of Ticket: int64 * Reason: ReasonCode * Properties: AcknowledgementProperties
+    /// A message that this connection published and that was delivered under this token, 0 for none, is refused, which ends the
+    /// connection. If the message comes again, it is judged again.
+    | CloseFor of Connection: int64 * Ticket: int64 * Fault: Fault
     /// What the registry answers to a SUBSCRIBE or an UNSUBSCRIBE of this connection.
     | Answered of Connection: int64 * Outcome: SubscriptionOutcome
     /// Retained messages of the first cursor were dealt with.

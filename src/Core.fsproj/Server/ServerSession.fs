@@ -95,6 +95,7 @@ module ServerSession =
 
                         let struct (state, answered) =
                             if state.Settings.ClosesFor(connection.Version, why.Reason) then
+                                let state = withInbound (Inbound.withdraw token inbound) state
                                 ServerConnections.fail { why with Limit = ValueNone } connection state
                             else
                                 let struct (inbound, answered) =
@@ -551,6 +552,11 @@ module ServerSession =
             struct ({ state with Inbound = inbound }, effects)
         | ServerEvent.AcknowledgeWith(token, reason, properties) ->
             acknowledgeWith token reason properties state
+        | ServerEvent.CloseFor(number, token, fault) ->
+            on
+                number
+                (withInbound (Inbound.withdraw token state.Inbound) state)
+                (ServerConnections.fail fault)
         | ServerEvent.Answered(number, outcome) -> answered number outcome state
         | ServerEvent.RetainedAdvanced progress -> retainedAdvanced progress state
         | ServerEvent.Judged(number, judgement) -> on number state (judged now judgement)

@@ -254,23 +254,32 @@ module internal ClientLifecycle =
 
     // The only message under way is the one that the server ended the connection for: it is settled with the reason, so
     // that it does not end the next one as well.
-    let private blame (outcome: Outcome<DisconnectProperties>) id (state: ClientState) (effects: Effects) =
+    let private blame (settlement: Settlement) id (state: ClientState) (effects: Effects) =
         match OutboundSuspects.remove id state.Outbound with
         | struct (outbound, ValueSome message) ->
+            struct ({ state with Outbound = outbound },
+                    (if message.Ticket > 0L then
+                         effects.Add(SettleWith(message.Ticket, settlement))
+                     else
+                         effects))
+        | struct (_, ValueNone) -> struct (state, effects)
+
+    // What a message is settled with that the server ended the connection for, and how often in a row it has to do so while
+    // nothing else is under way; absent where the cause cannot be a message.
+    let private verdict cause (state: ClientState) : struct (Settlement * int) voption =
+        match cause with
+        | Cause.ByPeer outcome when mayBlameMessage outcome.Reason ->
             let properties =
                 match outcome.Properties with
                 | ValueSome given ->
                     { ReasonString = given.ReasonString; UserProperties = given.UserProperties }
                 | ValueNone -> AcknowledgementProperties.Empty
 
-            struct ({ state with Outbound = outbound },
-                    (if message.Ticket > 0L then
-                         effects.Add(
-                             SettleWith(message.Ticket, Settlement.Published(outcome.Reason, properties))
-                         )
-                     else
-                         effects))
-        | struct (_, ValueNone) -> struct (state, effects)
+            ValueSome(struct (Settlement.Published(outcome.Reason, properties), 1))
+        | _ when not state.Version.IsV5 && ClientVersions.isClosed cause ->
+            let fault = OutboundSuspects.closedFor state.Version
+            ValueSome(struct (Settlement.Rejected fault, OutboundSuspects.ClosesForMessage))
+        | _ -> ValueNone
 
     // Whether a connection has done something: a message was acknowledged on it, or it lasted longer than the wait for it.
     let private hasServed (now: Instant) (state: ClientState) =
@@ -281,18 +290,20 @@ module internal ClientLifecycle =
                now - state.Connection.OpenedAt >= usual
            | ValueNone -> true
 
-    // Learns from how a connection ended. A server that ends it for a message, by DISCONNECT, does so each time that the
-    // message is sent again. After the second time that it may be so, the messages that were under way are sent one at a
-    // time; then the one that is under way when it happens again is the cause.
+    // Learns from how a connection ended. A server that ends it for a message, by DISCONNECT or, before MQTT 5, by closing it,
+    // does so each time that the message is sent again. After the second time that it may be so, the messages that were
+    // under way are sent one at a time; then the one that is under way when it happens again is the cause.
     let private learn now cause (state: ClientState) (effects: Effects) =
         let progress = state.Progress
         let progress = { progress with Futile = if hasServed now state then 0 else progress.Futile + 1 }
 
-        match cause, OutboundSuspects.underWay state.Outbound with
-        | Cause.ByPeer outcome, struct (count, id) when count > 0 && mayBlameMessage outcome.Reason ->
-            if progress.Careful > 0 && count = 1 then
+        match verdict cause state, OutboundSuspects.underWay state.Outbound with
+        | ValueSome(struct (settlement, times)), struct (count, id) when count > 0 ->
+            let refusals = if state.Connection.HasServed then 1 else progress.Refusals + 1
+
+            if progress.Careful > 0 && count = 1 && refusals >= times then
                 blame
-                    outcome
+                    settlement
                     id
                     { state with
                         Context.Progress =
@@ -300,13 +311,12 @@ module internal ClientLifecycle =
                     }
                     effects
             else
-                let refusals = if state.Connection.HasServed then 1 else progress.Refusals + 1
-
                 struct ({ state with
                             Context.Progress =
                                 { progress with
                                     Refusals = refusals
-                                    Careful = if refusals > 1 then count else progress.Careful
+                                    Careful =
+                                        if refusals > 1 then max count progress.Careful else progress.Careful
                                 }
                         },
                         effects)

@@ -145,8 +145,8 @@ module internal ClientOpening =
             | ValueNone ->
                 let struct (state, effects) = accepted now connack state
 
+                // The call completes after the notice of the connection, so that its caller finds what the notice brought.
                 if ticket > 0L then
-                    struct (state,
-                            (Effects.one (SettleWith(ticket, Settlement.Connected connack))).Append effects)
+                    struct (state, effects.Add(SettleWith(ticket, Settlement.Connected connack)))
                 else
                     struct (state, effects)

@@ -132,8 +132,8 @@ type ClientProgress =
         StartTicket: int64
         /// How many connections in a row ended before they had done something.
         Futile: int
-        /// How many connections in a row the server ended, with a reason that a message may have given it, before it had
-        /// acknowledged one.
+        /// How many connections in a row the server ended, with a reason that a message may have given it or, before MQTT 5,
+        /// without one, before it had acknowledged a message.
         Refusals: int
         /// How many messages are sent one at a time, because one of them may be the reason.
         Careful: int

@@ -237,7 +237,8 @@ module ClientVersions =
 
     let private refusesVersion (connack: Connack) = connack.Reason = ReasonCode.UnsupportedProtocolVersion
 
-    let private isClosed cause =
+    /// Whether a connection ended without a reason that the server told: it closed the connection, or the transport failed.
+    let internal isClosed cause =
         match cause with
         | Cause.TransportFailed _ -> true
         | Cause.Failed failure -> failure.Part.IsTransport

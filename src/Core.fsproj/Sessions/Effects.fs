@@ -53,7 +53,8 @@ type Settlement =
     | Answered of Answer: SubscriptionAcknowledgement
     /// A re-authentication succeeded.
     | Authenticated of Auth: Auth
-    /// The request breaks a rule or a limit that the server announced, and was not sent.
+    /// The request breaks a rule or a limit that the server announced, and was not sent; or each of several connections to a
+    /// server before MQTT 5 was closed after the message had been sent, and it is not sent again.
     | Rejected of Fault: Fault
     /// The message expired before it was sent.
     | Expired

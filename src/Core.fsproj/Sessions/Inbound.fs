@@ -374,6 +374,13 @@ module Inbound =
                 struct ({ state with Held = PacketIdMap.add (idOf token) held state.Held }, Effects.none)
         | _ -> struct (state, Effects.none)
 
+    /// The message of this token is not taken after all, and its connection ends without an acknowledgment: if it comes again,
+    /// it is a new one.
+    let withdraw (token: int64) (state: Inbound) : Inbound =
+        match tryHeld token state with
+        | ValueSome({ Receipt = Receipt.InHand } as held) -> closed held state
+        | _ -> state
+
     /// Takes a PUBREL: the exchange ends with a PUBCOMP [MQTT-4.3.3-11] [MQTT3-4.3.3-2], with 0x92 for an identifier that
     /// is not held. One for a message without a PUBREC is a fault.
     let released (id: uint16) (state: Inbound) : Result<struct (Inbound * Effects), Fault> =

@@ -28,6 +28,22 @@ module internal OutboundSuspects =
                     ValueSome message)
         | _ -> struct (state, ValueNone)
 
+    /// A server before MQTT 5 cannot say why it ends a connection, and a network that fails looks the same. Only a message
+    /// with which so many connections in a row ended, with nothing else under way, is taken for the cause.
+    [<Literal>]
+    let ClosesForMessage = 5
+
+    let private closed =
+        Fault.caller
+            ReasonCode.UnspecifiedError
+            PacketType.Publish
+            "PUBLISH"
+            "4.13"
+            $"each of {ClosesForMessage} connections in a row was closed after the message had been sent; it may be larger than the server takes"
+
+    /// Why a message that a server before MQTT 5 ends each connection for is not sent again.
+    let closedFor (version: ProtocolVersion) : Fault = Fault.inVersion version closed
+
     /// From now on as many messages may be under way as the peer takes.
     let widen (receiveMaximum: uint16) (state: Outbound) : Outbound =
         { state with

@@ -1,5 +1,7 @@
 namespace Mqtt5.Verification
 
+open Mqtt5
+
 /// What became of a scenario, or of a rule that holds in all of them.
 [<NoComparison>]
 type ClientResult =
@@ -26,8 +28,15 @@ module ClientCatalogue =
                 @ ClientSessionScenarios.all
             ))
 
+    let private of311 = lazy (Array.ofList (ClientLowering.all scenarios.Value))
+
+    /// The scenarios of a version. MQTT 3.1 has none of its own.
+    [<CompiledName("ScenariosIn")>]
+    let scenariosIn (version: ProtocolVersion) : ClientScenario[] =
+        if version.IsV5 then scenarios.Value else of311.Value
+
     // Tasks that are done for the rules that hold in all scenarios alone.
-    let private more =
+    let private more (version: ProtocolVersion) =
         [
             "publish"
             "publish qos=1 count=3"
@@ -37,17 +46,19 @@ module ClientCatalogue =
             "will qos=1"
             "will qos=2"
             "login"
-            "request"
-            "authenticate"
+
+            if version.IsV5 then
+                "request"
+                "authenticate"
         ]
 
     /// The tasks that a program is to do once with a server that does nothing unusual, before some scenarios: those of the
     /// scenarios, and with all scenarios some more.
-    [<CompiledName("Tasks")>]
-    let tasks (all: bool) (asked: ClientScenario[]) : ClientTask[] =
+    [<CompiledName("TasksIn")>]
+    let tasksIn (version: ProtocolVersion) (all: bool) (asked: ClientScenario[]) : ClientTask[] =
         Array.append
             (if all then
-                 more |> List.map ClientTask.parse |> Array.ofList
+                 more version |> List.map ClientTask.parse |> Array.ofList
              else
                  [||])
             (asked |> Array.map _.Task)
@@ -66,14 +77,8 @@ module ClientCatalogue =
         | Some _ -> ValueSome $"the program did not connect ({ClientTask.print scenario.Task})"
         | None -> ValueNone
 
-    let private subject clauses title : Probe =
-        {
-            Clauses = clauses
-            Version = Mqtt5.ProtocolVersion.V5
-            Title = title
-            Needs = []
-            Steps = []
-        }
+    let private subject version clauses title : Probe =
+        { Clauses = clauses; Version = version; Title = title; Needs = []; Steps = [] }
 
     let private outcome verdict clauses line expected seen : ProbeOutcome =
         { Verdict = verdict; Clauses = clauses; Line = line; Expected = expected; Seen = seen }
@@ -82,7 +87,7 @@ module ClientCatalogue =
     [<CompiledName("NotApplicable")>]
     let notApplicable (scenario: ClientScenario) (reason: string) : ClientResult =
         {
-            Subject = subject scenario.Clauses scenario.Title
+            Subject = subject scenario.Version scenario.Clauses scenario.Title
             Outcome = outcome Verdict.NotApplicable [] "" reason ""
             Exchanges = [||]
         }
@@ -91,7 +96,7 @@ module ClientCatalogue =
     [<CompiledName("ResultOf")>]
     let resultOf (scenario: ClientScenario) (run: ClientRun) : ClientResult =
         {
-            Subject = subject scenario.Clauses scenario.Title
+            Subject = subject scenario.Version scenario.Clauses scenario.Title
             Outcome =
                 run.Outcome
                 |> ValueOption.defaultValue (outcome Verdict.NotRun [] "" "it did not end" "")
@@ -112,7 +117,7 @@ module ClientCatalogue =
                     run.Findings
                     |> Array.filter (fun one -> not (List.exists told.Contains one.Clauses)) do
                     {
-                        Subject = subject finding.Clauses $"In all scenarios: {finding.Detail}"
+                        Subject = subject run.Version finding.Clauses $"In all scenarios: {finding.Detail}"
                         Outcome =
                             outcome
                                 Verdict.Fail
@@ -128,9 +133,9 @@ module ClientCatalogue =
         ]
         |> List.distinctBy (fun result -> result.Outcome.Clauses)
 
-    /// What the rules that hold for all packets found in some runs.
-    [<CompiledName("Rules")>]
-    let rules (runs: (struct (ClientScenario * ClientRun))[]) : ClientResult[] =
+    /// What the rules of a version that hold for all packets found in some runs.
+    [<CompiledName("RulesIn")>]
+    let rulesIn (version: ProtocolVersion) (runs: (struct (ClientScenario * ClientRun))[]) : ClientResult[] =
         let failures = broken runs
 
         let failed =
@@ -144,18 +149,18 @@ module ClientCatalogue =
         [|
             yield! failures
 
-            for index, rule in List.indexed ClientRules.all do
+            for index, rule in List.indexed (ClientRules.allIn version) do
                 match rule.Clauses |> List.filter (failed.Contains >> not) with
                 | [] -> ()
                 | kept when shown.Contains index ->
                     {
-                        Subject = subject kept rule.Title
+                        Subject = subject version kept rule.Title
                         Outcome = outcome Verdict.Pass [] "" "" ""
                         Exchanges = [||]
                     }
                 | other ->
                     {
-                        Subject = subject other rule.Title
+                        Subject = subject version other rule.Title
                         Outcome = outcome Verdict.NotApplicable [] "" rule.Missing ""
                         Exchanges = [||]
                     }

@@ -276,6 +276,71 @@ module ClientRules =
                 isReauthentication
         ]
 
+    let private isLowerable (one: ClientRule) =
+        one.Clauses
+        |> List.exists (fun id -> not (Statements.clientCounterpartsIn ProtocolVersion.V311 id).IsEmpty)
+
+    // What MQTT 5 has no rule like.
+    let private ownOf311: ClientRule list =
+        let own clause title missing isAbout =
+            { Clauses = [ clause ]; Title = title; Missing = missing; IsAbout = isAbout }
+
+        [
+            own
+                "MQTT3-2.3.1-1"
+                "A SUBSCRIBE, an UNSUBSCRIBE and a PUBLISH above QoS 0 have a Packet Identifier other than 0"
+                "the program sent nothing with a Packet Identifier of its own"
+                takesIdentifier
+            own
+                "MQTT3-2.2.2-1"
+                "Flags that are reserved have the value of the standard"
+                "the program did not connect"
+                (fun _ -> true)
+            own
+                "MQTT3-3.3.2-1"
+                "A PUBLISH begins with a Topic Name of UTF-8"
+                "the program sent no PUBLISH"
+                (publish (fun _ -> true))
+            own
+                "MQTT3-4.7.1-2"
+                "In a Topic Filter # stands alone or behind /, and last"
+                "the program did not subscribe"
+                (ofType PacketType.Subscribe)
+            own
+                "MQTT3-4.7.1-3"
+                "In a Topic Filter + fills a level"
+                "the program did not subscribe"
+                (ofType PacketType.Subscribe)
+            own
+                "MQTT3-3.1.2-22"
+                "A password comes with a User Name"
+                "the program had no password"
+                (connect _.Password.IsSome)
+            own
+                "MQTT3-3.1.3-7"
+                "A Client Identifier of no bytes comes with CleanSession 1"
+                "the program always had a Client Identifier"
+                (connect _.ClientId.IsNone)
+        ]
+
+    let private allOf311 =
+        lazy
+            ((all
+              |> List.filter isLowerable
+              |> List.map (fun one ->
+                  { one with
+                      Clauses =
+                          one.Clauses
+                          |> List.collect (Statements.clientCounterpartsIn ProtocolVersion.V311)
+                          |> List.distinct
+                      Title = one.Title.Replace(" and a reason code of its table", "")
+                  }))
+             @ ownOf311)
+
+    /// The rules of a version.
+    [<CompiledName("AllIn")>]
+    let allIn (version: ProtocolVersion) : ClientRule list = if version.IsV5 then all else allOf311.Value
+
     /// All statements that a violation is about: the one that the monitor names, and those that say the same of a packet
     /// like this. Empty where the monitor warns of what no statement forbids.
     [<CompiledName("Related")>]
@@ -322,3 +387,15 @@ module ClientRules =
         // the session the loss is what was not noticed.
         | "MQTT-2.2.1-5", _ when isOfMessage -> discarded
         | _ -> [ clause ]
+
+    /// As <c>related</c>, for a packet of a client of a version.
+    [<CompiledName("RelatedIn")>]
+    let relatedIn (version: ProtocolVersion) (clause: string) (one: ClientPacket) : string list =
+        match version with
+        | ProtocolVersion.V5 -> related clause one
+        // A packet may be sent again on a connection that stays.
+        | _ when clause = "MQTT-4.4.0-1" -> []
+        | _ ->
+            related clause one
+            |> List.collect (Statements.clientCounterpartsIn version)
+            |> List.distinct

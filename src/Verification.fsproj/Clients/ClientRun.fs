@@ -65,7 +65,7 @@ module ClientRun =
                     |> withConnection number { connection with LeavesSince = ValueNone }
                     |> find
                         {
-                            Clauses = [ "MQTT-3.14.4-2" ]
+                            Clauses = Statements.clientCounterpartsIn run.Version "MQTT-3.14.4-2"
                             Detail = $"the connection is open {ClosingTime} ms after DISCONNECT"
                             Seen = ""
                         }

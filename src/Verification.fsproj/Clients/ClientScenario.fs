@@ -94,6 +94,8 @@ type ClientStep =
 [<NoComparison>]
 type ClientScenario =
     {
+        /// The version that the client speaks.
+        Version: ProtocolVersion
         /// The statements.
         Clauses: string list
         /// What is shown, as a sentence.
@@ -293,6 +295,7 @@ module ClientSyntax =
             |> List.ofArray
 
         {
+            Version = ProtocolVersion.V5
             Clauses =
                 clauses.Split([| ' ' |], StringSplitOptions.RemoveEmptyEntries)
                 |> Array.map (fun id -> "MQTT-" + id)
@@ -306,13 +309,24 @@ module ClientSyntax =
             Steps = lines |> List.filter (isUsual >> not) |> List.map stepOf
         }
 
-    /// The scenario in which the server does nothing unusual, which shows what a program does for a task.
-    [<CompiledName("Usual")>]
-    let usual (task: ClientTask) : ClientScenario =
+    /// The scenario in which the server does nothing unusual, which shows what a program of a version does for a task.
+    [<CompiledName("UsualIn")>]
+    let usualIn (version: ProtocolVersion) (task: ClientTask) : ClientScenario =
         {
+            Version = version
             Clauses = []
             Title = $"The program does its task: {ClientTask.print task}"
             Task = task
             Usual = []
-            Steps = [ stepOf "connack props{TopicAliasMaximum=10}"; stepOf "idle" ]
+            Steps =
+                [
+                    if version.IsV5 then
+                        stepOf "connack props{TopicAliasMaximum=10}"
+
+                    stepOf "idle"
+                ]
         }
+
+    /// As <c>usualIn</c>, of MQTT 5.
+    [<CompiledName("Usual")>]
+    let usual (task: ClientTask) : ClientScenario = usualIn ProtocolVersion.V5 task

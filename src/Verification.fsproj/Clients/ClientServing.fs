@@ -69,7 +69,7 @@ type ClientRun =
     /// The rules of <c>ClientRules</c> and others that the client broke in any packet, in order.
     member this.Findings: ClientFinding[] = this.Found |> List.rev |> Array.ofList
 
-    /// The places in <c>ClientRules.all</c> of the rules that any packet was about.
+    /// The places in <c>ClientRules.allIn</c> of the rules that any packet was about.
     member this.Shown: int[] = Array.ofSeq this.Rules
 
     /// The statements about the transport below that were seen to be kept.
@@ -77,6 +77,9 @@ type ClientRun =
 
     /// The packets that the client sent, in notation, in order.
     member this.Packets: string[] = this.Sent |> List.rev |> Array.ofList
+
+    /// The version that the client speaks.
+    member this.Version = this.Scenario.Version
 
     /// Whether the program connected at all.
     member this.HasConnected = not this.Connections.IsEmpty
@@ -132,11 +135,11 @@ module internal ClientServing =
         violations
         |> Array.filter (fun violation -> violation.Direction = ClientToServer)
         |> Array.fold
-            (fun run violation ->
-                match ClientRules.related violation.Clause one with
+            (fun (run: ClientRun) violation ->
+                match ClientRules.relatedIn run.Version violation.Clause one with
                 | [] -> run
                 // The monitor does not know what raw bytes ask for.
-                | clause :: _ when clause = "MQTT-2.2.1-5" && run.HasSentRaw -> run
+                | _ when violation.Clause = "MQTT-2.2.1-5" && run.HasSentRaw -> run
                 | clauses ->
                     find
                         {
@@ -157,13 +160,27 @@ module internal ClientServing =
             Published = run.Published
         }
 
+    let private encoded version (packet: Packet) : Result<struct (Packet * byte[]), Fault> =
+        // What the version has no bytes for is left out.
+        let packet = Lowering.lower version ServerToClient packet |> ValueOption.defaultValue packet
+
+        Encode.toBytesIn version ServerToClient packet
+        |> Result.map (fun bytes -> struct (packet, bytes))
+
     let transmit number (packet: Packet) (run: ClientRun) : struct (ClientRun * ClientDemand list) =
-        match Encode.toBytes ServerToClient packet with
+        match encoded run.Version packet with
         | Error fault ->
             struct (ended Verdict.NotRun $"'{Notation.printRedacted packet}' cannot be sent: {fault}" run, [])
-        | Ok bytes ->
+        | Ok(struct (packet, bytes)) ->
             let struct (monitor, violations) =
-                ProtocolMonitor.step run.Now number ServerToClient bytes.Length packet run.Monitor
+                ProtocolMonitor.watch
+                    run.Version
+                    run.Now
+                    number
+                    ServerToClient
+                    bytes.Length
+                    packet
+                    run.Monitor
 
             let connection = connectionOf number run
 
@@ -178,7 +195,7 @@ module internal ClientServing =
 
             let run =
                 { run with Monitor = monitor }
-                |> log number ExchangeKind.Receiving (Notation.printRedacted packet)
+                |> log number ExchangeKind.Receiving (Notation.printRedactedIn run.Version packet)
                 |> withConnection number connection
                 |> report violations "" (packetOf number packet connection run)
 
@@ -200,7 +217,11 @@ module internal ClientServing =
             let properties = connack.Properties
 
             let assigned =
-                if connect.ClientId.IsNone && properties.AssignedClientIdentifier.IsNone then
+                if
+                    run.Version.IsV5
+                    && connect.ClientId.IsNone
+                    && properties.AssignedClientIdentifier.IsNone
+                then
                     ValueSome(Utf8String.Of $"assigned-{number}")
                 else
                     properties.AssignedClientIdentifier
@@ -262,13 +283,24 @@ module internal ClientServing =
             packet.Type <> PacketType.Auth && packet.Type <> PacketType.Disconnect
         | _ -> false
 
+    // Where one statement of MQTT 3.1.1 stands for a field and another for all of them.
+    let private clausesOf (fault: Fault) =
+        match fault.Clause with
+        | "MQTT-3.3.1-2" -> [ fault.Clause; "MQTT-4.3.1-1" ]
+        | "MQTT3-3.3.1-2" -> [ fault.Clause; "MQTT3-4.3.1-1" ]
+        // What a server answers to it, and what binds the client.
+        | "MQTT3-3.1.3-8" -> [ "MQTT3-3.1.3-7" ]
+        | "MQTT3-3.1.2-11" when fault.Detail.StartsWith "a Will QoS" -> [ fault.Clause; "MQTT3-3.1.2-13" ]
+        | "MQTT3-3.1.2-11" when fault.Detail.StartsWith "Will Retain" -> [ fault.Clause; "MQTT3-3.1.2-15" ]
+        | clause -> [ clause ]
+
     let arrive number (packet: Packet) (size: int) (run: ClientRun) =
         let connection = connectionOf number run
-        let shown = Notation.printRedacted packet
+        let shown = Notation.printRedactedIn run.Version packet
         let notation = Notation.print packet
 
         let struct (monitor, violations) =
-            ProtocolMonitor.step run.Now number ClientToServer size packet run.Monitor
+            ProtocolMonitor.watch run.Version run.Now number ClientToServer size packet run.Monitor
 
         let run =
             if isEarly packet connection then
@@ -303,7 +335,7 @@ module internal ClientServing =
         let one = packetOf number packet next run
 
         let about =
-            ClientRules.all
+            ClientRules.allIn run.Version
             |> List.indexed
             |> List.choose (fun (index, rule) -> if rule.IsAbout one then Some index else None)
 
@@ -336,11 +368,7 @@ module internal ClientServing =
         log number ExchangeKind.Sending seen run
         |> find
             {
-                Clauses =
-                    (if fault.Clause = "MQTT-3.3.1-2" then
-                         [ fault.Clause; "MQTT-4.3.1-1" ]
-                     else
-                         [ fault.Clause ])
+                Clauses = clausesOf fault
                 Detail = $"no well-formed packet: {fault.Detail}"
                 Seen = seen
             }
@@ -353,7 +381,9 @@ module internal ClientServing =
         else
             let input = ReadOnlySequence<byte> connection.Buffer
 
-            match Framer.next ClientToServer Spec.MaximumPacketBytes connection.Offset input with
+            match
+                Framer.nextIn run.Version ClientToServer Spec.MaximumPacketBytes connection.Offset input
+            with
             | Incomplete -> struct (run, demands)
             | Broken fault ->
                 let run = malformed number fault (ReadOnlyMemory connection.Buffer) run
@@ -363,7 +393,9 @@ module internal ClientServing =
                 let rest = { connection with Buffer = Array.skip length connection.Buffer }
                 let run = withConnection number rest run
 
-                match Grammar.parse ClientToServer Spec.MaximumPacketBytes connection.Offset frame with
+                match
+                    Grammar.parseIn run.Version ClientToServer Spec.MaximumPacketBytes connection.Offset frame
+                with
                 | Ok packet ->
                     let struct (run, more) = arrive number packet length run
                     takeFrames number (demands @ more) run
@@ -373,7 +405,7 @@ module internal ClientServing =
                         number
                         { rest with
                             Offset = rest.Offset + int64 length
-                            // What follows another version of the protocol is not MQTT 5.
+                            // What follows another version of the protocol cannot be read.
                             IsLost = fault.Reason = ReasonCode.UnsupportedProtocolVersion
                         }
                     |> takeFrames number demands

@@ -86,6 +86,7 @@ type internal Memory = { OfClient: Map<uint16, Flight>; OfServer: Map<uint16, Fl
 [<NoComparison>]
 type internal Watched =
     {
+        Version: ProtocolVersion
         Connect: Connect voption
         // The CONNACK that accepted the connection.
         Accepted: Connack voption

@@ -20,8 +20,9 @@ module ProtocolMonitor =
 
     let private unlimited = System.UInt32.MaxValue
 
-    let private opened now : Watched =
+    let private opened now version : Watched =
         {
+            Version = version
             Connect = ValueNone
             Accepted = ValueNone
             IsRefused = false
@@ -88,13 +89,14 @@ module ProtocolMonitor =
         let one =
             { one with
                 Accepted = ValueSome packet
-                IsResumed = packet.SessionPresent
+                // MQTT 3.1 does not tell, so a session may go on unless the client asked for a new one.
+                IsResumed = packet.SessionPresent || (one.Version.IsV31 && one.IsResumed)
                 Client = client
                 LimitsFrom = if one.HasSentEarly then now + ReadingMilliseconds else now
             }
 
         match memory with
-        | ValueSome memory when packet.SessionPresent ->
+        | ValueSome memory when one.IsResumed ->
             { one with
                 Client = ExchangeRules.resumed memory.OfClient one.Client
                 Server = ExchangeRules.resumed memory.OfServer one.Server
@@ -170,8 +172,18 @@ module ProtocolMonitor =
 
             { withSender sender one with NextOrder = one.NextOrder + 1L }
 
+    // Before MQTT 5 a client may send a request again while it waits for the answer [MQTT3-2.3.1-3].
+    let private isSentAgain (id: PacketId) answer filters (one: Watched) =
+        not one.Version.IsV5
+        && (match one.Requests.TryGetValue id.Value with
+            | true, open' -> open'.Answer = answer && open'.Filters = filters
+            | _ -> false)
+
     let private requested (findings: List<Finding>) (id: PacketId) answer filters (one: Watched) =
-        if one.Requests.ContainsKey id.Value || one.Client.Flights.ContainsKey id.Value then
+        if
+            not (isSentAgain id answer filters one)
+            && (one.Requests.ContainsKey id.Value || one.Client.Flights.ContainsKey id.Value)
+        then
             findings.Add
                 {
                     By = ClientToServer
@@ -191,7 +203,10 @@ module ProtocolMonitor =
 
         match one.Requests.TryGetValue packet.PacketId.Value with
         | true, request when request.Answer = answer ->
-            if request.Filters <> packet.Reasons.Count then
+            // Before MQTT 5 an UNSUBACK has no codes.
+            let hasCodes = one.Version.IsV5 || answer = PacketType.Suback
+
+            if hasCodes && request.Filters <> packet.Reasons.Count then
                 // [MQTT-3.8.4-6] [MQTT-3.11.3-2]
                 report
                     (if answer = PacketType.Suback then "MQTT-3.8.4-6" else "MQTT-3.11.3-2")
@@ -327,10 +342,40 @@ module ProtocolMonitor =
                     Detail = finding.Detail
                 })
 
-    let private find now connection (state: MonitorState) =
+    let private find now version connection (state: MonitorState) =
         match state.Connections.TryGetValue connection with
-        | true, one -> one
-        | _ -> opened now
+        | true, one -> { one with Version = version }
+        | _ -> opened now version
+
+    // The statement of a version that a violation of one of MQTT 5 breaks. Before MQTT 5 a packet may be sent again on a
+    // connection that stays, and what no statement of the version forbids is no violation.
+    let private clauseOf (version: ProtocolVersion) direction (clause: string) : string voption =
+        if version.IsV5 then
+            ValueSome clause
+        elif clause = "MQTT-4.4.0-1" then
+            ValueNone
+        elif not (clause.StartsWith "MQTT-") then
+            ValueSome(Spec.clauseIn version clause)
+        else
+            let ofServers = Statements.counterpartsIn version clause
+
+            // Some rules about clients are told as what a server does when they are broken.
+            let counterparts =
+                if direction = ClientToServer then
+                    Statements.clientCounterpartsIn version clause @ ofServers
+                else
+                    ofServers
+
+            match counterparts with
+            | first :: _ -> ValueSome first
+            | [] -> ValueNone
+
+    let private inVersion version (violations: ProtocolViolation[]) =
+        violations
+        |> Array.choose (fun one ->
+            match clauseOf version one.Direction one.Clause with
+            | ValueSome clause -> Some { one with Clause = clause }
+            | ValueNone -> None)
 
     let private aliveSeen now direction (one: Watched) =
         if direction = ClientToServer then
@@ -342,10 +387,9 @@ module ProtocolMonitor =
         else
             one
 
-    /// Takes a packet that passed on a connection, of this many bytes on the wire, and gives the rules that it broke.
-    /// Connections have numbers of the caller's choice; one that was not seen before begins.
-    [<CompiledName("Step")>]
-    let step
+    // As stepIn, with the statements of MQTT 5.
+    let internal watch
+        (version: ProtocolVersion)
         (now: Instant)
         (connection: int)
         (direction: Direction)
@@ -354,7 +398,7 @@ module ProtocolMonitor =
         (state: MonitorState)
         : struct (MonitorState * ProtocolViolation[]) =
         let findings = List<Finding>()
-        let one = find now connection state
+        let one = find now version connection state
         phase findings direction packet one
 
         // The limits of CONNACK bind a client that has read it; CONNECT itself is from before.
@@ -371,6 +415,27 @@ module ProtocolMonitor =
         struct ({ state with Connections = state.Connections.Add(connection, one) },
                 violations now connection packet.Type findings)
 
+    /// Takes a packet that passed on a connection of this version, of this many bytes on the wire, and gives the rules that it
+    /// broke. Connections have numbers of the caller's choice; one that was not seen before begins. MQTT 3.1 has no numbered
+    /// statements; those of 3.1.1 are cited.
+    [<CompiledName("StepIn")>]
+    let stepIn
+        (version: ProtocolVersion)
+        (now: Instant)
+        (connection: int)
+        (direction: Direction)
+        (packetBytes: int)
+        (packet: Packet)
+        (state: MonitorState)
+        : struct (MonitorState * ProtocolViolation[]) =
+        let struct (state, violations) = watch version now connection direction packetBytes packet state
+        struct (state, inVersion version violations)
+
+    /// As <c>stepIn</c>, of MQTT 5.
+    [<CompiledName("Step")>]
+    let step now connection direction packetBytes packet state =
+        stepIn ProtocolVersion.V5 now connection direction packetBytes packet state
+
     /// Takes bytes that are no packet, with what the framer or the grammar found.
     [<CompiledName("Malformed")>]
     let malformed
@@ -384,7 +449,13 @@ module ProtocolMonitor =
         : struct (MonitorState * ProtocolViolation[]) =
         let findings = List<Finding>()
         findings.Add { By = direction; Clause = clause; Detail = detail }
-        let one = aliveSeen now direction (find now connection state)
+
+        let version =
+            match state.Connections.TryGetValue connection with
+            | true, one -> one.Version
+            | _ -> ProtocolVersion.V5
+
+        let one = aliveSeen now direction (find now version connection state)
 
         struct ({ state with Connections = state.Connections.Add(connection, one) },
                 violations now connection packet findings)
@@ -441,7 +512,7 @@ module ProtocolMonitor =
 
             if next.SilenceReported <> one.SilenceReported then
                 state <- { state with Connections = state.Connections.Add(connection, next) }
-                found.AddRange(violations now connection PacketType.Reserved findings)
+                found.AddRange(inVersion one.Version (violations now connection PacketType.Reserved findings))
 
         struct (state, found.ToArray())
 

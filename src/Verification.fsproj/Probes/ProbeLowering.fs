@@ -43,18 +43,23 @@ module ProbeLowering =
                 }
         | other -> other
 
-    let private canSend (text: string) =
-        match
-            packetOf text
-            |> ValueOption.map (fun packet -> packet, ProbeText.lowered version packet)
-        with
+    /// Whether a packet in notation loses nothing but the time that a session is kept when an end sends it in 3.1.1.
+    let internal canSend direction (text: string) : bool =
+        let lowered packet =
+            if direction = ClientToServer then
+                ProbeText.lowered version packet
+            else
+                Lowering.lower version direction packet
+
+        match packetOf text |> ValueOption.map (fun packet -> packet, lowered packet) with
         | ValueSome(packet, ValueSome lowered) ->
             Notation.print (withoutExpiry packet) = Notation.print (withoutExpiry lowered)
         | _ -> false
 
     let private fields = Set [ "dup"; "qos"; "retain"; "topic"; "payload"; "id"; "sp"; "clean" ]
 
-    let private canExpect (pattern: PacketPattern) =
+    /// Whether 3.1.1 has what a pattern names.
+    let internal canExpect (pattern: PacketPattern) : bool =
         let canHold (condition: string) =
             let name = condition.Split([| '='; '[' |])[0]
 
@@ -71,7 +76,7 @@ module ProbeLowering =
 
     let private canDo (step: ProbeStep) =
         match step.Action with
-        | ProbeAction.Send text -> canSend text
+        | ProbeAction.Send text -> canSend ClientToServer text
         | Expect pattern
         | ExpectNext pattern
         | ExpectFirst pattern

@@ -126,6 +126,24 @@ module Statements =
              |> Array.filter (fun cells -> Array.contains "wire-client" (cells[4].Split ','))
              |> Array.map (fun cells -> { Id = cells[0]; Section = cells[1]; Text = cells[5] }))
 
+    let private bindsClients (cells: string[]) = cells[1] <> "server"
+
+    let private clientOf311 =
+        lazy
+            (rowsOf311.Value
+             |> Array.filter (fun cells -> bindsClients cells && cells[2] <> "-")
+             |> Array.map (fun cells ->
+                 { Id = idOf311 cells[0]; Section = sectionOf311 cells[0]; Text = cells[3] }))
+
+    /// The statements of a version that are observable at a client, in the order of the standard. MQTT 3.1 has no numbered
+    /// statements.
+    [<CompiledName("ClientIn")>]
+    let clientIn (version: ProtocolVersion) : Statement[] =
+        match version with
+        | ProtocolVersion.V5 -> client.Value
+        | ProtocolVersion.V311 -> clientOf311.Value
+        | ProtocolVersion.V31 -> [||]
+
     let private known =
         lazy
             (Set.ofSeq (
@@ -170,23 +188,46 @@ module Statements =
                 "MQTT-4.13.2-1", [ "MQTT3-4.8.0-1" ]
             ]
 
-    let private counterparts =
+    // The same for a client. That a Packet Identifier is in use is one thing, that it is 0 another.
+    let private chosenOfClients =
+        Map
+            [
+                "MQTT-2.2.1-3", [ "MQTT3-2.3.1-2" ]
+                "MQTT-3.1.2-11", [ "MQTT3-3.1.2-11"; "MQTT3-3.1.2-13" ]
+                "MQTT-3.1.2-13", [ "MQTT3-3.1.2-11"; "MQTT3-3.1.2-15" ]
+                "MQTT-4.3.3-7", [ "MQTT3-4.3.3-1" ]
+                "MQTT-4.3.3-13", [ "MQTT3-4.3.3-2" ]
+            ]
+
+    let private tableOf binds (overriding: Map<string, string list> list) =
         lazy
             (let inTable =
                 [
-                    for cells in rowsOf311.Value |> Array.filter bindsServers do
+                    for cells in rowsOf311.Value |> Array.filter binds do
                         for number in Regex.Matches(cells[4], @"\d+\.\d+\.\d+-\d+") do
                             "MQTT-" + number.Value, idOf311 cells[0]
                 ]
                 |> List.groupBy fst
                 |> List.map (fun (id, pairs) -> id, List.map snd pairs)
 
-             Map.ofList (inTable @ Map.toList chosen))
+             Map.ofList (inTable @ List.collect Map.toList overriding))
 
-    /// What stands in a version for a statement of MQTT 5; nothing where the version has no such rule.
-    [<CompiledName("Counterparts")>]
-    let counterpartsIn (version: ProtocolVersion) (id: string) : string list =
+    let private counterparts = tableOf bindsServers [ chosen ]
+
+    let private counterpartsOfClients = tableOf bindsClients [ chosen; chosenOfClients ]
+
+    let private inTable (table: Lazy<Map<string, string list>>) version (id: string) =
         match version with
         | ProtocolVersion.V5 -> [ id ]
         | _ when id.StartsWith "MQTT3-" -> [ id ]
-        | _ -> Map.tryFind id counterparts.Value |> Option.defaultValue []
+        | _ -> Map.tryFind id table.Value |> Option.defaultValue []
+
+    /// What stands in a version for a statement of MQTT 5 that a server keeps or breaks; nothing where the version has no
+    /// such rule.
+    [<CompiledName("Counterparts")>]
+    let counterpartsIn (version: ProtocolVersion) (id: string) : string list = inTable counterparts version id
+
+    /// The same for a statement that a client keeps or breaks.
+    [<CompiledName("ClientCounterparts")>]
+    let clientCounterpartsIn (version: ProtocolVersion) (id: string) : string list =
+        inTable counterpartsOfClients version id

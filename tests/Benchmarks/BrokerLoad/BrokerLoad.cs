@@ -155,7 +155,7 @@ internal static class BrokerLoad
         var rounds = new Dictionary<string, List<LoadResult>>();
 
         // The relay knows no acknowledgements.
-        foreach (var broker in brokers.Where(broker => load.QoS == 0 || broker.Name != BrokerProcess.Relay))
+        foreach (var broker in brokers.Where(broker => (load.QoS == 0 && load.Version == "5") || broker.Name != BrokerProcess.Relay))
         {
             if (WarmUp(load, broker, options, tools) is { } pace)
                 paces[broker.Name] = pace;

@@ -11,8 +11,9 @@ namespace Mqtt5.Benchmarks;
 /// <param name="Rate">Messages a second, when latency is measured instead of the rate; 0: as many as there can be.</param>
 /// <param name="Window">How many messages a publisher has under way at most.</param>
 /// <param name="Refill">How many of them have to be acknowledged before it sends again.</param>
+/// <param name="Version">5, 311, or mixed: MQTT 5 with each second subscriber in MQTT 3.1.1.</param>
 internal sealed record LoadKind(
-    string Name, string Title, int Publishers, int Copies, int QoS, int Rate = 0, int Window = 100, int Refill = 1)
+    string Name, string Title, int Publishers, int Copies, int QoS, int Rate = 0, int Window = 100, int Refill = 1, string Version = "5")
 {
     public static LoadKind OneToOne { get; } = new("qos0", "QoS 0, 1 to 1", 1, 1, 0);
 
@@ -32,6 +33,9 @@ internal sealed record LoadKind(
         new("fanout", "QoS 0, 1 to 50", 1, 50, 0),
         new("pairs", "QoS 1, 50 pairs", 50, 1, 1),
         new("qos2", "QoS 2, 10 pairs", 10, 1, 2),
+        new("qos0-311", "MQTT 3.1.1, QoS 0, 1 to 1", 1, 1, 0, Version: "311"),
+        new("qos1-311", "MQTT 3.1.1, QoS 1, 1 to 1", 1, 1, 1, Version: "311"),
+        new("fanout-mixed", "MQTT 5 and 3.1.1, QoS 0, 1 to 50, half of each", 1, 50, 0, Version: "mixed"),
     ];
 
     /// <summary>The arguments of the generator.</summary>
@@ -44,7 +48,7 @@ internal sealed record LoadKind(
         [
             "--port", Text(port), "--mode", Mode, "--pubs", Text(Publishers), "--subs", Text(Copies),
             "--qos", Text(QoS), "--msgs", Text(messages), "--size", Text(payloadBytes),
-            "--window", Text(Window), "--refill", Text(Refill),
+            "--window", Text(Window), "--refill", Text(Refill), "--version", Version,
         ];
         return Rate == 0 ? all : [.. all, "--rate", Text(Rate)];
     }

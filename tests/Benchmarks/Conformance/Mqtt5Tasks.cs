@@ -42,6 +42,8 @@ internal static class Mqtt5Tasks
 
     private static int Number(string name) => int.Parse(Value(name), CultureInfo.InvariantCulture);
 
+    private static bool IsV5 => Value("version") == "5";
+
     private static QoS QoS => (QoS)Number("qos");
 
     private static MqttMessage Message(bool retain = false, TimeSpan? expiry = null, string? responseTopic = null) => new()
@@ -58,14 +60,20 @@ internal static class Mqtt5Tasks
     {
         var options = MqttClientOptions.For(Value("url"));
         options.KeepAlive = TimeSpan.FromSeconds(Number("keepalive"));
+        options.Version = IsV5 ? MqttVersion.Mqtt5 : MqttVersion.Mqtt311;
 
         if (role is "publish-session" or "subscribe-session" or "alias" or "expiring")
         {
             options.ClientId = Value("id");
             options.SessionExpiry = TimeSpan.FromSeconds(1000);
         }
+        else if (!IsV5)
+        {
+            // MQTT 3.1.1 has no session that begins anew and outlives its connection.
+            options.SessionExpiry = null;
+        }
 
-        if (role is "subscribe" or "subscribe-session")
+        if (IsV5 && role is ("subscribe" or "subscribe-session"))
             options.TopicAliasMaximum = 10;
 
         if (role == "will")

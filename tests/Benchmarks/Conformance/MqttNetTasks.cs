@@ -48,19 +48,24 @@ internal static class MqttNetTasks
 
     private static string Value(string name) => Environment.GetEnvironmentVariable($"MQTT5_{name.ToUpperInvariant()}")!;
 
+    private static bool IsV5 => Value("version") == "5";
+
     private static MqttQualityOfServiceLevel QoS => (MqttQualityOfServiceLevel)int.Parse(Value("qos"), CultureInfo.InvariantCulture);
 
     private static MqttClientOptions Options(string role)
     {
         var options = new MqttClientOptionsBuilder()
             .WithTcpServer(Value("host"), int.Parse(Value("port"), CultureInfo.InvariantCulture))
-            .WithProtocolVersion(MqttProtocolVersion.V500)
+            .WithProtocolVersion(IsV5 ? MqttProtocolVersion.V500 : MqttProtocolVersion.V311)
             .WithKeepAlivePeriod(TimeSpan.FromSeconds(int.Parse(Value("keepalive"), CultureInfo.InvariantCulture)));
 
         if (role is "publish-session" or "subscribe-session" or "alias" or "expiring")
-            options.WithClientId(Value("id")).WithCleanStart(false).WithSessionExpiryInterval(1000);
+            options.WithClientId(Value("id")).WithCleanStart(false);
 
-        if (role is "subscribe" or "subscribe-session")
+        if (IsV5 && role is ("publish-session" or "subscribe-session" or "alias" or "expiring"))
+            options.WithSessionExpiryInterval(1000);
+
+        if (IsV5 && role is ("subscribe" or "subscribe-session"))
             options.WithTopicAliasMaximum(10);
 
         if (role == "will")

@@ -1,11 +1,12 @@
 // Part of Mqtt5, and used by its benchmarks only: `Benchmarks broker` builds and runs it.
-// MQTT 5 load generator: one epoll thread, closed loop, so that the broker under test is the bottleneck.
+// MQTT load generator: one epoll thread, closed loop, so that the broker under test is the bottleneck.
 // Every run is lossless by credit: publishers stop while (sent * fan-out - received) exceeds --credit.
 // Prints one JSON line: delivered messages a second, published a second, loss, latency percentiles (us), CPU seconds of
 // the generator, and with --watch PROCESS-ID those of the broker while it was measured.
 //
 // --rate: messages a second in all, from the publishers in turn. With --wait sleep it sleeps until the next is due or
 // something comes; with --wait poll it looks without a pause and uses one processor up.
+// --version: 5, 311, or mixed, which is MQTT 5 with each second subscriber in 3.1.1.
 // --for: sends so many seconds; with --msgs 0 it holds its connections so long and sends nothing.
 #include "common.h"
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include <sys/prctl.h>
 
 typedef struct {
-  int fd, index, is_sub;
+  int fd, index, is_sub, is_v3;
   uint8_t *in;
   size_t in_len, in_cap;
   uint8_t *out;
@@ -29,7 +30,7 @@ static int qos = 0, size_ = 16, pubs = 1, subs = 1, window = 100, batch = 32, re
 static uint64_t per_pub = 100000, credit = 20000;
 static double rate = 0, limit_s = 60, for_s = 0, settle_s = 0;
 static int sleeps = 0;
-static const char *mode = "pair";
+static const char *mode = "pair", *version = "5";
 static uint64_t total_sent, total_recv, total_acked, fan;
 static uint64_t hist[65536]; // 1us buckets up to 65ms, last is overflow
 static uint64_t lat_max;
@@ -80,9 +81,19 @@ static size_t read_packet(int fd, uint8_t *type, uint8_t *body) {
   read_n(fd, body, len);
   return len;
 }
+static size_t connect_packet_v3(uint8_t *p, const char *id) {
+  size_t l = strlen(id), h = 1 + varint(p + 1, 10 + 2 + l);
+  p[0] = 0x10;
+  memcpy(p + h, "\0\4MQTT\4\2\0\0", 10);
+  h += 10;
+  p[h++] = l >> 8;
+  p[h++] = l;
+  memcpy(p + h, id, l);
+  return h + l;
+}
 static void handshake(Conn *c, const char *id) {
   uint8_t p[300];
-  if (write(c->fd, p, connect_packet(p, id)) < 0)
+  if (write(c->fd, p, c->is_v3 ? connect_packet_v3(p, id) : connect_packet(p, id)) < 0)
     die("write CONNECT");
   uint8_t t, body[70000];
   size_t l = read_packet(c->fd, &t, body);
@@ -93,12 +104,13 @@ static void handshake(Conn *c, const char *id) {
 }
 static void subscribe(Conn *c, const char *filter) {
   uint8_t p[300];
-  size_t l = strlen(filter), n = 2 + 1 + 2 + l + 1;
+  size_t l = strlen(filter), n = 2 + !c->is_v3 + 2 + l + 1;
   p[0] = 0x82;
   size_t h = 1 + varint(p + 1, n);
   p[h++] = 0;
   p[h++] = 1;
-  p[h++] = 0;
+  if (!c->is_v3)
+    p[h++] = 0;
   p[h++] = l >> 8;
   p[h++] = l;
   memcpy(p + h, filter, l);
@@ -128,7 +140,8 @@ static void publish(Conn *c) {
     v[n++] = c->next_id >> 8;
     v[n++] = c->next_id;
   }
-  v[n++] = 0;
+  if (!c->is_v3)
+    v[n++] = 0;
   uint64_t ts = now_ns();
   memset(v + n, 'x', size_);
   memcpy(v + n, &ts, 8);
@@ -211,12 +224,14 @@ static void receive(Conn *c) {
       uint32_t pl = 0;
       sh = 0;
       uint8_t b;
-      do {
-        b = p[k++];
-        pl |= (uint32_t)(b & 127) << sh;
-        sh += 7;
-      } while (b & 128);
-      k += pl;
+      if (!c->is_v3) {
+        do {
+          b = p[k++];
+          pl |= (uint32_t)(b & 127) << sh;
+          sh += 7;
+        } while (b & 128);
+        k += pl;
+      }
       uint64_t ts;
       memcpy(&ts, p + k, 8);
       uint64_t us = (t_now - ts) / 1000;
@@ -315,6 +330,8 @@ int main(int argc, char **argv) {
       rate = atof(v);
     else if (!strcmp(k, "--mode"))
       mode = v;
+    else if (!strcmp(k, "--version"))
+      version = v;
     else if (!strcmp(k, "--limit"))
       limit_s = atof(v);
     else if (!strcmp(k, "--batch"))
@@ -334,6 +351,10 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
+  if (strcmp(version, "5") && strcmp(version, "311") && strcmp(version, "mixed")) {
+    fprintf(stderr, "loadgen: --version is 5, 311 or mixed\n");
+    return 2;
+  }
   // pair: publisher i -> subscriber i; fanout: 1 topic, every sub gets all; fanin: every pub its own topic, each sub on
   // load/#, and with --subs 0 publishing alone
   if (!strcmp(mode, "pair")) {
@@ -352,6 +373,7 @@ int main(int argc, char **argv) {
     Conn *c = cs + i;
     c->is_sub = i >= pubs;
     c->index = c->is_sub ? i - pubs : i;
+    c->is_v3 = !strcmp(version, "311") || (!strcmp(version, "mixed") && c->is_sub && c->index % 2);
     c->fd = dial();
     c->topic = !strcmp(mode, "fanout") ? 0 : c->index;
     char id[64];

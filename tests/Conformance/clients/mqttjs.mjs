@@ -8,10 +8,12 @@ const mqtt = createRequire(new URL('../../Interop.Tests/MqttJs/package.json', im
 const [, , role] = process.argv
 const { MQTT5_URL: url, MQTT5_TOPIC: topic, MQTT5_MESSAGE: message } = process.env
 const qos = Number(process.env.MQTT5_QOS)
-const session = { clean: false, clientId: process.env.MQTT5_ID, properties: { sessionExpiryInterval: 1000 } }
+const isV5 = process.env.MQTT5_VERSION === '5'
+const ofV5 = (properties) => (isV5 ? { properties } : {})
+const session = { clean: false, clientId: process.env.MQTT5_ID, ...ofV5({ sessionExpiryInterval: 1000 }) }
 
 function connect(options = {}) {
-  const client = mqtt.connect(url, { protocolVersion: 5, keepalive: Number(process.env.MQTT5_KEEPALIVE), ...options })
+  const client = mqtt.connect(url, { protocolVersion: isV5 ? 5 : 4, keepalive: Number(process.env.MQTT5_KEEPALIVE), ...options })
   client.on('error', (error) => {
     console.error(error.message)
 
@@ -52,8 +54,8 @@ const roles = {
   alias: () => publish(connect(session), { properties: { topicAlias: Number(process.env.MQTT5_ALIAS) } }),
   expiring: () => publish(connect(session), { properties: { messageExpiryInterval: Number(process.env.MQTT5_EXPIRY) } }),
   request: () => publish(connect(), { properties: { responseTopic: process.env.MQTT5_RESPONSE } }),
-  subscribe: () => subscribe(connect({ properties: aliases })),
-  'subscribe-session': () => subscribe(connect({ ...session, properties: { ...session.properties, ...aliases } })),
+  subscribe: () => subscribe(connect(ofV5(aliases))),
+  'subscribe-session': () => subscribe(connect({ ...session, ...ofV5({ sessionExpiryInterval: 1000, ...aliases }) })),
 
   async unsubscribe() {
     const client = connect()

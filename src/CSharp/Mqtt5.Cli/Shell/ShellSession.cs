@@ -131,7 +131,11 @@ internal sealed partial class ShellSession(ConnectionRequest defaults, Terminal 
         var added = new ShellSubscription(filter, qos, ++identifiers);
         var subscription = await current.Client.SubscribeAsync(
             [new MqttTopicFilter(filter, qos)],
-            new MqttSubscribeOptions { SubscriptionIdentifier = added.Identifier, ManualAcknowledgement = true },
+            new MqttSubscribeOptions
+            {
+                SubscriptionIdentifier = current.Client.Version == MqttVersion.Mqtt5 ? added.Identifier : null,
+                ManualAcknowledgement = true,
+            },
             cancellationToken);
         subscriptions = subscriptions.SetItem(filter, added);
         _ = Task.Run(() => ShowAllAsync(subscription, added), CancellationToken.None);

@@ -134,11 +134,7 @@ internal sealed class TraceOutput(TraceRequest request, Terminal terminal, Strea
         if (IsShown(connection, direction, packet))
             terminal.Output.WriteLine($"{Head(at, connection)} {TraceText.PrintDirection(direction)} {Text(version, kept)}");
 
-        // The rules of the monitor are those of MQTT 5.
-        if (version.IsV5)
-            Judge(ProtocolMonitor.Step(at, connection, direction, size, packet, state));
-        else if (packet.IsConnect)
-            file?.WriteLine($"# {Head(at, connection)} {Spec.version(version).Name}: its packets are not judged");
+        Judge(ProtocolMonitor.StepIn(version, at, connection, direction, size, packet, state));
     }
 
     private void Malformed(long at, int connection, Direction direction, CutFrame frame)

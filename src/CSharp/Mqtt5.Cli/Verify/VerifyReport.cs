@@ -14,7 +14,7 @@ internal sealed record VerifyReport(
 {
     /// <summary>The statements.</summary>
     public IReadOnlyList<ClauseResult> Clauses =>
-        field ??= ClauseResult.Of(IsOfClient ? Statements.Client.Value : Catalogue.StatementsIn(Version), AllProbes);
+        field ??= ClauseResult.Of(IsOfClient ? Statements.ClientIn(Version) : Catalogue.StatementsIn(Version), AllProbes);
 
     /// <summary>The version of the protocol.</summary>
     public ProtocolVersion Version { get; init; } = ProtocolVersion.V5;

@@ -7,6 +7,9 @@ namespace Mqtt5.Cli;
 /// <summary>Runs all probes against a server, and tells statement by statement what they found.</summary>
 internal static class VerifyVerb
 {
+    /// <summary>Why MQTT 3.1 cannot be verified.</summary>
+    public const string NoStatements = "-V: MQTT 3.1 has no numbered statements; its rules are those of 3.1.1, which '-V 311' tries";
+
     private const int ClauseColumn = 4;
     private const int TextColumn = 20;
 
@@ -16,7 +19,7 @@ internal static class VerifyVerb
         Target target, EmbeddedBroker embedded, VerifyRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
         if (request.Version.IsV31)
-            throw new UsageException("-V: MQTT 3.1 has no numbered statements; its rules are those of 3.1.1, which '-V 311' tries");
+            throw new UsageException(NoStatements);
 
         if (request.RandomSessions > 0 && !request.Version.IsV5)
             throw new UsageException("--random-sessions: random sessions are of MQTT 5 only");

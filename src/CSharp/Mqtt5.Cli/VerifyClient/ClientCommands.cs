@@ -72,12 +72,13 @@ internal sealed class ClientCommands
             : null;
     }
 
-    /// <summary>The values of all placeholders for a task with a server on this port.</summary>
-    public static Dictionary<string, string> ValuesOf(ClientTask task, int port)
+    /// <summary>The values of all placeholders for a task with a server of a version on this port.</summary>
+    public static Dictionary<string, string> ValuesOf(ClientTask task, ProtocolVersion version, int port)
     {
         var values = ClientTaskModule.placeholders.ToDictionary(name => name, name => ClientTaskModule.ValueOf(task, name));
         var text = port.ToString(CultureInfo.InvariantCulture);
         values["role"] = ClientTaskModule.NameOf(task.Role);
+        values["version"] = version.IsV5 ? "5" : version.IsV311 ? "311" : "31";
         values["host"] = "127.0.0.1";
         values["port"] = text;
         values["url"] = $"mqtt://127.0.0.1:{text}";

@@ -34,7 +34,7 @@ internal sealed class ScenarioPlayer(ClientCommands commands, ScenarioSettings s
         {
             var clock = Stopwatch.StartNew();
             var run = ClientRunModule.Start(settings, scenario, 0);
-            var values = ClientCommands.ValuesOf(scenario.Task, ((IPEndPoint)listener.LocalEndpoint).Port);
+            var values = ClientCommands.ValuesOf(scenario.Task, scenario.Version, ((IPEndPoint)listener.LocalEndpoint).Port);
             await using var program = ClientProgram.Start(command, values, input => inputs.Writer.TryWrite(input));
             var input = ClientInput.Tick;
 

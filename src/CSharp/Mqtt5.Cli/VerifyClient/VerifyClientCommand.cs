@@ -15,6 +15,12 @@ internal static class VerifyClientCommand
         var file = FileOption.Of("Read commands from this file, with lines as in 'publish: my-client ...'.", "--commands");
         var name = new Option<string?>("--name") { Description = "What the report calls the client. Default: the name of its program.", HelpName = "NAME" };
         var port = BoundedOption.Of("Listen on this port, with one scenario at a time. Default: a free port for each scenario.", 0, 65_535, "--listen", "-l");
+        var version = new Option<string?>("--protocol-version", "-V")
+        {
+            Description = "The version of the protocol that the client speaks: 5 or 311. {version} stands for it. Default: 5.",
+            HelpName = "VERSION",
+        };
+        version.AcceptOnlyFromAmong([.. ProtocolVersionName.All]);
         var clauses = new Option<string[]>("--clause") { Description = "Only the scenarios for this statement, such as MQTT-4.3.3-4. Can be repeated.", HelpName = "ID" };
         var only = new Option<string?>("--only") { Description = "Only the scenarios whose title contains this.", HelpName = "TEXT" };
         var parallel = BoundedOption.Of($"How many scenarios run at the same time. Default: {UsualParallel}.", 1, 64, "--parallel");
@@ -27,7 +33,7 @@ internal static class VerifyClientCommand
             .Select(role => (Role: role.Item1, Option: new Option<string?>($"--{role.Item2}") { Description = $"The command that {role.Item3}.", HelpName = "COMMAND" }))
             .ToArray();
         var command = new Command("verify-client", """
-            Plays servers to a client program, and tries each statement of the MQTT 5 standard that can be seen from there. The program is started for each scenario. In its command {host}, {port}, {url}, {role}, {id} and the names below stand for values, which are in the environment as MQTT5_PORT and so on, too. The exit code is 1 when a statement fails.
+            Plays servers to a client program, and tries each statement of the standard of MQTT 5, or with -V 311 of MQTT 3.1.1, that can be seen from there. The program is started for each scenario. In its command {host}, {port}, {url}, {version}, {role}, {id} and the names below stand for values, which are in the environment as MQTT5_PORT and so on, too. The exit code is 1 when a statement fails.
 
             Examples:
               mqtt5 verify-client -- my-client --url {url} --do {role} --topic {topic} --qos {qos}
@@ -41,7 +47,7 @@ internal static class VerifyClientCommand
               130  interrupted
             """)
         {
-            all, file, name, port,
+            all, file, name, port, version,
         };
 
         foreach (var (_, option) in roles)
@@ -72,6 +78,7 @@ internal static class VerifyClientCommand
                 var request = new VerifyClientRequest
                 {
                     Commands = commands,
+                    Version = ProtocolVersionName.Find(result.GetValue(version) ?? "5") ?? ProtocolVersion.V5,
                     Name = result.GetValue(name) ?? commands.Program,
                     Port = listen,
                     Clauses = result.GetValue(clauses) ?? [],

@@ -6,6 +6,9 @@ internal sealed record VerifyClientRequest
     /// <summary>How the client program is started.</summary>
     public required ClientCommands Commands { get; init; }
 
+    /// <summary>The version of the protocol that the client is asked to speak.</summary>
+    public ProtocolVersion Version { get; init; } = ProtocolVersion.V5;
+
     /// <summary>What the report calls the client.</summary>
     public required string Name { get; init; }
 

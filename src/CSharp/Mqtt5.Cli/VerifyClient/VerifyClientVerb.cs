@@ -12,19 +12,22 @@ internal static class VerifyClientVerb
     /// <exception cref="UsageException">The program cannot be started, or no scenario was asked for.</exception>
     public static async Task<int> RunAsync(VerifyClientRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
+        if (request.Version.IsV31)
+            throw new UsageException(VerifyVerb.NoStatements);
+
         VerifyFiles.Check(request.JsonFile, request.JUnitFile, request.HtmlFile);
         var screen = new Screen(terminal);
         var watch = Stopwatch.StartNew();
         var isAll = request.Clauses.Count == 0 && request.Only is null;
-        var scenarios = ClientCatalogue.Scenarios.Value.Where(scenario => IsAsked(scenario, request)).ToArray();
+        var scenarios = ClientCatalogue.ScenariosIn(request.Version).Where(scenario => IsAsked(scenario, request)).ToArray();
         // A statement that holds for every packet needs no scenario of its own, but packets.
-        var isAboutRules = ClientRules.all.Any(rule => rule.Clauses.Intersect(request.Clauses).Any());
-        var tasks = ClientCatalogue.Tasks(isAll || isAboutRules, scenarios);
+        var isAboutRules = ClientRules.AllIn(request.Version).Any(rule => rule.Clauses.Intersect(request.Clauses).Any());
+        var tasks = ClientCatalogue.TasksIn(request.Version, isAll || isAboutRules, scenarios);
 
         if (tasks.Length == 0)
             throw new UsageException("there is no such scenario");
 
-        screen.Write(new Line().Add("mqtt5 verify-client", Look.Strong).Add($"  {request.Name}"));
+        screen.Write(new Line().Add("mqtt5 verify-client", Look.Strong).Add($"  {request.Name}, {Spec.version(request.Version).Name}"));
         var player = new ScenarioPlayer(
             request.Commands,
             new ScenarioSettings((long)request.Patience.TotalMilliseconds, (long)request.StartPatience.TotalMilliseconds),
@@ -41,7 +44,7 @@ internal static class VerifyClientVerb
                 var options = new ParallelOptions { MaxDegreeOfParallelism = request.Parallel, CancellationToken = cancellationToken };
                 await Parallel.ForAsync(0, tasks.Length, options, async (index, token) =>
                 {
-                    usual[index] = await player.PlayAsync(ClientSyntax.Usual(tasks[index]), token);
+                    usual[index] = await player.PlayAsync(ClientSyntax.UsualIn(request.Version, tasks[index]), token);
                     Interlocked.Increment(ref done);
                 });
                 var known = tasks.Zip(usual).ToDictionary(one => ClientTaskModule.Print(one.First), one => one.Second);
@@ -69,14 +72,15 @@ internal static class VerifyClientVerb
         if (!usual.Any(run => run is { HasConnected: true }) && !played.Any(run => run is { HasConnected: true }))
             throw new UsageException($"{request.Name} never connected; {Complaint(usual)}");
 
-        var runs = tasks.Select(ClientSyntax.Usual).Zip(usual).Concat(scenarios.Zip(played))
+        var runs = tasks.Select(task => ClientSyntax.UsualIn(request.Version, task)).Zip(usual).Concat(scenarios.Zip(played))
             .Where(one => one.Second is not null)
             .Select(one => (one.First, one.Second!))
             .ToArray();
-        var rules = ClientCatalogue.Rules(runs).Where(one => isAll || one.Outcome.Verdict == Verdict.Fail || one.Subject.Clauses.Intersect(request.Clauses).Any());
+        var rules = ClientCatalogue.RulesIn(request.Version, runs).Where(one => isAll || one.Outcome.Verdict == Verdict.Fail || one.Subject.Clauses.Intersect(request.Clauses).Any());
         var report = new VerifyReport(request.Name, 0, watch.Elapsed, [.. results.Concat(rules).Select(one => new ProbeResult(one.Subject, one.Outcome, one.Exchanges))], 0, null)
         {
             IsOfClient = true,
+            Version = request.Version,
         };
         VerifyVerb.Tell(report, screen);
         await VerifyFiles.WriteAsync(report, request.JsonFile, request.JUnitFile, request.HtmlFile, cancellationToken);
