@@ -134,6 +134,7 @@ internal sealed class AdminService
     private static string TitleOf(int status) => status switch
     {
         400 => "Bad request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not found",
         409 => "Conflict",

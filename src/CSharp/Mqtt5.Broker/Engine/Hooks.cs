@@ -81,7 +81,7 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger, BrokerWat
         var version = Spec.version(connection.Protocol.Version).Name;
         Log.Connected(logger, clientId, version, connection.Origin.EndPoint, connection.Number, sessionPresent);
         Telemetry.Connected(logger, version);
-        watching.Connected(clientId, version);
+        watching.Connected(clientId, VersionNames.Of(connection.Protocol.Version));
 
         if (options.ClientConnected is { } connected)
             Call(nameof(options.ClientConnected), () => connected(clientId));

@@ -263,7 +263,7 @@ public sealed partial class MqttBrokerInspection
             UserName = connection?.UserName is { IsSome: true, Value: var name } ? name : null,
             Owner = entry.Owner is { IsSome: true, Value: var owner } ? owner : null,
             EndPoint = ((Connection?)session?.Connection)?.Origin.EndPoint,
-            Version = connection is null ? null : Spec.version(connection.Version).Name,
+            Version = connection is null ? null : VersionNames.Of(connection.Version),
             SessionExpirySeconds = entry.SessionExpiry,
             AllowedSilenceMilliseconds = connection?.AllowedSilence,
             AwaySince = TimeOf(entry.AwaySince),

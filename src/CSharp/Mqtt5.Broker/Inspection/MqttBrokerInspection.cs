@@ -165,7 +165,7 @@ public sealed partial class MqttBrokerInspection
     {
         (ProtocolVersions Flag, ProtocolVersion Version)[] all =
             [(ProtocolVersions.V5, ProtocolVersion.V5), (ProtocolVersions.V311, ProtocolVersion.V311), (ProtocolVersions.V31, ProtocolVersion.V31)];
-        return [.. all.Where(one => versions.HasFlag(one.Flag)).Select(one => Spec.version(one.Version).Name)];
+        return [.. all.Where(one => versions.HasFlag(one.Flag)).Select(one => VersionNames.Of(one.Version))];
     }
 
     private static string? ClientOf(long session, Broker current) =>

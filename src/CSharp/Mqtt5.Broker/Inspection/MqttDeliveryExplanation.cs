@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Mqtt5;
 
 /// <summary>What would become of a message for a client, and why.</summary>
@@ -13,6 +15,7 @@ public sealed class MqttDeliveryExplanation
     public required string Sentence { get; init; }
 
     /// <summary>The QoS that it is delivered with; null: it is not.</summary>
+    [JsonPropertyName("qos")]
     public int? QoS { get; init; }
 
     /// <summary>The filters of the client that match the topic.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Mqtt5;
 
 /// <summary>A message that a broker holds: retained, waiting, or under way to a client.</summary>
@@ -7,6 +9,7 @@ public sealed class MqttMessageInfo
     public required string Topic { get; init; }
 
     /// <summary>The QoS.</summary>
+    [JsonPropertyName("qos")]
     public required int QoS { get; init; }
 
     /// <summary>The RETAIN flag.</summary>

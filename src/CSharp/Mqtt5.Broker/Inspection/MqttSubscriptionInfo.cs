@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Mqtt5;
 
 /// <summary>A subscription of a session.</summary>
@@ -10,6 +12,7 @@ public sealed class MqttSubscriptionInfo
     public required string Filter { get; init; }
 
     /// <summary>The granted QoS.</summary>
+    [JsonPropertyName("qos")]
     public required int QoS { get; init; }
 
     /// <summary>Whether the client's own messages are left out.</summary>

@@ -96,7 +96,7 @@ internal static class CtlText
 
         foreach (var letter in name.StartsWith("is", StringComparison.Ordinal) && name.Length > 2 && char.IsUpper(name[2]) ? name[2..] : name)
         {
-            if (char.IsUpper(letter) && text.Length > 0 && text[^1] != 'q')
+            if (char.IsUpper(letter) && text.Length > 0)
                 text.Append(' ');
 
             text.Append(char.ToLower(letter, CultureInfo.InvariantCulture));
