@@ -102,7 +102,7 @@ public sealed class AdminTests : IDisposable
         var untrusted = await CommandProcess.RunAsync(null, "ctl", "health", "--url", url, "--token-file", Tokens);
         Assert.Equal(1, untrusted.ExitCode);
 
-        using var handler = new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true } };
+        using var handler = new SocketsHttpHandler { SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.GetCertHashString() == certificates.Server.GetCertHashString() } };
         using var client = new HttpClient(handler);
         Assert.Equal(HttpStatusCode.OK, await AskAsync("plant.example"));
         Assert.Equal(HttpStatusCode.Forbidden, await AskAsync("other.example"));
