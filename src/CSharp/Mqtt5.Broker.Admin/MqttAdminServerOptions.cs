@@ -14,7 +14,7 @@ public sealed class MqttAdminServerOptions
     /// </summary>
     public IPAddress Address { get; set; } = IPAddress.Loopback;
 
-    /// <summary>The certificates; null, the default: without TLS. Certificates of clients are not asked for.</summary>
+    /// <summary>The certificates; null, the default: without TLS. Certificates of clients are not asked for; intermediates stay those of the start.</summary>
     public MqttServerTlsOptions? Tls { get; set; }
 
     /// <summary>

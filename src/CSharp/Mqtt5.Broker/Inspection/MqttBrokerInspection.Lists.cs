@@ -115,28 +115,28 @@ public sealed partial class MqttBrokerInspection
         CheckCount(count);
         var current = Engine.Registry.Current;
         // The first of those behind the place, and one more, which says whether there is another page.
-        var first = new SortedDictionary<string, TopicFilter>(StringComparer.Ordinal);
+        var first = new SortedSet<string>(StringComparer.Ordinal);
 
         foreach (var (_, entry) in current.Sessions)
         {
             foreach (var (text, filter) in BrokerModule.FiltersOf(entry.Session, current))
             {
-                if (!filter.IsShared || (after is not null && string.CompareOrdinal(text, after) <= 0) || !first.TryAdd(text, filter))
+                if (!filter.IsShared || (after is not null && string.CompareOrdinal(text, after) <= 0) || !first.Add(text))
                     continue;
 
                 if (first.Count > count + 1)
-                    first.Remove(first.Keys.Last());
+                    first.Remove(first.Max!);
             }
         }
 
         MqttSharedGroupInfo[] groups =
         [
-            .. first.Values.Take(count)
-                .Select(filter => Mqtt5.Subscriptions.TryFindGroup(filter, current.Subscriptions))
+            .. first.Take(count)
+                .Select(filter => Mqtt5.Subscriptions.TryFindGroup(TopicFilter.Of(filter), current.Subscriptions))
                 .Where(group => group.IsSome)
                 .Select(group => InfoOf(group.Value, current)),
         ];
-        return new MqttPage<MqttSharedGroupInfo>(groups, first.Count > count ? first.Keys.ElementAt(count - 1) : null);
+        return new MqttPage<MqttSharedGroupInfo>(groups, first.Count > count ? first.ElementAt(count - 1) : null);
     }
 
     /// <summary>

@@ -5,8 +5,8 @@ namespace Mqtt5;
 /// <summary>
 /// Looks into a running broker, for tools of operators. It reads snapshots that are immutable and takes no gate, so no client
 /// waits for it; a page shows the state at the moment of its call. Lists are ordered, and a page begins behind the entry where
-/// the one before ended: what is there all the time is listed exactly once, whatever comes and goes meanwhile. A call looks at
-/// a bounded number of entries, so a page may have fewer than were asked for. Safe to use from many threads.
+/// the one before ended: what is there all the time is listed exactly once, whatever comes and goes meanwhile. Behind that
+/// place, a call looks at 50,000 entries at most, so a page may have fewer than were asked for. Safe to use from many threads.
 /// </summary>
 public sealed partial class MqttBrokerInspection
 {
