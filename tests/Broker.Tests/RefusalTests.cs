@@ -76,7 +76,7 @@ public sealed class RefusalTests
     {
         var time = new FakeTimeProvider();
         using var log = new LogTests.Recorder();
-        var refusals = new Refusals(log, time);
+        var refusals = new Refusals(log, time, new BrokerWatch(time));
 
         for (var number = 0; number < 1_000; number++)
             refusals.Add(RefusalKind.WrongPassword, "127.0.0.1:1", "anna", "no");

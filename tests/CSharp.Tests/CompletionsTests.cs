@@ -81,7 +81,7 @@ public sealed class CompletionsTests
     {
         var verbs = await CommandRun.AsProcessAsync([], "[suggest:0]", "");
         Assert.Equal(0, verbs.ExitCode);
-        string[] expected = ["bench", "broker", "completions", "conn", "decode", "demo", "passwd", "probe", "pub", "replay", "rr", "shell", "store", "sub", "trace", "verify", "verify-client"];
+        string[] expected = ["bench", "broker", "completions", "conn", "ctl", "decode", "demo", "passwd", "probe", "pub", "replay", "rr", "shell", "store", "sub", "trace", "verify", "verify-client"];
         Assert.Equal(expected, verbs.Lines.Where(line => !line.StartsWith('-')));
 
         foreach (var verb in expected)

@@ -36,6 +36,8 @@ public sealed class MqttBroker : IAsyncDisposable
         WebSocketSubProtocols = [.. options.WebSocketSubProtocols];
         Engine = new BrokerEngine(options);
 
+        Inspection = new MqttBrokerInspection(this, options);
+
         if (options.Machine is { Lowered: { Length: > 0 } lowered } machine)
             Log.LimitsDerived(Engine.Logger, Descriptors.Limit, machine.MemoryMegabytes, lowered);
 
@@ -64,6 +66,9 @@ public sealed class MqttBroker : IAsyncDisposable
     /// <summary>The sessions, connected or not, as they are now.</summary>
     public IReadOnlyList<MqttSessionInfo> Sessions =>
         [.. Engine.Registry.Current.Sessions.Select(pair => MqttSessionInfo.Of(pair.Value, Engine))];
+
+    /// <summary>Looks into the broker while it runs: clients, sessions, subscriptions, retained messages, drops, events.</summary>
+    public MqttBrokerInspection Inspection { get; }
 
     internal static string Version { get; } =
         "mqtt5 " + (typeof(MqttBroker).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0");

@@ -22,6 +22,7 @@ internal static class CommandLineApplication
         new("conn", "Connect once and tell what the server answered", ConnectCommand.Create),
         new("shell", "Connect, subscribe and publish as you type", ShellCommand.Create),
         new("broker", "Run a broker", BrokerCommand.Create),
+        new("ctl", "Look into a running broker, or change it", CtlCommand.Create),
         new("store", "Check, copy or print the store of a broker", StoreCommand.Create),
         new("passwd", "Set a password in a file for the broker", PasswordCommand.Create),
         new("trace", "Show the packets between clients and a server, or of a file", TraceCommand.Create),

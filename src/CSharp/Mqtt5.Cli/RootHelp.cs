@@ -13,7 +13,7 @@ internal sealed class RootHelp(Terminal terminal) : SynchronousCommandLineAction
         (string[])[
             "mqtt5 VERB [options]        'mqtt5 VERB --help' tells what a verb takes.\n\n",
             .. CommandLineApplication.Verbs.Select(verb => $"  {verb.Name.PadRight(NameColumns)}{verb.Summary}\n"),
-            "  --version       The version\n\n",
+            "  --version       The version\n",
             "Exit codes: 0 done, 1 a failure, 2 bad usage (pub, sub, rr: 1), 3 a defect of\n",
             "mqtt5, 27 timed out, 128 and above a reason code of the server, 130 interrupted\n",
         ]);

@@ -29,8 +29,9 @@ internal sealed partial class BrokerEngine
         SendBufferBytes = Settings.Limits.SendBufferBytes;
         LeastSendBufferBytes = Math.Min(SendBufferBytes, 16 * 1024);
         CloseTimeout = (long)options.CloseTimeout.TotalMilliseconds;
-        Refusals = new Refusals(Logger, Time);
-        Hooks = new Hooks(options, Logger);
+        Watching = new BrokerWatch(Time);
+        Refusals = new Refusals(Logger, Time, Watching);
+        Hooks = new Hooks(options, Logger, Watching);
         Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings));
         host = new BrokerHost(this, options.Authorizer);
         UseStore(options);
@@ -64,6 +65,9 @@ internal sealed partial class BrokerEngine
 
     // How long a client has to take what it is sent last, in milliseconds.
     public long CloseTimeout { get; }
+
+    // Counts by reason, and the events for those who watch.
+    public BrokerWatch Watching { get; }
 
     // The connections that did not become clients.
     public Refusals Refusals { get; }
@@ -150,6 +154,7 @@ internal sealed partial class BrokerEngine
     // A client went beyond a limit.
     public void Exceeded(LimitName limit)
     {
+        Watching.Exceeded(limit);
         Telemetry.Exceeded(Logger, limit);
         Log.LimitExceeded(Logger, LimitTable.Of(limit).Key);
     }

@@ -30,6 +30,7 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
     {
         engine.Registry.Replace(next);
         engine.Totals.Connected(next.Connections);
+        engine.Watching.Changed(changes);
     }
 
     public override void EnterRegistry() => engine.Registry.Lock.Enter();
@@ -121,14 +122,21 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
             if (delivery is not null)
                 engine.Hooks.Delivered(one, delivery, acknowledged.Reason);
         }
-        else if ((topic ?? delivery?.Topic) is { } known)
+        else if (outcome is DeliveryEnd.Dropped dropped)
         {
-            engine.Hooks.Dropped(one, known, ((DeliveryEnd.Dropped)outcome).Why);
+            var known = topic ?? delivery?.Topic;
+            engine.Watching.Dropped(one, known, dropped.Why);
+
+            if (known is not null)
+                engine.Hooks.Dropped(one, known, dropped.Why);
         }
     }
 
-    public override void Refused(NodeSession session, TopicName? topic, Fault why) =>
+    public override void Refused(NodeSession session, TopicName? topic, Fault why)
+    {
+        engine.Watching.Dropped((Session)session, topic, why);
         Log.PublishRefused(engine.Logger, ((Session)session).State.ClientId.Text, why.Reason);
+    }
 
     public override void Rejected(NodeConnection connection, RefusalKind kind, string? userName, Fault why)
     {

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 namespace Mqtt5.Serving;
 
 // Calls what the application hooked in. Never called while a gate is held.
-internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
+internal sealed class Hooks(MqttBrokerOptions options, ILogger logger, BrokerWatch watching)
 {
     // Whether every message has to be shown to the application, so that none may take the short way.
     public bool SeesMessages { get; } = options.InterceptPublish is not null || options.MessageDelivered is not null;
@@ -81,6 +81,7 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
         var version = Spec.version(connection.Protocol.Version).Name;
         Log.Connected(logger, clientId, version, connection.Origin.EndPoint, connection.Number, sessionPresent);
         Telemetry.Connected(logger, version);
+        watching.Connected(clientId, VersionNames.Of(connection.Protocol.Version));
 
         if (options.ClientConnected is { } connected)
             Call(nameof(options.ClientConnected), () => connected(clientId));
@@ -89,11 +90,13 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger)
     public void Disconnected(Session session, Cause cause)
     {
         var clientId = session.State.ClientId.Text;
-        Log.Disconnected(logger, clientId, Causes.Describe(cause));
+        var why = Causes.Describe(cause);
+        Log.Disconnected(logger, clientId, why);
         Telemetry.Disconnected(logger);
+        watching.Disconnected(clientId, why);
 
         if (options.ClientDisconnected is { } disconnected)
-            Call(nameof(options.ClientDisconnected), () => disconnected(clientId, Causes.Describe(cause)));
+            Call(nameof(options.ClientDisconnected), () => disconnected(clientId, why));
     }
 
     public void Dropped(Session session, TopicName topic, Fault why)

@@ -4,7 +4,7 @@ namespace Mqtt5.Serving;
 
 // Counts the connections that did not become clients by the kind of reason, and logs some a second: more would only hide
 // the others, and the cost would grow with the rate of the attempts.
-internal sealed class Refusals(ILogger logger, TimeProvider time)
+internal sealed class Refusals(ILogger logger, TimeProvider time, BrokerWatch watching)
 {
     // Of each kind, so that a flood of one does not hide another.
     private const int EntriesPerSecond = 5;
@@ -17,6 +17,7 @@ internal sealed class Refusals(ILogger logger, TimeProvider time)
     public void Add(RefusalKind kind, string? endPoint, string? userName, string detail)
     {
         Telemetry.Refused(logger, kind);
+        watching.Refused(kind);
 
         if (!logger.IsEnabled(LogLevel.Information) || !MayLog(kind, out var untold))
             return;

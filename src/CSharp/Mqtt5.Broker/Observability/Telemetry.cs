@@ -42,11 +42,11 @@ internal static class Telemetry
         Observe("mqtt5.broker.queued", "{message}", "Messages that wait in sessions.", (_, counters) => counters.MessagesQueued);
         Observe("mqtt5.broker.queued.size", "By", "Bytes of messages that wait in sessions or are under way to their clients.", (_, counters) => counters.BytesQueued);
         Observe("mqtt5.broker.store.lag", "{record}", "Records that are not durable yet.", (engine, _) => engine.Journal?.Lag ?? 0);
-        Observe("mqtt5.broker.published", "{message}", "PUBLISH packets that arrived.", (_, counters) => counters.PublishReceived);
-        Observe("mqtt5.broker.delivered", "{message}", "PUBLISH packets that were sent.", (_, counters) => counters.PublishSent);
-        Observe("mqtt5.broker.dropped", "{message}", "Messages that were refused or dropped.", (_, counters) => counters.PublishDropped);
-        Observe("mqtt5.broker.received.size", "By", "Bytes that arrived.", (_, counters) => counters.BytesReceived);
-        Observe("mqtt5.broker.sent.size", "By", "Bytes that were sent.", (_, counters) => counters.BytesSent);
+        ObserveTotal("mqtt5.broker.published", "{message}", "PUBLISH packets that arrived.", (_, counters) => counters.PublishReceived);
+        ObserveTotal("mqtt5.broker.delivered", "{message}", "PUBLISH packets that were sent.", (_, counters) => counters.PublishSent);
+        ObserveTotal("mqtt5.broker.dropped", "{message}", "Messages that were refused or dropped.", (_, counters) => counters.PublishDropped);
+        ObserveTotal("mqtt5.broker.received.size", "By", "Bytes that arrived.", (_, counters) => counters.BytesReceived);
+        ObserveTotal("mqtt5.broker.sent.size", "By", "Bytes that were sent.", (_, counters) => counters.BytesSent);
     }
 
     public static void Add(BrokerEngine engine)
@@ -98,25 +98,27 @@ internal static class Telemetry
         }
     }
 
-    // The sum over the brokers of the process.
     private static void Observe(string name, string unit, string description, Func<BrokerEngine, BrokerCounters, long> value) =>
-        Meter.CreateObservableGauge(
-            name,
-            () =>
+        Meter.CreateObservableGauge(name, () => Sum(value), unit, description);
+
+    // As Observe, for what only rises.
+    private static void ObserveTotal(string name, string unit, string description, Func<BrokerEngine, BrokerCounters, long> value) =>
+        Meter.CreateObservableCounter(name, () => Sum(value), unit, description);
+
+    // The sum over the brokers of the process.
+    private static long Sum(Func<BrokerEngine, BrokerCounters, long> value)
+    {
+        var sum = 0L;
+
+        lock (Brokers)
+        {
+            foreach (var broker in Brokers)
             {
-                var sum = 0L;
+                if (broker.TryGetTarget(out var engine))
+                    sum += value(engine, engine.Totals.Read(0));
+            }
+        }
 
-                lock (Brokers)
-                {
-                    foreach (var broker in Brokers)
-                    {
-                        if (broker.TryGetTarget(out var engine))
-                            sum += value(engine, engine.Totals.Read(0));
-                    }
-                }
-
-                return sum;
-            },
-            unit,
-            description);
+        return sum;
+    }
 }

@@ -85,6 +85,21 @@ internal sealed class BrokerRequest
     /// <summary>The free space of the store below which nothing more is taken, in bytes; null: the broker's default.</summary>
     public long? StoreMinimumFreeBytes { get; set; }
 
+    /// <summary>The port of the HTTP API; 0: a free one; null: it is not served.</summary>
+    public int? AdminPort { get; set; }
+
+    /// <summary>The address of the HTTP API.</summary>
+    public IPAddress AdminAddress { get; set; } = IPAddress.Loopback;
+
+    /// <summary>Whether the HTTP API is served over TLS.</summary>
+    public bool AdminTls { get; set; }
+
+    /// <summary>The names that the HTTP API is called by.</summary>
+    public IReadOnlyList<string> AdminHosts { get; set; } = [];
+
+    /// <summary>The file of the tokens of the HTTP API; null: one in the folder of the user's configuration files.</summary>
+    public string? AdminTokenFile { get; set; }
+
     /// <summary>The least level that is logged.</summary>
     public LogLevel LogLevel { get; set; } = LogLevel.Warning;
 
@@ -123,13 +138,13 @@ internal sealed class BrokerRequest
     public IEnumerable<ServerTlsFiles> TlsFiles =>
         [.. (CommandTls is { } tls ? [tls] : Array.Empty<ServerTlsFiles>()), .. Listeners.Select(one => one.Tls).OfType<ServerTlsFiles>()];
 
-    /// <summary>The files of <see cref="TlsPort"/> and <see cref="SecureWebSocketPort"/>; null: they are not listened at.</summary>
+    /// <summary>The files of <see cref="TlsPort"/>, <see cref="SecureWebSocketPort"/> and <see cref="AdminTls"/>; null: none is asked for.</summary>
     /// <exception cref="UsageException">There is no certificate.</exception>
     public ServerTlsFiles? CommandTls
     {
         get
         {
-            if ((TlsPort is not null ? "tls-port" : SecureWebSocketPort is not null ? "wss-port" : null) is not { } neededBy)
+            if ((TlsPort is not null ? "tls-port" : SecureWebSocketPort is not null ? "wss-port" : AdminTls ? "admin-tls" : null) is not { } neededBy)
                 return null;
 
             return Certificate is { } file

@@ -49,6 +49,11 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("store-sync-interval", "TIME", "How often the disk gets what is stored with store-sync=interval, as 500ms or 1s. Default: 1s.", (request, text) => request.StoreOptions.SyncInterval = Interval(text)),
         new("store-min-free", "BYTES", "With less free space than this beside the store, what would have to be stored is refused with 0x97; in bytes, or with KiB, MiB or GiB. Default: 256MiB.", (request, text) => request.StoreMinimumFreeBytes = Size(text)),
         new("store-damaged", "DAMAGED", "What becomes of a store that is damaged: fail, which ends with exit code 4, or aside, which renames its files and begins with an empty one. Default: fail.", (request, text) => request.StoreOptions.WhenDamaged = Damage(text)),
+        new("admin-port", "PORT", "Serve the HTTP API for operators here, below /admin; 0: a free port. At the first start it prints a token. Default: it is not served.", (request, text) => request.AdminPort = Port(text)),
+        new("admin-bind", "ADDRESS", "The IP address of the HTTP API; without admin-tls, tokens travel unencrypted to one that is not of this machine. Default: 127.0.0.1.", (request, text) => request.AdminAddress = Address(text)),
+        new("admin-tls", null, "Serve the HTTP API over TLS; needs cert.", (request, text) => request.AdminTls = Switch(text)),
+        new("admin-hosts", "NAMES", "The names that the HTTP API is called by beside localhost and IP addresses, with commas between them; requests for other names are refused.", (request, text) => request.AdminHosts = Items(text)),
+        new("admin-token-file", "FILE", "The tokens of the HTTP API, a role and its token a line; made if there is none, for its owner alone. Default: mqtt5-admin-tokens in the folder of the user's configuration files.", (request, text) => request.AdminTokenFile = Name(text)),
         new("log-level", "LEVEL", "The least that is told on standard error: trace, debug, information, warning, error, critical or none. Default: warning.", (request, text) => request.LogLevel = Level(text)),
         .. LimitTable.All.Select(Limit),
     ];

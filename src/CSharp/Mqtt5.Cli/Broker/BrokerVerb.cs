@@ -18,6 +18,7 @@ internal static class BrokerVerb
 
         using var loggers = LoggerFactory.Create(logging => logging
             .SetMinimumLevel(request.LogLevel)
+            .AddFilter(BrokerAdmin.LogCategory, LogLevel.Information)
             .AddProvider(new ErrorLogProvider(terminal.Error)));
 
         try
@@ -35,6 +36,7 @@ internal static class BrokerVerb
             foreach (var address in broker.Addresses)
                 await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
 
+            await using var admin = await BrokerAdmin.StartAsync(request, broker, certificates, loggers, terminal, cancellationToken);
             await terminal.Output.FlushAsync(CancellationToken.None);
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var running = Task.WhenAll(
