@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Mqtt5.BrokerTests;
 
 // The broker as a process with little memory, and clients that would have it keep more than it has. A healthy pair is served
-// meanwhile, and new clients are afterwards.
+// meanwhile, and new clients are afterwards. MQTT5_HOSTILE_ALONE is that of HostileLoadTests.
 [Collection("alone")]
 public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProcesses
 {
@@ -15,7 +15,8 @@ public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProce
 
     private static readonly Dictionary<string, Func<int, List<IAsyncDisposable>, Task>> Attacks = new()
     {
-        ["slow readers"] = ReadsNothingAsync,
+        ["slow readers"] = (port, attackers) => ReadsNothingAsync(port, 60_000, attackers),
+        ["slow readers of large messages"] = (port, attackers) => ReadsNothingAsync(port, 500_000, attackers),
         ["unfinished PUBLISH packets"] = UnfinishedAsync,
         ["sessions that are kept"] = KeepsSessionsAsync,
         ["messages for clients that are away"] = QueuesAsync,
@@ -24,7 +25,7 @@ public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProce
     [Theory]
     [InlineData("slow readers", 128)]
     [InlineData("slow readers", 200)]
-    [InlineData("slow readers", 512)]
+    [InlineData("slow readers of large messages", 512)]
     [InlineData("unfinished PUBLISH packets", 128)]
     [InlineData("unfinished PUBLISH packets", 512)]
     [InlineData("sessions that are kept", 128)]
@@ -84,8 +85,8 @@ public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProce
         return client;
     }
 
-    // 300 subscribers that take nothing of 60 MB each.
-    private static async Task ReadsNothingAsync(int port, List<IAsyncDisposable> attackers)
+    // 300 subscribers that take nothing of 120 messages each.
+    private static async Task ReadsNothingAsync(int port, int payloadBytes, List<IAsyncDisposable> attackers)
     {
         for (var number = 0; number < 300; number++)
         {
@@ -98,7 +99,7 @@ public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProce
 
         for (var message = 0; message < 120; message++)
         {
-            await publisher.SendAsync("PUBLISH qos=1 topic=\"large\" id=1 payload=\"x\"*500000");
+            await publisher.SendAsync($"PUBLISH qos=1 topic=\"large\" id=1 payload=\"x\"*{payloadBytes}");
             await publisher.ExpectStartAsync("PUBACK id=1");
         }
     }
