@@ -64,3 +64,5 @@ type LimitName =
     | SessionsPerUser = 29
     /// Sessions of clients at one address.
     | SessionsPerAddress = 30
+    /// Bytes of a Client Identifier or a User Name.
+    | NameBytes = 31

@@ -213,7 +213,7 @@ public sealed class BudgetTests(ITestOutputHelper output)
     private async Task CheckAsync(MqttBroker broker, long before, string what)
     {
         // What sessions hold is told at the end of a turn, and one may still go on.
-        await Waits.UntilAsync(() => Sessions(broker).Sum(session => session.State.Outbound.HeldBytes) == broker.Engine.Totals.BytesQueued);
+        await Waits.UntilAsync(() => Sessions(broker).Sum(session => ServerStateModule.HeldBytes(session.State)) == broker.Engine.Totals.BytesQueued);
 
         var more = GC.GetTotalMemory(forceFullCollection: true) - before;
         var sessions = Sessions(broker).Where(session => session.State.ClientId.Text != "healthy").ToList();

@@ -27,10 +27,14 @@ internal sealed class HealthyPair : IAsyncDisposable
         arrived = new byte[batch.Length];
     }
 
-    public static async Task<HealthyPair> StartAsync(MqttBroker broker)
+    public static Task<HealthyPair> StartAsync(MqttBroker broker) =>
+        StartAsync(broker.Addresses.First(one => one.Scheme == "mqtt").Port);
+
+    // The same at a broker that may be another process.
+    public static async Task<HealthyPair> StartAsync(int port)
     {
-        var publisher = await OpenAsync(broker, "CONNECT clean=1 clientid=\"healthy publisher\"");
-        var subscriber = await OpenAsync(broker, "CONNECT clean=1 clientid=\"healthy subscriber\"");
+        var publisher = await OpenAsync(port, "CONNECT clean=1 clientid=\"healthy publisher\"");
+        var subscriber = await OpenAsync(port, "CONNECT clean=1 clientid=\"healthy subscriber\"");
         await subscriber.WriteAsync(Bytes($"SUBSCRIBE id=1 filters[\"{Topic}\"]"));
         var suback = new byte[6];
         await subscriber.ReadExactlyAsync(suback).AsTask().Bounded();
@@ -91,10 +95,10 @@ internal sealed class HealthyPair : IAsyncDisposable
     public static byte[] Bytes(string packet) =>
         Encode.ToBytes(Direction.ClientToServer, Notation.Parse(packet).ResultValue).ResultValue;
 
-    private static async Task<NetworkStream> OpenAsync(MqttBroker broker, string connect)
+    private static async Task<NetworkStream> OpenAsync(int port, string connect)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(IPAddress.Loopback, broker.Addresses[0].Port);
+        await socket.ConnectAsync(IPAddress.Loopback, port);
         var stream = new NetworkStream(socket, ownsSocket: true);
         await stream.WriteAsync(Bytes(connect));
         var head = new byte[2];

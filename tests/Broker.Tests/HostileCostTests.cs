@@ -6,7 +6,7 @@ namespace Mqtt5.BrokerTests;
 // Clients whose packets are allowed and as costly as they can be: what the broker spends on them grows with what they send,
 // and others do not wait for it. MQTT5_HOSTILE_SECONDS and MQTT5_HOSTILE_ALONE are those of HostileLoadTests.
 [Collection("alone")]
-public sealed class HostileCostTests(ITestOutputHelper output)
+public sealed partial class HostileCostTests(ITestOutputHelper output)
 {
     private const int HealthyPerSecond = 10_000;
     private const double LeastRatio = 0.8;
@@ -33,6 +33,14 @@ public sealed class HostileCostTests(ITestOutputHelper output)
         ["sessions that end with 1,000 filters"] = (4, EndsWithManyAsync),
         ["a PUBLISH that 20,000 overlapping filters match"] = (4, PublishesToOverlappingAsync),
         ["unfinished packets of 60 KB"] = (50, UnfinishedAsync),
+        ["take-overs of one Client Identifier"] = (100, TakesOverAsync),
+        ["connections that are cut and leave a Will"] = (50, LeavesWillAsync),
+        ["retained messages under ever new topics"] = (10, RetainsManyAsync),
+        ["members of a shared subscription that come and go"] = (50, SharesBrieflyAsync),
+        ["20,000 PINGREQ at once"] = (4, PingsAsync),
+        ["a PUBLISH of 200,000 User Properties"] = (2, HasManyPropertiesAsync),
+        ["HTTP requests that never end"] = (50, NeverAsksForWebSocketAsync),
+        ["TLS handshakes that never end"] = (50, NeverShakesHandsAsync),
     };
 
     public static TheoryData<string> Names => [.. Attackers.Keys];
@@ -42,7 +50,15 @@ public sealed class HostileCostTests(ITestOutputHelper output)
     public async Task The_healthy_do_not_wait_for(string name)
     {
         var (perSecond, live) = Attackers[name];
-        await using var broker = await Brokers.StartAsync(options => options.Limits.ConnectTimeout = TimeSpan.FromSeconds(2));
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.Limits.ConnectTimeout = TimeSpan.FromSeconds(2);
+
+            if (live == NeverAsksForWebSocketAsync)
+                options.ListenWebSocket(0);
+            else if (live == NeverShakesHandsAsync)
+                options.ListenTls(0, new MqttServerTlsOptions { Certificate = Certificate.Value });
+        });
         await using var overlapping = name.Contains("overlapping", StringComparison.Ordinal) ? await OverlapAsync(broker) : null;
         var others = 2 + (overlapping?.Count ?? 0);
         await using var pair = await HealthyPair.StartAsync(broker);

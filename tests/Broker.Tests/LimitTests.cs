@@ -257,7 +257,7 @@ public sealed class LimitTests
         {
             options.Limits.SubscriptionsPerClient = 1;
             options.Limits.RetainedMessages = 1;
-            options.Limits.RetainedBytes = 100;
+            options.Limits.RetainedBytes = 500;
         });
         await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"a\"");
         await client.SendAsync("SUBSCRIBE id=1 filters[\"a\", \"b\"]");
@@ -276,7 +276,7 @@ public sealed class LimitTests
     [Theory]
     [InlineData(LimitName.QueuedMessages, 2, 1000, 1000)]
     [InlineData(LimitName.QueuedBytes, 100, 250, 1000)]
-    [InlineData(LimitName.TotalQueuedBytes, 100, 1000, 250)]
+    [InlineData(LimitName.TotalQueuedBytes, 100, 1000, 500)]
     public async Task Queues(LimitName limit, int messages, long bytes, long total)
     {
         using var exceeded = new Exceeded();
@@ -366,11 +366,12 @@ public sealed class LimitTests
         Assert.Equal(1, values["mqtt5.broker.sessions"]);
         Assert.Equal(1, values["mqtt5.broker.subscriptions"]);
         Assert.Equal(1, values["mqtt5.broker.retained"]);
-        Assert.Equal(5, values["mqtt5.broker.retained.size"]);
+        // Five bytes, a record, and a level.
+        Assert.Equal(5 + 256 + 128, values["mqtt5.broker.retained.size"]);
         Assert.Equal(1, values["mqtt5.broker.in_flight"]);
         Assert.Equal(0, values["mqtt5.broker.queued"]);
         // The message that the client has not acknowledged.
-        Assert.Equal(5, values["mqtt5.broker.queued.size"]);
+        Assert.Equal(5 + ServerStateModule.RecordBytes, values["mqtt5.broker.queued.size"]);
     }
 
     [Fact]

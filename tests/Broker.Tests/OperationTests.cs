@@ -63,9 +63,10 @@ public sealed class OperationTests : CommandProcesses
     [Theory]
     [InlineData(256, 1_100)]
     [InlineData(1_024, 1_500)]
+    [InlineData(4_096, 4_600)]
     public async Task More_connections_than_descriptors_wait_and_the_broker_goes_on(int descriptors, int connections)
     {
-        var process = StartLimited($"ulimit -n {descriptors}", "", "broker", "--port", "0", "--max-pending-connections", "2000");
+        var process = StartLimited($"ulimit -n {descriptors}", "", "broker", "--port", "0", "--max-pending-connections", "5000");
         var address = await ListeningAsync(process);
         _ = process.StandardError.BaseStream.CopyToAsync(Stream.Null);
         var early = await ConnectAsync(address);
@@ -214,7 +215,7 @@ public sealed class OperationTests : CommandProcesses
 
     [Theory]
     [InlineData(100, 24_000, "max-connections 100, max-pending-connections 100")]
-    [InlineData(1_000_000, 200, "max-connections 1600, max-pending-connections 400, max-total-queued-bytes 52428800, max-retained-bytes 26214400, max-total-subscription-bytes 13107200, max-total-will-bytes 6553600, max-total-unparsed-bytes 13107200, max-total-send-buffer-bytes 13107200")]
+    [InlineData(1_000_000, 200, "max-connections 1600, max-sessions 3200, max-pending-connections 400, max-total-queued-bytes 39321600, max-retained-bytes 13107200, max-total-subscription-bytes 13107200, max-total-will-bytes 6553600, max-total-unparsed-bytes 13107200, max-total-send-buffer-bytes 13107200")]
     [InlineData(1_000_000, 24_000, "")]
     public void Limits_at_their_defaults_are_lowered_to_what_the_machine_has(long connections, long megabytes, string lowered)
     {
@@ -224,7 +225,7 @@ public sealed class OperationTests : CommandProcesses
         Assert.InRange(limits.MaximumConnections, 1, connections);
 
         // Explicit values are kept.
-        var asked = new MqttBrokerLimits { MaximumConnections = 9_999, PendingConnections = 9_999, TotalQueuedBytes = 999_999_999, RetainedBytes = 99_999_999, TotalSubscriptionBytes = 999_999_999, TotalWillBytes = 999_999_999, TotalUnparsedBytes = 999_999_999, TotalSendBufferBytes = 999_999_999 };
+        var asked = new MqttBrokerLimits { MaximumConnections = 9_999, MaximumSessions = 9_999, PendingConnections = 9_999, TotalQueuedBytes = 999_999_999, RetainedBytes = 99_999_999, TotalSubscriptionBytes = 999_999_999, TotalWillBytes = 999_999_999, TotalUnparsedBytes = 999_999_999, TotalSendBufferBytes = 999_999_999 };
         var other = new MachineLimits(connections, megabytes * 1024 * 1024);
         Assert.Equal(9_999, asked.ToLimits(other).MaximumConnections);
         Assert.Equal("", other.Lowered);

@@ -28,15 +28,18 @@ internal sealed class RawClient : IAsyncDisposable
     public ProtocolVersion Version { get; set; } = ProtocolVersion.V5;
 
     // Opens a connection; nothing is sent.
-    public static async Task<RawClient> OpenAsync(MqttBroker broker, int? receiveBuffer = null)
+    public static Task<RawClient> OpenAsync(MqttBroker broker, int? receiveBuffer = null) =>
+        OpenAsync(broker.Addresses.First(one => one.Scheme == "mqtt").Port, receiveBuffer);
+
+    // The same to a port of this machine.
+    public static async Task<RawClient> OpenAsync(int port, int? receiveBuffer = null)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
 
         if (receiveBuffer is { } bytes)
             socket.ReceiveBufferSize = bytes;
 
-        var address = broker.Addresses.First(one => one.Scheme == "mqtt");
-        await socket.ConnectAsync(IPAddress.Loopback, address.Port).WaitAsync(Patience);
+        await socket.ConnectAsync(IPAddress.Loopback, port).WaitAsync(Patience);
         return new RawClient(new NetworkStream(socket, ownsSocket: true));
     }
 

@@ -168,7 +168,7 @@ let private settings whenFull =
                 QueuedBytes = 100L
                 TopicLevels = 4
                 RetainedMessages = 2
-                RetainedBytes = 60L
+                RetainedBytes = 1_000L
                 SubscriptionsPerClient = 4
             }
     }

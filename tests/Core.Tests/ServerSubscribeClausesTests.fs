@@ -403,7 +403,7 @@ let private retaining =
 
         testCase "beyond the limits of retained messages, 0x97" (fun () ->
             let settings =
-                withLimits (fun limits -> { limits with RetainedMessages = 2; RetainedBytes = 20L })
+                withLimits (fun limits -> { limits with RetainedMessages = 2; RetainedBytes = 784L })
 
             let world = worldWith settings
             let link = connect world "a"

@@ -42,15 +42,18 @@ type BrokerLimits =
         /// Topics, payloads and the properties that may be long count. One message may be under way alone whatever its
         /// size. Beyond: as QueuedMessages.
         QueuedBytes: int64
-        /// The same of all sessions together. Beyond: messages that would have to wait are dropped and reported, and so
-        /// are others of a client that has SendBufferBytes under way.
+        /// The same of all sessions together, with 128 bytes more for each message, and as many for each Packet Identifier
+        /// of QoS 2 that a client has not released. Beyond: messages that would have to wait are dropped and reported, and so
+        /// are others of a client that has SendBufferBytes under way; a client that publishes with QoS 2 and has more than
+        /// ReceiveMaximum identifiers gets DISCONNECT 0x97.
         TotalQueuedBytes: int64
         /// Bytes that were sent to a client and that its connection has not taken. Beyond: messages of QoS 0 are dropped,
         /// others wait, and nothing more is read from the client. The transport holds as much again and a packet at most.
         SendBufferBytes: int64
         /// Retained messages. Beyond: PUBACK or PUBREC 0x97.
         RetainedMessages: int
-        /// Bytes of retained messages. Beyond: PUBACK or PUBREC 0x97.
+        /// Bytes that retained messages take in memory: their content, and 128 bytes for each level of their topics. Beyond:
+        /// PUBACK or PUBREC 0x97.
         RetainedBytes: int64
         /// The longest Session Expiry Interval, in seconds; 4,294,967,295: no limit. A longer one is cut and CONNACK says so.
         SessionExpirySeconds: uint32<s>
@@ -78,6 +81,9 @@ type BrokerLimits =
         /// Sessions of clients that connected from one address, or from one IPv6 network of 64 bits; 0: no limit. Beyond:
         /// CONNACK 0x97.
         SessionsPerAddress: int
+        /// The longest Client Identifier or User Name, in bytes. Sessions and connections keep them. Beyond: CONNACK 0x85 or
+        /// 0x86.
+        NameBytes: int
     }
 
     /// Modest limits: 10,000 connections and as many that are not accepted yet, 100,000 sessions, 10 s to connect, packets of 64 KiB before
@@ -85,7 +91,8 @@ type BrokerLimits =
     /// flight, 32 aliases each way, 10,000 messages or 16 MiB queued a session and 1 GiB in all, 1 MiB that a connection
     /// has not taken, 100,000 retained messages or 256 MiB, sessions of a week, no limit of rates and of Keep Alive,
     /// subscriptions of 2 MiB a client, and in all 256 MiB of subscriptions, 64 MiB of Wills, 256 MiB of packets that are
-    /// not whole and 1 GiB that connections have not taken; no limit of the sessions of a user or an address.
+    /// not whole and 1 GiB that connections have not taken; no limit of the sessions of a user or an
+    /// address; names of 1,024 bytes.
     static member Default =
         {
             MaximumConnections = 10_000
@@ -119,6 +126,7 @@ type BrokerLimits =
             TotalSendBufferBytes = 1_073_741_824L
             SessionsPerUser = 0
             SessionsPerAddress = 0
+            NameBytes = 1_024
         }
 
 /// A set of protocol versions.

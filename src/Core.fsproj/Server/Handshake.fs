@@ -145,6 +145,34 @@ module Handshake =
         else
             ValueNone
 
+    let private tooLong reason field =
+        Fault.ours reason PacketType.Connect field "the name is longer than the limit"
+        |> Fault.exceeding LimitName.NameBytes
+
+    let private identifierTooLong = tooLong ReasonCode.ClientIdentifierNotValid "Client Identifier"
+
+    let private userNameTooLong = tooLong ReasonCode.BadUserNameOrPassword "User Name"
+
+    /// Why a CONNECT is refused whose names are longer than the limit [MQTT-3.1.3-8] [MQTT3-3.1.3-9]; absent: they are not.
+    [<CompiledName("NameProblem")>]
+    let nameProblem (version: ProtocolVersion) (limits: BrokerLimits) (connect: Connect) : Fault voption =
+        let identifierBytes =
+            match connect.ClientId with
+            | ValueSome id -> id.Utf8String.ByteCount
+            | ValueNone -> 0
+
+        let userNameBytes =
+            match connect.UserName with
+            | ValueSome name -> name.ByteCount
+            | ValueNone -> 0
+
+        if identifierBytes > limits.NameBytes then
+            ValueSome(Fault.inVersion version identifierTooLong)
+        elif userNameBytes > limits.NameBytes then
+            ValueSome(Fault.inVersion version userNameTooLong)
+        else
+            ValueNone
+
     // The packet as the client can read it; <c>ValueNone</c>: there is no such packet, or it is too large.
     let private fit (state: HandshakeState) (packet: Packet) : Packet voption =
         let version = state.Protocol.Version

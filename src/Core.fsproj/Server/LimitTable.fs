@@ -64,7 +64,8 @@ module LimitTable =
         | LimitName.TotalUnparsedBytes -> limits.TotalUnparsedBytes
         | LimitName.TotalSendBufferBytes -> limits.TotalSendBufferBytes
         | LimitName.SessionsPerUser -> int64 limits.SessionsPerUser
-        | _ -> int64 limits.SessionsPerAddress
+        | LimitName.SessionsPerAddress -> int64 limits.SessionsPerAddress
+        | _ -> int64 limits.NameBytes
 
     let private rule name key unit' least most zeroIsNone what beyond =
         {
@@ -236,8 +237,8 @@ module LimitTable =
                 0L
                 Int64.MaxValue
                 false
-                "bytes of messages that wait or are under way in all sessions together"
-                "the new message is dropped"
+                "bytes of messages that wait or are under way in all sessions together, 128 more for each, and 128 for each Packet Identifier of QoS 2 that a client has not released"
+                "the new message is dropped; DISCONNECT 0x97 Quota exceeded for a client that has more identifiers than receive-maximum"
             rule
                 LimitName.SendBufferBytes
                 "send-buffer-bytes"
@@ -263,7 +264,7 @@ module LimitTable =
                 0L
                 Int64.MaxValue
                 false
-                "bytes of retained messages"
+                "bytes of memory of retained messages: their content, and 128 bytes a level of their topics"
                 "PUBACK or PUBREC 0x97 Quota exceeded"
             rule
                 LimitName.SessionExpiry
@@ -364,6 +365,16 @@ module LimitTable =
                 true
                 "sessions of clients at one address, or in one IPv6 network of 64 bits"
                 "CONNACK 0x97 Quota exceeded"
+            rule
+                LimitName.NameBytes
+                "max-name-bytes"
+                "bytes"
+                // Every server takes identifiers of so many characters. [MQTT-3.1.3-5] [MQTT3-3.1.3-5]
+                23L
+                uint16Most
+                false
+                "the longest Client Identifier or User Name"
+                "CONNACK 0x85 Client Identifier not valid, or 0x86 Bad User Name or Password"
         |]
 
     /// All limits, in the order of their names.

@@ -58,13 +58,37 @@ module internal NodeReading =
             connection.PublishRate <- rate
             isInRate)
 
-    let private takePublish (turn: Turn) (session: NodeSession) (connection: NodeConnection) length input =
+    let private identifiersExceeded =
+        Fault.ours
+            ReasonCode.QuotaExceeded
+            PacketType.Publish
+            "Packet Identifier"
+            "the identifiers that were not released and the messages that wait have as many bytes as they may"
+        |> Fault.exceeding LimitName.TotalQueuedBytes
+
+    // Whether a PUBLISH of QoS 2 would have the session keep one more Packet Identifier than there is memory for. So many as
+    // may be under way at a time are always taken, so that clients that do not release theirs take nothing from others.
+    let private exceedsIdentifiers (turn: Turn) (session: NodeSession) (flags: byte) =
+        flags &&& 0b100uy <> 0uy
+        && session.State.Inbound.Held.Count >= int turn.Host.Settings.Limits.ReceiveMaximum
+        && turn.Host.SpareBytes <= 0L
+
+    let private takePublish
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        length
+        (input: ReadOnlySequence<byte>)
+        =
         let counts = turn.Counts
         counts.PublishReceived <- counts.PublishReceived + 1L
 
         if not (isInRate turn connection) then
             NodeRuns.endRun turn session connection
             NodeSteps.step turn session (ServerEvent.RateExceeded connection.Number)
+        elif exceedsIdentifiers turn session input.FirstSpan[0] then
+            NodeRuns.endRun turn session connection
+            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, identifiersExceeded))
         else
             let memory = piece turn session connection length input
             let frame = memory.Slice(0, length)
@@ -228,6 +252,10 @@ module internal NodeReading =
 
             match parsed, Handshake.versionProblem protocol.Version state.Trust with
             | Ok(Packet.Connect _), ValueSome fault -> Error fault
+            | Ok(Packet.Connect connect), ValueNone ->
+                match Handshake.nameProblem protocol.Version turn.Host.Settings.Limits connect with
+                | ValueSome fault -> Error fault
+                | ValueNone -> parsed
             | _ -> parsed
         else
             Grammar.parseIn connection.Protocol.Version ClientToServer limit connection.Offset frame

@@ -285,9 +285,7 @@ module internal NodeSteps =
         if not (obj.ReferenceEquals(before, after)) then
             session.State <- after
 
-            if not (obj.ReferenceEquals(before.Outbound, after.Outbound)) then
-                turn.CountQueue(before.Outbound, after.Outbound)
-
+            turn.CountQueue(before, after)
             turn.Host.Stepped(session, before, after)
 
             if turn.Host.Keeps then

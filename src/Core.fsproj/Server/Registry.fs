@@ -132,9 +132,14 @@ module Registry =
         | ValueSome { ExpiresAt = ValueSome at; Topic = topic } -> Set.remove (struct (at, topic.Text)) due
         | _ -> due
 
+    /// What a retained message costs in memory, in bytes: its content, its record, and a node for each level of its topic.
+    let costOfRetained (message: ServerMessage) : int64 =
+        let levels = 1 + System.MemoryExtensions.Count(message.Topic.Utf8.Span, '/'B)
+        256L + message.Cost + 128L * int64 levels
+
     let private costOf (message: ServerMessage voption) =
         match message with
-        | ValueSome message -> message.Cost
+        | ValueSome message -> costOfRetained message
         | ValueNone -> 0L
 
     let private retained (message: ServerMessage) (registry: Registry) =
@@ -143,7 +148,7 @@ module Registry =
 
         { registry with
             Retained = retained
-            RetainedBytes = registry.RetainedBytes - costOf replaced + message.Cost
+            RetainedBytes = registry.RetainedBytes - costOf replaced + costOfRetained message
             RetainedDue =
                 match message.ExpiresAt with
                 | ValueSome at -> Set.add (struct (at, message.Topic.Text)) due
@@ -431,7 +436,7 @@ module Registry =
                 Ok ValueNone
         elif known.IsNone && registry.Retained.Count >= limits.RetainedMessages then
             Error retainedTooMany
-        elif registry.RetainedBytes - costOf known + message.Cost > limits.RetainedBytes then
+        elif registry.RetainedBytes - costOf known + costOfRetained message > limits.RetainedBytes then
             Error retainedTooLarge
         else
             Ok(ValueSome(BrokerChange.Retained message))

@@ -338,3 +338,14 @@ module ServerState =
     /// How many messages are under way or waiting, for choosing among the members of a shared subscription.
     [<CompiledName("Load")>]
     let load (state: ServerState) : int = state.Outbound.InFlight.Count + state.Outbound.Waiting.Count
+
+    /// What a message or a Packet Identifier takes in memory beside its content, in bytes.
+    [<Literal>]
+    let RecordBytes = 128L
+
+    /// What the session counts for in the budget of all sessions, in bytes: the messages that wait or are under way, and the
+    /// Packet Identifiers that its client has not released.
+    [<CompiledName("HeldBytes")>]
+    let heldBytes (state: ServerState) : int64 =
+        state.Outbound.HeldBytes
+        + RecordBytes * int64 (load state + state.Inbound.Held.Count)

@@ -53,7 +53,9 @@ module ServerSession =
             { state with Inbound = inbound }
 
     let private published (publish: Publish) (connection: ServerConnection) (state: ServerState) =
-        match connection.Aliases.Resolve publish.Topic, announcedFault publish state.Settings with
+        let named = TopicLimits.shortened state.Settings publish.Topic
+
+        match connection.Aliases.Resolve named, announcedFault publish state.Settings with
         | Error fault, _ -> ServerConnections.fail fault connection state
         | Ok _, ValueSome fault when connection.Version.IsV5 -> ServerConnections.fail fault connection state
         | Ok(struct (topic, aliases)), _ ->

@@ -49,6 +49,25 @@ module TopicLimits =
         else
             ValueNone
 
+    // So many characters as have more bytes than the limit, and no more.
+    let private beyondLimit (settings: BrokerSettings) (name: TopicName) =
+        let utf8 = name.Utf8.Span
+        let mutable length = settings.Limits.TopicBytes + 1
+
+        while length < utf8.Length && utf8[length] &&& 0xC0uy = 0x80uy do
+            length <- length + 1
+
+        TopicName.Of(Text.Encoding.UTF8.GetString(utf8.Slice(0, length)))
+
+    /// The topic of a PUBLISH as a Topic Alias keeps it. A name that is too long is refused but still sets its alias, and what
+    /// the alias stands for is kept: so much of it as is too long as well.
+    [<CompiledName("Shortened")>]
+    let shortened (settings: BrokerSettings) (topic: TopicReference) : TopicReference =
+        match topic with
+        | TopicReference.NameAndAlias(name, alias) when name.Utf8.Length > settings.Limits.TopicBytes ->
+            TopicReference.NameAndAlias(beyondLimit settings name, alias)
+        | _ -> topic
+
     let private filterRefused =
         Fault.peer ReasonCode.TopicFilterInvalid PacketType.Subscribe -1L "Topic Filter" "3.8.3"
 

@@ -140,9 +140,10 @@ type Turn(host: NodeHost) =
             queuedMessages <- 0L
             queuedBytes <- 0L
 
-    member internal this.CountQueue(before: Outbound, after: Outbound) =
-        queuedMessages <- queuedMessages + int64 (after.Waiting.Count - before.Waiting.Count)
-        queuedBytes <- queuedBytes + after.HeldBytes - before.HeldBytes
+    member internal this.CountQueue(before: ServerState, after: ServerState) =
+        let more = after.Outbound.Waiting.Count - before.Outbound.Waiting.Count
+        queuedMessages <- queuedMessages + int64 more
+        queuedBytes <- queuedBytes + ServerState.heldBytes after - ServerState.heldBytes before
 
         if queuedBytes > mostUntoldBytes || queuedBytes < -mostUntoldBytes then
             this.TellQueued()

@@ -10,6 +10,9 @@ internal sealed class MachineLimits(long connections, long memoryBytes)
     // The memory of an idle connection with its session, TLS included, in bytes.
     private const long BytesOfConnection = 32 * 1024;
 
+    // The same of a session whose client is away, with names as long as they may be.
+    private const long BytesOfSession = 8 * 1024;
+
     private readonly List<string> lowered = [];
 
     // The limits that were lowered, with their values; empty: none.
@@ -28,8 +31,9 @@ internal sealed class MachineLimits(long connections, long memoryBytes)
         {
             LimitName.Connections => Math.Min(connections, memoryBytes / 4 / BytesOfConnection),
             LimitName.PendingConnections => Math.Min(connections, memoryBytes / 16 / BytesOfConnection),
-            LimitName.TotalQueuedBytes => memoryBytes / 4,
-            LimitName.RetainedBytes => memoryBytes / 8,
+            LimitName.Sessions => memoryBytes / 8 / BytesOfSession,
+            LimitName.TotalQueuedBytes => memoryBytes / 16 * 3,
+            LimitName.RetainedBytes => memoryBytes / 16,
             LimitName.TotalSubscriptionBytes => memoryBytes / 16,
             LimitName.TotalWillBytes => memoryBytes / 32,
             LimitName.TotalUnparsedBytes => memoryBytes / 16,

@@ -3,7 +3,7 @@ namespace Mqtt5;
 /// <summary>
 /// The limits of a broker. Each documents what happens beyond it; this is counted in <c>mqtt5.broker.limit.exceeded</c>. A
 /// broker refuses to start with a value out of range. <see cref="LimitTable"/> has them all as data. Where the process has
-/// few descriptors or little memory, <see cref="MaximumConnections"/>, <see cref="PendingConnections"/>,
+/// few descriptors or little memory, <see cref="MaximumConnections"/>, <see cref="MaximumSessions"/>, <see cref="PendingConnections"/>,
 /// <see cref="TotalQueuedBytes"/>, <see cref="RetainedBytes"/>, <see cref="TotalSubscriptionBytes"/>,
 /// <see cref="TotalWillBytes"/>, <see cref="TotalUnparsedBytes"/> and <see cref="TotalSendBufferBytes"/> are lowered at
 /// startup if they are at their defaults; the values are logged as a warning.
@@ -138,6 +138,11 @@ public sealed class MqttBrokerLimits
     /// </summary>
     public int SessionsPerAddress { get; set; } = BrokerLimits.Default.SessionsPerAddress;
 
+    /// <summary>
+    /// The longest Client Identifier or User Name, in bytes, 23 to 65,535. Beyond: CONNACK 0x85 or 0x86. Default: 1,024.
+    /// </summary>
+    public int NameBytes { get; set; } = BrokerLimits.Default.NameBytes;
+
     /// <summary>Sets a limit by its name, in the unit that <see cref="LimitTable"/> tells.</summary>
     /// <param name="limit">The limit.</param>
     /// <param name="value">The value.</param>
@@ -178,7 +183,8 @@ public sealed class MqttBrokerLimits
             case LimitName.TotalUnparsedBytes: TotalUnparsedBytes = value; break;
             case LimitName.TotalSendBufferBytes: TotalSendBufferBytes = value; break;
             case LimitName.SessionsPerUser: SessionsPerUser = (int)value; break;
-            default: SessionsPerAddress = (int)value; break;
+            case LimitName.SessionsPerAddress: SessionsPerAddress = (int)value; break;
+            default: NameBytes = (int)value; break;
         }
     }
 
@@ -189,7 +195,7 @@ public sealed class MqttBrokerLimits
 
         return new(
             (int)Lower(LimitName.Connections, InRange(LimitName.Connections, MaximumConnections)),
-            (int)InRange(LimitName.Sessions, MaximumSessions),
+            (int)Lower(LimitName.Sessions, InRange(LimitName.Sessions, MaximumSessions)),
             (int)Lower(LimitName.PendingConnections, InRange(LimitName.PendingConnections, PendingConnections)),
             (int)InRange(LimitName.ConnectionRate, ConnectionsPerSecond),
             InRange(LimitName.ConnectTimeout, (long)ConnectTimeout.TotalMilliseconds),
@@ -218,7 +224,8 @@ public sealed class MqttBrokerLimits
             Lower(LimitName.TotalUnparsedBytes, InRange(LimitName.TotalUnparsedBytes, TotalUnparsedBytes)),
             Lower(LimitName.TotalSendBufferBytes, InRange(LimitName.TotalSendBufferBytes, TotalSendBufferBytes)),
             (int)InRange(LimitName.SessionsPerUser, SessionsPerUser),
-            (int)InRange(LimitName.SessionsPerAddress, SessionsPerAddress));
+            (int)InRange(LimitName.SessionsPerAddress, SessionsPerAddress),
+            (int)InRange(LimitName.NameBytes, NameBytes));
     }
 
     private static long Seconds(TimeSpan duration) =>

@@ -43,7 +43,7 @@ internal sealed partial class BrokerEngine
         {
             var session = Registry.Open(state);
             messages += state.Outbound.Waiting.Count;
-            bytes += state.Outbound.HeldBytes;
+            bytes += ServerStateModule.HeldBytes(state);
 
             lock (session.Gate)
                 Watch(session);
