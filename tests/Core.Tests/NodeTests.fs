@@ -63,10 +63,44 @@ let private arriving (world: World) (connect: Connect) : struct (Link * Pause) =
         struct (link, world.Host.Run(fun turn -> Node.authenticated turn link.Connection result))
     | other -> struct (link, other)
 
+// The rules of an application that fails.
+type private FailingPermissions() =
+    inherit ClientPermissions()
+
+    override _.MayPublish _ = true
+    override _.MaySubscribe _ = true
+    override _.MayReceive _ = invalidOp "the rules cannot be read"
+
 let tests =
     testList
         "Node"
         [
+            testCase
+                "a turn in which the routing of QoS 2 fails goes on without holding what follows"
+                (fun () ->
+                    let world = world ()
+                    let receiver = connect world "b"
+                    subscribe world receiver "t" 2
+                    let sender = connect world "a"
+                    world.Host.Sessions[receiver.Session].Permissions <- FailingPermissions()
+
+                    let publish =
+                        Packet.Publish(publishPacket (Delivery.ExactlyOnce(PacketId.Of 1us, false)) "t" "x")
+
+                    let bytes: byte[] = Array.zeroCreate (Encode.size publish)
+                    Encode.write publish (System.Span bytes) |> ignore
+                    let turn = world.Host.Rent()
+
+                    let failure =
+                        Expect.throwsC
+                            (fun () ->
+                                let mutable buffer = System.Buffers.ReadOnlySequence<byte> bytes
+                                Node.received turn sender.Connection &buffer |> ignore)
+                            id
+
+                    Expect.equal failure.Message "the rules cannot be read" "the failure of the application"
+                    Expect.isFalse turn.IsExactlyOnce "whether copies wait until they are durable")
+
             testCase "a client that ends its earlier session is read after its earlier connection" (fun () ->
                 // By Clean Start, and because the earlier session ends with its connection.
                 for expiry, clean in [ 60u, true; 0u, false ] do

@@ -159,13 +159,11 @@ module internal NodeAdmission =
         (session: NodeSession)
         (permissions: ClientPermissions | null)
         (attachment: Attachment)
-        : struct (bool * NodeConnection | null) =
+        : bool =
         session.Enter()
 
         try
-            // Another one may have come since, and may be the later one.
-            let present = session.Connection
-            NodeSteps.stepOn turn session present (ServerEvent.TakeOver attachment.Connection)
+            // No earlier connection has been attached since the takeover, but a later one may have been.
             connection.Number <- attachment.Connection
             connection.Session <- session
             NodeSteps.stepOn turn session connection (ServerEvent.Attach attachment)
@@ -180,7 +178,7 @@ module internal NodeAdmission =
                 session.Leaving <- null
                 session.Permissions <- permissions
 
-            struct (isAttached, (if isAttached then present else null))
+            isAttached
         finally
             session.Exit()
 
@@ -281,7 +279,7 @@ module internal NodeAdmission =
             else
                 permissions
 
-        let struct (isAttached, present) = attach turn connection session permissions attachment
+        let isAttached = attach turn connection session permissions attachment
         connection.Enter()
 
         try
@@ -292,7 +290,6 @@ module internal NodeAdmission =
 
         // A later connection may have been faster, or the session may have been ended.
         if isAttached then
-            disconnected turn present
             turn.Host.Connected(connection, claim.SessionPresent)
 
             if turn.Host.IsStopping then
@@ -304,11 +301,10 @@ module internal NodeAdmission =
         NodeTasks.drain turn
         NodeRouting.deliverRetained turn session
 
-        match earlier, present, superseded with
-        | null, null, null -> Pause.Bytes
-        | null, null, earlier
-        | null, earlier, _
-        | earlier, _, _ -> Pause.EarlierEnd(nonNull earlier)
+        match earlier, superseded with
+        | null, null -> Pause.Bytes
+        | null, earlier
+        | earlier, _ -> Pause.EarlierEnd(nonNull earlier)
 
     // Whether a session of this CONNECT outlives its connection.
     let private needsRoom (connect: Connect) =

@@ -149,8 +149,13 @@ module internal NodeTasks =
 
     let private accept (turn: Turn) connection (message: ServerMessage) : ReasonCode =
         turn.IsExactlyOnce <- message.QoS = QoS.ExactlyOnce
-        let struct (reason, why) = NodeRouting.route turn connection message
-        turn.IsExactlyOnce <- false
+
+        let struct (reason, why) =
+            try
+                NodeRouting.route turn connection message
+            finally
+                // The turn goes on, and is used again, also when the application throws.
+                turn.IsExactlyOnce <- false
 
         match why with
         | ValueSome why -> exceeded turn why

@@ -120,7 +120,14 @@ module internal ServerConnections =
 
     /// A later connection takes the session over [MQTT-3.1.4-3] [MQTT3-3.1.4-2]. The ledger has recorded the new owner
     /// already, so no <c>Detached</c> follows.
+    /// An earlier one that was claimed and is not attached yet is not attached any more: it would get its own Will.
     let takeOver (next: int64) (state: ServerState) =
+        let state =
+            if state.LatestConnection < next - 1L then
+                { state with Context.LatestConnection = next - 1L }
+            else
+                state
+
         match state.Connection with
         | ValueSome connection when next > connection.Number ->
             struct (loseConnection state, disconnecting takenOver.Reason takenOver.Detail ValueNone connection)

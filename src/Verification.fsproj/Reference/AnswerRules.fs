@@ -47,6 +47,36 @@ module internal AnswerRules =
                         "another reason code: there is a subscriber"
                         "No matching subscribers"
 
+    // The session ends with its connection. Where the broker has read DISCONNECT as well, the next connection does not find
+    // it, unless one that was not answered made another.
+    let ended (complete: bool) (connection: NaiveConnection) : unit =
+        if connection.HasConnack && not (isNull connection.Session) then
+            connection.Session.IsAlive <- false
+
+            let isKnown (other: NaiveConnection) =
+                other.HasConnack || other.IsLostByBroker || other.Number > connection.Number
+
+            if
+                complete
+                && connection.IsLeaving
+                && Seq.forall isKnown connection.Client.Connections.Values
+            then
+                connection.Session.EndedBy <- connection.Number
+
+    // A CONNECT that was not answered may have taken the place of the session: it asked for a new one, or came when the
+    // session may have expired. Nothing of the session is certain then.
+    let doubtSession (freedom: BrokerFreedom) (now: Instant) (client: NaiveClient) : unit =
+        match client.Latest with
+        | null -> ()
+        | latest ->
+            if
+                not (isNull client.Session || latest.HasConnack)
+                && latest.Connect.IsSome
+                && (latest.Connect.Value.CleanStart
+                    || client.EndsAtEarliest - freedom.Earliness <= now)
+            then
+                client.Session.Doubt()
+
     let presence
         (freedom: BrokerFreedom)
         (violate: NaiveClient -> string -> string -> string -> unit)
@@ -64,7 +94,9 @@ module internal AnswerRules =
             if connack.SessionPresent && not client.Doubt then
                 violate client "MQTT-3.2.2-3" "Session Present 0: there is no session" "Session Present 1"
         elif connack.SessionPresent then
-            if
+            if client.Session.EndedBy = connection.Number - 1 then
+                violate client "MQTT-4.1.0-2" "the session ended with DISCONNECT" "Session Present 1"
+            elif
                 client.EndsAtLatest <> Int64.MaxValue * 1L<ms>
                 && connection.ConnectSent > client.EndsAtLatest + freedom.Lateness
             then

@@ -110,6 +110,8 @@ and [<NoComparison; NoEquality; Struct>] internal Receiving =
 and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member _.Client = client
     member val IsAlive = true with get, set
+    // The connection that ended it with a DISCONNECT that the broker had read; below 0: none.
+    member val EndedBy = -1 with get, set
     // When it ends if the client does not come back.
     member val EndsAt: Instant = Int64.MaxValue * 1L<ms> with get, set
     // The largest packet that its client takes.
@@ -159,6 +161,20 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
                 if not (isNull held.Message || this.Takes held.Message || held.PubrecSent) then
                     this.Receiving.Remove id |> ignore
                     this.Finished.Add id |> ignore
+
+    // It may be another session: what it has may come, and need not.
+    member this.Doubt() =
+        this.Expected.Clear()
+        this.IdentifiersDue.Clear()
+
+        for KeyValue(id, _) in this.Receiving do
+            this.Finished.Add id |> ignore
+
+        this.Receiving.Clear()
+
+        for subscription in this.Subscriptions do
+            if subscription.Stage = SubscriptionStage.Certain then
+                subscription.Stage <- SubscriptionStage.Asked
 
     // Whether a message fits into the largest packet of the client, with all that the broker may add: a Topic Alias, a
     // longer length of the properties, Subscription Identifiers.
@@ -262,6 +278,8 @@ and [<AllowNullLiteral>] internal NaiveClient(name: string) =
     member val Session: NaiveSession = null with get, set
     // Messages of QoS 2 of the session that were answered with PUBREC and not yet with PUBCOMP.
     member val Unreleased = Dictionary<uint16, Publication>()
+    // Whether it did not take all retained messages of a subscription at once.
+    member val HasPausedRetained = false with get, set
     // Whether something may have ended the session without being seen.
     member val Doubt = false with get, set
     // Between which times the session ends if the client does not come back.

@@ -156,6 +156,8 @@ type BrokerModel(freedom: BrokerFreedom) =
         then
             client.Doubt <- true
 
+        AnswerRules.doubtSession freedom now client
+
         match WillRules.superseded publications client.Latest connect with
         | null -> ()
         | message -> client.Latest.WillTargets <- targetsOf message
@@ -458,6 +460,9 @@ type BrokerModel(freedom: BrokerFreedom) =
             if not (isNull client.Session) then
                 client.Session.EndsAt <- client.EndsAtEarliest
 
+            if complete then
+                WillRules.canceled publications connection
+
             match connect.Will, publications.OfWill connect with
             | ValueSome will, message when not (isNull message || connection.DropsWill && complete) ->
                 let delay = will.Properties.WillDelayInterval |> ValueOption.defaultValue 0u<s>
@@ -482,13 +487,8 @@ type BrokerModel(freedom: BrokerFreedom) =
                     }
             | _ -> ()
 
-            if
-                expiry = 0u<s>
-                && isSure
-                && connection.HasConnack
-                && not (isNull connection.Session)
-            then
-                connection.Session.IsAlive <- false
+            if expiry = 0u<s> && isSure then
+                AnswerRules.ended complete connection
 
     let restarted durable =
         if not durable then
@@ -549,6 +549,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                     | Observed.Closed -> connection.IsClosed <- true
                     | Observed.LostByBroker complete -> lostByBroker connection complete
                     | _ -> ()
+                | _ when what.IsRetainedPaused -> client.HasPausedRetained <- true
                 | _ -> ()
 
     /// Takes one observation.

@@ -20,6 +20,9 @@ type Observed =
     /// The broker closed the transport, or saw that it was closed. <c>Complete</c>: everything that the client had sent
     /// was received before. Who sees only the client's end leaves this out; then fewer times can be checked.
     | LostByBroker of Complete: bool
+    /// The client did not take all retained messages of a subscription, so the broker sends the others later, as they are
+    /// then. What is retained meanwhile may come twice.
+    | RetainedPaused
     /// The broker stopped and started again. <c>Durable</c>: with what it had; otherwise without any session and
     /// retained message. Client and connection mean nothing here.
     | BrokerRestarted of Durable: bool
@@ -85,9 +88,9 @@ type BrokerFreedom =
         MaySendRetainedAfterUnsuback: bool
         /// Whether a PUBLISH may be dealt with after a SUBSCRIBE that its client sent later on the same connection.
         MayOvertakePublish: bool
-        /// Whether a message that was retained while the retained messages of a subscription came may come as one of these
-        /// as well, because the broker does not keep them for a client that does not read.
-        MayRepeatRetained: bool
+        /// Whether a message that is retained while a client subscribes to its topic may come twice, as it is published and
+        /// as what is retained.
+        MayDuplicateRetained: bool
     }
 
     /// Everything that the standard allows, two seconds of lateness and one of earliness.
@@ -103,5 +106,5 @@ type BrokerFreedom =
             MayLoseSharedMessages = true
             MaySendRetainedAfterUnsuback = true
             MayOvertakePublish = true
-            MayRepeatRetained = false
+            MayDuplicateRetained = true
         }

@@ -189,7 +189,6 @@ module internal RetainedRules =
 
     // A message with RETAIN 1 that no forwarding explains. False where it should not have come.
     let private explained
-        (freedom: BrokerFreedom)
         violate
         (client: NaiveClient)
         (retained: RetainedMessages)
@@ -201,7 +200,7 @@ module internal RetainedRules =
 
         let asked =
             session.RetainedTickets.FindAll(fun one ->
-                (message.FirstSent <= one.Acknowledged || freedom.MayRepeatRetained)
+                (message.FirstSent <= one.Acknowledged || client.HasPausedRetained)
                 && NaiveTopics.matches one.Subscription.Levels message.Levels)
 
         let explains (one: RetainedTicket) = one.MaySend && not (one.Past.Contains message.Number)
@@ -231,6 +230,35 @@ module internal RetainedRules =
         else
             true
 
+    // Of a subscription that was asked for once, a message is published to it or retained before it, and not both.
+    let private checkBothWays
+        (freedom: BrokerFreedom)
+        violate
+        (session: NaiveSession)
+        client
+        (message: Publication)
+        =
+        let matching (levels: string[]) = NaiveTopics.matches levels message.Levels
+        let copies = session.CopiesOf message + 1
+        let retained = countIn session.RetainedSeen message
+
+        if
+            not (
+                freedom.MayDuplicateRetained
+                || (client: NaiveClient).HasPausedRetained
+                || message.IsWill
+            )
+            && message.Sends = 1
+            && retained > 0
+            && copies > retained
+            && session.Subscriptions.FindAll(fun one -> matching one.Levels).Count = 1
+        then
+            violate
+                client
+                "MQTT-3.3.1-12"
+                "a message once: as it is published, or as what is retained"
+                message.Topic
+
     // A message came that repeats no earlier one. False where it should not have come.
     let take
         freedom
@@ -242,11 +270,15 @@ module internal RetainedRules =
         (message: Publication)
         (possible: List<NaiveSubscription>)
         : bool =
-        if publish.Retain && message.Retain then
+        let isRetained = publish.Retain && message.Retain
+
+        if isRetained then
             session.RetainedSeen[message.Number] <- countIn session.RetainedSeen message + 1
 
-            message.IsWill
-            || possible.Exists(fun one -> one.Options.RetainAsPublished)
-            || explained freedom violate client retained session message
-        else
-            true
+        if message.Retain then
+            checkBothWays freedom violate session client message
+
+        not isRetained
+        || message.IsWill
+        || possible.Exists(fun one -> one.Options.RetainAsPublished)
+        || explained violate client retained session message

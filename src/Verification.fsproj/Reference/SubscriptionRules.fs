@@ -120,11 +120,12 @@ module internal SubscriptionRules =
                         one.Granted <- LanguagePrimitives.EnumOfValue(byte code)
                         one.GrantedAt <- now
 
+                        let all = connection.Session.Subscriptions
+
                         for known in subscriptionsOf connection.Session one.Filter do
-                            // Also an earlier one of the same packet.
+                            // Also an earlier one of the same packet, and none that was asked for later.
                             if
-                                not (obj.ReferenceEquals(known, one))
-                                && known.Stage <> SubscriptionStage.Asked
+                                all.IndexOf known < all.IndexOf one && known.Stage <> SubscriptionStage.Asked
                             then
                                 known.Stage <- SubscriptionStage.Gone
                                 known.EndedAt <- now

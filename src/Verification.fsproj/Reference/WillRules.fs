@@ -37,6 +37,14 @@ module internal WillRules =
                 publications.OfWill earlier.Connect.Value
             | _ -> null
 
+    // The broker has read the DISCONNECT of a connection, which cancels its Will even if a later CONNECT seemed to make it
+    // due before.
+    let canceled (publications: Publications) (connection: NaiveConnection) : unit =
+        if connection.DropsWill && not (isNull connection.WillTargets) then
+            connection.WillTargets <- null
+            let will = publications.OfWill connection.Connect.Value
+            will.Dues.RemoveAt(will.Dues.Count - 1)
+
     // The Will of this connection where a CONNECT before it was not answered yet: the two are on connections of their own, so
     // the broker may take the earlier one last, and then this one is taken over. Null: there is none, or it would wait.
     let overtaken (publications: Publications) (connection: NaiveConnection) : Publication =

@@ -11,6 +11,7 @@ type internal Agenda() =
     let queue = PriorityQueue<unit -> unit, struct (int64 * int64)>()
     let mutable now = 0L<ms>
     let mutable planned = 0L
+    let mutable isStopped = false
 
     member _.Now: Instant = now
 
@@ -24,13 +25,17 @@ type internal Agenda() =
 
     member this.After(delay: int64<ms>, action: unit -> unit) = this.At(now + delay, action)
 
+    // Nothing more happens.
+    member _.Stop() = isStopped <- true
+
     // Runs everything up to a time.
     member _.Run(until: Instant) =
         let mutable action = Unchecked.defaultof<unit -> unit>
         let mutable time = Unchecked.defaultof<struct (int64 * int64)>
 
         let isDue () =
-            queue.TryPeek(&action, &time)
+            not isStopped
+            && queue.TryPeek(&action, &time)
             && (let struct (at, _) = time in at <= int64 until)
 
         while isDue () do

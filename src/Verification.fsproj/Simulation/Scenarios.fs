@@ -177,18 +177,20 @@ module Scenarios =
 
         let until = dice.Between(20_000, 60_000)
 
-        let stories =
-            Stories(
-                dice,
-                names,
-                add,
-                fun () ->
-                    number <- number + 1
-                    number
-            )
+        let nextNumber () =
+            number <- number + 1
+            number
+
+        let stories = Stories(dice, names, add, nextNumber)
 
         for _ in 1 .. dice.Below 4 do
             stories.Add until
+
+        // Beside the rest as well.
+        let haste = Dice(seed ^^^ 0x4A57E_C0_11EC7UL)
+
+        for _ in 1 .. haste.Below 4 do
+            Stories(haste, names, add, nextNumber).AddRace until
 
         for _ in 1 .. dice.Between(10, 100) do
             let at = dice.Below until

@@ -69,11 +69,15 @@ type internal SimulatedBroker
             fun state -> { state with Outbound = { state.Outbound with LastId = scenario.LastPacketId } }
 
         host.Watch <-
-            fun _ event _ ->
+            fun session event _ ->
                 match event with
+                | ServerEvent.RetainedAdvanced { IsPaused = true } ->
+                    this.Paused host.Sessions[session].State.ClientId.Text
                 | ServerEvent.Received(number, Packet.Disconnect _) ->
-                    match byNumber.TryGetValue number with
-                    | true, known -> known.Link.IsComplete <- true
+                    match byNumber.TryGetValue number, Ledger.tryFind session host.Broker.Ledger with
+                    // Otherwise another connection has claimed the session already.
+                    | (true, known), ValueSome entry when entry.Connection = number ->
+                        known.Link.IsComplete <- true
                     | _ -> ()
                 | _ -> ()
 
@@ -114,6 +118,9 @@ type internal SimulatedBroker
                     fun () -> this.Turn(fun turn -> Node.acknowledge turn acknowledgement)
                 )
 
+    // Told of clients that did not take all retained messages of a subscription.
+    member val Paused: string -> unit = ignore with get, set
+
     member _.Now: Instant = agenda.Now + offset
 
     // The soundness of a state takes longer than many steps, and what is unsound stays so.
@@ -148,7 +155,8 @@ type internal SimulatedBroker
     // A turn that may wait while others go on.
     member private _.Suspendable(times: int, turn: unit -> unit) =
         if scenario.SuspendsTurns && threads.Dice.Once times then
-            suspended.Run turn
+            // From CONNECT to the attachment there are more gates, among them those of the earlier connection.
+            suspended.Run((if times = 1 then 8 else 5), turn)
         else
             turn ()
 
@@ -276,13 +284,13 @@ type internal SimulatedBroker
 
     // What waited for the end of the turn.
     member private _.FinishReading(one: BrokerConnection) =
-        while not one.IsReading && one.WhenRead.Count > 0 do
+        while not (one.IsReading || one.IsPaused) && one.WhenRead.Count > 0 do
             one.WhenRead.Dequeue () ()
 
-    // Runs something once no turn of the reading of a connection is under way.
+    // Runs something once the reading of a connection is neither in a turn nor paused.
     member private _.AfterReading(connection: NodeConnection, action: unit -> unit) =
         match byConnection.TryGetValue connection with
-        | true, one when one.IsReading -> one.WhenRead.Enqueue action
+        | true, one when one.IsReading || one.IsPaused -> one.WhenRead.Enqueue action
         | _ -> action ()
 
     // Waits for what the node waits for.
@@ -310,12 +318,15 @@ type internal SimulatedBroker
         | Pause.EarlierInput earlier ->
             one.IsPaused <- true
 
+            let drained () =
+                this.Suspendable(1, (fun () -> goOn (fun turn -> Node.drained turn one.Connection)))
+
             let takeAll () =
                 match byConnection.TryGetValue earlier with
                 | true, known -> this.Read known
                 | _ -> ()
 
-                goOn (fun turn -> Node.drained turn one.Connection)
+                this.AfterReading(earlier, drained)
 
             this.AfterReading(earlier, takeAll)
         | Pause.Claim ->

@@ -37,23 +37,21 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
     let agenda = Agenda()
     let dice = Dice scenario.Seed
 
-    let mayCongest = scenario.Broker.CongestionBytes < SimulatedBrokerSettings.NoCongestion
-
     let brokerModel =
         BrokerModel
             {
                 CopyForEachSubscription = false
                 MayDrop = false
-                Lateness = (if scenario.Broker.SuspendsTurns then 400L<ms> else 100L<ms>)
+                Lateness = (if scenario.Broker.SuspendsTurns then 600L<ms> else 100L<ms>)
                 // A turn that waited has the time of its beginning.
-                Earliness = (if scenario.Broker.SuspendsTurns then 300L<ms> else 0L<ms>)
+                Earliness = (if scenario.Broker.SuspendsTurns then 500L<ms> else 0L<ms>)
                 MayDropAtUnsubscribe = false
                 MayDropWillAtReturn = false
                 MayWaitForPubrel = false
                 MayLoseSharedMessages = false
                 MaySendRetainedAfterUnsuback = false
                 MayOvertakePublish = false
-                MayRepeatRetained = mayCongest
+                MayDuplicateRetained = false
             }
 
     let inner = List<Violation>()
@@ -88,7 +86,11 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
 
     let mutable brokerNow: unit -> Instant = fun () -> agenda.Now
 
-    let seen name what number = brokerModel.Observe(brokerNow (), name, number, what)
+    let seen name what number =
+        brokerModel.Observe(brokerNow (), name, number, what)
+
+        if brokerModel.Violations.Count >= World.MostViolations then
+            agenda.Stop()
 
     let isDenied (topic: string) = topic.StartsWith "denied/"
 
@@ -200,6 +202,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
 
     do
         brokerModel.MayPublish <- isDenied >> not
+        broker.Paused <- fun client -> brokerModel.Observe(brokerNow (), client, 0, Observed.RetainedPaused)
         brokerModel.SharesBeforeV5 <- scenario.Broker.SharesBeforeV5
         brokerNow <- fun () -> broker.Now
 
@@ -224,6 +227,10 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
 
     // Time enough for every delay and for every message that waits.
     static member QuietTime = 120_000L<ms>
+
+    // A run ends after so many: a client that is sent what it refuses connects again some milliseconds later, for ever, and
+    // the models remember every one of these connections.
+    static member MostViolations = 100
 
     member _.Run() : SimulationResult =
         for step in scenario.Steps do

@@ -85,6 +85,22 @@ type internal Stories
             add at (SimulationAction.Start client)
             burst (at + dice.Below 150) client topic qos
 
+    // Connections that follow each other so fast that several are set up at the same time, some after DISCONNECT.
+    let hurries (client: string) (at: int) =
+        let topic = topic ()
+        let mutable time = at
+
+        for _ in 1 .. dice.Between(2, 5) do
+            let qos = sending time client topic
+
+            for _ in 1 .. dice.Between(1, 4) do
+                add time (SimulationAction.Disconnect(client, ReasonCode.Success))
+                add time (SimulationAction.Start client)
+                time <- time + dice.Between(10, 70)
+                burst time client topic qos
+
+            time <- time + dice.Between(100, 500)
+
     // A connection fails and the next one is there at once, also while the one before is being set up; or none for a while.
     let reconnects (client: string) (at: int) =
         let topic = topic ()
@@ -127,6 +143,23 @@ type internal Stories
             for _ in 1 .. dice.Between(3, 10) do
                 let time = asks + dice.Below(dice.Of [| 60; slow |])
                 add time (publishing true qos publisher $"r/%02d{dice.Between(1, count)}")
+
+    // Few retained messages, each of which is replaced while a client subscribes to it.
+    let replaced (client: string) (at: int) =
+        let count = dice.Between(2, 6)
+
+        for number in 1..count do
+            add at (publishing true QoS.AtLeastOnce (dice.Of names) $"r/%02d{number}")
+
+        for round in 1 .. dice.Between(1, 3) do
+            let asks = at + 1_000 * round
+            let others = names |> Array.filter (fun name -> name <> client)
+            add (asks - 500) (unsubscribing client "r/#")
+            add asks (subscribing client "r/#" QoS.AtLeastOnce)
+
+            for _ in 1 .. dice.Between(2, 8) do
+                let time = asks + dice.Below 150
+                add time (publishing true QoS.AtLeastOnce (dice.Of others) $"r/%02d{dice.Between(1, count)}")
 
     // What a client publishes, and its own subscriptions to it, in one write.
     let ownMessages (client: string) (at: int) =
@@ -204,3 +237,8 @@ type internal Stories
         | 4 -> shared client at
         | 5 -> changes client at
         | _ -> ownWill client at
+
+    // One about what happens side by side: connections of a client that are set up, retained messages that are replaced.
+    member _.AddRace(until: int) : unit =
+        let race = if dice.Once 3 then replaced else hurries
+        race (dice.Of names) (dice.Between(3_000, until))

@@ -17,6 +17,7 @@ type private Coroutine() =
     let mutable action: unit -> unit = ignore
     let mutable failure: exn | null = null
     let mutable isDone = false
+    let mutable waits = 0
 
     member private _.Loop() =
         while true do
@@ -47,6 +48,7 @@ type private Coroutine() =
         action <- next
         failure <- null
         isDone <- false
+        waits <- 0
         this.Resume()
 
     // Goes on with the action.
@@ -63,8 +65,12 @@ type private Coroutine() =
         action <- ignore
         idle.Add this
 
+    // How often the action has waited.
+    member _.Waits = waits
+
     // Called by the action: the caller goes on.
     member _.Wait() =
+        waits <- waits + 1
         control.Release() |> ignore
         goOn.Wait()
 
@@ -101,12 +107,12 @@ type internal SuspendedTurns(agenda: Agenda, dice: Dice) =
         if waiting.Remove turn then
             run turn.Coroutine turn.Coroutine.Resume
 
-    // Runs a turn that may wait.
-    member _.Run(turn: unit -> unit) =
+    // Runs a turn that may wait before one of so many gates.
+    member _.Run(gates: int, turn: unit -> unit) =
         match current with
         | null ->
             let coroutine = Coroutine.Rent()
-            gatesLeft <- dice.Between(1, 5)
+            gatesLeft <- dice.Between(1, gates)
             run coroutine (fun () -> coroutine.Start turn)
         // It is a part of one that may.
         | _ -> turn ()
@@ -120,6 +126,8 @@ type internal SuspendedTurns(agenda: Agenda, dice: Dice) =
 
             if gatesLeft = 0 then
                 coroutine.Wait()
+                // Other turns have run meanwhile. This one may wait once more.
+                gatesLeft <- if coroutine.Waits = 1 then dice.Below 5 else 0
 
     // Goes on with all turns to their ends.
     member _.Finish() =
