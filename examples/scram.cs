@@ -49,7 +49,7 @@ await using (var client = await MqttClient.ConnectAsync(SignIn("anna", "pencil")
 
 try
 {
-    await using var stranger = await MqttClient.ConnectAsync(SignIn("anna", "pen"));
+    await using var unknown = await MqttClient.ConnectAsync(SignIn("anna", "pen"));
 }
 catch (MqttConnectException refused)
 {

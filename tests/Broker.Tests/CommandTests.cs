@@ -7,7 +7,7 @@ namespace Mqtt5.BrokerTests;
 public sealed class CommandTests : CommandProcesses
 {
     [Fact]
-    public async Task The_broker_tells_where_it_listens_and_says_goodbye_on_SIGTERM()
+    public async Task The_broker_tells_where_it_listens_and_disconnects_clients_on_SIGTERM()
     {
         using var certificates = new TestCertificates();
         var certificate = Path.Combine(Folder, "server.pem");

@@ -6,7 +6,7 @@ public sealed class HostileDropTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task What_a_client_that_is_away_misses_is_counted_and_told_to_whoever_asks(bool observed)
+    public async Task What_a_client_that_is_away_misses_is_counted_and_reported_to_an_observer(bool observed)
     {
         var told = 0;
         await using var broker = await Brokers.StartAsync(options =>

@@ -252,9 +252,9 @@ public sealed class HostileLoadTests(ITestOutputHelper output)
         // The greatest length there is; before CONNECT nothing but the end is due.
         if (number % 2 == 0)
         {
-            await using var stranger = await RawClient.OpenAsync(broker);
-            await SendAsync(stranger, 0x10, 0xFF, 0xFF, 0xFF, 0x7F);
-            await EndsInTimeAsync(stranger);
+            await using var hostile = await RawClient.OpenAsync(broker);
+            await SendAsync(hostile, 0x10, 0xFF, 0xFF, 0xFF, 0x7F);
+            await EndsInTimeAsync(hostile);
             return;
         }
 

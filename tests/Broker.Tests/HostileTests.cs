@@ -50,7 +50,7 @@ public sealed class HostileTests
     [InlineData("30050001610068")]
     [InlineData("474554202F20485454502F312E310D0A0D0A")]
     [InlineData("00")]
-    public async Task Clause_MQTT_3_1_0_1_whoever_does_not_begin_with_CONNECT_is_cut_off(string hex)
+    public async Task Clause_MQTT_3_1_0_1_a_client_that_does_not_begin_with_CONNECT_is_cut_off(string hex)
     {
         await using var broker = await Brokers.StartAsync();
         await using var client = await RawClient.OpenAsync(broker);
@@ -71,7 +71,7 @@ public sealed class HostileTests
     }
 
     [Fact]
-    public async Task Whoever_does_not_connect_in_time_is_cut_off()
+    public async Task A_client_that_does_not_connect_in_time_is_cut_off()
     {
         var time = new FakeTimeProvider();
         await using var broker = await Brokers.StartAsync(options =>

@@ -136,7 +136,7 @@ public sealed class ProxyTests
     [Theory]
     [InlineData("CONNECT clean=1 clientid=\"c\"")]
     [InlineData(null)]
-    public async Task Whoever_begins_without_it_is_cut_off(string? connect)
+    public async Task A_client_that_begins_without_it_is_cut_off(string? connect)
     {
         await using var broker = await StartAsync();
         await using var client = await OpenAsync(broker, connect is null ? Line("PROXY TCP5 a b 1 2\r\n") : [], byteByByte: false);
@@ -217,7 +217,7 @@ public sealed class ProxyTests
     [Theory]
     [InlineData("PROXY TCP4 127.0.0.9 127.0.0.1 56324 1883\r\n", true)]
     [InlineData("PROXY TCP4 192.0.2.7 127.0.0.1 56324 1883\r\n", false)]
-    public async Task On_an_endpoint_of_Kestrel_strangers_need_an_authenticator(string header, bool isServed)
+    public async Task On_an_endpoint_of_Kestrel_addresses_that_a_proxy_tells_need_an_authenticator(string header, bool isServed)
     {
         ListenOptions? endpoint = null;
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());

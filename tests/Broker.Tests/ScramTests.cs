@@ -83,7 +83,7 @@ public sealed class ScramTests
     }
 
     [Fact]
-    public async Task A_stranger_gets_the_same_salt_each_time_and_as_many_iterations_as_others()
+    public async Task An_unknown_name_gets_the_same_salt_each_time_and_as_many_iterations_as_others()
     {
         await using var broker = await StartAsync(("anna", "pencil"));
         var salts = new List<string>();

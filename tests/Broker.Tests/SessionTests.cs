@@ -70,7 +70,7 @@ public sealed class SessionTests
     }
 
     [Fact]
-    public async Task Clause_MQTT_3_1_2_8_a_will_is_published_unless_the_client_says_goodbye()
+    public async Task Clause_MQTT_3_1_2_8_a_will_is_published_unless_the_client_sends_DISCONNECT()
     {
         await using var broker = await Brokers.StartAsync();
         await using var watcher = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"w\"");

@@ -9,7 +9,7 @@ namespace Mqtt5.BrokerTests;
 public sealed class StuckWebSocketTests
 {
     [Fact]
-    public async Task It_is_not_held_for_ever_once_the_client_has_said_goodbye()
+    public async Task It_is_not_held_for_ever_once_the_client_has_sent_DISCONNECT()
     {
         await using var broker = await Brokers.StartAsync(options => options.CloseTimeout = TimeSpan.FromMilliseconds(200));
         using var socket = new StuckWebSocket(HealthyPair.Bytes("CONNECT clean=1 clientid=\"c\""), HealthyPair.Bytes("DISCONNECT"));

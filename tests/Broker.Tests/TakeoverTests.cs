@@ -23,7 +23,7 @@ public sealed class TakeoverTests
     // The read loop of the client is busy while it disconnects and reconnects.
     [Fact]
     [Clause("MQTT-3.14.4-3")]
-    public async Task A_goodbye_that_was_not_read_yet_is_heard_before_the_client_comes_back()
+    public async Task A_DISCONNECT_that_was_not_read_yet_is_taken_before_the_client_connects_again()
     {
         using var busy = new ManualResetEventSlim();
         using var begun = new SemaphoreSlim(0);

@@ -96,13 +96,13 @@ public sealed class TlsTests
     public async Task Only_the_configured_authorities_vouch_for_a_client(string scheme)
     {
         using var chains = new CertificateChains();
-        using var strangers = new CertificateChains();
+        using var unknown = new CertificateChains();
         using var wrongUsage = chains.Issue(chains.Intermediate, "wrong usage", CertificateChains.ServerUsage);
         await using var broker = await MqttBroker.StartAsync(options => Listen(options, scheme, ServerOf(chains, chains.Root)));
 
         foreach (var (certificate, above) in new[]
         {
-            (strangers.Client, strangers.Intermediate), (wrongUsage, chains.Intermediate), (null, null), (chains.Client, null),
+            (unknown.Client, unknown.Intermediate), (wrongUsage, chains.Intermediate), (null, null), (chains.Client, null),
         })
         {
             var options = ClientOf(broker, chains);
@@ -121,7 +121,7 @@ public sealed class TlsTests
     public async Task A_certificate_is_optional_where_the_options_say_so_but_never_a_wrong_one()
     {
         using var chains = new CertificateChains();
-        using var strangers = new CertificateChains();
+        using var unknown = new CertificateChains();
         await using var broker = await MqttBroker.StartAsync(options => options.ListenTls(0, new MqttServerTlsOptions
         {
             Certificate = chains.Server,
@@ -131,21 +131,21 @@ public sealed class TlsTests
         }));
         await using var without = await MqttClient.ConnectAsync(ClientOf(broker, chains)).Bounded();
         var options = ClientOf(broker, chains);
-        options.Tls.ClientCertificates.Add(strangers.Client);
+        options.Tls.ClientCertificates.Add(unknown.Client);
         await Assert.ThrowsAsync<MqttConnectException>(() => MqttClient.ConnectAsync(options).Bounded());
     }
 
     [Fact]
-    public async Task A_URL_in_the_certificate_of_a_stranger_is_not_fetched_and_holds_nobody_up()
+    public async Task A_URL_in_the_certificate_of_an_unknown_client_is_not_fetched_and_delays_no_other()
     {
         // It accepts connections and answers none of them.
         using var trap = new TcpListener(IPAddress.Loopback, 0);
         trap.Start(512);
         using var chains = new CertificateChains();
-        using var strangers = new CertificateChains($"http://127.0.0.1:{((IPEndPoint)trap.LocalEndpoint).Port}/");
+        using var unknown = new CertificateChains($"http://127.0.0.1:{((IPEndPoint)trap.LocalEndpoint).Port}/");
         await using var broker = await MqttBroker.StartAsync(options => options.ListenTls(0, ServerOf(chains, chains.Root)));
         var port = broker.Addresses[0].Port;
-        var attack = Enumerable.Range(0, 60).Select(_ => ShowAsync(port, strangers.Client)).ToArray();
+        var attack = Enumerable.Range(0, 60).Select(_ => ShowAsync(port, unknown.Client)).ToArray();
         await Task.Delay(100);
 
         var watch = Stopwatch.StartNew();

@@ -176,7 +176,7 @@ let failures (subject: Subject) =
             | Some row -> line $"{row[4]} Confirmed on {row[3]}."
             | None ->
                 unconfirmed <- (subject.Title, id) :: unconfirmed
-                line "Unconfirmed: nobody has compared what was seen with the sentence of the standard yet."
+                line "Unconfirmed: what was seen has not been compared with the sentence of the standard yet."
 
             line ""
             let failure = result.Failures.Head

@@ -77,7 +77,7 @@ public sealed class BrokerWithMqttNetTests
     }
 
     [Fact]
-    public async Task A_will_comes_after_its_delay_unless_the_client_says_goodbye()
+    public async Task A_will_comes_after_its_delay_unless_the_client_sends_DISCONNECT()
     {
         await using var broker = await StartAsync();
         using var watcher = await Peer.ConnectAsync(broker);

@@ -244,7 +244,7 @@ module Outbound =
                     ValueSome id)
 
     /// Takes a SUBACK or an UNSUBACK: frees the identifier and gives the ticket of the request. An answer that
-    /// nobody waits for is ignored: its ticket is 0.
+    /// no call waits for is ignored: its ticket is 0.
     let answered
         (kind: PacketType)
         (id: uint16)
@@ -562,8 +562,8 @@ module Outbound =
             let forget struct (inFlight, found) id exchange =
                 match exchange with
                 | Exchange.Message(message, stage, order, released, holds) when message.Ticket = ticket ->
-                    let nobody = Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
-                    struct (PacketIdMap.add id nobody inFlight, true)
+                    let unawaited = Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
+                    struct (PacketIdMap.add id unawaited inFlight, true)
                 | _ -> struct (inFlight, found)
 
             let struct (inFlight, found) =
@@ -571,7 +571,7 @@ module Outbound =
 
             struct ({ state with InFlight = inFlight; Queue.Waiting = waiting }, found)
 
-    /// Nobody waits any more: messages that were never sent are dropped, those under way stay in the session but
+    /// No call waits any more: messages that were never sent are dropped, those under way stay in the session but
     /// have no ticket. Gives the tickets of all of them.
     let abandon (state: Outbound) : struct (Outbound * int64[]) =
         let tickets = ResizeArray<int64>()

@@ -77,7 +77,7 @@ module ErrorProbes =
             probe
                 []
                 "3.3.4-6 3.3.4-3"
-                "The Subscription Identifier of a client's PUBLISH goes to nobody"
+                "The Subscription Identifier of a client's PUBLISH is not forwarded"
                 """
                 s joins
                 s subscribes "~/a"

@@ -28,7 +28,7 @@ type internal RandomisedConnection(client: string, number: int) =
     // What the server said of itself.
     member val Connack = ConnackProperties.Empty with get, set
     // The reason of the DISCONNECT that came.
-    member val Goodbye: ReasonCode voption = ValueNone with get, set
+    member val DisconnectReason: ReasonCode voption = ValueNone with get, set
     member val HasEnded = false with get, set
     // The Keep Alive that holds, in seconds; 0: none.
     member val KeepAlive = 0us<s> with get, set
@@ -138,7 +138,7 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
         not (isNull connection)
         && connection.HasConnack
         && not connection.HasEnded
-        && connection.Goodbye.IsNone
+        && connection.DisconnectReason.IsNone
 
     member _.NewConnection() : RandomisedConnection =
         connections <- connections + 1
@@ -218,7 +218,7 @@ type internal RandomisedClient(name: string, send: RandomisedConnection -> Packe
         while held.Count > 0 do
             send connection (held.Dequeue())
 
-    // Does what a packet of the server asks for. A client that has said goodbye answers nothing [MQTT-3.14.4-1].
+    // Does what a packet of the server asks for. A client that has sent DISCONNECT answers nothing [MQTT-3.14.4-1].
     member _.Received(packet: Packet, mayAnswer: bool) : unit =
         match packet with
         | Packet.Publish publish when mayAnswer ->

@@ -172,7 +172,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
 
         client.Publish publish
 
-    let goodbye (client: RandomisedClient) (outcome: Outcome<DisconnectProperties>) =
+    let disconnect (client: RandomisedClient) (outcome: Outcome<DisconnectProperties>) =
         send client.Connection (Packet.Disconnect outcome)
 
         // A Will may come from now on.
@@ -215,7 +215,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             online (fun client -> request client (Packet.Unsubscribe packet))
         | RandomisedAction.Publish packet -> online (fun client -> request client (Packet.Publish packet))
         | RandomisedAction.Lose packet -> online (fun client -> lose client packet)
-        | RandomisedAction.Disconnect outcome -> online (fun client -> goodbye client outcome)
+        | RandomisedAction.Disconnect outcome -> online (fun client -> disconnect client outcome)
         | RandomisedAction.Leave -> online (fun client -> leave client.Connection false)
         | RandomisedAction.Hold -> online (fun client -> client.Hold())
         | RandomisedAction.GoOn -> online (fun client -> client.GoOn())
@@ -286,7 +286,7 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
                 obj.ReferenceEquals(waiting, client) && not connection.HasConnack
                 ->
                 answered client connack
-            | Packet.Disconnect goodbye, _ -> connection.Goodbye <- ValueSome goodbye.Reason
+            | Packet.Disconnect disconnect, _ -> connection.DisconnectReason <- ValueSome disconnect.Reason
             | _ ->
                 let isLeaving =
                     match wait with
@@ -296,9 +296,9 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
                 client.Received(packet, not isLeaving)
         else
             match packet with
-            | _ when connection.Goodbye.IsSome ->
+            | _ when connection.DisconnectReason.IsSome ->
                 fail "MQTT-3.14.4-1" $"{connection.Name}: nothing after DISCONNECT" $"{packet.Type}"
-            | Packet.Disconnect goodbye -> connection.Goodbye <- ValueSome goodbye.Reason
+            | Packet.Disconnect disconnect -> connection.DisconnectReason <- ValueSome disconnect.Reason
             | _ -> ()
 
     let broken (connection: RandomisedConnection) (fault: Fault) (bytes: ReadOnlySpan<byte>) =
@@ -333,10 +333,10 @@ type RandomisedRun(settings: ProbeSettings, script: RandomisedScript) =
             leave connection true
         else
             let broken =
-                connection.Goodbye
+                connection.DisconnectReason
                 |> ValueOption.bind (ServerReasons.ofDisconnect connection.Connack)
 
-            match broken, connection.Goodbye with
+            match broken, connection.DisconnectReason with
             | ValueSome(struct (clause, expected)), ValueSome reason ->
                 fail clause $"{connection.Client}: {expected}" $"DISCONNECT {reason}"
             | _, ValueSome reason ->

@@ -21,7 +21,7 @@ type RandomisedAction =
     /// It publishes, and its connection breaks before that has left. It sends the message again when it goes on with its
     /// session: with DUP 1, though the server sees it for the first time.
     | Lose of Packet: Publish
-    /// It says goodbye and waits for the server to close.
+    /// It sends DISCONNECT and waits for the server to close.
     | Disconnect of Outcome: Outcome<DisconnectProperties>
     /// It closes its connection without a word.
     | Leave

@@ -231,11 +231,11 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     // CONNACK said that there is a session.
     member val IsResumed = false with get, set
     member val IsRefused = false with get, set
-    // The client said goodbye with 0x00, and so its Will is dropped.
+    // The client sent DISCONNECT with 0x00, and so its Will is dropped.
     member val DropsWill = false with get, set
     // Whom its Will has to reach, where a later CONNECT made it due before its end was seen.
     member val WillTargets: List<struct (NaiveSession * NaiveSubscription * int)> | null = null with get, set
-    // The client said goodbye: the broker may have ended the session, if it has no expiry.
+    // The client sent DISCONNECT: the broker may have ended the session, if it has no expiry.
     member val IsLeaving = false with get, set
     member val IsOver = false with get, set
     member val IsClosed = false with get, set
@@ -254,7 +254,7 @@ type internal NaiveConnection(number: int, client: NaiveClient, openedAt: Instan
     member val Open = HashSet<uint16>()
     // The Session Expiry Interval that the broker chose instead of the client's.
     member val ServerExpiry: uint32<s> voption = ValueNone with get, set
-    // The one that the client said goodbye with.
+    // The reason code of the client's DISCONNECT.
     member val LastExpiry: uint32<s> voption = ValueNone with get, set
     // Ends of messages that the client sent: by the identifier, the message and the statement against sending it again.
     member val Ends = List<struct (uint16 * Publication * string)>()

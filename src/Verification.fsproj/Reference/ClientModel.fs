@@ -40,7 +40,7 @@ type private ClientLink(number: int) =
     member _.Number = number
     member val Connect: Connect voption = ValueNone with get, set
     member val Connack: Connack voption = ValueNone with get, set
-    member val HasSaidGoodbye = false with get, set
+    member val HasSentDisconnect = false with get, set
     member val LastSent: Instant = 0L<ms> with get, set
     member val LastOrder = 0 with get, set
     member val Open = HashSet<uint16>()
@@ -205,7 +205,7 @@ type ClientModel(name: string) =
         isInterrupted <- false
         link.LastSent <- now
 
-        if link.HasSaidGoodbye then
+        if link.HasSentDisconnect then
             violate "MQTT-3.14.4-1" "nothing after DISCONNECT" $"{packet.Type}"
 
         match packet with
@@ -236,7 +236,7 @@ type ClientModel(name: string) =
 
             incoming.Remove packet.PacketId.Value |> ignore
         | Packet.Pubrel packet -> sentPubrel packet
-        | Packet.Disconnect _ -> link.HasSaidGoodbye <- true
+        | Packet.Disconnect _ -> link.HasSentDisconnect <- true
         | _ -> ()
 
         // [MQTT-3.2.2-15]
@@ -395,7 +395,7 @@ type ClientModel(name: string) =
         | link when
             link.Connack.IsSome
             && byte link.Connack.Value.Reason < 0x80uy
-            && not link.HasSaidGoodbye
+            && not link.HasSentDisconnect
             ->
             checkKeepAlive ()
 

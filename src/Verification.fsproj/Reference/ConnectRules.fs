@@ -31,7 +31,7 @@ module internal ConnectRules =
                     && other.Id = id.Text
                     && isConnected other)
             then
-                violate client "MQTT-3.2.2-16" "a Client Identifier that nobody has" id.Text
+                violate client "MQTT-3.2.2-16" "a Client Identifier that no other client has" id.Text
 
             client.Id <- id.Text
 

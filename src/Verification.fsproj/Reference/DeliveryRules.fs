@@ -530,6 +530,6 @@ module internal DeliveryRules =
             violate
                 connection.Client
                 "3.3.4"
-                "only messages that somebody published"
+                "only messages that were published"
                 $"{publish.Payload.Length} bytes on {topic}"
         | message -> received freedom violate retained connection topic publish message

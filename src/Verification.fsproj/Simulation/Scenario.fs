@@ -29,7 +29,7 @@ type SimulationAction =
     /// The client closes the connection without DISCONNECT; what it sent before arrives. It connects again as after a
     /// failure of the network.
     | Close of Client: string
-    /// What travels in this direction is lost from now on, and nobody is told.
+    /// What travels in this direction is lost from now on, without a notice to either side.
     | HalfClose of Client: string * Direction: Direction
     /// Nothing arrives in either direction for this long, in milliseconds.
     | Stall of Client: string * Duration: int64<ms>

@@ -188,7 +188,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
                 link.ToClient.Cut()
                 agenda.After(int64 (dice.Below 2_000) * 1L<ms>, (fun () -> clients[link.Client].Lost link))
 
-    // No more faults: what is broken breaks for good, and everybody works.
+    // No more faults: what is broken breaks for good, and all clients go on.
     let heal () =
         for client in clients.Values do
             client.Release()

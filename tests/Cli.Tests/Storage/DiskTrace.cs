@@ -58,7 +58,10 @@ internal sealed partial class DiskTrace
         foreach (var call in calls.TakeWhile(call => call.Begin <= time))
         {
             if (call.Kind == Kind.Delete)
-                files.Remove(call.File);
+            {
+                if (files.Remove(call.File, out var gone))
+                    gone.Dispose();
+            }
             else if (call.Kind != Kind.Sync)
                 (files.TryGetValue(call.File, out var file) ? file : files[call.File] = new CrashedFile([])).Add(call);
             else if (call.End <= time && files.TryGetValue(call.File, out var synced))
@@ -68,7 +71,10 @@ internal sealed partial class DiskTrace
         Directory.CreateDirectory(folder);
 
         foreach (var (name, file) in files)
+        {
             File.WriteAllBytes(Path.Combine(folder, name), file.After(survives));
+            file.Dispose();
+        }
     }
 
     [GeneratedRegex(@"^(?<time>\d+\.\d+) (?<name>\w+)\((?<arguments>.*)\) += (?<result>-?\d+).*<(?<duration>[\d.]+)>$")]
@@ -120,12 +126,14 @@ internal sealed partial class DiskTrace
 
     private sealed record Call(DateTime Begin, DateTime End, Kind Kind, string File, byte[] Bytes, long Place);
 
-    private sealed class CrashedFile
+    private sealed class CrashedFile : IDisposable
     {
         private readonly MemoryStream content = new();
         private List<Call> unsynced = [];
 
         public CrashedFile(byte[] initial) => content.Write(initial);
+
+        public void Dispose() => content.Dispose();
 
         public void Add(Call call) => unsynced.Add(call);
 

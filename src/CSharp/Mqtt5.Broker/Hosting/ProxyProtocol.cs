@@ -21,7 +21,7 @@ internal static class ProxyProtocol
 
             if (header.Source is { } source)
             {
-                // Whoever trusts only this machine does not trust those whom a proxy lets in from elsewhere.
+                // A configuration that trusts only this machine does not trust what a proxy lets in from elsewhere.
                 if (broker.IsForLoopbackOnly && !IPAddress.IsLoopback(source.Address))
                 {
                     Refuse(broker.Engine, connection, "without an authenticator only clients of this machine are served");

@@ -107,7 +107,7 @@ internal static class BenchText
         yield return request.Subscribers > 0
             ? $"Times: from {from}, to the handler of the subscriber{(request.QoS == QoS.AtMostOnce ? "" : " and to the last acknowledgement")}."
             : request.QoS == QoS.AtMostOnce
-                ? "Nobody subscribes and nothing is acknowledged: sent means written to the connection."
+                ? "There is no subscription and nothing is acknowledged: sent means written to the connection."
                 : $"Times: from {from}, to the last acknowledgement.";
 
         if (request.Rate is null && request.Subscribers > 0)

@@ -6,7 +6,7 @@ namespace Mqtt5.Cli;
 internal static class LoadWatch
 {
     /// <summary>
-    /// Runs a load. The samples are the messages a second that arrived, or that were sent where nobody subscribes, from one
+    /// Runs a load. The samples are the messages a second that arrived, or that were sent where there is no subscription, from one
     /// look to the next while it counts.
     /// </summary>
     /// <param name="load">The load, connected.</param>

@@ -4,7 +4,7 @@ namespace Mqtt5.Cli;
 
 /// <summary>
 /// A transport over TCP that loses one packet of a kind when it is told to: where the packet should pass, in or out, the
-/// socket is closed without a goodbye, as a broken line would. It also remembers the packets that passed.
+/// socket is closed without DISCONNECT, as a broken line would. It also remembers the packets that passed.
 /// </summary>
 internal sealed class CuttingTransport : IMqttTransport
 {
