@@ -562,7 +562,9 @@ module Outbound =
             let forget struct (inFlight, found) id exchange =
                 match exchange with
                 | Exchange.Message(message, stage, order, released, holds) when message.Ticket = ticket ->
-                    let unawaited = Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
+                    let unawaited =
+                        Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
+
                     struct (PacketIdMap.add id unawaited inFlight, true)
                 | _ -> struct (inFlight, found)
 
