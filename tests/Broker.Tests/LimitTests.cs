@@ -174,7 +174,8 @@ public sealed class LimitTests
             options.Limits.ConnectTimeout = TimeSpan.FromSeconds(10);
         });
         await using var large = await RawClient.OpenAsync(broker);
-        await large.SendAsync(0x10, 0xFF, 0x7F);
+        // As far as the version, without which it gets no answer.
+        await large.SendAsync(0x10, 0xFF, 0x7F, 0, 4, (byte)'M', (byte)'Q', (byte)'T', (byte)'T', 5);
         await large.ExpectStartAsync("CONNACK rc=PacketTooLarge");
         await large.ExpectEndAsync();
         exceeded.Expect(LimitName.PacketBytesBeforeConnect);

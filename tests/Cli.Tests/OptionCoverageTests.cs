@@ -55,6 +55,12 @@ public sealed partial class OptionCoverageTests
             .Select(option => (string[])[option.Name, .. option.Aliases.Where(alias => alias != option.Name)]);
     }
 
+    private static IEnumerable<string> Sources(string folder) =>
+        Directory.EnumerateDirectories(folder)
+            .Where(inner => Path.GetFileName(inner) is not ("bin" or "obj"))
+            .SelectMany(Sources)
+            .Concat(Directory.EnumerateFiles(folder, "*.cs"));
+
     // The attribute counts only on a test.
     private static HashSet<(string Verb, string Option)> Marks()
     {
@@ -63,7 +69,7 @@ public sealed partial class OptionCoverageTests
 
         foreach (var folder in (string[])["Cli.Tests", "CSharp.Tests"])
         {
-            foreach (var file in Directory.GetFiles(Path.Combine(TestFolder(), folder), "*.cs"))
+            foreach (var file in Sources(Path.Combine(TestFolder(), folder)))
             {
                 var text = File.ReadAllText(file);
 

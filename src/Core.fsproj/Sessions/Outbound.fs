@@ -562,10 +562,8 @@ module Outbound =
             let forget struct (inFlight, found) id exchange =
                 match exchange with
                 | Exchange.Message(message, stage, order, released, holds) when message.Ticket = ticket ->
-                    let unawaited =
-                        Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
-
-                    struct (PacketIdMap.add id unawaited inFlight, true)
+                    let kept = Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
+                    struct (PacketIdMap.add id kept inFlight, true)
                 | _ -> struct (inFlight, found)
 
             let struct (inFlight, found) =
