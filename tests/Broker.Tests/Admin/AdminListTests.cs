@@ -263,7 +263,7 @@ public sealed class AdminListTests
     // False: it is not there, or it failed.
     private static bool Python(string program, string input, out string output)
     {
-        var start = new System.Diagnostics.ProcessStartInfo("python3", ["-c", program])
+        var start = new System.Diagnostics.ProcessStartInfo("/usr/bin/python3", ["-c", program])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
