@@ -18,12 +18,7 @@ public sealed partial class VerifyClientTests
             "--alias", $"{Command} pub -p {{port}} -t {{topic}} -q {{qos}} -m {{message}} --repeat {{count}} -D publish topic-alias {{alias}}",
             "--subscribe", $"{Command} sub -p {{port}} -t {{topic}} -q {{qos}}",
             "--patience", "30", "--start-patience", "100");
-        Assert.Equal([], Failed(run));
-
-        foreach (var statement in statements)
-            Assert.True(run.Output.Contains($"✓ {statement}", StringComparison.Ordinal), run.Output);
-
-        Assert.Equal(0, run.ExitCode);
+        AssertPassed(statements, run);
     }
 
     [Theory]
@@ -49,12 +44,7 @@ public sealed partial class VerifyClientTests
             "--publish", $"{Command} pub -V {{version}} -p {{port}} -k {{keepalive}} -t {{topic}} -q {{qos}} -m {{message}} --repeat {{count}}",
             "--subscribe", $"{Command} sub -V {{version}} -p {{port}} -k {{keepalive}} -t {{topic}} -q {{qos}}",
             "--patience", "30", "--start-patience", "100");
-        Assert.Equal([], Failed(run));
-
-        foreach (var statement in statements)
-            Assert.True(run.Output.Contains($"✓ {statement}", StringComparison.Ordinal), run.Output);
-
-        Assert.Equal(0, run.ExitCode);
+        AssertPassed(statements, run);
     }
 
     [Theory]
@@ -90,6 +80,16 @@ public sealed partial class VerifyClientTests
         var nothing = await CommandRun.InProcessAsync(null, "verify-client");
         Assert.Contains("no command is given", nothing.Error, StringComparison.Ordinal);
         Assert.NotEqual(0, nothing.ExitCode);
+    }
+
+    private static void AssertPassed(string[] statements, CommandRun run)
+    {
+        Assert.Equal([], Failed(run));
+
+        foreach (var statement in statements)
+            Assert.True(run.Output.Contains($"✓ {statement}", StringComparison.Ordinal), run.Output);
+
+        Assert.Equal(0, run.ExitCode);
     }
 
     private static Task<CommandRun> VerifyAsync(string[] statements, params string[] arguments) =>

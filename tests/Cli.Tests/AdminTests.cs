@@ -41,7 +41,7 @@ public sealed class AdminTests : IDisposable
         Assert.Equal("exceeded\nrefused\n", await AskAsync(broker, 0, "limits"));
         Assert.Equal("status  ready\n", await AskAsync(broker, 0, "health"));
         Assert.Equal("", await AskAsync(broker, 0, "disconnect", "gauge-1"));
-        Assert.Equal("mqtt5: client: there is no session of this client\n", await AskAsync(broker, 1, "end", "nobody"));
+        Assert.Equal("mqtt5: client: there is no session of this client\n", await AskAsync(broker, 1, "end", "absent"));
     }
 
     [Fact]

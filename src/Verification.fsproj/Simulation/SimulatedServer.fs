@@ -76,7 +76,7 @@ module SimulatedServer =
     let Password = "secret"
 
     /// A broker with the default settings that lets everyone do everything. It knows SCRAM-SHA-256, one user,
-    /// and nobody else but those without a name.
+    /// and those without a name.
     [<CompiledName("Right")>]
     let right: SimulatedServer =
         {

@@ -20,7 +20,7 @@ public sealed class AdminAccessTests
     {
         await using var setup = await AdminSetup.StartAsync();
         var route = AdminRoutes.All.Single(one => one.Method == method && one.Pattern == pattern);
-        var path = pattern.Replace("{client}", "nobody", StringComparison.Ordinal);
+        var path = pattern.Replace("{client}", "absent", StringComparison.Ordinal);
 
         foreach (var role in (MqttAdminRole?[])[null, .. Enum.GetValues<MqttAdminRole>()])
         {
@@ -144,8 +144,8 @@ public sealed class AdminAccessTests
         Assert.DoesNotContain(setup.TokenOf(MqttAdminRole.Operator), cookie, StringComparison.Ordinal);
 
         Assert.Equal(HttpStatusCode.OK, await AskAsync(HttpMethod.Get, "overview"));
-        Assert.Equal(HttpStatusCode.NotFound, await AskAsync(HttpMethod.Delete, "clients/nobody"));
-        Assert.Equal(HttpStatusCode.Forbidden, await AskAsync(HttpMethod.Delete, "sessions/nobody"));
+        Assert.Equal(HttpStatusCode.NotFound, await AskAsync(HttpMethod.Delete, "clients/absent"));
+        Assert.Equal(HttpStatusCode.Forbidden, await AskAsync(HttpMethod.Delete, "sessions/absent"));
 
         // The same cookie from another address of this machine.
         Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux has all addresses of 127.0.0.0/8");
@@ -224,13 +224,13 @@ public sealed class AdminAccessTests
         using var client = new HttpClient { BaseAddress = new Uri(application.Urls.First()) };
         Assert.Equal(HttpStatusCode.Forbidden, await AskAsync("/open/overview"));
         Assert.Equal(HttpStatusCode.OK, await AskAsync("/open/health/ready"));
-        Assert.Equal(HttpStatusCode.OK, await AskAsync("/anybody/overview"));
+        Assert.Equal(HttpStatusCode.OK, await AskAsync("/anonymous/overview"));
         Assert.Equal(HttpStatusCode.Unauthorized, await AskAsync("/admin/overview"));
         client.DefaultRequestHeaders.Add("X-User", "anna");
         Assert.Equal(HttpStatusCode.OK, await AskAsync("/admin/overview"));
         Assert.Equal(HttpStatusCode.Forbidden, await AskAsync("/open/overview"));
         client.DefaultRequestHeaders.Add("Mqtt5-Admin", "1");
-        using var denied = await client.DeleteAsync("/admin/sessions/nobody");
+        using var denied = await client.DeleteAsync("/admin/sessions/absent");
         Assert.Equal(HttpStatusCode.Forbidden, denied.StatusCode);
 
         async Task<HttpStatusCode> AskAsync(string path)
@@ -254,7 +254,7 @@ public sealed class AdminAccessTests
         application.UseAuthentication();
         application.UseAuthorization();
         application.MapMqttAdmin("/open");
-        application.MapMqttAdmin("/anybody").AllowAnonymous();
+        application.MapMqttAdmin("/anonymous").AllowAnonymous();
         application.MapMqttAdmin("/admin", options => options.AdministratorPolicy = "chiefs").RequireAuthorization("operators");
         await application.StartAsync().Bounded();
         return application;

@@ -39,10 +39,10 @@ public sealed class AdminInputTests
     }
 
     [Theory]
-    [InlineData("clients/nobody")]
-    [InlineData("sessions/nobody/subscriptions")]
-    [InlineData("sessions/nobody/inflight")]
-    [InlineData("sessions/nobody/queue")]
+    [InlineData("clients/absent")]
+    [InlineData("sessions/absent/subscriptions")]
+    [InlineData("sessions/absent/inflight")]
+    [InlineData("sessions/absent/queue")]
     public async Task A_client_without_a_session_is_404(string path)
     {
         await using var setup = await AdminSetup.StartAsync();

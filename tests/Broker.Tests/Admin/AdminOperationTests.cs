@@ -165,7 +165,7 @@ public sealed class AdminOperationTests
         Assert.Equal(("sent", true, 1), (sent.GetProperty("verdict").GetString(), sent.GetProperty("isDelivered").GetBoolean(), sent.GetProperty("qos").GetInt32()));
         Assert.Equal(["plant/#"], sent.GetProperty("filters").EnumerateArray().Select(one => one.GetString()));
         Assert.Equal("no-subscription", (await setup.GetAsync("explain?client=gauge-7&topic=other")).GetProperty("verdict").GetString());
-        Assert.Equal("no-session", (await setup.GetAsync("explain?client=nobody&topic=other")).GetProperty("verdict").GetString());
+        Assert.Equal("no-session", (await setup.GetAsync("explain?client=absent&topic=other")).GetProperty("verdict").GetString());
         var shared = await setup.GetAsync("explain?client=gauge-7&topic=jobs");
         Assert.Equal("shared-with", shared.GetProperty("verdict").GetString());
         Assert.Equal(["gauge-7", "gauge-8"], shared.GetProperty("members").EnumerateArray().Select(one => one.GetString()).Order());
@@ -192,13 +192,13 @@ public sealed class AdminOperationTests
     public async Task Health_turns_to_503_when_the_broker_stops()
     {
         await using var setup = await AdminSetup.StartAsync();
-        using var anybody = setup.Client(null);
-        using var ready = await anybody.GetAsync("health/ready");
+        using var anonymous = setup.Client(null);
+        using var ready = await anonymous.GetAsync("health/ready");
         Assert.Equal(HttpStatusCode.OK, ready.StatusCode);
         await setup.Broker.StopAsync();
-        using var stopped = await anybody.GetAsync("health/ready");
+        using var stopped = await anonymous.GetAsync("health/ready");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, stopped.StatusCode);
-        using var live = await anybody.GetAsync("health/live");
+        using var live = await anonymous.GetAsync("health/live");
         Assert.Equal(HttpStatusCode.OK, live.StatusCode);
     }
 }

@@ -74,7 +74,7 @@ internal static class OpenApiDocument
         {
             ["operationId"] = IdOf(route),
             ["summary"] = route.Summary,
-            ["description"] = route.IsHealth ? "For anybody, unless the application says otherwise." : $"For the role {route.Role.ToString().ToLowerInvariant()}.",
+            ["description"] = route.IsHealth ? "No role is needed, unless the application requires one." : $"For the role {route.Role.ToString().ToLowerInvariant()}.",
             ["parameters"] = parameters,
             ["responses"] = answers,
         };
