@@ -17,6 +17,7 @@ public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProce
     {
         ["slow readers"] = (port, attackers) => ReadsNothingAsync(port, 60_000, attackers),
         ["slow readers of large messages"] = (port, attackers) => ReadsNothingAsync(port, 500_000, attackers),
+        ["slow readers of a large message each"] = ReadsOneEachAsync,
         ["unfinished PUBLISH packets"] = UnfinishedAsync,
         ["sessions that are kept"] = KeepsSessionsAsync,
         ["messages for clients that are away"] = QueuesAsync,
@@ -25,7 +26,9 @@ public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProce
     [Theory]
     [InlineData("slow readers", 128)]
     [InlineData("slow readers", 200)]
+    [InlineData("slow readers of large messages", 128)]
     [InlineData("slow readers of large messages", 512)]
+    [InlineData("slow readers of a large message each", 128)]
     [InlineData("unfinished PUBLISH packets", 128)]
     [InlineData("unfinished PUBLISH packets", 512)]
     [InlineData("sessions that are kept", 128)]
@@ -100,6 +103,25 @@ public sealed class HostileMachineTests(ITestOutputHelper output) : CommandProce
         for (var message = 0; message < 120; message++)
         {
             await publisher.SendAsync($"PUBLISH qos=1 topic=\"large\" id=1 payload=\"x\"*{payloadBytes}");
+            await publisher.ExpectStartAsync("PUBACK id=1");
+        }
+    }
+
+    // 300 subscribers that take nothing of a message that each of them gets alone.
+    private static async Task ReadsOneEachAsync(int port, List<IAsyncDisposable> attackers)
+    {
+        for (var number = 0; number < 300; number++)
+        {
+            var client = await ConnectAsync(port, $"CONNECT clean=1 clientid=\"slow {number}\"", attackers, receiveBuffer: 4096);
+            await client.SendAsync($"SUBSCRIBE id=1 filters[\"large/{number}\" qos=1]");
+        }
+
+        var publisher = await ConnectAsync(port, "CONNECT clean=1 clientid=\"fast\"", attackers);
+        await publisher.ExpectStartAsync("CONNACK");
+
+        for (var number = 0; number < 300; number++)
+        {
+            await publisher.SendAsync($"PUBLISH qos=1 topic=\"large/{number}\" id=1 payload=\"x\"*500000");
             await publisher.ExpectStartAsync("PUBACK id=1");
         }
     }

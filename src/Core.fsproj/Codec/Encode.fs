@@ -205,7 +205,7 @@ module Encode =
         let at = publishHeader first remaining topic packetId destination
         variableByteInteger propertyLength destination at
 
-    let private publish (publish: Publish) (destination: Span<byte>) : int =
+    let private publishUpToPayload (publish: Publish) (destination: Span<byte>) : int =
         let properties = PacketSize.publishProperties publish
 
         let topic = WireTopic.ofReference publish.Topic
@@ -223,12 +223,13 @@ module Encode =
                 let first = FirstBytes.ofPublish QoS.ExactlyOnce publish.Retain dup
                 publishStart first (int remaining) topic id.Value (int properties) destination
 
-        let at =
-            if properties = 0L then
-                at
-            else
-                publishProperties publish destination at
+        if properties = 0L then
+            at
+        else
+            publishProperties publish destination at
 
+    let private publish (publish: Publish) (destination: Span<byte>) : int =
+        let at = publishUpToPayload publish destination
         raw publish.Payload.Span destination at
 
     let private acknowledgementPacket
@@ -421,6 +422,16 @@ module Encode =
         match version with
         | ProtocolVersion.V5 -> publishHead qos retain dup topic packetId properties payloadBytes destination
         | _ -> EncodeV3.publishHead qos retain dup topic packetId payloadBytes destination
+
+    /// As <c>writeIn</c> for a PUBLISH, without its payload, which belongs right after what is written.
+    let internal writeUpToPayloadIn
+        (version: ProtocolVersion)
+        (packet: Publish)
+        (destination: Span<byte>)
+        : int =
+        match version with
+        | ProtocolVersion.V5 -> publishUpToPayload packet destination
+        | _ -> EncodeV3.publishUpToPayload packet destination
 
     /// Writes a PUBACK, PUBREC, PUBREL or PUBCOMP without properties in its shortest form: four bytes for
     /// success, five for another reason code. Returns the number of bytes written. Which code the packet may

@@ -91,7 +91,7 @@ module internal EncodeV3 =
 
         publishHeader (FirstBytes.ofPublish qos retain dup) (int remaining) topic packetId destination
 
-    let private publish (packet: Publish) (destination: Span<byte>) : int =
+    let publishUpToPayload (packet: Publish) (destination: Span<byte>) : int =
         let topic = WireTopic.ofReference packet.Topic
         let delivery = packet.Delivery
         let first = FirstBytes.ofPublish delivery.QoS packet.Retain delivery.IsDup
@@ -103,7 +103,10 @@ module internal EncodeV3 =
             | Delivery.AtLeastOnce(id, _)
             | Delivery.ExactlyOnce(id, _) -> id.Value
 
-        let at = publishHeader first (int remaining) topic id destination
+        publishHeader first (int remaining) topic id destination
+
+    let private publish (packet: Publish) (destination: Span<byte>) : int =
+        let at = publishUpToPayload packet destination
         raw packet.Payload.Span destination at
 
     let private returnCode (reason: ReasonCode) : byte =

@@ -44,7 +44,8 @@ type BrokerLimits =
         QueuedBytes: int64
         /// The same of all sessions together, with 128 bytes more for each message, and as many for each Packet Identifier
         /// of QoS 2 that a client has not released. Beyond: messages that would have to wait are dropped and reported, and so
-        /// are others of a client that has SendBufferBytes under way; a client that publishes with QoS 2 and has more than
+        /// are others of a client that has 32 KiB or SendBufferBytes under way; a PUBLISH with a payload of 32,768 bytes or
+        /// more, for which there is no room, is refused with 0x97; a client that publishes with QoS 2 and has more than
         /// ReceiveMaximum identifiers gets DISCONNECT 0x97.
         TotalQueuedBytes: int64
         /// Bytes that were sent to a client and that its connection has not taken. Beyond: messages of QoS 0 are dropped,

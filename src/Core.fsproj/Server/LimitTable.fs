@@ -238,7 +238,7 @@ module LimitTable =
                 Int64.MaxValue
                 false
                 "bytes of messages that wait or are under way in all sessions together, 128 more for each, and 128 for each Packet Identifier of QoS 2 that a client has not released"
-                "the new message is dropped; DISCONNECT 0x97 Quota exceeded for a client that has more identifiers than receive-maximum"
+                "the new message is dropped, or PUBACK or PUBREC 0x97 Quota exceeded for one with 32 KiB of payload; DISCONNECT 0x97 for a client that has more identifiers than receive-maximum"
             rule
                 LimitName.SendBufferBytes
                 "send-buffer-bytes"
@@ -346,7 +346,7 @@ module LimitTable =
                 Int64.MaxValue
                 false
                 "bytes that were sent and that connections have not taken, over all connections"
-                "a connection has 16 KiB in place of send-buffer-bytes"
+                "a connection has 16 KiB in place of send-buffer-bytes; PUBACK or PUBREC 0x97 Quota exceeded for messages with 32 KiB of payload"
             rule
                 LimitName.SessionsPerUser
                 "max-sessions-per-user"

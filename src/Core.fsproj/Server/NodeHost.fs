@@ -12,6 +12,14 @@ type ClientPermissions() =
     /// Whether the client may get messages of a topic.
     abstract MayReceive: topic: TopicName -> bool
 
+/// Payloads that are too large for a copy in each connection.
+[<RequireQualifiedAccess>]
+module internal LargePayload =
+
+    /// From so many bytes on.
+    [<Literal>]
+    let LeastBytes = 32_768
+
 /// A session as its host keeps it: cells for what the node knows of it, and its gate. The gate is held around a step and
 /// all effects of it; the node never holds two. The state may be read without the gate.
 [<AbstractClass; AllowNullLiteral(false)>]
@@ -77,6 +85,10 @@ and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
     abstract Advance: size: int -> unit
     /// Writes whole packets as they are.
     abstract Write: packets: ReadOnlySpan<byte> -> unit
+    /// Writes the rest of a packet: bytes that nothing changes any more and that other connections may be given as well, so
+    /// that a host can keep the memory in place of a copy.
+    abstract WriteShared: bytes: ReadOnlyMemory<byte> -> unit
+    default this.WriteShared(bytes: ReadOnlyMemory<byte>) : unit = this.Write bytes.Span
     /// Whether it was given more than the limit of its send buffer and does not take it.
     abstract IsOverBudget: unit -> bool
     /// Gives what was written to the transport.
@@ -305,6 +317,9 @@ type NodeHost() =
 
     /// So many more bytes of packets that are not whole are kept. The result is how many there are of all connections.
     abstract Unparsed: bytes: int64 -> int64
+    /// How many bytes wait for connections that do not take them; a payload that waits for several counts once.
+    abstract UnsentBytes: int64
+    default _.UnsentBytes = 0L
     /// How many more bytes all sessions together may hold. Within gates.
     abstract SpareBytes: int64
     /// All sessions together hold this many more messages that wait, and bytes. Within gates.

@@ -142,10 +142,18 @@ module internal NodeRuns =
         finally
             session.Exit()
 
+    // Of a message of the run, on average.
+    let private payloadBytes (run: PublishRun) = int (run.PayloadBytes / int64 run.Count)
+
+    // Below so many targets a copy for each of them costs less than one more of the message.
+    [<Literal>]
+    let private FewTargets = 4
+
     let private forwardAll (turn: Turn) (publisher: NodeSession) (cache: RouteCache) =
         let run = turn.Run
         let isPlain = not run.HasProperties && not turn.Host.SeesDeliveries
         let targets = cache.Targets
+        let isCopied = targets.Length < FewTargets || payloadBytes run < LargePayload.LeastBytes
         let mutable owned: ServerMessage[] = [||]
 
         for index in 0 .. targets.Length - 1 do
@@ -154,7 +162,9 @@ module internal NodeRuns =
             if target.Permits run.Topic then
                 let isDone =
                     if run.QoS = QoS.AtMostOnce then
-                        SessionRuns.keepsFrames target.Target && tryForwardFrames turn target.Session
+                        isCopied
+                        && SessionRuns.keepsFrames target.Target
+                        && tryForwardFrames turn target.Session
                     elif isPlain && SessionRuns.keepsCopies target.Target then
                         sendCopies turn target.Session (run.Copies cache.Topic)
                         true
@@ -195,26 +205,27 @@ module internal NodeRuns =
                     NodeTasks.closeFor turn session connection 0L ReasonCode.NotAuthorized
                 else
                     acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
-            elif NodeTasks.lacksRoom turn run.QoS false then
-                turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
-                let reason = NodeTasks.storeFull.Reason
-
-                if NodeTasks.closesFor turn connection reason then
-                    NodeTasks.closeFor turn session connection 0L reason
-                else
-                    acknowledge turn session connection 0 run.Count reason
-            elif not cache.IsComplete then
-                routeEach turn session connection
             else
-                forwardAll turn session cache
+                match NodeTasks.roomProblem turn run.QoS false (payloadBytes run) with
+                | NonNull problem ->
+                    turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
+                    NodeTasks.exceeded turn problem
 
-                let reason =
-                    if cache.Count = 0 then
-                        ReasonCode.NoMatchingSubscribers
+                    if NodeTasks.closesFor turn connection problem.Reason then
+                        NodeTasks.closeFor turn session connection 0L problem.Reason
                     else
-                        ReasonCode.Success
+                        acknowledge turn session connection 0 run.Count problem.Reason
+                | Null when not cache.IsComplete -> routeEach turn session connection
+                | Null ->
+                    forwardAll turn session cache
 
-                acknowledge turn session connection 0 run.Count reason
+                    let reason =
+                        if cache.Count = 0 then
+                            ReasonCode.NoMatchingSubscribers
+                        else
+                            ReasonCode.Success
+
+                    acknowledge turn session connection 0 run.Count reason
 
             run.Clear()
             NodeTasks.drain turn

@@ -54,11 +54,24 @@ module internal NodeSteps =
         | null -> connection.Advance size
         | lane -> lane.Advance size
 
+    // A large payload goes to a connection as it is. What is held until it is durable is copied.
+    let private isShared (lane: HeldLane | null) (payload: Bytes) =
+        payload.Length >= LargePayload.LeastBytes && isNull lane
+
     let private write (turn: Turn) (lane: HeldLane | null) (connection: NodeConnection) (packet: Packet) =
         let version = connection.Protocol.Version
         let size = Encode.sizeIn version packet
-        Encode.writeIn version packet (reserve lane connection size) |> ignore
-        advance lane connection size
+
+        match packet with
+        | Packet.Publish publish when isShared lane publish.Payload ->
+            let head = size - publish.Payload.Length
+            Encode.writeUpToPayloadIn version publish (connection.Reserve head) |> ignore
+            connection.Advance head
+            connection.WriteShared publish.Payload.Memory
+        | _ ->
+            Encode.writeIn version packet (reserve lane connection size) |> ignore
+            advance lane connection size
+
         count turn 1L (int64 size)
 
         match packet with
@@ -82,10 +95,20 @@ module internal NodeSteps =
         let version = connection.Protocol.Version
         let size = Outgoing.sizeIn version alias isNamed message
 
-        Outgoing.writeIn version id alias isNamed message (reserve lane connection size)
-        |> ignore
+        if isShared lane message.Payload then
+            let head = size - message.Payload.Length
 
-        advance lane connection size
+            Outgoing.writeHeadIn version id alias isNamed message (connection.Reserve head)
+            |> ignore
+
+            connection.Advance head
+            connection.WriteShared message.Payload.Memory
+        else
+            Outgoing.writeIn version id alias isNamed message (reserve lane connection size)
+            |> ignore
+
+            advance lane connection size
+
         count turn 1L (int64 size)
         countPublish turn 1L (int64 message.Payload.Length)
 

@@ -100,9 +100,37 @@ module internal NodeTasks =
     let storeFull =
         Fault.ours ReasonCode.QuotaExceeded PacketType.Reserved "store" "the store has no room for more"
 
-    /// Whether a message may not be accepted for lack of room. One of QoS 0 that is not retained needs none.
-    let lacksRoom (turn: Turn) (qos: QoS) (retain: bool) : bool =
-        (qos > QoS.AtMostOnce || retain) && turn.Host.Keeps && turn.Host.IsStoreFull
+    let private tooLargeNow limit detail =
+        Fault.ours ReasonCode.QuotaExceeded PacketType.Publish "Payload" detail
+        |> Fault.exceeding limit
+
+    let private sendBuffersFull =
+        tooLargeNow
+            LimitName.TotalSendBufferBytes
+            "what connections do not take has as many bytes as it may, and the message is large"
+
+    let private queuesFull =
+        tooLargeNow
+            LimitName.TotalQueuedBytes
+            "what waits or is not acknowledged has as many bytes as it may, and the message is large"
+
+    // A client that takes nothing, or acknowledges nothing, may hold one message whatever all others hold.
+    let private largeProblem (turn: Turn) (qos: QoS) (payloadBytes: int) : Fault | null =
+        if turn.Host.UnsentBytes > turn.Host.Settings.Limits.TotalSendBufferBytes then
+            sendBuffersFull
+        elif qos > QoS.AtMostOnce && turn.Host.SpareBytes < int64 payloadBytes then
+            queuesFull
+        else
+            null
+
+    /// Why a message is not accepted for lack of room; null: it is. One of QoS 0 that is not retained needs none in a store.
+    let roomProblem (turn: Turn) (qos: QoS) (retain: bool) (payloadBytes: int) : Fault | null =
+        if (qos > QoS.AtMostOnce || retain) && turn.Host.Keeps && turn.Host.IsStoreFull then
+            storeFull
+        elif payloadBytes >= LargePayload.LeastBytes then
+            largeProblem turn qos payloadBytes
+        else
+            null
 
     let private refusedByApplication reason =
         Fault.peer reason PacketType.Publish -1L "PUBLISH" "3.3.4" "the application refuses the message"
@@ -184,13 +212,17 @@ module internal NodeTasks =
                 | null -> true
                 | permissions -> permissions.MayPublish topic
 
-            if not mayPublish then
-                refused turn session topic notAuthorized
-                promise turn session connection token ReasonCode.NotAuthorized null
-            elif lacksRoom turn publish.Delivery.QoS publish.Retain then
-                refused turn session topic storeFull
-                promise turn session connection token storeFull.Reason null
-            else
+            let problem =
+                if mayPublish then
+                    roomProblem turn publish.Delivery.QoS publish.Retain publish.Payload.Length
+                else
+                    notAuthorized
+
+            match problem with
+            | NonNull problem ->
+                refused turn session topic problem
+                promise turn session connection token problem.Reason null
+            | Null ->
                 let message = messageOf turn session topic publish
 
                 if turn.Host.SeesMessages then

@@ -328,12 +328,17 @@ module ServerState =
     [<CompiledName("Room")>]
     let room (state: ServerState) : int64 = state.Settings.Limits.QueuedBytes - state.Outbound.HeldBytes
 
+    /// What a session may have under way whatever all others hold, in bytes, where SendBufferBytes is not less.
+    [<Literal>]
+    let LeastInFlightBytes = 32_768L
+
     /// How many more bytes may be sent at once in messages of QoS 1 and 2. <c>spare</c> is how many more bytes all
-    /// sessions together may hold. What a connection may hold in any case does not depend on it, so that clients that do
-    /// not read cannot use up what the others need.
+    /// sessions together may hold. A small part does not depend on it, so that clients that do not acknowledge cannot use
+    /// up what the others need.
     [<CompiledName("SendRoom")>]
     let sendRoom (spare: int64) (state: ServerState) : int64 =
-        min (room state) (max spare (state.Settings.Limits.SendBufferBytes - state.Outbound.InFlightBytes))
+        let least = min state.Settings.Limits.SendBufferBytes LeastInFlightBytes
+        min (room state) (max spare (least - state.Outbound.InFlightBytes))
 
     /// How many messages are under way or waiting, for choosing among the members of a shared subscription.
     [<CompiledName("Load")>]

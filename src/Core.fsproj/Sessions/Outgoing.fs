@@ -82,46 +82,64 @@ module Outgoing =
             let topic = message.Topic.Utf8.Length
             int (Encode.publishSizeIn version topic message.QoS 0 message.Payload.Length)
 
-    /// Writes the whole packet, and gives its size in bytes. Throws where the span is too short for it.
-    [<CompiledName("Write")>]
-    let write
+    // What stands before the payload, with a Topic Alias where there is one and no other property.
+    let private writePlainHead
+        id
+        (alias: uint16)
+        isNamed
+        (message: Outgoing)
+        (destination: System.Span<byte>)
+        =
+        let aliasBytes = aliasBytes alias
+        let payload = message.Payload.Length
+        let size = size alias isNamed message - payload
+        // It stands in its place from the beginning: it is the last of what stands before the payload.
+        let property = destination.Slice(size - aliasBytes, aliasBytes)
+
+        if aliasBytes > 0 then
+            property[0] <- byte PropertyId.TopicAlias
+            property[1] <- byte (alias >>> 8)
+            property[2] <- byte alias
+
+        Encode.publishHead
+            message.QoS
+            message.Retain
+            false
+            (topicBytes isNamed message)
+            id
+            (System.Span<byte>.op_Implicit property)
+            payload
+            destination
+
+    /// Writes what stands before the payload, in a version of the protocol, and gives its size in bytes. Throws where the
+    /// span is too short for it.
+    [<CompiledName("WriteHeadIn")>]
+    let writeHeadIn
+        (version: ProtocolVersion)
         (id: uint16)
         (alias: uint16)
         (isNamed: bool)
         (message: Outgoing)
         (destination: System.Span<byte>)
         : int =
-        if isPlain message then
-            let payload = message.Payload
-            let size = size alias isNamed message
-            let aliasBytes = aliasBytes alias
+        match version with
+        | ProtocolVersion.V5 when isPlain message -> writePlainHead id alias isNamed message destination
+        | ProtocolVersion.V5 ->
+            Encode.writeUpToPayloadIn version (toPublish id alias isNamed message) destination
+        | _ ->
+            Encode.publishHeadIn
+                version
+                message.QoS
+                message.Retain
+                false
+                message.Topic.Utf8.Span
+                id
+                System.ReadOnlySpan<byte>.Empty
+                message.Payload.Length
+                destination
 
-            // The only property is put together at the very end, which nothing before it reaches, and moves into
-            // its place as the last of what stands before the payload.
-            let property = destination.Slice(size - aliasBytes, aliasBytes)
-
-            if aliasBytes > 0 then
-                property[0] <- byte PropertyId.TopicAlias
-                property[1] <- byte (alias >>> 8)
-                property[2] <- byte alias
-
-            let head =
-                Encode.publishHead
-                    message.QoS
-                    message.Retain
-                    false
-                    (topicBytes isNamed message)
-                    id
-                    (System.Span<byte>.op_Implicit property)
-                    payload.Length
-                    destination
-
-            payload.Span.CopyTo(destination.Slice head)
-            size
-        else
-            Encode.write (Packet.Publish(toPublish id alias isNamed message)) destination
-
-    /// As <c>write</c>, in a version of the protocol; before MQTT 5 without Topic Alias and properties.
+    /// Writes the whole packet, in a version of the protocol, and gives its size in bytes; before MQTT 5 without Topic Alias
+    /// and properties. Throws where the span is too short for it.
     [<CompiledName("WriteIn")>]
     let writeIn
         (version: ProtocolVersion)
@@ -131,24 +149,17 @@ module Outgoing =
         (message: Outgoing)
         (destination: System.Span<byte>)
         : int =
-        match version with
-        | ProtocolVersion.V5 -> write id alias isNamed message destination
-        | _ ->
-            let payload = message.Payload
-            let topic = message.Topic.Utf8.Span
-            let nothing = System.ReadOnlySpan<byte>.Empty
+        let head = writeHeadIn version id alias isNamed message destination
+        message.Payload.Span.CopyTo(destination.Slice head)
+        head + message.Payload.Length
 
-            let head =
-                Encode.publishHeadIn
-                    version
-                    message.QoS
-                    message.Retain
-                    false
-                    topic
-                    id
-                    nothing
-                    payload.Length
-                    destination
-
-            payload.Span.CopyTo(destination.Slice head)
-            head + payload.Length
+    /// As <c>writeIn</c>, in MQTT 5.
+    [<CompiledName("Write")>]
+    let write
+        (id: uint16)
+        (alias: uint16)
+        (isNamed: bool)
+        (message: Outgoing)
+        (destination: System.Span<byte>)
+        : int =
+        writeIn ProtocolVersion.V5 id alias isNamed message destination

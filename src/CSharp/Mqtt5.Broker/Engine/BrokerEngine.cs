@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Mqtt5.Transports;
 
 namespace Mqtt5.Serving;
 
@@ -32,6 +33,7 @@ internal sealed partial class BrokerEngine
         Watching = new BrokerWatch(Time);
         Refusals = new Refusals(Logger, Time, Watching);
         Hooks = new Hooks(options, Logger, Watching);
+        SharedPayloads = new SharedPayloads(Totals);
         Registry = new Registry(BrokerModule.Create(0, HashSeed.Of(RandomNumber(), RandomNumber()), Settings));
         host = new BrokerHost(this, options.Authorizer);
         UseStore(options);
@@ -75,6 +77,8 @@ internal sealed partial class BrokerEngine
     public Hooks Hooks { get; }
 
     public Totals Totals { get; } = new();
+
+    public SharedPayloads SharedPayloads { get; }
 
     // Whose turn it is in each shared subscription.
     public SharedCounters SharedCounters { get; } = new();

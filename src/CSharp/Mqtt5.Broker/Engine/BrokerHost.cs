@@ -16,6 +16,8 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
 
     public override long SpareBytes => engine.SpareBytes;
 
+    public override long UnsentBytes => engine.Totals.BytesUnsent;
+
     public override bool ClaimsElsewhere => false;
 
     public override bool SeesMessages => engine.Hooks.SeesMessages;

@@ -5,6 +5,8 @@ namespace Mqtt5.Serving;
 // The sending side of a connection: flushing, congestion and graceful close.
 internal sealed partial class Connection
 {
+    private const int FlushesInTurn = 32;
+
     private TaskCompletionSource? flushed;
     private bool flushing;
     private bool isSealed;
@@ -15,6 +17,8 @@ internal sealed partial class Connection
     public override void Advance(int size) => Writer.Advance(size);
 
     public override void Write(ReadOnlySpan<byte> packets) => Writer.Write(packets);
+
+    public override void WriteShared(ReadOnlyMemory<byte> bytes) => Writer.WriteShared(bytes, engine.SharedPayloads);
 
     // Starts a flush; bytes written while one is under way are flushed by its continuation.
     public override void Flush()
@@ -38,7 +42,7 @@ internal sealed partial class Connection
             return false;
 
         if (flushing || held > 0)
-            CountUnsent(unsent);
+            CountUnsent(Writer.Copied + held);
 
         if (unsent <= engine.CurrentSendBufferBytes)
             return false;
@@ -50,7 +54,8 @@ internal sealed partial class Connection
         return held > engine.CurrentSendBufferBytes;
     }
 
-    // What waits for a connection that does not take it counts against what waits for all of them. Called under the gate.
+    // What waits for a connection that does not take it counts against what waits for all of them; payloads that it does not
+    // hold alone are counted by themselves. Called under the gate.
     private void CountUnsent(long bytes)
     {
         if (bytes == countedUnsent)
@@ -80,39 +85,40 @@ internal sealed partial class Connection
         if (flushing)
             return;
 
-        if (isSealed || Writer.Unsent == 0)
-        {
-            TellFlushed();
-            return;
-        }
+        var flushes = 0;
 
-        ValueTask<FlushResult> flush;
+        while (!isSealed && Writer.Unsent > 0)
+        {
+            ValueTask<FlushResult> flush;
 
-        try
-        {
-            flush = Writer.FlushAsync();
-        }
-        catch (Exception failure)
-        {
-            // The reader completed the pipe with an exception. A logger may call back into the broker, so it must not run
-            // under the gate.
-            ThreadPool.UnsafeQueueUserWorkItem(
-                static it => Log.TransportFailed(it.Logger, it.Number, it.failure), (engine.Logger, Number, failure), preferLocal: false);
-            isSealed = true;
-            flushed?.TrySetResult();
-            Close();
-            return;
-        }
+            try
+            {
+                flush = Writer.FlushAsync();
+            }
+            catch (Exception failure)
+            {
+                // The reader completed the pipe with an exception. A logger may call back into the broker, so it must not run
+                // under the gate.
+                ThreadPool.UnsafeQueueUserWorkItem(
+                    static it => Log.TransportFailed(it.Logger, it.Number, it.failure), (engine.Logger, Number, failure), preferLocal: false);
+                Seal();
+                flushed?.TrySetResult();
+                Close();
+                return;
+            }
 
-        if (flush.IsCompletedSuccessfully)
-        {
+            // A large payload takes many flushes. Others get their turn in between.
+            if (!flush.IsCompletedSuccessfully || ++flushes == FlushesInTurn && Writer.Unsent > 0)
+            {
+                flushing = true;
+                _ = WaitForFlushAsync(flush);
+                return;
+            }
+
             _ = flush.Result;
-            TellFlushed();
-            return;
         }
 
-        flushing = true;
-        _ = WaitForFlushAsync(flush);
+        TellFlushed();
     }
 
     // After the connection has ended, its pipe belongs to the transport again or to the next connection, and a thread that
@@ -122,6 +128,7 @@ internal sealed partial class Connection
         lock (Gate)
         {
             isSealed = true;
+            Writer.Discard();
             CountUnsent(0);
         }
     }

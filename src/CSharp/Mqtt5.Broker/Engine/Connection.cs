@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using Mqtt5.Signing;
+using Mqtt5.Transports;
 
 namespace Mqtt5.Serving;
 

@@ -16,7 +16,7 @@ internal sealed partial class Connection
         lock (Gate)
         {
             if (!flushing && !isSealed)
-                CountUnsent(Writer.Unsent + HeldBytes);
+                CountUnsent(Writer.Copied + HeldBytes);
 
             if (HeldBytes > engine.LeastSendBufferBytes)
                 return;
