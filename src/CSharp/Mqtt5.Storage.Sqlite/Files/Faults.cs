@@ -9,6 +9,15 @@ internal static class Faults
     private static readonly int[] FullResults = [28, 122, unchecked((int)0x80070070)];
     private const int ReadOnlyFileSystem = 30;
 
+    // errno EIO, and ERROR_CRC and ERROR_IO_DEVICE of Windows.
+    private static readonly int[] DiskResults = [5, unchecked((int)0x80070017), unchecked((int)0x8007045D)];
+
+    // errno EWOULDBLOCK of Linux and of others, and ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION of Windows.
+    private static readonly int[] InUseResults = [11, 35, unchecked((int)0x80070020), unchecked((int)0x80070021)];
+
+    /// <summary>Whether another process has the file.</summary>
+    public static bool IsInUse(IOException exception) => InUseResults.Contains(exception.HResult);
+
     /// <summary>The exception for a result code, with what the library says of it.</summary>
     public static MqttStoreException Of(int code, string path, string said) =>
         (code & 0xFF) switch
@@ -32,6 +41,7 @@ internal static class Faults
             UnauthorizedAccessException => new(MqttStoreFault.ReadOnly, path, $"it cannot be written: {exception.Message}", exception),
             IOException { HResult: ReadOnlyFileSystem } => new(MqttStoreFault.ReadOnly, path, $"it cannot be written: {exception.Message}", exception),
             _ when FullResults.Contains(exception.HResult) => new(MqttStoreFault.NoSpace, path, "the disk is full", exception),
+            _ when DiskResults.Contains(exception.HResult) => new(MqttStoreFault.InputOutput, path, $"the disk failed: {exception.Message}", exception),
             _ => new(MqttStoreFault.InputOutput, path, exception.Message, exception),
         };
 

@@ -128,17 +128,28 @@ internal sealed record StoreFolder(string Path)
         if (!OperatingSystem.IsWindows())
             options.UnixCreateMode = PrivateFile;
 
+        FileStream file;
+
         try
         {
-            var file = new FileStream(Lock, options);
+            file = new FileStream(Lock, options);
+        }
+        catch (IOException exception) when (Faults.IsInUse(exception))
+        {
+            throw new MqttStoreException(MqttStoreFault.InUse, Path, "another broker uses it; the file 'lock' holds the number of its process", exception);
+        }
+
+        try
+        {
             file.SetLength(0);
             file.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));
             file.Flush();
             return file;
         }
-        catch (IOException exception) when (exception is not (FileNotFoundException or DirectoryNotFoundException) && File.Exists(Lock) && !IsFull(exception))
+        catch
         {
-            throw new MqttStoreException(MqttStoreFault.InUse, Path, "another broker uses it; the file 'lock' holds the number of its process", exception);
+            file.Dispose();
+            throw;
         }
     }
 
@@ -199,8 +210,6 @@ internal sealed record StoreFolder(string Path)
             return false;
         }
     }
-
-    private static bool IsFull(IOException exception) => Faults.Of(exception, "").Fault == MqttStoreFault.NoSpace;
 
     private bool IsOurs(string entry) =>
         entry == Lock || entry == Reserve
