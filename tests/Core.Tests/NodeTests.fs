@@ -307,6 +307,53 @@ let tests =
 
                     Expect.isEmpty (arrived watcher) "no Will")
 
+            clause
+                [ "MQTT-3.14.4-3"; "MQTT3-3.14.4-3" ]
+                "a DISCONNECT that is read just before the claim of the next connection cancels the Will"
+                (fun () ->
+                    for clean in [ true; false ] do
+                        let world = world ()
+                        let watcher = connect world "w"
+                        subscribe world watcher "gone" 1
+
+                        let leaving, _ =
+                            connectWith
+                                world
+                                { keeping 60u (connectPacket "a") with Will = ValueSome(will "gone" "x") }
+
+                        let session = world.Host.Sessions[leaving.Session]
+                        // Its DISCONNECT has not arrived.
+                        let struct (link, pause) =
+                            arriving world { keeping 60u (connectPacket "a") with CleanStart = clean }
+
+                        match pause with
+                        | Pause.EarlierInput _ -> ()
+                        | other -> failtest $"{other}"
+
+                        let mutable isClaimed = false
+
+                        // Once the session has dealt with DISCONNECT, and before the ledger is told.
+                        world.Host.Gates.Preempt <-
+                            fun () ->
+                                if not isClaimed && not session.State.IsConnected then
+                                    isClaimed <- true
+
+                                    world.Host.Run(fun turn -> Node.drained turn link.Connection) |> ignore
+
+                        world.Send(leaving, Packet.Disconnect Outcome.Omitted)
+                        Expect.isTrue isClaimed "the claim came in between"
+                        Expect.isEmpty (arrived watcher) "no Will"
+
+                        Expect.equal
+                            (link.Session = leaving.Session)
+                            (not clean)
+                            "the session goes on, or does not"
+
+                        match Broker.tryFind link.Session world.Broker with
+                        | ValueSome entry ->
+                            Expect.equal entry.Connection link.Number "the new connection has it"
+                        | ValueNone -> failtest "there is a session")
+
             testCase "while the authenticator decides, the client is not silent" (fun () ->
                 let state = attached withScram
                 Expect.equal (ServerState.deadline 0L<ms> state) (ValueSome 15_000L<ms>) "its Keep Alive"
