@@ -156,7 +156,7 @@ type BrokerModel(freedom: BrokerFreedom) =
         then
             client.Doubt <- true
 
-        AnswerRules.doubtSession freedom now client
+        AnswerRules.doubtSession freedom publications now client
 
         match WillRules.superseded publications client.Latest connect with
         | null -> ()
