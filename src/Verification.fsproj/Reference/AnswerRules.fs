@@ -86,6 +86,14 @@ module internal AnswerRules =
                     if message.Publisher = client.Name then
                         message.NewSends <- message.NewSends + 1
 
+    // Whether the broker may still come to the CONNECT of an earlier connection, which takes the session over or ends it.
+    let mayBeOvertaken (connection: NaiveConnection) : bool =
+        connection.Client.Connections.Values
+        |> Seq.exists (fun one ->
+            one.Number < connection.Number
+            && one.Connect.IsSome
+            && not (one.HasConnack || one.IsLostByBroker))
+
     // Whether the session outlives the last connection that it had. Otherwise the next CONNECT ends it, if nothing has before.
     let private outlivesConnection (client: NaiveClient) : bool =
         client.Connections.Values

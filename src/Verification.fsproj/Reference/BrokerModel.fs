@@ -313,7 +313,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                 min connection.Session.LeastPacketBytes connection.Session.MaximumPacketBytes
 
             client.Session.Forgo()
-            client.Doubt <- false
+            client.Doubt <- AnswerRules.mayBeOvertaken connection
 
             // Otherwise the connection had ended before its CONNACK came.
             if not connection.IsLostByBroker then
