@@ -29,7 +29,7 @@ public sealed partial class VerifyClientTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no bash to write the bytes");
         var run = await VerifyAsync(
-            [statement], "--publish", $"bash -c 'exec 3<>/dev/tcp/{{host}}/{{port}}; printf \"{bytes}\" >&3; timeout 2 cat <&3'");
+            [statement], "--publish", $"bash -c 'exec 3<>/dev/tcp/{{host}}/{{port}}; printf \"{bytes}\" >&3; timeout 60 cat <&3'", "--start-patience", "100");
         Assert.Contains(statement, Failed(run));
         Assert.Equal(1, run.ExitCode);
     }
@@ -55,7 +55,7 @@ public sealed partial class VerifyClientTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no bash to write the bytes");
         var run = await VerifyAsync(
-            [statement], "-V", "311", "--publish", $"bash -c 'exec 3<>/dev/tcp/{{host}}/{{port}}; printf \"{bytes}\" >&3; timeout 2 cat <&3'");
+            [statement], "-V", "311", "--publish", $"bash -c 'exec 3<>/dev/tcp/{{host}}/{{port}}; printf \"{bytes}\" >&3; timeout 60 cat <&3'", "--start-patience", "100");
         Assert.Contains(statement, Failed(run));
         Assert.Equal(1, run.ExitCode);
     }

@@ -63,6 +63,115 @@ let private arriving (world: World) (connect: Connect) : struct (Link * Pause) =
         struct (link, world.Host.Run(fun turn -> Node.authenticated turn link.Connection result))
     | other -> struct (link, other)
 
+// What the clients see of five messages that a client publishes at QoS 1 in one read, and what the sessions keep of them.
+type private Seen =
+    {
+        Acknowledged: Packet list
+        First: Map<string, Packet list>
+        Kept: Map<string, StoredSession>
+        FromChanges: Map<string, StoredSession>
+        // After some acknowledgments, a lost connection, and two more messages.
+        Later: Map<string, Packet list>
+        KeptLater: Map<string, StoredSession>
+    }
+
+let private storedOf (state: ServerState) = Durability.project DurabilityLaws.clock (DurableState.Of state)
+
+let private publishedTogether (byRun: bool) : Seen =
+    let world = world ()
+    world.Host.ShowsDeliveries <- false
+    let sound = world.Host.Became
+    let changed = System.Collections.Generic.Dictionary<int64, StoredSession>()
+
+    world.Host.Became <-
+        fun session before after ->
+            sound session before after
+            let before = DurableState.Of before
+            let after = DurableState.Of after
+
+            let stored =
+                match changed.TryGetValue session.Number with
+                | true, known -> known
+                | _ -> StoredSession.Empty
+
+            changed[session.Number] <-
+                DurabilityLaws.changesBetween before after
+                |> Seq.fold (fun stored change -> Durability.apply change stored) stored
+
+    let kept most name =
+        connectWith
+            world
+            (keeping 60u (connectPacket name)
+             |> withProperties (fun properties -> { properties with ReceiveMaximum = most }))
+        |> fst
+
+    let receivers =
+        Map.ofList
+            [
+                "few under way", kept (ValueSome 2us) "few"
+                "QoS 0", kept ValueNone "zero"
+                "away", kept ValueNone "away"
+                "resuming", kept ValueNone "resuming"
+            ]
+
+    for KeyValue(name, link) in receivers do
+        subscribe world link "t" (if name = "QoS 0" then 0 else 1)
+
+    world.Drop receivers["away"]
+    let publisher = connect world "p"
+
+    let publish ids =
+        let bytes =
+            [|
+                for id in ids do
+                    let delivery = Delivery.AtLeastOnce(PacketId.Of id, false)
+                    let packet = Packet.Publish(publishPacket delivery "t" $"{id}")
+
+                    match Encode.toBytes ClientToServer packet with
+                    | Ok bytes -> yield! bytes
+                    | Error fault -> failtest $"{fault}"
+            |]
+
+        // A host that sees messages gets each by a step.
+        world.Host.ShowsMessages <- not byRun
+        world.SendBytes(publisher, bytes)
+
+    let inboxes () = receivers |> Map.map (fun _ link -> readAll link)
+    let states () = receivers |> Map.map (fun _ link -> world.Machines[link.Session])
+    publish [ 1us; 2us; 3us; 7us; 4us ]
+    let acknowledged = readAll publisher
+    let first = inboxes ()
+    let kept = states () |> Map.map (fun _ state -> storedOf state)
+    let fromChanges = receivers |> Map.map (fun _ link -> changed[link.Session])
+    world.Send(receivers["few under way"], Packet.Puback(ack 1us ReasonCode.Success))
+    world.Drop receivers["resuming"]
+    let resumed, _ = connectWith world (keeping 60u (connectPacket "resuming"))
+    publish [ 5us; 6us ]
+    let later = inboxes () |> Map.add "resuming" (readAll resumed)
+
+    {
+        Acknowledged = acknowledged
+        First = first
+        Kept = kept
+        FromChanges = fromChanges
+        Later = later
+        KeptLater = states () |> Map.map (fun _ state -> storedOf state)
+    }
+
+let private messagesOf (packets: Packet list) =
+    [
+        for packet in packets do
+            match packet with
+            | Packet.Publish publish ->
+                let isRepeated =
+                    match publish.Delivery with
+                    | Delivery.AtLeastOnce(_, dup) -> dup
+                    | _ -> false
+
+                struct (textOf publish.Payload, idOf publish, isRepeated)
+            | other -> failtest $"{other.Type}"
+    ]
+
 // The rules of an application that fails.
 type private FailingPermissions() =
     inherit ClientPermissions()
@@ -100,6 +209,55 @@ let tests =
 
                     Expect.equal failure.Message "the rules cannot be read" "the failure of the application"
                     Expect.isFalse turn.IsExactlyOnce "whether copies wait until they are durable")
+
+            testCase
+                "messages of QoS 1 that go by a run are kept and sent as those that go by steps"
+                (fun () ->
+                    let byRun = publishedTogether true
+                    let bySteps = publishedTogether false
+
+                    // What a client would see of a run that does not go through the session.
+                    Expect.equal
+                        byRun.Acknowledged
+                        [
+                            for id in [ 1us; 2us; 3us; 7us; 4us ] ->
+                                Packet.Puback { PacketId = PacketId.Of id; Outcome = Outcome.Omitted }
+                        ]
+                        "each is acknowledged, in order"
+
+                    Expect.equal
+                        (messagesOf byRun.First["few under way"])
+                        [ struct ("1", 1us, false); struct ("2", 2us, false) ]
+                        "no more than the Receive Maximum are under way"
+
+                    Expect.equal
+                        (messagesOf byRun.Later["few under way"])
+                        [ struct ("3", 3us, false) ]
+                        "its PUBACK makes room for one"
+
+                    let payloads = [ "1"; "2"; "3"; "7"; "4" ]
+
+                    Expect.equal
+                        (messagesOf byRun.First["resuming"])
+                        [
+                            for index, payload in List.indexed payloads ->
+                                struct (payload, uint16 index + 1us, false)
+                        ]
+                        "all are sent"
+
+                    Expect.equal
+                        (messagesOf byRun.Later["resuming"])
+                        [
+                            for index, payload in List.indexed payloads do
+                                struct (payload, uint16 index + 1us, true)
+                            struct ("5", 6us, false)
+                            struct ("6", 7us, false)
+                        ]
+                        "and again on the next connection, under their identifiers, before newer ones"
+
+                    Expect.equal byRun.Kept["away"].Messages.Count 5 "a client that is away finds them"
+                    Expect.equal byRun.FromChanges byRun.Kept "the changes say what is kept"
+                    Expect.equal byRun bySteps "in no respect otherwise than by steps")
 
             testCase "a client that ends its earlier session is read after its earlier connection" (fun () ->
                 // By Clean Start, and because the earlier session ends with its connection.
@@ -148,6 +306,53 @@ let tests =
                     | other -> failtest $"{other}"
 
                     Expect.isEmpty (arrived watcher) "no Will")
+
+            clause
+                [ "MQTT-3.14.4-3"; "MQTT3-3.14.4-3" ]
+                "a DISCONNECT that is read just before the claim of the next connection cancels the Will"
+                (fun () ->
+                    for clean in [ true; false ] do
+                        let world = world ()
+                        let watcher = connect world "w"
+                        subscribe world watcher "gone" 1
+
+                        let leaving, _ =
+                            connectWith
+                                world
+                                { keeping 60u (connectPacket "a") with Will = ValueSome(will "gone" "x") }
+
+                        let session = world.Host.Sessions[leaving.Session]
+                        // Its DISCONNECT has not arrived.
+                        let struct (link, pause) =
+                            arriving world { keeping 60u (connectPacket "a") with CleanStart = clean }
+
+                        match pause with
+                        | Pause.EarlierInput _ -> ()
+                        | other -> failtest $"{other}"
+
+                        let mutable isClaimed = false
+
+                        // Once the session has dealt with DISCONNECT, and before the ledger is told.
+                        world.Host.Gates.Preempt <-
+                            fun () ->
+                                if not isClaimed && not session.State.IsConnected then
+                                    isClaimed <- true
+
+                                    world.Host.Run(fun turn -> Node.drained turn link.Connection) |> ignore
+
+                        world.Send(leaving, Packet.Disconnect Outcome.Omitted)
+                        Expect.isTrue isClaimed "the claim came in between"
+                        Expect.isEmpty (arrived watcher) "no Will"
+
+                        Expect.equal
+                            (link.Session = leaving.Session)
+                            (not clean)
+                            "the session goes on, or does not"
+
+                        match Broker.tryFind link.Session world.Broker with
+                        | ValueSome entry ->
+                            Expect.equal entry.Connection link.Number "the new connection has it"
+                        | ValueNone -> failtest "there is a session")
 
             testCase "while the authenticator decides, the client is not silent" (fun () ->
                 let state = attached withScram

@@ -81,7 +81,9 @@ let tests =
                         failure result)
             testCase "seeds that have found something with suspended turns run clean" (fun () ->
                 // Connections of a client that were claimed in the other order, a Will that was published although DISCONNECT
-                // had been read, and messages of an earlier connection that came after newer ones.
+                // had been read, also between the input of the earlier connection and the claim, and messages of an earlier
+                // connection that came after newer ones. And what the model took for wrong: messages whose first copies had
+                // expired, and a CONNACK that was read after the broker had lost the connection.
                 let seeds =
                     [
                         493UL
@@ -94,6 +96,11 @@ let tests =
                         3_821UL
                         4_027UL
                         4_673UL
+                        20_166UL
+                        21_099UL
+                        22_979UL
+                        23_533UL
+                        24_135UL
                     ]
 
                 for seed in seeds do

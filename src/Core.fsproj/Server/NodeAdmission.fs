@@ -176,24 +176,51 @@ module internal NodeAdmission =
             if isAttached then
                 session.Connection <- connection
                 session.Leaving <- null
+                session.Ending <- null
                 session.Permissions <- permissions
 
             isAttached
         finally
             session.Exit()
 
-    // The session that a connection was admitted to, the earlier connection of it, and the claim.
-    let private enter (turn: Turn) (request: ClaimRequest) : Result<struct (NodeSession * Claim), Fault> =
+    // The ledger with the end of the client's present connection, where its session has dealt with that end and the turn
+    // that did has not come to tell the ledger. A DISCONNECT cancels the Will [MQTT-3.14.4-3] also if a claim is faster.
+    let private told (turn: Turn) (request: ClaimRequest) : struct (Broker * BrokerOutcome) =
+        let broker = turn.Host.Broker
+
+        let untold =
+            match Ledger.tryFindClient request.ClientId broker.Ledger with
+            | ValueSome entry when entry.Connection <> 0L ->
+                match turn.Host.TryFind entry.Session with
+                | null -> ValueNone
+                | session ->
+                    match session.Ending with
+                    | null -> ValueNone
+                    | ServerTask.Detached ending when ending.Connection = entry.Connection ->
+                        ValueSome(struct (entry.Session, ending))
+                    | _ -> ValueNone
+            | _ -> ValueNone
+
+        match untold with
+        | ValueSome(struct (session, ending)) -> Broker.detach turn.Now session ending broker
+        | ValueNone -> struct (broker, BrokerOutcome.Nothing)
+
+    // The session that a connection was admitted to, and the claim. First, what follows from the end of the earlier one.
+    let private enter
+        (turn: Turn)
+        (request: ClaimRequest)
+        : struct (BrokerOutcome * Result<struct (NodeSession * Claim), Fault>) =
         let host = turn.Host
         host.EnterRegistry()
 
         try
-            let struct (next, result) = Broker.admit turn.Now request host.Broker
+            let struct (broker, earlier) = told turn request
+            let struct (next, result) = Broker.admit turn.Now request broker
 
             match result with
             | Error why ->
-                turn.Replace(next, [||])
-                Error why
+                turn.Replace(next, earlier.Changes)
+                struct (earlier, Error why)
             | Ok claim ->
                 // It is registered before other threads can find it.
                 let session =
@@ -201,8 +228,8 @@ module internal NodeAdmission =
                     | null -> host.Open(ServerState.create claim.Session claim.ClientId host.Settings)
                     | known -> known
 
-                turn.Replace(next, claim.Outcome.Changes)
-                Ok(struct (session, claim))
+                turn.Replace(next, Array.append earlier.Changes claim.Outcome.Changes)
+                struct (earlier, Ok(struct (session, claim)))
         finally
             host.ExitRegistry()
 
@@ -357,7 +384,10 @@ module internal NodeAdmission =
                         Connect = connect
                     }
 
-                match enter turn request with
+                let struct (earlier, result) = enter turn request
+                NodeTasks.follow turn earlier
+
+                match result with
                 | Error why -> reject turn connection why
                 | Ok(struct (session, claim)) ->
                     if claim.MadeRoom then

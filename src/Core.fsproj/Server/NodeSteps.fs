@@ -285,7 +285,12 @@ module internal NodeSteps =
         | EffectKind.Deliver ->
             leave turn DeferredKind.Publish session connection effect.Content effect.Number ReasonCode.Success
         | EffectKind.Serve ->
-            leave turn DeferredKind.ServerTask session connection effect.Content 0L ReasonCode.Success
+            let work = PackedEffect.content<ServerTask> effect
+
+            if work.IsDetached then
+                (session: NodeSession).Ending <- work
+
+            leave turn DeferredKind.ServerTask session connection work 0L ReasonCode.Success
         | EffectKind.Settle ->
             if turn.Host.SeesDeliveries then
                 leave turn DeferredKind.Settled session connection null effect.Number effect.Reason

@@ -389,6 +389,7 @@ module internal NodeTasks =
         try
             if obj.ReferenceEquals(session.Leaving, connection) then
                 session.Leaving <- null
+                session.Ending <- null
         finally
             session.Exit()
 

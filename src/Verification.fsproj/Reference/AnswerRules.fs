@@ -64,8 +64,13 @@ module internal AnswerRules =
                 connection.Session.EndedBy <- connection.Number
 
     // A CONNECT that was not answered may have taken the place of the session: it asked for a new one, or came when the
-    // session may have expired. Nothing of the session is certain then.
-    let doubtSession (freedom: BrokerFreedom) (now: Instant) (client: NaiveClient) : unit =
+    // session may have expired. Nothing of the session is certain then, and what the client sends again is new to another.
+    let doubtSession
+        (freedom: BrokerFreedom)
+        (publications: Publications)
+        (now: Instant)
+        (client: NaiveClient)
+        : unit =
         match client.Latest with
         | null -> ()
         | latest ->
@@ -76,6 +81,26 @@ module internal AnswerRules =
                     || client.EndsAtEarliest - freedom.Earliness <= now)
             then
                 client.Session.Doubt()
+
+                for message in publications.All do
+                    if message.Publisher = client.Name then
+                        message.NewSends <- message.NewSends + 1
+
+    // Whether the broker may still come to the CONNECT of an earlier connection, which takes the session over or ends it.
+    let mayBeOvertaken (connection: NaiveConnection) : bool =
+        connection.Client.Connections.Values
+        |> Seq.exists (fun one ->
+            one.Number < connection.Number
+            && one.Connect.IsSome
+            && not (one.HasConnack || one.IsLostByBroker))
+
+    // Whether the session outlives the last connection that it had. Otherwise the next CONNECT ends it, if nothing has before.
+    let private outlivesConnection (client: NaiveClient) : bool =
+        client.Connections.Values
+        |> Seq.filter (fun one -> one.HasConnack && obj.ReferenceEquals(one.Session, client.Session))
+        |> Seq.sortBy _.Number
+        |> Seq.tryLast
+        |> Option.forall (fun last -> expiryOf last > 0u<s>)
 
     let presence
         (freedom: BrokerFreedom)
@@ -109,6 +134,7 @@ module internal AnswerRules =
             not client.Doubt
             && now < client.EndsAtEarliest - freedom.Earliness
             && expiryOf connection > 0u<s>
+            && outlivesConnection client
         then
             violate client "MQTT-3.1.2-5" "the session that has not expired" "Session Present 0"
 

@@ -127,6 +127,8 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val Done = Dictionary<uint16, struct (Publication * string)>()
     // Subscription Identifiers that have to come with a message, and those that came.
     member val IdentifiersDue = Dictionary<int, struct (Publication * NaiveSubscription[])>()
+    // Messages that came in a version without identifiers.
+    member val IdentifiersExcused = HashSet<int>()
     member val IdentifiersSeen = Dictionary<int, HashSet<uint32>>()
     member val Arrivals = Dictionary<int, int>()
     // Those of them that repeat no earlier one.

@@ -156,7 +156,7 @@ type BrokerModel(freedom: BrokerFreedom) =
         then
             client.Doubt <- true
 
-        AnswerRules.doubtSession freedom now client
+        AnswerRules.doubtSession freedom publications now client
 
         match WillRules.superseded publications client.Latest connect with
         | null -> ()
@@ -301,7 +301,8 @@ type BrokerModel(freedom: BrokerFreedom) =
                 sessions.Add client.Session
 
             connection.Session <- client.Session
-            connection.Session.EndsAt <- never
+            // It may be read only after the connection was lost, and what that began goes on.
+            connection.Session.EndsAt <- if connection.IsLostByBroker then client.EndsAtEarliest else never
 
             connection.Session.MaximumPacketBytes <-
                 match connection.Connect.Value.Properties.MaximumPacketSize with
@@ -312,7 +313,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                 min connection.Session.LeastPacketBytes connection.Session.MaximumPacketBytes
 
             client.Session.Forgo()
-            client.Doubt <- false
+            client.Doubt <- AnswerRules.mayBeOvertaken connection
 
             // Otherwise the connection had ended before its CONNACK came.
             if not connection.IsLostByBroker then
@@ -415,7 +416,7 @@ type BrokerModel(freedom: BrokerFreedom) =
         | _ when isNull connection.Session ->
             violate client "MQTT-3.2.0-1" "CONNACK before anything else" $"{packet.Type}"
         | Packet.Publish publish ->
-            DeliveryRules.check freedom violate retained publications connection publish
+            DeliveryRules.check freedom violate now retained publications connection publish
         | Packet.Puback packet -> receivedAnswer connection connection.Pubacks "MQTT-4.6.0-2" packet
         | Packet.Pubrec packet -> receivedAnswer connection connection.Pubrecs "MQTT-4.6.0-3" packet
         | Packet.Pubrel packet -> receivedPubrel connection packet

@@ -274,7 +274,9 @@ module internal DeliveryRules =
         sends * copies + retained
 
     let private checkOrder
+        freedom
         violate
+        now
         client
         (publish: Publish)
         (message: Publication)
@@ -283,11 +285,20 @@ module internal DeliveryRules =
         =
         let hasShared = (possible: List<NaiveSubscription>).Exists(fun one -> one.IsShared)
 
+        // The first copy may have expired while it waited, and one that was sent again has a time of its own.
+        let mayHaveExpired =
+            match message.Properties.MessageExpiryInterval with
+            | ValueSome interval ->
+                message.FirstSent + int64 interval * 1_000L<ms>
+                <= now + (freedom: BrokerFreedom).Earliness
+            | ValueNone -> false
+
         // A message of QoS 1 that was sent again is routed again, and so is one of QoS 2 whose client lost its session and
         // sent it anew: it may have been lost at QoS 0 the first time, or the session may have subscribed since.
         let mayComeLate =
             ((message.QoS = QoS.AtLeastOnce && message.Sends > 1) || message.NewSends > 1)
             && (publish.Delivery.QoS = QoS.AtMostOnce
+                || mayHaveExpired
                 || not (
                     message.Candidates.Exists(fun (struct (one, subscription)) ->
                         obj.ReferenceEquals(one, session)
@@ -367,6 +378,7 @@ module internal DeliveryRules =
     let private received
         (freedom: BrokerFreedom)
         violate
+        now
         (retained: RetainedMessages)
         (connection: NaiveConnection)
         topic
@@ -479,7 +491,7 @@ module internal DeliveryRules =
                             $"{copies} on {message.Topic}"
 
                     if known = 0 then
-                        checkOrder violate client publish message session possible
+                        checkOrder freedom violate now client publish message session possible
 
                 // Copies of a Will that was due more than once are alike: which of them was released is not known.
                 elif known >= most && message.Dues.Count < 2 then
@@ -503,6 +515,7 @@ module internal DeliveryRules =
     let check
         (freedom: BrokerFreedom)
         violate
+        (now: Instant)
         (retained: RetainedMessages)
         (publications: Publications)
         (connection: NaiveConnection)
@@ -532,4 +545,4 @@ module internal DeliveryRules =
                 "3.3.4"
                 "only messages that were published"
                 $"{publish.Payload.Length} bytes on {topic}"
-        | message -> received freedom violate retained connection topic publish message
+        | message -> received freedom violate now retained connection topic publish message

@@ -19,13 +19,17 @@ module internal IdentifierRules =
         for identifier in publish.Properties.SubscriptionIdentifiers do
             seen.Add identifier |> ignore
 
-    // A message has come in a version that has no identifiers.
+    // A message has come in a version that has no identifiers, perhaps before it is known that the broker has it.
     let excuse (session: NaiveSession) (message: Publication) : unit =
+        session.IdentifiersExcused.Add message.Number |> ignore
         session.IdentifiersDue.Remove message.Number |> ignore
 
     // The broker has a message that has to come for all of these subscriptions of a session.
     let expect (session: NaiveSession) (message: Publication) (subscriptions: NaiveSubscription[]) : unit =
-        if subscriptions |> Array.exists _.Identifier.IsSome then
+        if
+            subscriptions |> Array.exists _.Identifier.IsSome
+            && not (session.IdentifiersExcused.Contains message.Number)
+        then
             session.IdentifiersDue[message.Number] <- struct (message, subscriptions)
 
     // The subscriptions whose identifiers did not come, though the message did. In one copy or several: all that have come

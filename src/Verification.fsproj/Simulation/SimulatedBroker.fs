@@ -448,8 +448,9 @@ type internal SimulatedBroker
                 link.BrokerIsDone <- true
                 lost link
 
-    /// The clock jumps ahead.
+    /// The clock jumps ahead. Turns that wait end before, since the model knows one time of each.
     member this.Jump(duration: int64<ms>) : unit =
+        suspended.Finish()
         offset <- offset + duration
         timers.Clear()
 

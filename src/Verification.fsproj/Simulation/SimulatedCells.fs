@@ -71,6 +71,7 @@ type SimulatedSession(state: ServerState, machine: SessionStep, gates: Simulated
     override val State = state with get, set
     override val Connection = null with get, set
     override val Leaving = null with get, set
+    override val Ending = null with get, set
     override val Permissions = null with get, set
     override _.Enter() = gates.Enter()
     override _.Exit() = gates.Exit()

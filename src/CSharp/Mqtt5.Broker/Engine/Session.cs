@@ -7,6 +7,7 @@ internal sealed class Session(ServerState state) : NodeSession
 {
     private ServerState state = state;
     private ClientPermissions? permissions;
+    private ServerTask? ending;
     private ConcurrentDictionary<long, Delivery>? deliveries;
 
     public override long Number { get; } = state.Session;
@@ -27,6 +28,12 @@ internal sealed class Session(ServerState state) : NodeSession
     public override NodeConnection? Connection { get; set; }
 
     public override NodeConnection? Leaving { get; set; }
+
+    public override ServerTask? Ending
+    {
+        get => Volatile.Read(ref ending);
+        set => Volatile.Write(ref ending, value);
+    }
 
     public override ClientPermissions? Permissions
     {

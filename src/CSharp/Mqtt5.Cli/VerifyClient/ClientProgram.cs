@@ -16,20 +16,26 @@ internal sealed class ClientProgram : IAsyncDisposable
 
     private readonly Process process;
     private readonly Action<ClientInput> tell;
+    private readonly Func<Task> connectionsEnded;
     private readonly Task reading;
     private string complaint = "";
 
-    private ClientProgram(Process process, Action<ClientInput> tell)
+    private ClientProgram(Process process, Action<ClientInput> tell, Func<Task> connectionsEnded)
     {
         this.process = process;
         this.tell = tell;
+        this.connectionsEnded = connectionsEnded;
         process.StandardInput.Close();
         reading = ReadAsync();
     }
 
-    /// <summary>Starts a program, which finds the values in its arguments and in its environment.</summary>
+    /// <summary>
+    /// Starts a program, which finds the values in its arguments and in its environment. Its end is told after the end of the
+    /// connections that it had, for which it waits a few seconds.
+    /// </summary>
     /// <exception cref="UsageException">It cannot be started.</exception>
-    public static ClientProgram Start(IReadOnlyList<string> command, IReadOnlyDictionary<string, string> values, Action<ClientInput> tell)
+    public static ClientProgram Start(
+        IReadOnlyList<string> command, IReadOnlyDictionary<string, string> values, Action<ClientInput> tell, Func<Task> connectionsEnded)
     {
         var start = new ProcessStartInfo(ClientCommands.Fill(command[0], values), command.Skip(1).Select(word => ClientCommands.Fill(word, values)))
         {
@@ -43,7 +49,7 @@ internal sealed class ClientProgram : IAsyncDisposable
 
         try
         {
-            return new ClientProgram(Process.Start(start)!, tell);
+            return new ClientProgram(Process.Start(start)!, tell, connectionsEnded);
         }
         catch (Exception exception) when (exception is Win32Exception or InvalidOperationException)
         {
@@ -82,6 +88,8 @@ internal sealed class ClientProgram : IAsyncDisposable
         await process.WaitForExitAsync();
         await Task.WhenAny(Task.WhenAll(output, errors), Task.Delay(LastBytesTime));
         await Task.Delay(LastBytesTime);
+        // On a busy machine what it sent may be read later than that. Something that it started may hold a connection open.
+        await Task.WhenAny(connectionsEnded(), Task.Delay(EndingTime));
         tell(ClientInput.NewExited(process.ExitCode, complaint));
     }
 

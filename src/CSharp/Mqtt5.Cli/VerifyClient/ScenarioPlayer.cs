@@ -35,7 +35,7 @@ internal sealed class ScenarioPlayer(ClientCommands commands, ScenarioSettings s
             var clock = Stopwatch.StartNew();
             var run = ClientRunModule.Start(settings, scenario, 0);
             var values = ClientCommands.ValuesOf(scenario.Task, scenario.Version, ((IPEndPoint)listener.LocalEndpoint).Port);
-            await using var program = ClientProgram.Start(command, values, input => inputs.Writer.TryWrite(input));
+            await using var program = ClientProgram.Start(command, values, input => inputs.Writer.TryWrite(input), () => EndedAsync(connections));
             var input = ClientInput.Tick;
 
             while (true)
@@ -81,6 +81,12 @@ internal sealed class ScenarioPlayer(ClientCommands commands, ScenarioSettings s
         {
             // The scenario is over.
         }
+    }
+
+    private static Task EndedAsync(Dictionary<int, ServedConnection> connections)
+    {
+        lock (connections)
+            return Task.WhenAll(connections.Values.Select(connection => connection.Ended));
     }
 
     private static async Task<ClientInput> NextAsync(ChannelReader<ClientInput> inputs, long milliseconds, CancellationToken cancellationToken)

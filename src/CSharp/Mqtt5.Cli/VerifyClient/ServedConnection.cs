@@ -23,6 +23,9 @@ internal sealed class ServedConnection : IAsyncDisposable
         reading = ReadAsync();
     }
 
+    /// <summary>Completes when all that came was given to the run, and the connection has ended.</summary>
+    public Task Ended => reading;
+
     /// <summary>Sends bytes; those that a client does not take any more are lost.</summary>
     public async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
