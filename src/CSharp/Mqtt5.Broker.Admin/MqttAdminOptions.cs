@@ -27,6 +27,9 @@ public sealed class MqttAdminOptions
     /// <summary>The largest body of a request, in bytes; larger ones get 413. 1,024 to 16,777,216. Default: 1,048,576.</summary>
     public int MaximumBodyBytes { get; set; } = 1 << 20;
 
+    // Whether tokens are exchanged for cookies beside it: the files of the dashboard are then for everyone, as the sign-in is among them.
+    internal bool HasOwnLogin { get; set; }
+
     internal string? PolicyOf(MqttAdminRole role) => role switch
     {
         MqttAdminRole.Viewer => ViewerPolicy,

@@ -139,6 +139,7 @@ public sealed class MqttAdminServer : IAsyncDisposable
             api.ViewerPolicy = nameof(MqttAdminRole.Viewer);
             api.OperatorPolicy = nameof(MqttAdminRole.Operator);
             api.AdministratorPolicy = nameof(MqttAdminRole.Administrator);
+            api.HasOwnLogin = true;
             api.AnonymousHealth = options.Api.AnonymousHealth;
             api.RequestsPerSecond = options.Api.RequestsPerSecond;
             api.EventStreams = options.Api.EventStreams;
