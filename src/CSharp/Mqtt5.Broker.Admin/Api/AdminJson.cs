@@ -31,4 +31,5 @@ namespace Mqtt5.Admin;
 [JsonSerializable(typeof(HistoryAnswer))]
 [JsonSerializable(typeof(LiveAnswer))]
 [JsonSerializable(typeof(RemovedAnswer))]
+[JsonSerializable(typeof(ReloadAnswer))]
 internal sealed partial class AdminJson : JsonSerializerContext;

@@ -68,4 +68,6 @@ internal sealed record LiveAnswer(IReadOnlyList<LiveMessage> Messages, long Miss
 
 internal sealed record LiveMessage(string Topic, long Count, int Qos, bool Retain, int PayloadBytes, byte[] Payload);
 
+internal sealed record ReloadAnswer(string Detail);
+
 internal sealed record RemovedAnswer(int Removed, bool IsComplete);

@@ -97,6 +97,7 @@ internal static class AdminRoutes
             Body = AdminJson.Default.PublishRequest,
             Answer = AdminJson.Default.PublishAnswer,
         },
+        new("POST", "reload", Administrator, "Reads the files of the broker again, all or nothing; 409 names the file that cannot be used.", StateOperations.ReloadAsync) { Answer = AdminJson.Default.ReloadAnswer },
         new("GET", "explain", Viewer, "Why a client would get a message, or would not.", MessageOperations.ExplainAsync)
         {
             Answer = AdminJson.Default.MqttDeliveryExplanation,

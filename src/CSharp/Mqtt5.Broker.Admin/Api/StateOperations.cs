@@ -45,6 +45,19 @@ internal static class StateOperations
             : call.AnswerAsync(
                 new HealthAnswer("not ready", call.Inspection.Overview().Status), AdminJson.Default.HealthAnswer, StatusCodes.Status503ServiceUnavailable);
 
+    public static async Task ReloadAsync(AdminCall call)
+    {
+        var reload = call.Service.Options.Reload ?? throw new AdminProblem(StatusCodes.Status409Conflict, null, "this broker has no files that it could read again");
+
+        // A request that is given up does not end it in the middle.
+        var outcome = await reload(CancellationToken.None).ConfigureAwait(false);
+
+        if (!outcome.IsApplied)
+            throw new AdminProblem(StatusCodes.Status409Conflict, null, outcome.Detail);
+
+        await call.AnswerAsync(new ReloadAnswer(outcome.Detail), AdminJson.Default.ReloadAnswer).ConfigureAwait(false);
+    }
+
     public static Task OpenApiAsync(AdminCall call)
     {
         call.Context.Response.ContentType = "application/json; charset=utf-8";

@@ -5,8 +5,11 @@ import { h, svg } from "./dom.js";
 const width = 240;
 const height = 56;
 
-// A tile with the value of now and its course. The newest value stands last.
-export function tile(name, values, slots, formatted, href) {
+const fewest = 60;
+
+// A tile with the value of now and its course, which is at least five minutes wide. The newest value stands last.
+export function tile(name, values, formatted, href) {
+    const slots = Math.max(values.length, fewest);
     const now = values.at(-1) ?? 0;
     const most = values.length === 0 ? 0 : Math.max(...values);
     const top = Math.max(most, 1) * 1.1;

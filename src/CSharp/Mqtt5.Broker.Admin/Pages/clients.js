@@ -21,8 +21,8 @@ function badge(client) {
 
 function openList(main) {
     const contains = h("input", { type: "search", name: "contains", spellcheck: "false", input: () => later() });
-    const state = select({ "": "All", connected: "Connected", away: "Away" }, { name: "state", change: () => list.first(true) });
-    const version = select({ "": "All", 5: "5", "3.1.1": "3.1.1", 3.1: "3.1" }, { name: "version", change: () => list.first(true) });
+    const state = select([["", "All"], ["connected", "Connected"], ["away", "Away"]], { name: "state", change: () => list.first(true) });
+    const version = select([["", "All"], "5", "3.1.1", "3.1"], { name: "version", change: () => list.first(true) });
     const list = pages("clients", () => ({ contains: contains.value, state: state.value, version: version.value }), "client", items => table("Clients", [
         ["Client", "", item => clientLink(item.clientId)],
         ["State", "", badge],
@@ -153,7 +153,7 @@ function happened(events) {
 // Why the client would get a message, or would not.
 function explaining(id) {
     const topic = h("input", { type: "text", name: "topic", required: true, spellcheck: "false", autocomplete: "off" });
-    const qos = select({ 0: "0", 1: "1", 2: "2" }, { name: "qos" });
+    const qos = select(["0", "1", "2"], { name: "qos" });
     const answer = h("div", { role: "status", "aria-live": "polite" });
     qos.value = "1";
 

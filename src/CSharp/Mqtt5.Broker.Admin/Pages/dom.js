@@ -78,8 +78,9 @@ export function field(label, control, attributes) {
     return h("div", { class: "field", ...attributes }, h("label", { for: control.id }, label), control);
 }
 
+// A choice of [value, text]; a text alone is both.
 export function select(options, attributes) {
-    return h("select", attributes, Object.entries(options).map(([value, text]) => h("option", { value }, text)));
+    return h("select", attributes, options.map(option => (Array.isArray(option) ? option : [option, option])).map(([value, text]) => h("option", { value }, text)));
 }
 
 // A table whose columns are [heading, class, cell of a row].

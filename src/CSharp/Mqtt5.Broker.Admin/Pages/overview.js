@@ -50,13 +50,13 @@ export function open(main) {
         wasReady = overview.isReady;
         const level = (values, now) => [...values, now].slice(-slots);
         redraw(tiles,
-            tile("Connections", level(history.connections, overview.connections), slots, count, "#/clients"),
-            tile("Publish in per second", history.receivedPerSecond, slots, rate),
-            tile("Publish out per second", history.sentPerSecond, slots, rate),
-            tile("Dropped per second", history.droppedPerSecond, slots, rate),
-            tile("Queued messages", level(history.queued, overview.queued), slots, count),
-            tile("Retained messages", level(history.retained, overview.retained), slots, count, "#/topics"),
-            tile("Subscriptions", level(history.subscriptions, overview.subscriptions), slots, count, "#/subscriptions"));
+            tile("Connections", level(history.connections, overview.connections), count, "#/clients"),
+            tile("Publish in per second", history.receivedPerSecond, rate),
+            tile("Publish out per second", history.sentPerSecond, rate),
+            tile("Dropped per second", history.droppedPerSecond, rate),
+            tile("Queued messages", level(history.queued, overview.queued), count),
+            tile("Retained messages", level(history.retained, overview.retained), count, "#/topics"),
+            tile("Subscriptions", level(history.subscriptions, overview.subscriptions), count, "#/subscriptions"));
         redraw(rest,
             h("section", { "aria-labelledby": "totals" }, h("h2", { id: "totals" }, "Since the start"), totals(overview)),
             h("div", { class: "pair" },

@@ -230,7 +230,7 @@ function escapedLines(text) {
 function publishForm(line) {
     const topic = h("input", { type: "text", name: "publish-topic", required: true, spellcheck: "false", autocomplete: "off" });
     const text = h("textarea", { name: "payload", rows: 3, spellcheck: "false" });
-    const qos = select({ 0: "0", 1: "1", 2: "2" }, { name: "publish-qos" });
+    const qos = select(["0", "1", "2"], { name: "publish-qos" });
     const retain = h("input", { type: "checkbox", name: "retain" });
     const element = h("section", { class: "card", "aria-labelledby": "publish" },
         h("h2", { id: "publish" }, "Publish"),

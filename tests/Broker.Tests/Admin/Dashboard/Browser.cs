@@ -52,16 +52,16 @@ public sealed partial class Browser : IAsyncDisposable
 
         _ = process.StandardOutput.ReadToEndAsync();
         var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{PortPattern().Match(line).Groups[1].Value}/"), Timeout = RawClient.Patience };
-        var wanted = JsonNode.Parse("""
-            {"capabilities":{"alwaysMatch":{
-              "browserName":"chrome","unhandledPromptBehavior":"ignore",
-              "goog:loggingPrefs":{"browser":"ALL"},
-              "goog:chromeOptions":{"args":["--headless=new","--no-sandbox","--disable-gpu","--disable-dev-shm-usage","--no-first-run","--disable-extensions","--disable-background-networking","--force-device-scale-factor=1","--window-size=1280,900","--lang=en"]}}}}
-            """);
-        using var answer = await http.PostAsync(new Uri("session", UriKind.Relative), ContentOf(wanted!));
-        var created = await answer.Content.ReadFromJsonAsync<JsonElement>();
-        Assert.True(answer.IsSuccessStatusCode, created.ToString());
-        return new Browser(process, http, created.GetProperty("value").GetProperty("sessionId").GetString()!);
+
+        try
+        {
+            return new Browser(process, http, await OpenSessionAsync(http));
+        }
+        catch
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
     }
 
     public Task OpenAsync(string address) => SendAsync("url", new JsonObject { ["url"] = address });
@@ -176,6 +176,20 @@ public sealed partial class Browser : IAsyncDisposable
 
     [GeneratedRegex("started successfully on port ([0-9]+)")]
     private static partial Regex PortPattern();
+
+    private static async Task<string> OpenSessionAsync(HttpClient http)
+    {
+        var wanted = JsonNode.Parse("""
+            {"capabilities":{"alwaysMatch":{
+              "browserName":"chrome","unhandledPromptBehavior":"ignore",
+              "goog:loggingPrefs":{"browser":"ALL"},
+              "goog:chromeOptions":{"args":["--headless=new","--no-sandbox","--disable-gpu","--disable-dev-shm-usage","--no-first-run","--disable-extensions","--disable-background-networking","--force-device-scale-factor=1","--window-size=1280,900","--lang=en"]}}}}
+            """);
+        using var answer = await http.PostAsync(new Uri("session", UriKind.Relative), ContentOf(wanted!));
+        var created = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.True(answer.IsSuccessStatusCode, created.ToString());
+        return created.GetProperty("value").GetProperty("sessionId").GetString()!;
+    }
 
     private static JsonObject Feature(string name, string value) => new() { ["name"] = name, ["value"] = value };
 
