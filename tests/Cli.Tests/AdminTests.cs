@@ -144,7 +144,7 @@ public sealed class AdminTests : IDisposable
         var refused = await AskAsync(broker, 1, "reload");
         Assert.Contains($"not reloaded, all stays as it was: access-file: {rules}: ", refused, StringComparison.Ordinal);
         Assert.Contains("line 2", refused, StringComparison.Ordinal);
-        Assert.Equal(ReasonCode.NoMatchingSubscribers, (await client.PublishAsync("a", "b", QoS.AtLeastOnce).WaitAsync(Patience)).Reason);
+        Assert.Equal(ReasonCode.NoMatchingSubscribers, (await client.PublishAsync("a", "b", QoS.AtLeastOnce).AsTask().WaitAsync(Patience)).Reason);
         await File.WriteAllTextAsync(rules, "everyone\nallow subscribe #\n");
         Assert.Contains("1 client disconnected", await AskAsync(broker, 0, "reload"), StringComparison.Ordinal);
     }

@@ -217,7 +217,7 @@ public sealed class ReloadTests : IDisposable
 
         for (var index = 0; index < messages; index++)
         {
-            under.Enqueue(writer.PublishAsync("load/1", $"{index}", QoS.AtLeastOnce));
+            under.Enqueue(writer.PublishAsync("load/1", $"{index}", QoS.AtLeastOnce).AsTask());
 
             if (under.Count == 100)
                 Assert.Equal(ReasonCode.Success, (await under.Dequeue().WaitAsync(Patience)).Reason);
