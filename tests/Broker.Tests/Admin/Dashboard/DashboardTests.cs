@@ -476,6 +476,15 @@ public sealed class DashboardTests(BrowserFixture fixture) : IClassFixture<Brows
         foreach (var index in Enumerable.Range(0, topics))
             setup.Broker.Publish(new MqttMessage { Topic = $"plant/{index % 10}/gauge-{index:D6}", Payload = "21"u8.ToArray(), Retain = true });
 
+        foreach (var path in new[] { "metrics", "metrics", "clients?limit=100", "clients?limit=1000" })
+        {
+            using var http = setup.Client(MqttAdminRole.Viewer);
+            var watch = System.Diagnostics.Stopwatch.StartNew();
+            var answer = await http.GetByteArrayAsync(path);
+            TestContext.Current.TestOutputHelper?.WriteLine($"{path}: {answer.Length} bytes in {watch.Elapsed.TotalMilliseconds:F1} ms");
+            Assert.NotEmpty(answer);
+        }
+
         await SignInAsync(setup, MqttAdminRole.Viewer, "clients");
         await Page.RunAsync("window.longest = 0; new PerformanceObserver(list => { for (const one of list.getEntries()) window.longest = Math.max(window.longest, one.duration); }).observe({ type: 'longtask' })");
         await Page.WaitAsync("document.querySelectorAll('tbody tr').length === 100");
