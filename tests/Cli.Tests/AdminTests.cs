@@ -133,6 +133,23 @@ public sealed class AdminTests : IDisposable
     }
 
     [Fact]
+    public async Task A_reload_by_the_API_applies_all_files_or_none_and_names_the_one_at_fault()
+    {
+        var rules = Path.Combine(folder, "rules");
+        await File.WriteAllTextAsync(rules, "everyone\nallow all #\n");
+        using var broker = await StartAsync("--access-file", rules);
+        await using var client = await ConnectAsync(broker, "gauge-1");
+        Assert.Matches("(?m)^detail +reloaded; 0 sessions ended, 0 clients disconnected$", await AskAsync(broker, 0, "reload"));
+        await File.WriteAllTextAsync(rules, "everyone\nallow nothing here\n");
+        var refused = await AskAsync(broker, 1, "reload");
+        Assert.Contains($"not reloaded, all stays as it was: access-file: {rules}: ", refused, StringComparison.Ordinal);
+        Assert.Contains("line 2", refused, StringComparison.Ordinal);
+        Assert.Equal(ReasonCode.NoMatchingSubscribers, (await client.PublishAsync("a", "b", QoS.AtLeastOnce).AsTask().WaitAsync(Patience)).Reason);
+        await File.WriteAllTextAsync(rules, "everyone\nallow subscribe #\n");
+        Assert.Contains("1 client disconnected", await AskAsync(broker, 0, "reload"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_broker_without_a_certificate_for_its_API_does_not_start()
     {
         var outcome = await CommandProcess.RunAsync(null, "broker", "--port", "0", "--admin-port", "0", "--admin-tls", "--admin-token-file", Tokens);

@@ -53,8 +53,10 @@ internal sealed class BrokerProcess : IAsyncDisposable
     public async Task<string?> ReloadAsync()
     {
         await SignalAsync("HUP");
-        return await process.StandardError.ReadLineAsync().WaitAsync(Patience);
+        return await ReadErrorLineAsync();
     }
+
+    public Task<string?> ReadErrorLineAsync() => process.StandardError.ReadLineAsync().WaitAsync(Patience);
 
     public async Task SignalAsync(string name)
     {

@@ -3,7 +3,7 @@ using Mqtt5.Tests;
 
 namespace Mqtt5.CliTests;
 
-// SIGHUP makes the broker reload its files.
+// SIGHUP, or a change of them, makes the broker reload its files.
 public sealed class ReloadTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -148,6 +148,93 @@ public sealed class ReloadTests : IDisposable
     }
 
     [Fact]
+    [ShowsOption("broker", "--reload-on-change")]
+    public async Task A_change_of_a_file_is_noticed_also_where_the_file_is_replaced()
+    {
+        await SetPasswordAsync("anna", "one");
+        await using var broker = await BrokerProcess.StartAsync("--port", "0", "--password-file", Passwords, "--reload-on-change");
+        await using var anna = await ConnectAsync(broker, "anna", "one", "client-a");
+        var before = await File.ReadAllTextAsync(Passwords);
+        await SetPasswordAsync("anna", "two");
+        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected", await broker.ReadErrorLineAsync());
+        await File.WriteAllTextAsync(Passwords + ".new", "anna:pbkdf2-sha512:x\n");
+        File.Move(Passwords + ".new", Passwords, overwrite: true);
+        Assert.StartsWith("mqtt5: not reloaded, all stays as it was: password-file: ", await broker.ReadErrorLineAsync(), StringComparison.Ordinal);
+        await using (await ConnectAsync(broker, "anna", "two", "client-b"))
+        {
+        }
+
+        await File.WriteAllTextAsync(Passwords, before);
+        Assert.StartsWith("mqtt5: reloaded", await broker.ReadErrorLineAsync(), StringComparison.Ordinal);
+        await using var again = await ConnectAsync(broker, "anna", "one", "client-a");
+    }
+
+    // 200 reloads of each kind beside 100,000 messages with MQTT5_RELOAD_WHOLE=1.
+    [Fact]
+    public async Task Reloads_lose_no_message_and_refuse_nothing_that_was_allowed()
+    {
+        var isWhole = Environment.GetEnvironmentVariable("MQTT5_RELOAD_WHOLE") == "1";
+        var (reloads, messages) = isWhole ? (200, 100_000) : (10, 2_000);
+        using var certificates = new Mqtt5.Client.Tests.TestCertificates();
+        var certificate = Path.Combine(folder, "server.pem");
+        await WriteAsync(certificate, certificates.Server);
+        await SetPasswordAsync("anna", "one");
+        await File.WriteAllTextAsync(Rules, "everyone\nallow all #\n");
+        await using var broker = await BrokerProcess.StartAsync("--tls-port", "0", "--cert", certificate, "--password-file", Passwords, "--access-file", Rules);
+        await using var reader = await ConnectByTlsAsync(broker, certificates.Authority, "anna", "one", "reader");
+        await using var writer = await ConnectByTlsAsync(broker, certificates.Authority, "anna", "one", "writer");
+        await using var received = await reader.SubscribeAsync("load/#", QoS.AtLeastOnce);
+        var kinds = new Func<int, Task>[]
+        {
+            index => SetPasswordAsync("bob", $"{index}"),
+            index => File.WriteAllTextAsync(Rules, $"everyone\nallow all #\nclient other\ndeny all secret/{index}\n"),
+            _ => WriteAsync(certificate, certificates.Server),
+        };
+        var reloading = Task.Run(async () =>
+        {
+            foreach (var kind in kinds)
+            {
+                for (var index = 0; index < reloads; index++)
+                {
+                    await kind(index);
+                    Assert.Equal("mqtt5: reloaded; 0 sessions ended, 0 clients disconnected", await broker.ReloadAsync());
+                }
+            }
+        });
+        var reading = Task.Run(async () =>
+        {
+            var next = 0;
+
+            await foreach (var message in received)
+            {
+                Assert.Equal($"{next}", message.Text);
+
+                if (++next == messages)
+                    return;
+            }
+        });
+        var under = new Queue<Task<MqttPublishResult>>();
+
+        for (var index = 0; index < messages; index++)
+        {
+            under.Enqueue(writer.PublishAsync("load/1", $"{index}", QoS.AtLeastOnce).AsTask());
+
+            if (under.Count == 100)
+                Assert.Equal(ReasonCode.Success, (await under.Dequeue().WaitAsync(Patience)).Reason);
+
+            // Spread over the reloads.
+            if (index % (messages / reloads) == 0 && !reloading.IsCompleted)
+                await Task.Delay(20);
+        }
+
+        await Task.WhenAll(under).WaitAsync(Patience);
+        await reading.WaitAsync(Patience);
+        await reloading.WaitAsync(TimeSpan.FromMinutes(10));
+        await using var late = await ConnectByTlsAsync(broker, certificates.Authority, "anna", "one", "late");
+        Assert.Equal((MqttConnectionStatus.Connected, MqttConnectionStatus.Connected), (reader.State.Status, writer.State.Status));
+    }
+
+    [Fact]
     public async Task Without_files_and_at_any_time_the_signal_does_not_end_the_broker()
     {
         await using var broker = await BrokerProcess.StartAsync("--port", "0");
@@ -165,11 +252,16 @@ public sealed class ReloadTests : IDisposable
     private static async Task WriteAsync(string file, X509Certificate2 certificate) =>
         await File.WriteAllTextAsync(file, certificate.ExportCertificatePem() + "\n" + certificate.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem() + "\n");
 
-    private static async Task<MqttClient> ConnectByTlsAsync(BrokerProcess broker, X509Certificate2 authority)
+    private static async Task<MqttClient> ConnectByTlsAsync(BrokerProcess broker, X509Certificate2 authority, string? name = null, string? password = null, string? id = null)
     {
         var options = MqttClientOptions.For(new UriBuilder(broker.Address) { Host = "localhost" }.Uri);
         options.Tls.CertificateAuthorities.Add(authority);
         options.Reconnect = null;
+        options.ClientId = id;
+
+        if (name is not null)
+            options.Credentials = MqttCredentials.Of(name, password);
+
         return await MqttClient.ConnectAsync(options);
     }
 

@@ -49,6 +49,17 @@ public static class MqttAdminExtensions
                 mapped.RequireAuthorization(policy);
         }
 
+        foreach (var (name, file) in DashboardFiles.All)
+        {
+            var mapped = group.MapMethods(name == DashboardFiles.PageName ? "" : $"{DashboardFiles.Folder}/{name}", ["GET"], context => service.RunAsync(context, file))
+                .WithDisplayName($"MQTT administration: the dashboard, {name}");
+
+            if (options.HasOwnLogin)
+                mapped.AllowAnonymous();
+            else if (options.ViewerPolicy is { } policy)
+                mapped.RequireAuthorization(policy);
+        }
+
         return group;
     }
 

@@ -27,6 +27,15 @@ public sealed class MqttAdminOptions
     /// <summary>The largest body of a request, in bytes; larger ones get 413. 1,024 to 16,777,216. Default: 1,048,576.</summary>
     public int MaximumBodyBytes { get; set; } = 1 << 20;
 
+    /// <summary>
+    /// Reads the files of the broker again for <c>POST reload</c>; null, the default: there is nothing that can be. It may be called by several
+    /// requests at a time.
+    /// </summary>
+    public Func<CancellationToken, Task<MqttReloadOutcome>>? Reload { get; set; }
+
+    // Whether tokens are exchanged for cookies beside it: the files of the dashboard are then for everyone, as the sign-in is among them.
+    internal bool HasOwnLogin { get; set; }
+
     internal string? PolicyOf(MqttAdminRole role) => role switch
     {
         MqttAdminRole.Viewer => ViewerPolicy,

@@ -73,6 +73,15 @@ public sealed class MqttAdminServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Checks a file of tokens as a start would, without a start.</summary>
+    /// <param name="path">The file, which exists.</param>
+    /// <exception cref="IOException">It cannot be used; the message says why, without the tokens.</exception>
+    public static void CheckTokenFile(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        AdminTokens.Check(path);
+    }
+
     /// <summary>Stops it.</summary>
     /// <returns>When it is done.</returns>
     public async ValueTask DisposeAsync()
@@ -139,6 +148,8 @@ public sealed class MqttAdminServer : IAsyncDisposable
             api.ViewerPolicy = nameof(MqttAdminRole.Viewer);
             api.OperatorPolicy = nameof(MqttAdminRole.Operator);
             api.AdministratorPolicy = nameof(MqttAdminRole.Administrator);
+            api.HasOwnLogin = true;
+            api.Reload = options.Api.Reload;
             api.AnonymousHealth = options.Api.AnonymousHealth;
             api.RequestsPerSecond = options.Api.RequestsPerSecond;
             api.EventStreams = options.Api.EventStreams;

@@ -22,6 +22,8 @@ internal sealed class AdminTokens
     // The token of the administrator, if the file was made; null: there was one.
     public string? Created { get; }
 
+    public static void Check(string path) => Read(path);
+
     // Reads the file, or makes it.
     public static AdminTokens Open(string path)
     {

@@ -26,4 +26,10 @@ namespace Mqtt5.Admin;
 [JsonSerializable(typeof(HealthAnswer))]
 [JsonSerializable(typeof(LoginRequest))]
 [JsonSerializable(typeof(ProblemAnswer))]
+[JsonSerializable(typeof(AdminList<MqttBrokerEvent>))]
+[JsonSerializable(typeof(MeAnswer))]
+[JsonSerializable(typeof(HistoryAnswer))]
+[JsonSerializable(typeof(LiveAnswer))]
+[JsonSerializable(typeof(RemovedAnswer))]
+[JsonSerializable(typeof(ReloadAnswer))]
 internal sealed partial class AdminJson : JsonSerializerContext;

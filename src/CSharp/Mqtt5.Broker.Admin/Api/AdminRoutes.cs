@@ -12,6 +12,8 @@ internal static class AdminRoutes
     public static IReadOnlyList<AdminRoute> All { get; } =
     [
         new("GET", "overview", Viewer, "The figures of the broker now.", StateOperations.OverviewAsync) { Answer = AdminJson.Default.MqttBrokerOverview },
+        new("GET", "me", Viewer, "Who asks, and with which role.", StateOperations.MeAsync) { Answer = AdminJson.Default.MeAnswer },
+        new("GET", "history", Viewer, "The figures of the last hour, a sample every five seconds.", StateOperations.HistoryAsync) { Answer = AdminJson.Default.HistoryAnswer },
         new("GET", "listeners", Viewer, "Where the broker listens.", StateOperations.ListenersAsync) { Answer = AdminJson.Default.AdminListMqttListenerInfo },
         new("GET", "dropped", Viewer, "Messages that were dropped or refused, by reason.", StateOperations.DroppedAsync) { Answer = AdminJson.Default.MqttDrops },
         new("GET", "limits", Viewer, "How often limits were exceeded, by name, and connections refused, by reason.", StateOperations.LimitsAsync) { Answer = AdminJson.Default.LimitsAnswer },
@@ -27,6 +29,16 @@ internal static class AdminRoutes
                 new("kind", "string", "Only events of this kind: connected, disconnected, session-ended, dropped, refused or limit."),
                 new("client", "string", "Only events of this client."),
             ],
+        },
+        new("GET", "events/recent", Viewer, "Events of the last hour, the newest first: at most 1024 drops and 4096 others are kept.", EventOperations.RecentAsync)
+        {
+            Answer = AdminJson.Default.AdminListMqttBrokerEvent,
+            Query = [Limit, new("kind", "string", "Only events of this kind."), new("client", "string", "Only events of this client.")],
+        },
+        new("GET", "messages", Viewer, "Messages as they are published, as server-sent events: the last of each topic in a quarter of a second, and how many.", LiveOperations.StreamAsync)
+        {
+            MediaType = "text/event-stream",
+            Query = [new("filter", "string", "The Topic Filter. Payloads are cut to 512 bytes; to 65,536 bytes if it has no wildcard.", IsRequired: true)],
         },
         new("GET", "clients", Viewer, "Clients and sessions, ordered by Client Identifier.", ClientOperations.ListAsync)
         {
@@ -74,11 +86,18 @@ internal static class AdminRoutes
         {
             Query = [new("topic", "string", "The topic.", IsRequired: true)],
         },
+        new("DELETE", "retained", Operator, "Removes the retained messages of a Topic Filter, at most 10,000 of them; isComplete says whether that were all.", MessageOperations.RemoveMatchingAsync)
+        {
+            Answer = AdminJson.Default.RemovedAnswer,
+            IsSearch = true,
+            Query = [new("filter", "string", "The Topic Filter.", IsRequired: true)],
+        },
         new("POST", "publish", Operator, "Publishes a message in the name of the broker. Access rules do not apply.", MessageOperations.PublishAsync)
         {
             Body = AdminJson.Default.PublishRequest,
             Answer = AdminJson.Default.PublishAnswer,
         },
+        new("POST", "reload", Administrator, "Reads the files of the broker again, all or nothing; 409 names the file that cannot be used.", StateOperations.ReloadAsync) { Answer = AdminJson.Default.ReloadAnswer },
         new("GET", "explain", Viewer, "Why a client would get a message, or would not.", MessageOperations.ExplainAsync)
         {
             Answer = AdminJson.Default.MqttDeliveryExplanation,

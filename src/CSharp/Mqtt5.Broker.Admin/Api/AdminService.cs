@@ -40,6 +40,8 @@ internal sealed class AdminService
         });
         searches = new ConcurrencyLimiter(new ConcurrencyLimiterOptions { PermitLimit = Searches, QueueLimit = WaitingSearches });
         Metrics = new MetricsCollector();
+        History = new AdminHistory(broker.Inspection, TimeProvider.System);
+        Recent = new RecentEvents(broker.Inspection, TimeProvider.System);
         lifetime?.ApplicationStopped.Register(End);
     }
 
@@ -48,6 +50,10 @@ internal sealed class AdminService
     public MqttAdminOptions Options { get; }
 
     public MetricsCollector Metrics { get; }
+
+    public AdminHistory History { get; }
+
+    public RecentEvents Recent { get; }
 
     public CancellationToken Stopping { get; }
 
@@ -91,6 +97,30 @@ internal sealed class AdminService
         {
             // The client has gone.
         }
+    }
+
+    // A file of the dashboard.
+    public Task RunAsync(HttpContext context, DashboardFile file)
+    {
+        Protect(context.Response);
+
+        try
+        {
+            CheckBudget(context);
+        }
+        catch (AdminProblem problem)
+        {
+            return AnswerAsync(context, problem);
+        }
+
+        // Its files and the API are relative to the prefix with a slash at its end.
+        if (file.ContentType.StartsWith("text/html", StringComparison.Ordinal) && context.Request.Path.Value is { } path && !path.EndsWith('/'))
+        {
+            context.Response.Redirect(path[(path.LastIndexOf('/') + 1)..] + "/");
+            return Task.CompletedTask;
+        }
+
+        return DashboardFiles.AnswerAsync(context, file);
     }
 
     public static Task AnswerAsync(HttpContext context, AdminProblem problem)
@@ -152,24 +182,35 @@ internal sealed class AdminService
 
     private void Check(HttpContext context, AdminRoute route)
     {
-        if (!MqttAdminExtensions.IsProtected(context))
-            throw new AdminProblem(403, null, "the application requires no authorization of these endpoints; MapMqttAdmin(...).RequireAuthorization(...) does");
-
         if (route.IsHealth)
-            return;
-
-        using var lease = requests.AttemptAcquire();
-
-        if (!lease.IsAcquired)
-            throw TooMany();
+            CheckProtection(context);
+        else
+            CheckBudget(context);
 
         if (route.IsChange)
             CheckSite(context);
     }
 
+    private void CheckBudget(HttpContext context)
+    {
+        CheckProtection(context);
+        using var lease = requests.AttemptAcquire();
+
+        if (!lease.IsAcquired)
+            throw TooMany();
+    }
+
+    private static void CheckProtection(HttpContext context)
+    {
+        if (!MqttAdminExtensions.IsProtected(context))
+            throw new AdminProblem(403, null, "the application requires no authorization of these endpoints; MapMqttAdmin(...).RequireAuthorization(...) does");
+    }
+
     private void End()
     {
         Metrics.Dispose();
+        History.Dispose();
+        Recent.Dispose();
         requests.Dispose();
         searches.Dispose();
     }

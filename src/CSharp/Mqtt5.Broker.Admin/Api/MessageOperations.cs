@@ -6,6 +6,7 @@ namespace Mqtt5.Admin;
 internal static class MessageOperations
 {
     private const int MostExplainedBytes = 1 << 20;
+    private const int MostRemoved = 10_000;
 
     public static Task SubscriptionsAsync(AdminCall call) =>
         call.AnswerAsync(
@@ -46,6 +47,34 @@ internal static class MessageOperations
 
         call.Broker.Publish(new MqttMessage { Topic = topic, Retain = true });
         return call.DoneAsync();
+    }
+
+    public static Task RemoveMatchingAsync(AdminCall call)
+    {
+        var filter = Filter(call) ?? throw AdminProblem.Bad("filter", "it is missing");
+
+        if (filter.StartsWith("$share/", StringComparison.Ordinal))
+            throw AdminProblem.Bad("filter", "a shared filter has no retained messages");
+
+        call.Target = filter;
+        var removed = 0;
+        var page = call.Inspection.Retained(filter, MqttBrokerInspection.MostEntries);
+
+        while (true)
+        {
+            foreach (var message in page.Items)
+                call.Broker.Publish(new MqttMessage { Topic = message.Topic, Retain = true });
+
+            removed += page.Items.Count;
+
+            if (page.Next is not { } next || removed >= MostRemoved)
+                break;
+
+            page = call.Inspection.Retained(filter, MqttBrokerInspection.MostEntries, next);
+        }
+
+        call.Target = $"{filter} ({removed})";
+        return call.AnswerAsync(new RemovedAnswer(removed, page.Next is null), AdminJson.Default.RemovedAnswer);
     }
 
     public static async Task PublishAsync(AdminCall call)
@@ -92,6 +121,14 @@ internal static class MessageOperations
             call.Inspection.Explain(call.Required("client"), message, call.Text("publisher")), AdminJson.Default.MqttDeliveryExplanation);
     }
 
+    public static string? Filter(AdminCall call)
+    {
+        var filter = call.Text("filter");
+        return filter is not null && TopicFilter.Create(filter) is { IsError: true, ErrorValue: var fault }
+            ? throw AdminProblem.Bad("filter", fault.Detail)
+            : filter;
+    }
+
     private static ReasonCode Publish(AdminCall call, MqttMessage message)
     {
         try
@@ -123,12 +160,4 @@ internal static class MessageOperations
 
     private static string? Topic(string? topic) =>
         topic is not null && TopicName.Create(topic) is { IsError: true, ErrorValue: var fault } ? throw AdminProblem.Bad("topic", fault.Detail) : topic;
-
-    private static string? Filter(AdminCall call)
-    {
-        var filter = call.Text("filter");
-        return filter is not null && TopicFilter.Create(filter) is { IsError: true, ErrorValue: var fault }
-            ? throw AdminProblem.Bad("filter", fault.Detail)
-            : filter;
-    }
 }

@@ -307,6 +307,16 @@ public sealed class MqttBrokerOptions
             WhenRefused,
             SharedSubscriptionsBeforeV5);
 
+    /// <summary>Checks the options as a start does, without starting: ranges, limits, and that other machines are not served without authentication by mistake.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="InvalidOperationException">Options contradict each other, or it would listen to the world without knowing its clients.</exception>
+    public void Validate()
+    {
+        CheckSafety();
+        CheckRanges();
+        _ = ToSettings();
+    }
+
     // Checks the options for which the core has no limit.
     internal void CheckRanges()
     {

@@ -13,12 +13,12 @@ internal static class BrokerAdmin
     /// <exception cref="UsageException">An option is missing.</exception>
     /// <exception cref="IOException">The file of tokens cannot be used, or the address cannot be bound.</exception>
     public static async Task<MqttAdminServer?> StartAsync(
-        BrokerRequest request, MqttBroker broker, BrokerCertificates certificates, ILoggerFactory loggers, Terminal terminal, CancellationToken cancellationToken)
+        BrokerRequest request, MqttBroker broker, BrokerCertificates certificates, BrokerReload reload, ILoggerFactory loggers, Terminal terminal, CancellationToken cancellationToken)
     {
         if (request.AdminPort is not { } port)
             return null;
 
-        var file = request.AdminTokenFile ?? AdminFiles.DefaultTokenFile(terminal) ?? throw new UsageException("admin-port needs admin-token-file, because there is no home folder");
+        var file = TokenFileOf(request, terminal);
         var options = new MqttAdminServerOptions
         {
             Port = port,
@@ -27,6 +27,8 @@ internal static class BrokerAdmin
             TokenFile = file,
             LoggerFactory = loggers,
         };
+
+        options.Api.Reload = reload.RunAsync;
 
         foreach (var name in request.AdminHosts)
             options.HostNames.Add(name);
@@ -39,4 +41,9 @@ internal static class BrokerAdmin
 
         return admin;
     }
+
+    /// <summary>The file of the tokens.</summary>
+    /// <exception cref="UsageException">None is named, and there is no folder for the default.</exception>
+    public static string TokenFileOf(BrokerRequest request, Terminal terminal) =>
+        request.AdminTokenFile ?? AdminFiles.DefaultTokenFile(terminal) ?? throw new UsageException("admin-port needs admin-token-file, because there is no home folder");
 }

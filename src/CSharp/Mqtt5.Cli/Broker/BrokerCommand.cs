@@ -11,19 +11,22 @@ internal static class BrokerCommand
     {
         var config = FileOption.Of("A JSON file with these settings, by their names without dashes; options of the command line win over it.", "--config");
         var mosquitto = FileOption.Of("A configuration file of mosquitto, with the files that it names; what has no counterpart is told. Other options win over it.", "--mosquitto-config");
+        var check = new Option<bool>("--check-config") { Description = "Check the options and the files that they name as a start would, and start nothing: exit code 0, or 2 with file and key." };
         var settings = BrokerSetting.All.Select(setting => (Setting: setting, Option: setting.ToOption())).ToArray();
         var command = new Command("broker", """
             Runs an MQTT 5 broker until Ctrl+C or SIGTERM. It says where it listens, a line each. SIGHUP has it read the
-            files of passwords, rules and certificates again; if one cannot be used, it says so and all stays as it was.
+            files of passwords, rules and certificates again, as do 'mqtt5 ctl reload' and --reload-on-change; if one
+            cannot be used, it says so and all stays as it was.
 
             Examples:
               mqtt5 broker --port 1883
               mqtt5 broker --port 1883 --ws-port 8080 --password-file passwords
               mqtt5 broker --store /var/lib/mqtt5
+              mqtt5 broker --config broker.json --check-config
               mqtt5 broker --mosquitto-config /etc/mosquitto/mosquitto.conf
 
             Exit codes:
-              0    ended by Ctrl+C or SIGTERM
+              0    ended by Ctrl+C or SIGTERM, or the configuration can be used
               2    the command line or a file cannot be used, or it cannot be listened there
               4    the store cannot be opened: it is damaged, newer, in use, read-only, or no store
               5    the store failed while the broker ran; what was acknowledged is on the disk
@@ -31,6 +34,7 @@ internal static class BrokerCommand
         {
             config,
             mosquitto,
+            check,
         };
 
         foreach (var (_, option) in settings)
@@ -57,7 +61,9 @@ internal static class BrokerCommand
                 return ExitCode.BadUsage;
             }
 
-            return await BrokerVerb.RunAsync(request, terminal, cancellationToken);
+            return result.GetValue(check)
+                ? await BrokerVerb.CheckAsync(request, terminal, cancellationToken)
+                : await BrokerVerb.RunAsync(request, terminal, cancellationToken);
         });
         return command;
     }

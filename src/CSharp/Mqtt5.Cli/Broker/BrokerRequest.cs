@@ -55,6 +55,9 @@ internal sealed class BrokerRequest
     /// <summary>The access file; null: everything is allowed.</summary>
     public string? AccessFile { get; set; }
 
+    /// <summary>Whether files are read again when they change.</summary>
+    public bool ReloadsOnChange { get; set; }
+
     /// <summary>Whether clients may stay anonymous.</summary>
     public bool AllowAnonymous { get; set; }
 

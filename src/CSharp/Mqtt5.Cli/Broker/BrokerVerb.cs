@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Mqtt5.Storage;
 
 namespace Mqtt5.Cli;
@@ -11,7 +12,24 @@ internal static class BrokerVerb
     private static readonly TimeSpan TrimInterval = TimeSpan.FromMinutes(1);
 
     /// <summary>Runs a broker as requested.</summary>
-    public static async Task<int> RunAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken)
+    public static Task<int> RunAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken) =>
+        TellAsync(() => ServeAsync(request, terminal, cancellationToken), terminal, cancellationToken);
+
+    /// <summary>Checks what is requested, and starts nothing.</summary>
+    public static Task<int> CheckAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken) =>
+        TellAsync(
+            async () =>
+            {
+                CheckHost(request);
+                await ConfigCheck.RunAsync(
+                    request, (options, access, certificates) => Configure(options, request, access, certificates, NullLoggerFactory.Instance, null), terminal, cancellationToken);
+                await terminal.Output.WriteLineAsync("the configuration can be used");
+                return ExitCode.WellFormed;
+            },
+            terminal,
+            cancellationToken);
+
+    private static async Task<int> ServeAsync(BrokerRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
         // First, so that a signal during startup does not kill the process.
         using var reloads = new Reloads();
@@ -21,39 +39,47 @@ internal static class BrokerVerb
             .AddFilter(BrokerAdmin.LogCategory, LogLevel.Information)
             .AddProvider(new ErrorLogProvider(terminal.Error)));
 
+        CheckHost(request);
+        var access = new BrokerAccess(await AccessState.LoadAsync(request, cancellationToken));
+        using var certificates = new BrokerCertificates(request);
+        // The broker disposes it, but for one that did not start.
+        await using var store = request.Store is { } folder ? new SqliteMqttStore(folder, request.StoreOptions) : null;
+        await using var broker = await MqttBroker.StartAsync(options => Configure(options, request, access, certificates, loggers, store), cancellationToken);
+
+        if (store?.SetAside is { } aside)
+            await terminal.Error.WriteLineAsync($"mqtt5: the store was damaged and is now {aside}; the broker begins with an empty one");
+
+        foreach (var address in broker.Addresses)
+            await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
+
+        using var reload = new BrokerReload(request, access, certificates, broker, terminal);
+        await using var admin = await BrokerAdmin.StartAsync(request, broker, certificates, reload, loggers, terminal, cancellationToken);
+        await terminal.Output.FlushAsync(CancellationToken.None);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var running = Task.WhenAll(
+            QuietTime.WatchAsync(ending.Token),
+            TrimAsync(access, broker, ending.Token),
+            reloads.RunAsync(reload, ending.Token),
+            request.ReloadsOnChange ? FileChanges.WatchAsync(reload.Files, () => reload.RunAsync(ending.Token), ending.Token) : Task.CompletedTask);
+
+        if (await Task.WhenAny(running, broker.StoreFailed) == running)
+        {
+            await running;
+            return ExitCode.WellFormed;
+        }
+
+        await ending.CancelAsync();
+        await running;
+        await terminal.Error.WriteLineAsync($"mqtt5: {(await broker.StoreFailed).Message}");
+        return ExitCode.StoreFailed;
+    }
+
+    // Exit codes and messages of what goes wrong.
+    private static async Task<int> TellAsync(Func<Task<int>> work, Terminal terminal, CancellationToken cancellationToken)
+    {
         try
         {
-            CheckHost(request);
-            var access = new BrokerAccess(await AccessState.LoadAsync(request, cancellationToken));
-            using var certificates = new BrokerCertificates(request);
-            // The broker disposes it, but for one that did not start.
-            await using var store = request.Store is { } folder ? new SqliteMqttStore(folder, request.StoreOptions) : null;
-            await using var broker = await MqttBroker.StartAsync(options => Configure(options, request, access, certificates, loggers, store), cancellationToken);
-
-            if (store?.SetAside is { } aside)
-                await terminal.Error.WriteLineAsync($"mqtt5: the store was damaged and is now {aside}; the broker begins with an empty one");
-
-            foreach (var address in broker.Addresses)
-                await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
-
-            await using var admin = await BrokerAdmin.StartAsync(request, broker, certificates, loggers, terminal, cancellationToken);
-            await terminal.Output.FlushAsync(CancellationToken.None);
-            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var running = Task.WhenAll(
-                QuietTime.WatchAsync(ending.Token),
-                TrimAsync(access, broker, ending.Token),
-                ReloadAsync(reloads, request, access, certificates, broker, terminal, ending.Token));
-
-            if (await Task.WhenAny(running, broker.StoreFailed) == running)
-            {
-                await running;
-                return ExitCode.WellFormed;
-            }
-
-            await ending.CancelAsync();
-            await running;
-            await terminal.Error.WriteLineAsync($"mqtt5: {(await broker.StoreFailed).Message}");
-            return ExitCode.StoreFailed;
+            return await work();
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -92,39 +118,6 @@ internal static class BrokerVerb
 
         if (!IPAddress.IsLoopback(request.Host))
             throw new UsageException($"--host: {request.Host} is not a loopback address, and everybody could connect; give --password-file, or --allow-anonymous if that is meant");
-    }
-
-    private static async Task ReloadAsync(
-        Reloads reloads,
-        BrokerRequest request,
-        BrokerAccess access,
-        BrokerCertificates certificates,
-        MqttBroker broker,
-        Terminal terminal,
-        CancellationToken cancellationToken)
-    {
-        try
-        {
-            await foreach (var _ in reloads.ReadAllAsync(cancellationToken))
-            {
-                try
-                {
-                    // All or nothing: every file is read before any is applied.
-                    var next = await AccessState.LoadAsync(request, cancellationToken);
-                    certificates.Reload()();
-                    var (ended, disconnected) = await access.ChangeAsync(next, broker);
-                    await terminal.Error.WriteLineAsync($"mqtt5: reloaded; {Figures.Count(ended, "session")} ended, {Figures.Count(disconnected, "client")} disconnected");
-                }
-                catch (Exception exception) when (Failure.Describe(exception) is { } description)
-                {
-                    await terminal.Error.WriteLineAsync($"mqtt5: not reloaded, all stays as it was: {description}");
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The broker is shutting down.
-        }
     }
 
     private static async Task TrimAsync(BrokerAccess access, MqttBroker broker, CancellationToken cancellationToken)

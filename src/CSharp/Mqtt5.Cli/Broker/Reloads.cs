@@ -3,7 +3,7 @@ using System.Threading.Channels;
 
 namespace Mqtt5.Cli;
 
-/// <summary>SIGHUP as an asynchronous stream. While it exists, the signal does not end the process.</summary>
+/// <summary>SIGHUP, which reloads. While it exists, the signal does not end the process.</summary>
 internal sealed class Reloads : IDisposable
 {
     // Signals that arrive before the first is handled are coalesced.
@@ -18,8 +18,20 @@ internal sealed class Reloads : IDisposable
             registration = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Take);
     }
 
-    /// <summary>The signals as they arrive.</summary>
-    public IAsyncEnumerable<bool> ReadAllAsync(CancellationToken cancellationToken) => signals.Reader.ReadAllAsync(cancellationToken);
+    /// <summary>Reloads at each signal.</summary>
+    /// <returns>When it is cancelled.</returns>
+    public async Task RunAsync(BrokerReload reload, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var _ in signals.Reader.ReadAllAsync(cancellationToken))
+                await reload.RunAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // The broker is shutting down.
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose() => registration?.Dispose();

@@ -11,6 +11,9 @@ internal sealed record CtlAction(string Name, string? Argument, bool IsRequired,
     /// <summary>The method of HTTP.</summary>
     public HttpMethod Method { get; init; } = HttpMethod.Get;
 
+    /// <summary>Whether a message is sent with it.</summary>
+    public bool HasBody { get; init; }
+
     /// <summary>Whether the answer comes in pages.</summary>
     public bool HasPages { get; init; }
 
@@ -30,10 +33,11 @@ internal sealed record CtlAction(string Name, string? Argument, bool IsRequired,
         new("subscriptions", "FILTER", false, request => $"subscriptions?limit={{0}}{Query("filter", request.Name)}", ["clientId", "filter", "qos", "noLocal", "identifier"]) { HasPages = true },
         new("groups", null, false, _ => "groups?limit={0}", ["filter", "memberCount", "members"]) { HasPages = true },
         new("retained", "FILTER", false, request => $"retained?limit={{0}}{Query("filter", request.Name)}", ["topic", "qos", "payloadBytes", "publisherId", "expiresAt"]) { HasPages = true },
-        new("publish", "TOPIC", true, _ => "publish") { Method = HttpMethod.Post },
+        new("publish", "TOPIC", true, _ => "publish") { Method = HttpMethod.Post, HasBody = true },
         new("explain", "CLIENT", true, request => $"explain?client={Escape(request.Name)}&topic={Escape(request.Topic)}&qos={request.QoS}") { NeedsTopic = true },
         new("dropped", null, false, _ => "dropped"),
         new("limits", null, false, _ => "limits"),
+        new("reload", null, false, _ => "reload") { Method = HttpMethod.Post },
         new("health", null, false, _ => "health/ready"),
     ];
 

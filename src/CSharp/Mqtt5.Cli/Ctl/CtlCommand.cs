@@ -42,12 +42,14 @@ internal static class CtlCommand
               publish TOPIC              a message in the name of the broker
               explain ID TOPIC           why a client gets a message, or does not
               dropped, limits            what was dropped or refused, and why
+              reload                     read passwords, rules and certificates again
               health                     whether it serves
 
             Examples:
               mqtt5 ctl clients --state connected
               mqtt5 ctl explain gauge-7 plant/7/temp
               mqtt5 ctl publish plant/door -m open -q 1
+              mqtt5 ctl reload
 
             Exit codes:
               0    done

@@ -128,7 +128,7 @@ internal static class CtlVerb
     {
         using var message = new HttpRequestMessage(action.Method, path);
 
-        if (action.Method == HttpMethod.Post)
+        if (action.HasBody)
             message.Content = BodyOf(request);
 
         using var response = await client.SendAsync(message, cancellationToken);
