@@ -15,6 +15,7 @@ internal static class BrokerVerb
     {
         // First, so that a signal during startup does not kill the process.
         using var reloads = new Reloads();
+        using var manager = new ServiceManager();
 
         using var loggers = LoggerFactory.Create(logging => logging
             .SetMinimumLevel(request.LogLevel)
@@ -38,18 +39,23 @@ internal static class BrokerVerb
 
             await using var admin = await BrokerAdmin.StartAsync(request, broker, certificates, loggers, terminal, cancellationToken);
             await terminal.Output.FlushAsync(CancellationToken.None);
+            var status = $"listening {string.Join(' ', broker.Addresses.Select(address => address.ToString().TrimEnd('/')))}";
+            manager.Ready(status);
             using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var running = Task.WhenAll(
                 QuietTime.WatchAsync(ending.Token),
                 TrimAsync(access, broker, ending.Token),
-                ReloadAsync(reloads, request, access, certificates, broker, terminal, ending.Token));
+                manager.BeatAsync(ending.Token),
+                ReloadAsync(reloads, request, access, certificates, broker, terminal, manager, status, ending.Token));
 
             if (await Task.WhenAny(running, broker.StoreFailed) == running)
             {
                 await running;
+                manager.Stopping();
                 return ExitCode.WellFormed;
             }
 
+            manager.Stopping();
             await ending.CancelAsync();
             await running;
             await terminal.Error.WriteLineAsync($"mqtt5: {(await broker.StoreFailed).Message}");
@@ -101,12 +107,16 @@ internal static class BrokerVerb
         BrokerCertificates certificates,
         MqttBroker broker,
         Terminal terminal,
+        ServiceManager manager,
+        string status,
         CancellationToken cancellationToken)
     {
         try
         {
             await foreach (var _ in reloads.ReadAllAsync(cancellationToken))
             {
+                manager.Reloading();
+
                 try
                 {
                     // All or nothing: every file is read before any is applied.
@@ -118,6 +128,10 @@ internal static class BrokerVerb
                 catch (Exception exception) when (Failure.Describe(exception) is { } description)
                 {
                     await terminal.Error.WriteLineAsync($"mqtt5: not reloaded, all stays as it was: {description}");
+                }
+                finally
+                {
+                    manager.Ready(status);
                 }
             }
         }
