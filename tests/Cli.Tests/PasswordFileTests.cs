@@ -175,6 +175,62 @@ public sealed class PasswordFileTests : IDisposable
         Assert.Contains("--iterations is a whole number from", (await SetAsync("anna", "--scram", "--iterations", "1")).Error, StringComparison.Ordinal);
     }
 
+    // Lines of mosquitto_passwd, for the passwords one and two.
+    [Fact]
+    [ShowsOption("passwd", "--import")]
+    public async Task Lines_of_mosquitto_are_imported_and_the_passwords_stay()
+    {
+        const string Anna = "anna:$7$101$ePFe0jv+z2rZZeyZ$Z7xd20nBmDsYMvj4DuVWs9ZHQTC/uswmRmiBY7pkaeRQG3WkX37WrklcQOlKDWZV1QoVFNyqlLXXkNd/76zv8A==";
+        const string Bob = "bob:$6$6OBV8voaeKkGhFGD$gwdTP9w1v2d7Saq1xWMzxWD7VDUiKJ32IOBdWKzqvWDetksvV9YIfFCPv+hCVpuk/Ijing6PRoHY7JE8Q01Pcw==";
+        await SetAsync("carl");
+        await SetAsync("bob");
+        var carl = (await File.ReadAllLinesAsync(FilePath))[0];
+        var other = Path.Combine(folder, "mosquitto");
+        await File.WriteAllTextAsync(other, $"# of mosquitto\n{Anna}\n{Bob}\n");
+        var run = await CommandInProcess.RunAsync("passwd", FilePath, "--import", other);
+        Assert.Equal((0, "imported 2 names, 1 of them in place of a line that was there\n"), (run.ExitCode, run.Output));
+        Assert.Contains("set the password anew: anna bob", run.Error, StringComparison.Ordinal);
+        Assert.Equal([carl, Bob, Anna], await File.ReadAllLinesAsync(FilePath));
+        await using var broker = await BrokerProcess.StartAsync("--port", "0", "--password-file", FilePath);
+
+        foreach (var (name, password) in new[] { ("anna", "one"), ("bob", "two"), ("carl", "secret") })
+        {
+            var options = MqttClientOptions.For(broker.Address);
+            options.Credentials = MqttCredentials.Of(name, password);
+            await using var client = await MqttClient.ConnectAsync(options).WaitAsync(TimeSpan.FromSeconds(60));
+        }
+    }
+
+    [Theory]
+    [InlineData("anna:$argon2id$v=19$m=12288,t=3,p=1$c2FsdA$aGFzaA", "line 2", "--import")]
+    [InlineData("anna:plain", "line 2", "--import")]
+    [InlineData("# nobody", "there are no names in it", "--import")]
+    [InlineData(null, "Could not find file", "--import")]
+    [InlineData("# nobody", "neither NAME nor --delete nor --scram", "anna", "--import")]
+    [InlineData("# nobody", "neither NAME nor --delete nor --scram", "--delete", "--import")]
+    public async Task An_import_that_cannot_be_done_changes_nothing(string? line, string message, params string[] more)
+    {
+        await SetAsync("carl");
+        var before = await File.ReadAllTextAsync(FilePath);
+        var other = Path.Combine(folder, "mosquitto");
+
+        if (line is not null)
+            await File.WriteAllTextAsync(other, $"# a comment\n{line}\n");
+
+        var run = await CommandInProcess.RunAsync(["passwd", FilePath, .. more, other]);
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+        Assert.Equal(before, await File.ReadAllTextAsync(FilePath));
+    }
+
+    [Fact]
+    public async Task A_name_or_an_import_is_needed()
+    {
+        var run = await CommandInProcess.RunAsync("passwd", FilePath);
+        Assert.Equal(2, run.ExitCode);
+        Assert.Contains("NAME is missing", run.Error, StringComparison.Ordinal);
+    }
+
     private Task<CommandOutcome> SetAsync(string name, params string[] more) =>
         CommandInProcess.RunWithAsync("secret\n"u8.ToArray(), ["passwd", FilePath, name, .. more.Where(one => one.Length > 0)]);
 

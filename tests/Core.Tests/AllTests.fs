@@ -69,6 +69,7 @@ module AllTests =
             InheritedSessionTests.tests
             BrokerHostileTests.tests
             NodeTests.tests
+            ExpiringAuthenticationTests.tests
             BrokerWorldTests.tests
             TidyTests.tests
         ]

@@ -369,7 +369,7 @@ let private events (connection: int64) : ServerEvent list =
         ServerEvent.TransportClosed(connection, Cause.ByApplication)
         ServerEvent.Forward(message, ValueNone, System.Int64.MaxValue)
         ServerEvent.Acknowledge(65_537L, ReasonCode.Success)
-        ServerEvent.Judged(connection, Judgement.Accepted ValueNone)
+        ServerEvent.Judged(connection, Judgement.Accepted(ValueNone, ValueNone))
         ServerEvent.Congested(connection, true)
         ServerEvent.Close(ReasonCode.ServerShuttingDown, ValueNone)
         ServerEvent.End ReasonCode.Success

@@ -144,7 +144,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                     this.BeforeRoute message
                     happened (Accepted(session.Number, message))
 
-    member val Judge: Packet -> Judgement = (fun _ -> Judgement.Accepted ValueNone) with get, set
+    member val Judge: Packet -> Judgement = (fun _ -> Judgement.Accepted(ValueNone, ValueNone)) with get, set
     /// The versions that connections take.
     member val Versions = ProtocolVersions.All with get, set
 

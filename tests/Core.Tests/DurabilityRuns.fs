@@ -112,6 +112,7 @@ let attachment connection connect : Attachment =
         SessionPresent = connection > 1L
         Authentication = ValueNone
         UserName = ValueNone
+        AuthenticatedUntil = ValueNone
     }
 
 let shared: SharedDelivery =

@@ -126,6 +126,7 @@ let tests =
                             SessionPresent = false
                             Authentication = ValueNone
                             UserName = ValueNone
+                            AuthenticatedUntil = ValueNone
                         }
 
                     let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state

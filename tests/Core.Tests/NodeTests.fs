@@ -22,6 +22,7 @@ let private attached (change: Connect -> Connect) =
             SessionPresent = false
             Authentication = ValueNone
             UserName = ValueSome "anna"
+            AuthenticatedUntil = ValueNone
         }
 
     let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
@@ -368,7 +369,7 @@ let tests =
                 let struct (after, _) =
                     ServerSession.step
                         60_000L<ms>
-                        (ServerEvent.Judged(1L, Judgement.Accepted(ValueSome(scram "done"))))
+                        (ServerEvent.Judged(1L, Judgement.Accepted(ValueSome(scram "done"), ValueNone)))
                         late
 
                 Expect.equal
@@ -382,7 +383,12 @@ let tests =
                 let rejudged (name: string | null) =
                     Authenticating.rejudge
                         connection
-                        { Reason = ReasonCode.Success; Data = System.Nullable(); UserName = name }
+                        {
+                            Reason = ReasonCode.Success
+                            Data = System.Nullable()
+                            UserName = name
+                            ExpiresAt = System.Nullable()
+                        }
 
                 match rejudged "anna", rejudged null, rejudged "bob" with
                 | (Judgement.Accepted _, false),

@@ -110,6 +110,7 @@ let private connected (settings: BrokerSettings) =
             SessionPresent = false
             Authentication = ValueNone
             UserName = ValueNone
+            AuthenticatedUntil = ValueNone
         }
 
     let state = ServerState.create 1L (ClientId.Of "a") settings

@@ -510,6 +510,7 @@ let private sending =
                             SessionPresent = false
                             Authentication = ValueNone
                             UserName = ValueNone
+                            AuthenticatedUntil = ValueNone
                         }
 
                     let now = 0L<ms>

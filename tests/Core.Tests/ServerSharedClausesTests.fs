@@ -282,6 +282,7 @@ let private queues =
                     SessionPresent = false
                     Authentication = ValueNone
                     UserName = ValueNone
+                    AuthenticatedUntil = ValueNone
                 }
 
             let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state

@@ -180,7 +180,7 @@ let private authentication =
                 | Packet.Auth { Reason = ReasonCode.ReAuthenticate } ->
                     Judgement.Continue(withMethod "SCRAM" "again")
                 | Packet.Auth auth when auth.Authentication.Data = ValueSome(Secret(Bytes.OfText "good")) ->
-                    Judgement.Accepted(ValueSome(withMethod "SCRAM" "done"))
+                    Judgement.Accepted(ValueSome(withMethod "SCRAM" "done"), ValueNone)
                 | _ -> Judgement.Refused ReasonCode.NotAuthorized
 
     [
@@ -228,7 +228,7 @@ let private authentication =
 
         clause [ "MQTT-4.12.0-6" ] "without a method there is none in CONNACK" (fun () ->
             let world = world ()
-            world.Judge <- fun _ -> Judgement.Accepted(ValueSome(withMethod "SCRAM" "done"))
+            world.Judge <- fun _ -> Judgement.Accepted(ValueSome(withMethod "SCRAM" "done"), ValueNone)
             let _, connack = connectWith world (connectPacket "a")
             Expect.isTrue connack.Properties.Authentication.IsNone "none")
 

@@ -63,6 +63,7 @@ let private server receiveMaximum =
             SessionPresent = false
             Authentication = ValueNone
             UserName = ValueNone
+            AuthenticatedUntil = ValueNone
         }
 
     let struct (state, _) =

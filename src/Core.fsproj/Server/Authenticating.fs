@@ -21,7 +21,12 @@ module Authenticating =
     /// The result in place of that of an authenticator that failed or took too long.
     [<CompiledName("NoResult")>]
     let noResult: AuthenticationResult =
-        { Reason = ReasonCode.ServerUnavailable; Data = System.Nullable(); UserName = null }
+        {
+            Reason = ReasonCode.ServerUnavailable
+            Data = System.Nullable()
+            UserName = null
+            ExpiresAt = System.Nullable()
+        }
 
     /// The decision about a CONNECT or an AUTH with this Authentication Method, if it has one.
     [<CompiledName("Judge")>]
@@ -40,7 +45,7 @@ module Authenticating =
             | ReasonCode.ContinueAuthentication, ValueSome challenge -> Judgement.Continue challenge
             | ReasonCode.ContinueAuthentication, ValueNone ->
                 Judgement.Refused ReasonCode.BadAuthenticationMethod
-            | _ -> Judgement.Accepted authentication
+            | _ -> Judgement.Accepted(authentication, ValueOption.ofNullable result.ExpiresAt)
 
     /// The same for a re-authentication. Permissions and subscriptions are those of the name that the connection began
     /// with, so it keeps that name; the flag tells whether another one was proved.

@@ -46,6 +46,8 @@ type HandshakeState =
         Connect: Connect voption
         /// The name that an authenticator proved; absent: none did.
         Owner: string voption
+        /// When the authentication expires; absent: never.
+        AuthenticatedUntil: Instant voption
         /// The last data of enhanced authentication, for CONNACK.
         Final: Authentication voption
     }
@@ -92,6 +94,7 @@ module Handshake =
             Until = now + settings.Limits.ConnectTimeout
             Connect = ValueNone
             Owner = ValueNone
+            AuthenticatedUntil = ValueNone
             Final = ValueNone
         }
 
@@ -334,7 +337,8 @@ module Handshake =
         match state.Phase, state.Connect with
         | HandshakePhase.Judging, ValueSome connect ->
             match judgement, connect.Properties.Authentication with
-            | Judgement.Accepted final, _ -> admitting final owner connect state
+            | Judgement.Accepted(final, until), _ ->
+                admitting final owner connect { state with AuthenticatedUntil = until }
             | Judgement.Continue authentication, ValueSome asked ->
                 // [MQTT-4.12.0-2]
                 let auth =

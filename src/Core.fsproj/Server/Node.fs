@@ -45,6 +45,7 @@ module Node =
                 if isAnother then
                     turn.Host.Renamed session
 
+                let judgement = NodeJudging.authorizedAgain turn connection session current judgement
                 NodeSteps.step turn session (ServerEvent.Judged(connection.Number, judgement))
                 NodeTasks.drain turn
             | _ -> ()

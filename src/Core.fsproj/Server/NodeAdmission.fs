@@ -298,6 +298,7 @@ module internal NodeAdmission =
                 SessionPresent = claim.SessionPresent
                 Authentication = handshake.Final
                 UserName = handshake.UserName
+                AuthenticatedUntil = handshake.AuthenticatedUntil
             }
 
         let permissions =

@@ -47,6 +47,19 @@ module internal NodeJudging =
             member _.MayReceive _ = false
         }
 
+    let private effectiveOf turn session (permissions: ClientPermissions) : ClientPermissions =
+        if allowsAll turn session permissions then
+            permissions
+        else
+            StrictPermissions permissions
+
+    let private withdraw turn session permissions =
+        let refused = refusedTopics session permissions
+
+        if refused.Count > 0 then
+            NodeSteps.step turn session (ServerEvent.Withdraw refused)
+            NodeTasks.drain turn
+
     /// Judges what a session has by these permissions, and gives those that it has from now on. Messages that arrive
     /// meanwhile are judged by them already.
     let inherited
@@ -57,12 +70,7 @@ module internal NodeJudging =
         match permissions with
         | null -> null
         | permissions ->
-            let effective: ClientPermissions =
-                if allowsAll turn session permissions then
-                    permissions
-                else
-                    StrictPermissions permissions
-
+            let effective = effectiveOf turn session permissions
             session.Enter()
 
             try
@@ -70,13 +78,63 @@ module internal NodeJudging =
             finally
                 session.Exit()
 
-            let refused = refusedTopics session effective
-
-            if refused.Count > 0 then
-                NodeSteps.step turn session (ServerEvent.Withdraw refused)
-                NodeTasks.drain turn
-
+            withdraw turn session effective
             effective
+
+    // Gives the session the permissions of a re-authentication, unless a later connection has taken it.
+    let private renew
+        (turn: Turn)
+        (connection: NodeConnection)
+        (session: NodeSession)
+        (permissions: ClientPermissions | null)
+        : unit =
+        let effective: ClientPermissions | null =
+            match permissions with
+            | null -> null
+            | permissions -> effectiveOf turn session permissions
+
+        session.Enter()
+
+        let isPresent =
+            try
+                match session.State.Connection with
+                | ValueSome current when current.Number = connection.Number ->
+                    session.Permissions <- effective
+                    true
+                | _ -> false
+            finally
+                session.Exit()
+
+        match effective with
+        | null -> ()
+        | effective ->
+            if isPresent then
+                withdraw turn session effective
+
+    /// A re-authentication that succeeded has the permissions asked for again, before the client learns of it: what it proved
+    /// may allow more or less than before. A client that is permitted nothing is refused.
+    let authorizedAgain
+        (turn: Turn)
+        (connection: NodeConnection)
+        (session: NodeSession)
+        (current: ServerConnection)
+        (judgement: Judgement)
+        : Judgement =
+        match judgement with
+        | Judgement.Accepted _ when current.Reauthenticating ->
+            let mutable permissions: ClientPermissions | null = null
+
+            let user: string | null =
+                match current.UserName with
+                | ValueSome name -> name
+                | ValueNone -> null
+
+            match turn.Host.Authorize(connection, session.State.ClientId, user, &permissions) with
+            | null ->
+                renew turn connection session permissions
+                judgement
+            | fault -> Judgement.Refused fault.Reason
+        | _ -> judgement
 
     /// Authorizes a session that was restored, before it can be the target of a message: its client has the permissions
     /// that it would have if it connected now. One that would be refused gets nothing.

@@ -111,6 +111,11 @@ module internal ServerConnections =
         struct (loseConnection state,
                 (disconnecting reason detail reference connection).Add(detached connection true cause))
 
+    /// The authentication has expired. The server cannot ask for another: only a client begins a re-authentication (4.12.1).
+    let expire (connection: ServerConnection) (state: ServerState) =
+        let detail = "the authentication has expired"
+        dismiss ReasonCode.NotAuthorized detail ValueNone (Cause.AuthenticationFailed detail) connection state
+
     let private takenOver =
         Fault.ours
             ReasonCode.SessionTakenOver
@@ -181,6 +186,7 @@ module internal ServerConnections =
                 Reauthenticating = false
                 IsJudging = false
                 JudgedAt = now
+                AuthenticatedUntil = attachment.AuthenticatedUntil
                 AskedExpiry = askedExpiry
                 SessionExpiry = expiry
                 Asked = PacketIdMap.empty

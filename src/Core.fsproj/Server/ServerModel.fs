@@ -3,8 +3,8 @@ namespace Mqtt5
 /// What an authenticator made of a CONNECT or an AUTH.
 [<RequireQualifiedAccess; NoComparison; NoEquality>]
 type Judgement =
-    /// The client is who it says it is. With enhanced authentication, the last data for it.
-    | Accepted of Authentication: Authentication voption
+    /// The client is who it says it is: with enhanced authentication, the last data for it; and when this expires, if it does.
+    | Accepted of Authentication: Authentication voption * Until: Instant voption
     /// The client has to answer this.
     | Continue of Authentication: Authentication
     /// It is refused, for this reason.
@@ -20,6 +20,8 @@ type AuthenticationResult =
         Data: System.Nullable<System.ReadOnlyMemory<byte>>
         /// The name that the client proved to have; null: none.
         UserName: string | null
+        /// When what the client proved loses its validity, as a token does; absent: never.
+        ExpiresAt: System.Nullable<Instant>
     }
 
 /// Retained messages that are due to a session because it subscribed.
@@ -97,6 +99,8 @@ type Attachment =
         Authentication: Authentication voption
         /// The name that the client proved to have, or gave; absent: none.
         UserName: string voption
+        /// When the authentication expires; absent: never.
+        AuthenticatedUntil: Instant voption
     }
 
 /// What happens to a session of a server. Events of a connection carry its number; those of one that is not the
@@ -171,6 +175,8 @@ type ServerConnection =
         IsJudging: bool
         /// When the authenticator last decided: nothing was read from the client before.
         JudgedAt: Instant
+        /// When the authentication expires, unless the client authenticates again before; absent: never.
+        AuthenticatedUntil: Instant voption
         /// The Session Expiry Interval of CONNECT, in seconds.
         AskedExpiry: uint32<s>
         /// The Session Expiry Interval in force, in seconds.
@@ -313,15 +319,19 @@ module ServerState =
         if state.IsOver then
             ValueNone
         else
-            let silence =
+            let ofConnection =
                 match state.Connection with
-                | ValueSome({ AllowedSilence = allowed; IsJudging = false } as connection) when
-                    allowed > 0L<ms>
-                    ->
-                    ValueSome(max lastReceived connection.JudgedAt + allowed)
+                | ValueSome({ IsJudging = false } as connection) ->
+                    let silence =
+                        if connection.AllowedSilence > 0L<ms> then
+                            ValueSome(max lastReceived connection.JudgedAt + connection.AllowedSilence)
+                        else
+                            ValueNone
+
+                    Deadlines.sooner silence connection.AuthenticatedUntil
                 | _ -> ValueNone
 
-            Deadlines.sooner silence state.Outbound.SoonestExpiry
+            Deadlines.sooner ofConnection state.Outbound.SoonestExpiry
 
     /// How many more bytes of messages the session may hold, those that wait and those under way together; negative
     /// where a message is under way that alone is larger.

@@ -357,8 +357,11 @@ module ServerSession =
             match judgement with
             | Judgement.Continue authentication ->
                 auth ReasonCode.ContinueAuthentication (ValueSome authentication) connection
-            | Judgement.Accepted final ->
-                auth ReasonCode.Success final { connection with Reauthenticating = false }
+            | Judgement.Accepted(final, until) ->
+                auth
+                    ReasonCode.Success
+                    final
+                    { connection with Reauthenticating = false; AuthenticatedUntil = until }
             | Judgement.Refused reason ->
                 // [MQTT-4.12.1-2]
                 let reason =
@@ -493,6 +496,12 @@ module ServerSession =
             && max lastReceived connection.JudgedAt + connection.AllowedSilence <= now
             ->
             let struct (state, effects) = ServerConnections.fail keepAliveTimeout connection state
+            struct (state, expired.Append effects)
+        // While the authenticator decides about a re-authentication, it is not too late.
+        | ValueSome({ AuthenticatedUntil = ValueSome until; IsJudging = false } as connection) when
+            until <= now
+            ->
+            let struct (state, effects) = ServerConnections.expire connection state
             struct (state, expired.Append effects)
         | _ -> struct (state, expired)
 

@@ -62,7 +62,8 @@ module ScramServer =
                 let bare = message.Substring(0, message.Length - proof.Length - ",p=".Length)
 
                 match signature password $"{said[connection]},{bare}" (Convert.FromBase64String proof) with
-                | Some answer -> Judgement.Accepted(ValueSome(says $"v={Convert.ToBase64String answer}"))
+                | Some answer ->
+                    Judgement.Accepted(ValueSome(says $"v={Convert.ToBase64String answer}"), ValueNone)
                 | None -> Judgement.Refused ReasonCode.NotAuthorized
             | _ -> Judgement.Refused ReasonCode.NotAuthorized
 
@@ -81,7 +82,7 @@ module ScramServer =
                         | _ -> false
 
                     if isUser then
-                        Judgement.Accepted ValueNone
+                        Judgement.Accepted(ValueNone, ValueNone)
                     else
                         Judgement.Refused ReasonCode.BadUserNameOrPassword
             | Packet.Auth auth -> step connection auth.Authentication

@@ -149,7 +149,7 @@ module AuthenticationResults =
     /// The result that the node makes this judgement of.
     [<CompiledName("OfJudgement")>]
     let ofJudgement (judgement: Judgement) : AuthenticationResult =
-        let result reason (authentication: Authentication voption) =
+        let result reason (authentication: Authentication voption) until =
             {
                 Reason = reason
                 Data =
@@ -157,9 +157,11 @@ module AuthenticationResults =
                     | ValueSome { Data = ValueSome data } -> Nullable data.Reveal.Memory
                     | _ -> Nullable()
                 UserName = null
+                ExpiresAt = ValueOption.toNullable until
             }
 
         match judgement with
-        | Judgement.Accepted final -> result ReasonCode.Success final
-        | Judgement.Continue challenge -> result ReasonCode.ContinueAuthentication (ValueSome challenge)
-        | Judgement.Refused reason -> result reason ValueNone
+        | Judgement.Accepted(final, until) -> result ReasonCode.Success final until
+        | Judgement.Continue challenge ->
+            result ReasonCode.ContinueAuthentication (ValueSome challenge) ValueNone
+        | Judgement.Refused reason -> result reason ValueNone ValueNone

@@ -105,7 +105,7 @@ type private World(machines: Machines, scenario: Scenario, tap: ISimulationTap |
             machines,
             settings,
             DeniedTopics isDenied,
-            (fun _ _ -> Judgement.Accepted ValueNone),
+            (fun _ _ -> Judgement.Accepted(ValueNone, ValueNone)),
             scenario.Broker,
             BrokerThreads.Of scenario.Seed,
             (fun link ->

@@ -28,7 +28,7 @@ let private judges mistake breaks (change: int -> Judgement -> Judgement) =
 
 let private accepts judgement =
     match judgement with
-    | Judgement.Refused _ -> Judgement.Accepted ValueNone
+    | Judgement.Refused _ -> Judgement.Accepted(ValueNone, ValueNone)
     | other -> other
 
 let all: WrongServer list =

@@ -4,8 +4,9 @@ namespace Mqtt5;
 public interface IMqttBrokerAuthorizer
 {
     /// <summary>
-    /// The permissions of a client that was authenticated; called once for each connection. An exception refuses the
-    /// client with 0x88, Server unavailable.
+    /// The permissions of a client that was authenticated; called once for each connection, again after each re-authentication
+    /// that succeeded, and for each session that comes from the store. An exception refuses the client with 0x88, Server
+    /// unavailable.
     /// </summary>
     /// <param name="client">
     /// The client. Its user name was accepted by an authenticator or belongs to an in-process client; otherwise the client is

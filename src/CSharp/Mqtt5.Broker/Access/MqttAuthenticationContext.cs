@@ -51,7 +51,9 @@ public sealed class MqttAuthenticationContext
     /// <summary>Whether this AUTH begins or continues a re-authentication.</summary>
     public bool IsReauthentication { get; internal set; }
 
-    /// <summary>Whatever the authenticator keeps from one step to the next.</summary>
+    /// <summary>
+    /// Whatever the authenticator keeps from one step to the next. An authorizer gets it as <see cref="MqttClientIdentity.State"/>.
+    /// </summary>
     public object? State { get; set; }
 
     internal void Take(Authentication? authentication)

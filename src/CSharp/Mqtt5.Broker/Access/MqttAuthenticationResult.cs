@@ -3,7 +3,7 @@ namespace Mqtt5;
 /// <summary>What an authenticator makes of a client.</summary>
 public sealed class MqttAuthenticationResult
 {
-    private MqttAuthenticationResult(ReasonCode reason, string? userName, ReadOnlyMemory<byte>? data)
+    private MqttAuthenticationResult(ReasonCode reason, string? userName, ReadOnlyMemory<byte>? data, DateTimeOffset? expiresAt = null)
     {
         if (data is { Length: > ushort.MaxValue })
             throw new ArgumentException("Authentication Data is longer than 65,535 bytes", nameof(data));
@@ -11,6 +11,7 @@ public sealed class MqttAuthenticationResult
         Reason = reason;
         UserName = userName;
         Data = data;
+        ExpiresAt = expiresAt;
     }
 
     /// <summary>The client is who it says it is, under its User Name.</summary>
@@ -22,15 +23,22 @@ public sealed class MqttAuthenticationResult
 
     internal ReadOnlyMemory<byte>? Data { get; }
 
+    internal DateTimeOffset? ExpiresAt { get; }
+
     /// <summary>The client is accepted under this name, whatever its User Name is.</summary>
     /// <param name="userName">The name.</param>
     /// <param name="data">The last data of enhanced authentication; null: none.</param>
+    /// <param name="expiresAt">
+    /// When the client is disconnected with 0x87, Not authorized, unless it authenticates again before; null: never. A client
+    /// before MQTT 5 has its connection closed.
+    /// </param>
     /// <returns>The judgement.</returns>
     /// <exception cref="ArgumentException">The data is longer than 65,535 bytes.</exception>
-    public static MqttAuthenticationResult AcceptedAs(string userName, ReadOnlyMemory<byte>? data = null)
+    public static MqttAuthenticationResult AcceptedAs(
+        string userName, ReadOnlyMemory<byte>? data = null, DateTimeOffset? expiresAt = null)
     {
         ArgumentNullException.ThrowIfNull(userName);
-        return new MqttAuthenticationResult(ReasonCode.Success, userName, data);
+        return new MqttAuthenticationResult(ReasonCode.Success, userName, data, expiresAt);
     }
 
     /// <summary>The client has to answer this with AUTH; only with enhanced authentication.</summary>

@@ -81,8 +81,13 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
 
         try
         {
-            var origin = ((Connection?)connection)?.Origin;
-            var identity = new MqttClientIdentity(client.Text, userName, origin?.EndPoint, origin is { IsInProcess: true });
+            var known = (Connection?)connection;
+            var origin = known?.Origin;
+            var identity = new MqttClientIdentity(client.Text, userName, origin?.EndPoint, origin is { IsInProcess: true })
+            {
+                State = known?.AuthenticationState,
+                IsAway = known is null,
+            };
 
             // Whatever the annotations of the application say.
             if (authorizer.Authorize(identity) is not { } given)

@@ -55,6 +55,9 @@ internal sealed partial class Connection : NodeConnection
 
     public override long Number { get; set; }
 
+    // What the authenticator keeps for the connection.
+    public object? AuthenticationState => authentication?.State;
+
     public override NodeSession? Session
     {
         get => Volatile.Read(ref session);
@@ -401,7 +404,7 @@ internal sealed partial class Connection : NodeConnection
             // the thread of an event loop.
             var result = await Task.Run(() => engine.Authenticator!.AuthenticateAsync(authentication, limit.Token).AsTask(), limit.Token)
                 .WaitAsync(limit.Token).ConfigureAwait(false);
-            return new AuthenticationResult(result.Reason, result.Data, result.UserName ?? authentication.UserName);
+            return new AuthenticationResult(result.Reason, result.Data, result.UserName ?? authentication.UserName, InstantOf(result.ExpiresAt));
         }
         catch (OperationCanceledException)
         {
@@ -413,6 +416,9 @@ internal sealed partial class Connection : NodeConnection
             return Authenticating.NoResult;
         }
     }
+
+    private long? InstantOf(DateTimeOffset? time) =>
+        time is { } given ? engine.Now() + (long)(given - engine.Time.GetUtcNow()).TotalMilliseconds : null;
 
     // Backpressure: a client that does not read its acknowledgments is not read from.
     private Task? WhenTakesData()

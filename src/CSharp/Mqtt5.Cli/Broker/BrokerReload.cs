@@ -4,9 +4,10 @@ namespace Mqtt5.Cli;
 
 /// <summary>
 /// Reads the files of passwords, rules and certificates again, all or nothing: every file is read before any is applied.
-/// Safe to use from many threads; one reload runs at a time.
+/// Safe to use from many threads; one reload runs at a time. The service manager is told of its beginning and its end.
 /// </summary>
-internal sealed class BrokerReload(BrokerRequest request, BrokerAccess access, BrokerCertificates certificates, MqttBroker broker, Terminal terminal) : IDisposable
+internal sealed class BrokerReload(
+    BrokerRequest request, BrokerAccess access, BrokerCertificates certificates, MqttBroker broker, Terminal terminal, Action begins, Action ends) : IDisposable
 {
     private readonly SemaphoreSlim turn = new(1);
 
@@ -22,6 +23,7 @@ internal sealed class BrokerReload(BrokerRequest request, BrokerAccess access, B
     public async Task<MqttReloadOutcome> RunAsync(CancellationToken cancellationToken)
     {
         await turn.WaitAsync(cancellationToken);
+        begins();
 
         try
         {
@@ -31,6 +33,7 @@ internal sealed class BrokerReload(BrokerRequest request, BrokerAccess access, B
         }
         finally
         {
+            ends();
             turn.Release();
         }
     }

@@ -33,6 +33,7 @@ internal static class BrokerVerb
     {
         // First, so that a signal during startup does not kill the process.
         using var reloads = new Reloads();
+        using var manager = new ServiceManager();
 
         using var loggers = LoggerFactory.Create(logging => logging
             .SetMinimumLevel(request.LogLevel)
@@ -52,22 +53,27 @@ internal static class BrokerVerb
         foreach (var address in broker.Addresses)
             await terminal.Output.WriteLineAsync($"listening {address.ToString().TrimEnd('/')}");
 
-        using var reload = new BrokerReload(request, access, certificates, broker, terminal);
+        var status = $"listening {string.Join(' ', broker.Addresses.Select(address => address.ToString().TrimEnd('/')))}";
+        using var reload = new BrokerReload(request, access, certificates, broker, terminal, manager.Reloading, () => manager.Ready(status));
         await using var admin = await BrokerAdmin.StartAsync(request, broker, certificates, reload, loggers, terminal, cancellationToken);
         await terminal.Output.FlushAsync(CancellationToken.None);
+        manager.Ready(status);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = Task.WhenAll(
             QuietTime.WatchAsync(ending.Token),
             TrimAsync(access, broker, ending.Token),
+            manager.BeatAsync(ending.Token),
             reloads.RunAsync(reload, ending.Token),
             request.ReloadsOnChange ? FileChanges.WatchAsync(reload.Files, () => reload.RunAsync(ending.Token), ending.Token) : Task.CompletedTask);
 
         if (await Task.WhenAny(running, broker.StoreFailed) == running)
         {
             await running;
+            manager.Stopping();
             return ExitCode.WellFormed;
         }
 
+        manager.Stopping();
         await ending.CancelAsync();
         await running;
         await terminal.Error.WriteLineAsync($"mqtt5: {(await broker.StoreFailed).Message}");

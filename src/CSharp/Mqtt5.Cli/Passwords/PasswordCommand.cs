@@ -9,7 +9,8 @@ internal static class PasswordCommand
     public static Command Create(Terminal terminal)
     {
         var file = FileOption.Argument("FILE", "The password file; made if there is none.");
-        var name = new Argument<string>("NAME") { Description = "The User Name." };
+        var name = new Argument<string?>("NAME") { Description = "The User Name; with --import there is none.", Arity = ArgumentArity.ZeroOrOne };
+        var import = FileOption.Of("Take over all lines of this password file, such as one of mosquitto_passwd ($7$ and $6$). Passwords stay as they are; names that are there already get the line of this file.", "--import");
         var delete = new Option<bool>("--delete") { Description = "Take the name out of the file." };
         var scram = new Option<bool>("--scram") { Description = "Also for SCRAM-SHA-256: the client proves that it knows the password, which never travels." };
         var iterations = BoundedOption.Of(
@@ -23,21 +24,23 @@ internal static class PasswordCommand
             Examples:
               mqtt5 passwd passwords anna --scram
               mqtt5 passwd passwords anna --delete
+              mqtt5 passwd passwords --import /etc/mosquitto/passwd
 
             Exit codes:
               0    the file is changed
               2    the command line, the file or the password cannot be used
             """)
         {
-            file, name, delete, scram, iterations,
+            file, name, delete, scram, iterations, import,
         };
         command.SetAction((result, cancellationToken) =>
             PasswordVerb.RunAsync(
                 new PasswordRequest(
                     result.GetValue(file)!,
-                    result.GetValue(name)!,
+                    result.GetValue(name),
                     result.GetValue(delete),
-                    result.GetValue(scram) ? (int)(result.GetValue(iterations) ?? MqttScramCredentials.DefaultIterations) : null),
+                    result.GetValue(scram) ? (int)(result.GetValue(iterations) ?? MqttScramCredentials.DefaultIterations) : null,
+                    result.GetValue(import)),
                 terminal,
                 cancellationToken));
         return command;

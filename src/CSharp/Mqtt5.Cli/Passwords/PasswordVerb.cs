@@ -10,6 +10,15 @@ internal static class PasswordVerb
     {
         try
         {
+            if (request.Import is not null)
+            {
+                await PasswordImport.RunAsync(request, terminal, cancellationToken);
+                return ExitCode.WellFormed;
+            }
+
+            if (request.Name is null)
+                throw new UsageException("NAME is missing");
+
             if (TextArgument.Text("NAME", request.Name) is not { Length: > 0 })
                 throw new UsageException("NAME: the name is empty");
 
@@ -39,13 +48,8 @@ internal static class PasswordVerb
     // Replaces the entry of the name in the text of the file; null: removes it.
     private static string Change(PasswordRequest request, string text, string? entry)
     {
-        MqttPasswordFile.Parse(text);
-        var lines = text.Split('\n').Select(line => line.TrimEnd('\r')).ToList();
-
-        if (lines[^1].Length == 0)
-            lines.RemoveAt(lines.Count - 1);
-
-        var known = lines.FindIndex(line => line.StartsWith(request.Name + ":", StringComparison.Ordinal));
+        var lines = Lines(text);
+        var known = IndexOf(lines, request.Name!);
 
         if (known >= 0)
             lines.RemoveAt(known);
@@ -55,13 +59,33 @@ internal static class PasswordVerb
         if (entry is not null)
             lines.Insert(known >= 0 ? known : lines.Count, entry);
 
-        return string.Concat(lines.Select(line => line + "\n"));
+        return Text(lines);
     }
+
+    /// <summary>The lines of a password file.</summary>
+    /// <exception cref="FormatException">One of them cannot be used; the message has its number.</exception>
+    public static List<string> Lines(string text)
+    {
+        MqttPasswordFile.Parse(text);
+        var lines = text.Split('\n').Select(line => line.TrimEnd('\r')).ToList();
+
+        if (lines[^1].Length == 0)
+            lines.RemoveAt(lines.Count - 1);
+
+        return lines;
+    }
+
+    /// <summary>Where the line of a name is; -1: there is none.</summary>
+    public static int IndexOf(List<string> lines, string name) =>
+        lines.FindIndex(line => line.StartsWith(name + ":", StringComparison.Ordinal));
+
+    /// <summary>The text of a file with these lines.</summary>
+    public static string Text(IEnumerable<string> lines) => string.Concat(lines.Select(line => line + "\n"));
 
     private static string Entry(PasswordRequest request, byte[] password) =>
         request.ScramIterations is { } iterations
-            ? MqttPasswordFile.Line(request.Name, MqttScramCredentials.Derive(password, iterations))
-            : MqttPasswordFile.Line(request.Name, password);
+            ? MqttPasswordFile.Line(request.Name!, MqttScramCredentials.Derive(password, iterations))
+            : MqttPasswordFile.Line(request.Name!, password);
 
     private static async Task<string> ReadPasswordAsync(Terminal terminal, CancellationToken cancellationToken)
     {
