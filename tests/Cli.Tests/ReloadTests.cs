@@ -190,6 +190,7 @@ public sealed class ReloadTests : IDisposable
             index => File.WriteAllTextAsync(Rules, $"everyone\nallow all #\nclient other\ndeny all secret/{index}\n"),
             _ => WriteAsync(certificate, certificates.Server),
         };
+        var applied = 0;
         var reloading = Task.Run(async () =>
         {
             foreach (var kind in kinds)
@@ -198,6 +199,7 @@ public sealed class ReloadTests : IDisposable
                 {
                     await kind(index);
                     Assert.Equal("mqtt5: reloaded; 0 sessions ended, 0 clients disconnected", await broker.ReloadAsync());
+                    Interlocked.Increment(ref applied);
                 }
             }
         });
@@ -222,9 +224,9 @@ public sealed class ReloadTests : IDisposable
             if (under.Count == 100)
                 Assert.Equal(ReasonCode.Success, (await under.Dequeue().WaitAsync(Patience)).Reason);
 
-            // Spread over the reloads.
-            if (index % (messages / reloads) == 0 && !reloading.IsCompleted)
-                await Task.Delay(20);
+            // No message is far ahead of the reloads, so that each of these has some beside it.
+            while (Volatile.Read(ref applied) < ((long)index * kinds.Length * reloads / messages) - 1 && !reloading.IsCompleted)
+                await Task.Delay(5);
         }
 
         await Task.WhenAll(under).WaitAsync(Patience);
