@@ -64,7 +64,8 @@ public sealed class MosquittoConfigurationTests : IDisposable
         { "log_type error\nlog_type all", "log Debug" },
         { "log_dest none", "log None" },
         { "log_dest stderr", "log Information" },
-        { "per_listener_settings true\nlistener 1884\nallow_anonymous true\nlistener 1885\nallow_anonymous true", "anonymous" },
+        { "per_listener_settings true\nlistener 1884\nallow_anonymous true\nlistener 1885 127.0.0.1\npassword_file a\nacl_file b", "* 1884: anonymous" },
+        { "per_listener_settings true\nlistener 1884\nallow_anonymous true\nlistener 1885 127.0.0.1\npassword_file a\nacl_file b", "127.0.0.1 1885: a b" },
     };
 
     // Options that are told, and the broker starts.
@@ -116,7 +117,8 @@ public sealed class MosquittoConfigurationTests : IDisposable
         { "listener 8883\nkeyfile k.pem", "no certfile" },
         { "listener 8883\ncertfile s.pem\nrequire_certificate true", "cafile or capath" },
         { "listener 1884\nmax_qos 1\nlistener 1885", "different values" },
-        { "per_listener_settings true\nlistener 1884\npassword_file a\nlistener 1885\npassword_file b", "another listener" },
+        { "per_listener_settings true\nlistener 1884\npassword_file a\nlistener 1885", "no client could connect at the listener * 1885" },
+        { "listener 1884\nper_listener_settings true", "before the listeners" },
         { "listener 1884", "no client could connect" },
         { "include_dir /no/such/folder", "include_dir" },
         { "no_such_option 1", "there is no such option" },
@@ -250,6 +252,43 @@ public sealed class MosquittoConfigurationTests : IDisposable
         Assert.Contains("line 1", Assert.Throws<FormatException>(() => MqttPasswordFile.Parse(line)).Message, StringComparison.Ordinal);
 
     [Fact]
+    public async Task Each_listener_has_passwords_and_rules_of_its_own()
+    {
+        var (guests, staff) = (FreePort(), FreePort());
+        var configuration = Write("mosquitto.conf", $"""
+            per_listener_settings true
+            log_type error
+            listener {guests} 127.0.0.1
+            allow_anonymous true
+            acl_file {Write("guests", "topic read news/#\n")}
+            listener {staff} 127.0.0.1
+            password_file {Write("passwd", Passwords)}
+            acl_file {Write("staff", "user anna\ntopic readwrite #\n")}
+
+            """);
+        await using var broker = await BrokerProcess.StartAsync("--mosquitto-config", configuration);
+        var (inside, outside) = (new Uri($"mqtt://127.0.0.1:{staff}"), new Uri($"mqtt://127.0.0.1:{guests}"));
+        await using var anna = await ConnectAsync(inside, "anna", "one", null);
+        // A name that nothing has verified is none.
+        await using var guest = await ConnectAsync(outside, "anna", "wrong", null);
+        await using var nameless = await MqttClient.ConnectAsync(MqttClientOptions.For(outside)).WaitAsync(TimeSpan.FromSeconds(60));
+        await using var all = await guest.SubscribeAsync("#", QoS.AtLeastOnce);
+        await anna.PublishAsync("secret/1", "hidden", QoS.AtLeastOnce);
+        await anna.PublishAsync("news/1", "open", QoS.AtLeastOnce);
+        Assert.Equal("open", (await Receiver.NextAsync(all)).Text);
+        var denied = await Assert.ThrowsAnyAsync<MqttException>(() => nameless.PublishAsync("news/1", "false", QoS.AtLeastOnce).AsTask());
+        Assert.Equal(ReasonCode.NotAuthorized, denied.Reason);
+        await Assert.ThrowsAnyAsync<MqttException>(() => MqttClient.ConnectAsync(MqttClientOptions.For(inside)));
+        await Assert.ThrowsAnyAsync<MqttException>(() => ConnectAsync(inside, "anna", "two", null));
+
+        // The files of each listener are read again.
+        Write("passwd", Passwords[(Passwords.IndexOf('\n', StringComparison.Ordinal) + 1)..]);
+        Assert.Equal("mqtt5: reloaded; 1 session ended, 0 clients disconnected", await broker.ReloadAsync());
+        await Assert.ThrowsAnyAsync<MqttException>(() => ConnectAsync(inside, "anna", "one", null));
+        Assert.Equal(MqttConnectionStatus.Connected, guest.State.Status);
+    }
+
+    [Fact]
     [ShowsOption("broker", "--mosquitto-config")]
     public async Task An_installation_is_moved_and_its_clients_notice_nothing()
     {
@@ -340,6 +379,9 @@ public sealed class MosquittoConfigurationTests : IDisposable
                 parts.Add($"{versions}");
 
             yield return string.Join(' ', parts);
+
+            if (one.Access is { } access)
+                yield return $"{access.Name}: {string.Join(' ', ((string?[])[access.AllowAnonymous ? "anonymous" : null, access.PasswordFile, access.AclFile]).OfType<string>())}";
         }
 
         foreach (var (name, value) in request.Limits)

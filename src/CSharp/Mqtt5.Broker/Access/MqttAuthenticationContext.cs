@@ -5,7 +5,7 @@ namespace Mqtt5;
 /// <summary>What a client sent to be authenticated. The same object serves all steps of a connection.</summary>
 public sealed class MqttAuthenticationContext
 {
-    internal MqttAuthenticationContext(Connect connect, string? endPoint, X509Certificate2? certificate, bool isInProcess)
+    internal MqttAuthenticationContext(Connect connect, string? endPoint, X509Certificate2? certificate, bool isInProcess, string? listener = null)
     {
         ClientId = connect.ClientId.IsSome ? connect.ClientId.Value.Text : null;
         UserName = connect.UserName.IsSome ? connect.UserName.Value.Text : null;
@@ -15,6 +15,7 @@ public sealed class MqttAuthenticationContext
         EndPoint = endPoint;
         ClientCertificate = certificate;
         IsInProcess = isInProcess;
+        Listener = listener;
         Take(connect.Properties.Authentication.IsSome ? connect.Properties.Authentication.Value : null);
     }
 
@@ -38,6 +39,9 @@ public sealed class MqttAuthenticationContext
 
     /// <summary>Whether the client is in the same process.</summary>
     public bool IsInProcess { get; }
+
+    /// <summary>The name of the listener that the client came to; null: it has none.</summary>
+    public string? Listener { get; }
 
     /// <summary>The Authentication Method of enhanced authentication; null: plain authentication.</summary>
     public string? Method { get; private set; }

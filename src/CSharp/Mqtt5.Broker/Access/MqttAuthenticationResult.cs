@@ -17,6 +17,11 @@ public sealed class MqttAuthenticationResult
     /// <summary>The client is who it says it is, under its User Name.</summary>
     public static MqttAuthenticationResult Accepted { get; } = new(ReasonCode.Success, null, null);
 
+    /// <summary>The client may connect without a proven name: it is anonymous, whatever User Name it sent.</summary>
+    public static MqttAuthenticationResult Anonymous { get; } = new(ReasonCode.Success, null, null) { IsAnonymous = true };
+
+    internal bool IsAnonymous { get; private init; }
+
     internal ReasonCode Reason { get; }
 
     internal string? UserName { get; }

@@ -10,6 +10,9 @@ public sealed record MqttClientIdentity(string ClientId, string? UserName, strin
     /// <summary>What the authenticator kept in <see cref="MqttAuthenticationContext.State"/>; null: nothing.</summary>
     public object? State { get; init; }
 
+    /// <summary>The name of the listener that the client came to; null: it has none, or the client is away.</summary>
+    public string? Listener { get; init; }
+
     /// <summary>
     /// Whether there is no connection yet: the session comes from the store. Its permissions decide only which messages wait
     /// for the client; they are asked for again when it connects.

@@ -87,6 +87,7 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
             {
                 State = known?.AuthenticationState,
                 IsAway = known is null,
+                Listener = origin?.Listener?.Name,
             };
 
             // Whatever the annotations of the application say.

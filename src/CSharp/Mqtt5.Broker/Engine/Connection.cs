@@ -44,7 +44,7 @@ internal sealed partial class Connection : NodeConnection
         Writer = new PacketWriter(output);
         var turn = engine.Rent();
         var trust = new Trust(
-            engine.Authenticator is not null, engine.AllowAnonymous, origin.IsInProcess, origin.Versions ?? engine.Versions);
+            engine.Authenticator is not null, engine.AllowAnonymous, origin.IsInProcess, origin.Listener?.Versions ?? engine.Versions);
         Node.Opened(turn, trust, this);
         engine.Return(turn);
     }
@@ -390,7 +390,7 @@ internal sealed partial class Connection : NodeConnection
     private async Task<AuthenticationResult> AuthenticateAsync(Packet packet)
     {
         if (packet is Packet.Connect { Connect: var connect })
-            authentication = new MqttAuthenticationContext(connect, Origin.EndPoint, Origin.Certificate, Origin.IsInProcess);
+            authentication = new MqttAuthenticationContext(connect, Origin.EndPoint, Origin.Certificate, Origin.IsInProcess, Origin.Listener?.Name);
         else
             authentication!.Take(((Packet.Auth)packet).Auth.Authentication);
 
@@ -404,7 +404,7 @@ internal sealed partial class Connection : NodeConnection
             // the thread of an event loop.
             var result = await Task.Run(() => engine.Authenticator!.AuthenticateAsync(authentication, limit.Token).AsTask(), limit.Token)
                 .WaitAsync(limit.Token).ConfigureAwait(false);
-            return new AuthenticationResult(result.Reason, result.Data, result.UserName ?? authentication.UserName, InstantOf(result.ExpiresAt));
+            return new AuthenticationResult(result.Reason, result.Data, result.IsAnonymous ? null : result.UserName ?? authentication.UserName, InstantOf(result.ExpiresAt));
         }
         catch (OperationCanceledException)
         {

@@ -10,4 +10,7 @@ internal sealed record Listener(ListenerKind Kind, IPEndPoint? EndPoint, string?
 
     // The versions that it takes; null: those of the broker.
     public ProtocolVersions? Versions { get; init; }
+
+    // What authenticators and authorizers know it by; null: nothing.
+    public string? Name { get; init; }
 }

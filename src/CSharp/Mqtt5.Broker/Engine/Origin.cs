@@ -13,8 +13,8 @@ internal abstract class Origin
 
     public virtual bool IsInProcess => false;
 
-    // The versions that the listener takes; null: those of the broker.
-    public virtual ProtocolVersions? Versions => null;
+    // The listener that it came to; null: an endpoint of the application, or none.
+    public virtual Listener? Listener => null;
 
     // Canceled when the peer has closed its end or the transport has ended, so that work for the peer can stop.
     public virtual CancellationToken Closed => default;

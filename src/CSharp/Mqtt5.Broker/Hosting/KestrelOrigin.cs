@@ -14,7 +14,7 @@ internal sealed class KestrelOrigin(ConnectionContext connection) : Origin
 
     public override X509Certificate2? Certificate => connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate;
 
-    public override ProtocolVersions? Versions => connection.Features.Get<ListenerVersions>()?.Versions;
+    public override Listener? Listener => connection.Features.Get<ListenerFeature>()?.Listener;
 
     public override CancellationToken Closed => connection.ConnectionClosed;
 

@@ -67,15 +67,15 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
         {
             var socket = Bind(listener.Kind == ListenerKind.Unix ? new UnixDomainSocketEndPoint(listener.Path!) : listener.EndPoint!);
             onLoops.Add((listener, socket.LocalEndPoint));
-            Listen(socket, listener.Versions);
+            Listen(socket, listener);
         }
     }
 
-    private void Listen(Socket socket, ProtocolVersions? versions)
+    private void Listen(Socket socket, Listener listener)
     {
         try
         {
-            loops!.Listen(socket, versions);
+            loops!.Listen(socket, listener);
         }
         catch (SocketException failure)
         {
@@ -163,7 +163,7 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
     {
         listening.Add((listener, listen));
 
-        ListenerVersions.Use(listen, listener);
+        ListenerFeature.Use(listen, listener);
 
         if (listener.IsBehindProxy)
             listen.Use(next => ProxyProtocol.Before(next, broker));

@@ -17,7 +17,7 @@ internal sealed class WebSocketOrigin(HttpContext context, CancellationTokenSour
 
     private readonly X509Certificate2? certificate = context.Connection.ClientCertificate;
 
-    public override ProtocolVersions? Versions { get; } = context.Features.Get<ListenerVersions>()?.Versions;
+    public override Listener? Listener { get; } = context.Features.Get<ListenerFeature>()?.Listener;
 
     public override string? EndPoint => endPoint;
 

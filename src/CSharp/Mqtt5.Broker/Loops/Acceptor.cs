@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Mqtt5.Hosting;
+using Mqtt5.Serving;
 
 namespace Mqtt5.Loops;
 
@@ -14,18 +15,18 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
 
     private readonly EventLoops loops;
     private readonly EventLoop loop;
-    private readonly ProtocolVersions? versions;
+    private readonly Listener listener;
     private readonly Lock gate = new();
     private readonly CancellationTokenSource closing = new();
     private readonly nint descriptor;
     private readonly ulong key;
     private bool isClosed;
 
-    public Acceptor(EventLoops loops, EventLoop loop, Socket socket, ProtocolVersions? versions)
+    public Acceptor(EventLoops loops, EventLoop loop, Socket socket, Listener listener)
     {
         this.loops = loops;
         this.loop = loop;
-        this.versions = versions;
+        this.listener = listener;
         Socket = socket;
 
         if (socket.ProtocolType == ProtocolType.Tcp)
@@ -57,7 +58,7 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
             {
                 var accepted = Socket.Accept();
                 var isLast = Descriptors.IsKeptBack(accepted.Handle);
-                loops.Serve(accepted, versions);
+                loops.Serve(accepted, listener);
 
                 if (isLast)
                 {

@@ -29,10 +29,10 @@ internal sealed class EventLoops : IAsyncDisposable
     private int Count => loops.Sum(loop => loop.Count);
 
     // Accepts the connections of a socket that is bound. They take these versions; null: those of the broker.
-    public void Listen(Socket bound, ProtocolVersions? versions) => acceptors.Add(new Acceptor(this, Idlest(), bound, versions));
+    public void Listen(Socket bound, Listener listener) => acceptors.Add(new Acceptor(this, Idlest(), bound, listener));
 
     // Serves a connection on one of the loops.
-    public void Serve(Socket socket, ProtocolVersions? versions)
+    public void Serve(Socket socket, Listener listener)
     {
         socket.Blocking = false;
         var input = new SocketInput(Idlest(), socket, usesPool);
@@ -40,7 +40,7 @@ internal sealed class EventLoops : IAsyncDisposable
         input.Begin(output);
 
         // A connection that is refused at once is not left by the engine.
-        if (engine.ServeAsync(input, output, new SocketOrigin(input, socket.RemoteEndPoint, versions)).IsCompleted)
+        if (engine.ServeAsync(input, output, new SocketOrigin(input, socket.RemoteEndPoint, listener)).IsCompleted)
             input.End();
     }
 

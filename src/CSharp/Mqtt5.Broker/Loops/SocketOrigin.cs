@@ -3,11 +3,11 @@ using Mqtt5.Serving;
 namespace Mqtt5.Loops;
 
 // A connection that an event loop serves.
-internal sealed class SocketOrigin(SocketInput input, System.Net.EndPoint? peer, ProtocolVersions? versions) : Origin
+internal sealed class SocketOrigin(SocketInput input, System.Net.EndPoint? peer, Listener listener) : Origin
 {
     public override string? EndPoint => peer?.ToString();
 
-    public override ProtocolVersions? Versions => versions;
+    public override Listener? Listener => listener;
 
     public override CancellationToken Closed => input.Closed;
 

@@ -201,9 +201,10 @@ public sealed class MqttBrokerOptions
     /// connection has to begin with it, and a peer that reaches the listener can claim any address: let only the proxy reach it.
     /// </param>
     /// <param name="versions">The versions that it takes; null: <see cref="Versions"/>.</param>
+    /// <param name="name">What authenticators and authorizers know the listener by; null: nothing.</param>
     /// <returns>These options.</returns>
-    public MqttBrokerOptions Listen(int port, IPAddress? address = null, bool proxyProtocol = false, ProtocolVersions? versions = null) =>
-        Add(new Listener(ListenerKind.Tcp, EndPoint(address, port), null, null, proxyProtocol) { Versions = versions });
+    public MqttBrokerOptions Listen(int port, IPAddress? address = null, bool proxyProtocol = false, ProtocolVersions? versions = null, string? name = null) =>
+        Add(new Listener(ListenerKind.Tcp, EndPoint(address, port), null, null, proxyProtocol) { Versions = versions, Name = name });
 
     /// <summary>Listens for TLS connections.</summary>
     /// <param name="port">The port; 0: a free one.</param>
@@ -211,12 +212,13 @@ public sealed class MqttBrokerOptions
     /// <param name="address">The address; null: 127.0.0.1.</param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
     /// <param name="versions">As for <see cref="Listen"/>.</param>
+    /// <param name="name">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
     public MqttBrokerOptions ListenTls(
-        int port, MqttServerTlsOptions tls, IPAddress? address = null, bool proxyProtocol = false, ProtocolVersions? versions = null)
+        int port, MqttServerTlsOptions tls, IPAddress? address = null, bool proxyProtocol = false, ProtocolVersions? versions = null, string? name = null)
     {
         ArgumentNullException.ThrowIfNull(tls);
-        return Add(new Listener(ListenerKind.Tls, EndPoint(address, port), null, tls, proxyProtocol) { Versions = versions });
+        return Add(new Listener(ListenerKind.Tls, EndPoint(address, port), null, tls, proxyProtocol) { Versions = versions, Name = name });
     }
 
     /// <summary>The path of <see cref="ListenWebSocket"/> that stands for every path of the port.</summary>
@@ -229,6 +231,7 @@ public sealed class MqttBrokerOptions
     /// <param name="address">The address; null: 127.0.0.1.</param>
     /// <param name="proxyProtocol">As for <see cref="Listen"/>; the header comes before TLS.</param>
     /// <param name="versions">As for <see cref="Listen"/>.</param>
+    /// <param name="name">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
     public MqttBrokerOptions ListenWebSocket(
         int port,
@@ -236,10 +239,11 @@ public sealed class MqttBrokerOptions
         MqttServerTlsOptions? tls = null,
         IPAddress? address = null,
         bool proxyProtocol = false,
-        ProtocolVersions? versions = null)
+        ProtocolVersions? versions = null,
+        string? name = null)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return Add(new Listener(ListenerKind.WebSocket, EndPoint(address, port), path, tls, proxyProtocol) { Versions = versions });
+        return Add(new Listener(ListenerKind.WebSocket, EndPoint(address, port), path, tls, proxyProtocol) { Versions = versions, Name = name });
     }
 
     /// <summary>Listens on a Unix socket. Its file mode and that of its directory control access.</summary>
@@ -250,10 +254,11 @@ public sealed class MqttBrokerOptions
     /// <param name="proxyProtocol">As for <see cref="Listen"/>.</param>
     /// <param name="mode">The file mode of the socket, set before it listens; null: as the umask says.</param>
     /// <param name="versions">As for <see cref="Listen"/>.</param>
+    /// <param name="name">As for <see cref="Listen"/>.</param>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">The path is longer than the operating system takes.</exception>
     public MqttBrokerOptions ListenUnix(
-        string path, bool proxyProtocol = false, UnixFileMode? mode = null, ProtocolVersions? versions = null)
+        string path, bool proxyProtocol = false, UnixFileMode? mode = null, ProtocolVersions? versions = null, string? name = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var full = Path.GetFullPath(path);
@@ -267,7 +272,7 @@ public sealed class MqttBrokerOptions
             throw new ArgumentException($"{full} is too long for a Unix socket, whose path has about a hundred bytes at most", nameof(path));
         }
 
-        return Add(new Listener(ListenerKind.Unix, null, full, null, proxyProtocol) { UnixMode = mode, Versions = versions });
+        return Add(new Listener(ListenerKind.Unix, null, full, null, proxyProtocol) { UnixMode = mode, Versions = versions, Name = name });
     }
 
     // The loggers for the engine and Kestrel; made with the broker.

@@ -14,14 +14,17 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     // The names of clients that may have a session at the broker.
-    private readonly ConcurrentDictionary<string, string?> clients = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, (string? UserName, string? Listener)> clients = new(StringComparer.Ordinal);
     private AccessState current = state;
     private int mostClients = FewClients;
 
     /// <inheritdoc/>
     public ValueTask<MqttAuthenticationResult> AuthenticateAsync(MqttAuthenticationContext context, CancellationToken cancellationToken)
     {
-        var now = Volatile.Read(ref current);
+        var now = Volatile.Read(ref current).Of(context.Listener);
+
+        if (now.AllowsAnonymous && context.Method is null && (now.Passwords is null || context is { UserName: null, Password: null }))
+            return new(MqttAuthenticationResult.Anonymous);
 
         if (now.IdentityIsUserName && context is { Method: null, ClientCertificate: { } certificate })
         {
@@ -41,8 +44,14 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
             return MqttPermissions.All;
 
         // Registered before the state is read, so that a concurrent reload either sees the client or is seen by it.
-        clients[client.ClientId] = client.UserName;
-        var now = Volatile.Read(ref current);
+        clients[client.ClientId] = (client.UserName, client.Listener);
+        var all = Volatile.Read(ref current);
+
+        // Which listener it comes to is not known yet. Messages wait for it, and are judged when it does.
+        if (client.IsAway && all.IsByListener)
+            return MqttPermissions.All;
+
+        var now = all.Of(client.Listener);
 
         if (!now.Knows(client.UserName))
             return NoPermissions.Instance;
@@ -62,11 +71,11 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         var (ended, disconnected) = (0, 0);
         var gone = new List<string>();
 
-        foreach (var (clientId, userName) in clients)
+        foreach (var (clientId, (userName, listener)) in clients)
         {
-            if (!next.Knows(userName))
+            if (!next.Of(listener).Knows(userName))
                 gone.Add(clientId);
-            else if (next.Changes(earlier, clientId, userName) && broker.Disconnect(clientId, ReasonCode.AdministrativeAction))
+            else if (next.Of(listener).Changes(earlier.Of(listener), clientId, userName) && broker.Disconnect(clientId, ReasonCode.AdministrativeAction))
                 disconnected++;
         }
 
@@ -83,7 +92,7 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
             if (attempt == 0)
                 Forget(broker);
 
-            gone.RemoveAll(clientId => !clients.TryGetValue(clientId, out var userName) || next.Knows(userName));
+            gone.RemoveAll(clientId => !clients.TryGetValue(clientId, out var client) || next.Of(client.Listener).Knows(client.UserName));
         }
 
         return (ended, disconnected);

@@ -119,7 +119,7 @@ internal sealed class BrokerRequest
     public bool IdentityIsUserName { get; set; }
 
     /// <summary>Whether clients can prove who they are.</summary>
-    public bool HasAuthentication => PasswordFile is not null || IdentityIsUserName;
+    public bool HasAuthentication => PasswordFile is not null || IdentityIsUserName || Listeners.Any(one => one.Access is not null);
 
     /// <summary>The greatest QoS that clients may publish with.</summary>
     public QoS MaximumQoS { get; set; } = QoS.ExactlyOnce;

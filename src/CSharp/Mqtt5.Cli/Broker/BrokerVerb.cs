@@ -208,12 +208,12 @@ internal static class BrokerVerb
         var tls = listener.Tls is { } files ? certificates.Options(files) : null;
 
         if (listener.Unix is { } path)
-            options.ListenUnix(path, listener.ProxyProtocol, versions: listener.Versions);
+            options.ListenUnix(path, listener.ProxyProtocol, versions: listener.Versions, name: listener.Access?.Name);
         else if (listener.IsWebSocket)
-            options.ListenWebSocket(listener.Port, MqttBrokerOptions.AnyWebSocketPath, tls, listener.Address, listener.ProxyProtocol, listener.Versions);
+            options.ListenWebSocket(listener.Port, MqttBrokerOptions.AnyWebSocketPath, tls, listener.Address, listener.ProxyProtocol, listener.Versions, listener.Access?.Name);
         else if (tls is not null)
-            options.ListenTls(listener.Port, tls, listener.Address, listener.ProxyProtocol, listener.Versions);
+            options.ListenTls(listener.Port, tls, listener.Address, listener.ProxyProtocol, listener.Versions, listener.Access?.Name);
         else
-            options.Listen(listener.Port, listener.Address, listener.ProxyProtocol, listener.Versions);
+            options.Listen(listener.Port, listener.Address, listener.ProxyProtocol, listener.Versions, listener.Access?.Name);
     }
 }

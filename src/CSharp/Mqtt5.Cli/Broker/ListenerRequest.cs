@@ -25,4 +25,7 @@ internal sealed record ListenerRequest
 
     /// <summary>The versions that it takes; null: those of the broker.</summary>
     public ProtocolVersions? Versions { get; init; }
+
+    /// <summary>Who may connect there and do what, in place of the settings for all listeners; null: those apply.</summary>
+    public ListenerAccess? Access { get; init; }
 }

@@ -20,7 +20,6 @@ internal sealed class MosquittoConfiguration
     private bool? allowsAnonymous;
     private bool isPerListener;
     private bool isBridge;
-    private MosquittoLine? authentication;
     private MosquittoLine? persistence;
     private string persistenceFolder = "";
 
@@ -97,16 +96,28 @@ internal sealed class MosquittoConfiguration
         switch (line.Name)
         {
             case "per_listener_settings":
+                if (line.IsTrue && listeners.Count > 0)
+                    throw line.Fault("it has to come before the listeners");
+
                 isPerListener = line.IsTrue;
                 break;
             case "allow_anonymous":
-                allowsAnonymous = ForAll(line, allowsAnonymous, line.IsTrue);
+                if (isPerListener)
+                    current.AllowsAnonymous = line.IsTrue;
+                else
+                    allowsAnonymous = line.IsTrue;
                 break;
             case "password_file":
-                request.PasswordFile = ForAll(line, request.PasswordFile, line.FileName);
+                if (isPerListener)
+                    current.PasswordFile = line.FileName;
+                else
+                    request.PasswordFile = line.FileName;
                 break;
             case "acl_file":
-                request.MosquittoAclFile = ForAll(line, request.MosquittoAclFile, line.FileName);
+                if (isPerListener)
+                    current.AclFile = line.FileName;
+                else
+                    request.MosquittoAclFile = line.FileName;
                 break;
             case "allow_zero_length_clientid":
                 request.AssignsClientIds = line.IsTrue;
@@ -175,16 +186,6 @@ internal sealed class MosquittoConfiguration
         return true;
     }
 
-    // Authentication is one for all listeners, so a setting by listener has to be the same everywhere.
-    private T ForAll<T>(MosquittoLine line, T earlier, T given)
-    {
-        if (isPerListener && authentication is not null && listeners.Count > 1 && earlier is not null && !earlier.Equals(given))
-            throw line.Fault("it is the same for all listeners here, and another listener has another value; run a broker for each");
-
-        authentication = line;
-        return given;
-    }
-
     private void TakeDestination(MosquittoLine line)
     {
         if (line.Value == "none")
@@ -221,7 +222,10 @@ internal sealed class MosquittoConfiguration
         else if (listeners.Any(one => one.MaximumConnections is not null))
             warnings.Add($"{file}: max_connections: it counts for all listeners together, and not all of them have one");
 
-        request.Listeners.AddRange(listeners.Select(one => one.ToRequest(isLocal ? IPAddress.Loopback : IPAddress.IPv6Any)));
+        request.Listeners.AddRange(listeners.Select(one => one.ToRequest(isLocal ? IPAddress.Loopback : IPAddress.IPv6Any, isPerListener && !isLocal)));
+
+        if (isPerListener && listeners.Find(one => !isLocal && one.PasswordFile is null && one.AllowsAnonymous is not true && !one.IdentityIsUserName) is { } closed)
+            throw new UsageException($"{file}: no client could connect at the listener {closed.Place}: it has neither password_file nor allow_anonymous true");
 
         if (!request.AllowAnonymous && !request.HasAuthentication)
             throw new UsageException($"{file}: no client could connect: it has neither password_file nor allow_anonymous true");

@@ -38,8 +38,20 @@ internal sealed class MosquittoListener
     /// <summary>Whether connections begin with the header of the PROXY protocol.</summary>
     public bool ProxyProtocol { get; private set; }
 
+    /// <summary>Whether it lets anonymous clients in, with settings by listener; null: it does not say.</summary>
+    public bool? AllowsAnonymous { get; set; }
+
+    /// <summary>Its password file, with settings by listener; null: none.</summary>
+    public string? PasswordFile { get; set; }
+
+    /// <summary>Its ACL file, with settings by listener; null: none.</summary>
+    public string? AclFile { get; set; }
+
     /// <summary>The files of authorities.</summary>
     public List<string> Authorities { get; } = [];
+
+    /// <summary>What it is known by: its address and port, or the path of its socket.</summary>
+    public string Place => Unix ?? $"{Address?.ToString() ?? "*"} {Port ?? 1883}";
 
     /// <summary>Begins one: <c>listener PORT [ADDRESS]</c> or <c>listener 0 PATH</c>.</summary>
     public static MosquittoListener Of(MosquittoLine line)
@@ -123,7 +135,8 @@ internal sealed class MosquittoListener
 
     /// <summary>What the broker is asked for.</summary>
     /// <param name="address">The address where the listener names none.</param>
-    public ListenerRequest ToRequest(IPAddress address)
+    /// <param name="isPerListener">Whether it has settings of its own for authentication and rules.</param>
+    public ListenerRequest ToRequest(IPAddress address, bool isPerListener)
     {
         if (certificate is null && (RequiresCertificate || key is not null))
             throw new UsageException($"--mosquitto-config: the listener at port {Port} has no certfile");
@@ -136,6 +149,7 @@ internal sealed class MosquittoListener
             IsWebSocket = isWebSocket,
             ProxyProtocol = ProxyProtocol,
             Versions = versions,
+            Access = isPerListener ? new ListenerAccess(Place, PasswordFile, AclFile, AllowsAnonymous ?? false) : null,
             Tls = certificate is null
                 ? null
                 : new ServerTlsFiles(

@@ -24,7 +24,7 @@ internal static class MosquittoOptionNames
         ["disable_client_cert_date_checks"] = "an expired certificate is always refused",
         ["tls_engine"] = "keys are read from files only",
         ["tls_engine_kpass_sha1"] = "keys are read from files only",
-        ["listener_allow_anonymous"] = "authentication is the same for all listeners",
+        ["listener_allow_anonymous"] = "use per_listener_settings, and allow_anonymous below the listener",
         ["listener_auto_id_prefix"] = "assigned Client Identifiers begin with auto-",
     };
 

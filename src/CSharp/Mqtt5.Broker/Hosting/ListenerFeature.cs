@@ -3,15 +3,12 @@ using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
-// The versions that a listener takes, as a feature of its connections where they are not those of the broker.
-internal sealed record ListenerVersions(ProtocolVersions Versions)
+// The listener of the broker that a connection of Kestrel came to, as a feature of it.
+internal sealed record ListenerFeature(Listener Listener)
 {
     public static void Use(IConnectionBuilder listen, Listener listener)
     {
-        if (listener.Versions is not { } versions)
-            return;
-
-        var feature = new ListenerVersions(versions);
+        var feature = new ListenerFeature(listener);
         listen.Use(next => connection =>
         {
             connection.Features.Set(feature);
