@@ -53,6 +53,51 @@ let private none (found: string list) =
     if not found.IsEmpty then
         failtest (String.concat "\n" found)
 
+// What the guide names on the path of a PUBLISH: files, and functions of modules and types.
+let private pathOfPublish =
+    lazy
+        (let guide = File.ReadAllText(Path.Combine(root.Value, "docs", "architecture.md"))
+         let section = Regex.Match(guide, @"(?s)\n## The walk of one PUBLISH\n.*?\n## ")
+
+         [
+             for name in Regex.Matches(section.Value, "`([^`]+)`") do
+                 name.Groups[1].Value
+         ]
+         |> List.distinct)
+
+let private hasFunction (qualified: string) (_: string, lines: string[]) =
+    let parts = qualified.Split '.'
+    let says (pattern: string) = lines |> Array.exists (fun line -> Regex.IsMatch(statement line, pattern))
+
+    says $@"\b(module|type|class)\b.*\b{parts[0]}\b"
+    && says $@"(\b(let|and|member)\b.*\b{parts[1]}\b|\b{parts[1]}\()"
+
+let private guideRules =
+    [
+        testCase "the files and functions on the path of a PUBLISH are where the guide says" (fun () ->
+            let isFile (name: string) = Regex.IsMatch(name, @"/\w+(\.\w+)*\.(fs|cs)$")
+            let files, names = pathOfPublish.Value |> List.partition isFile
+
+            let functions =
+                names
+                |> List.filter (fun name -> Regex.IsMatch(name, @"^[A-Z]\w+\.[A-Za-z]\w+$"))
+
+            Expect.isGreaterThan files.Length 10 "files"
+            Expect.isGreaterThan functions.Length 10 "functions"
+            let sources = code.Value |> List.filter (fun (name, _) -> name.StartsWith "src/")
+
+            none
+                [
+                    for file in files do
+                        if sources |> List.forall (fun (name, _) -> not (name.EndsWith("/" + file))) then
+                            $"no file {file}"
+
+                    for name in functions do
+                        if not (sources |> List.exists (hasFunction name)) then
+                            $"no function {name}"
+                ])
+    ]
+
 let private sourceRules =
     [
         testCase "the sources are found" (fun () ->
@@ -318,4 +363,4 @@ let private documentation =
             none (expected |> List.filter (isDocumented >> not) |> List.distinct))
     ]
 
-let tests = testList "Tidy" (sourceRules @ documentation)
+let tests = testList "Tidy" (sourceRules @ guideRules @ documentation)

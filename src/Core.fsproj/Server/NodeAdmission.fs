@@ -196,7 +196,7 @@ module internal NodeAdmission =
                 | session ->
                     match session.Ending with
                     | null -> ValueNone
-                    | ServerTask.Detached ending when ending.Connection = entry.Connection ->
+                    | ending when ending.Connection = entry.Connection ->
                         ValueSome(struct (entry.Session, ending))
                     | _ -> ValueNone
             | _ -> ValueNone

@@ -32,8 +32,8 @@ type NodeSession() =
     abstract Connection: NodeConnection | null with get, set
     /// The connection that has ended and of whose end the ledger has not been told; null: none. Written within the gate.
     abstract Leaving: NodeConnection | null with get, set
-    /// What the ledger has to be told of that end; null: nothing. Written within the gate, and read by claims of the client.
-    abstract Ending: ServerTask | null with get, set
+    /// How that connection ended; null: none. Written within the gate, and read by claims of the client.
+    abstract Ending: ConnectionEnd | null with get, set
     /// What the client may do; null: everything. It may change with the connection.
     abstract Permissions: ClientPermissions | null with get, set
 

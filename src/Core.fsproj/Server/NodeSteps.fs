@@ -287,8 +287,9 @@ module internal NodeSteps =
         | EffectKind.Serve ->
             let work = PackedEffect.content<ServerTask> effect
 
-            if work.IsDetached then
-                (session: NodeSession).Ending <- work
+            match work.Ending with
+            | null -> ()
+            | ending -> (session: NodeSession).Ending <- ending
 
             leave turn DeferredKind.ServerTask session connection work 0L ReasonCode.Success
         | EffectKind.Settle ->

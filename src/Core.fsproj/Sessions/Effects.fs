@@ -133,6 +133,12 @@ type ServerTask =
     /// A value that the client requested in CONNECT was reduced to this limit.
     | Reduced of Limit: LimitName
 
+    // The end of the connection that the registry is to be told of; null: it is another task.
+    member internal this.Ending: ConnectionEnd | null =
+        match this with
+        | Detached ending -> ending
+        | _ -> null
+
 /// One thing that a machine asks its shell to do. The shell does them in order.
 [<Struct; NoComparison; NoEquality>]
 type Effect =

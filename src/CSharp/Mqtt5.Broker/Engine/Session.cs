@@ -7,7 +7,7 @@ internal sealed class Session(ServerState state) : NodeSession
 {
     private ServerState state = state;
     private ClientPermissions? permissions;
-    private ServerTask? ending;
+    private ConnectionEnd? ending;
     private ConcurrentDictionary<long, Delivery>? deliveries;
 
     public override long Number { get; } = state.Session;
@@ -29,7 +29,7 @@ internal sealed class Session(ServerState state) : NodeSession
 
     public override NodeConnection? Leaving { get; set; }
 
-    public override ServerTask? Ending
+    public override ConnectionEnd? Ending
     {
         get => Volatile.Read(ref ending);
         set => Volatile.Write(ref ending, value);
