@@ -15,6 +15,7 @@ internal sealed class BrokerReload(
     public IReadOnlyList<string> Files { get; } =
     [
         .. new[] { request.PasswordFile, request.AccessFile, request.MosquittoAclFile }.OfType<string>(),
+        .. request.Listeners.SelectMany(one => new[] { one.Access?.PasswordFile, one.Access?.AclFile }).OfType<string>().Distinct(),
         .. request.TlsFiles.SelectMany(one => new[] { one.Certificate, one.Key }.Concat(one.Authorities)).Distinct(),
     ];
 
