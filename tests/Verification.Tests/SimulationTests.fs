@@ -101,6 +101,8 @@ let tests =
                         22_979UL
                         23_533UL
                         24_135UL
+                        27_515UL
+                        30_062UL
                     ]
 
                 for seed in seeds do

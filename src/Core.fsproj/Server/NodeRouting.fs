@@ -57,6 +57,16 @@ module internal NodeRouting =
 
     let private noChoice = SharedChoice(fun _ -> -1)
 
+    // The session whose client a message is not given back to with No Local [MQTT-3.8.3-3]: that which published, or if it
+    // has ended the one that its client has now. The subscriptions were looked up before.
+    let private publisherOf (turn: Turn) (session: int64) (client: ClientId voption) : int64 =
+        match client with
+        | ValueSome client when isNull (turn.Host.TryFind session) ->
+            match Ledger.tryFindClient client turn.Host.Broker.Ledger with
+            | ValueSome entry -> entry.Session
+            | ValueNone -> session
+        | _ -> session
+
     /// Where the messages of a topic of this publisher go. If the cache is not complete, the matches are found and the
     /// route is to be planned for each message.
     let cached
@@ -86,7 +96,8 @@ module internal NodeRouting =
             find turn topic subscriptions
 
             if turn.Matches.Groups.IsEmpty then
-                Routing.plan session.Number noChoice turn.Matches turn.Route
+                let publisher = publisherOf turn session.Number (ValueSome session.State.ClientId)
+                Routing.plan publisher noChoice turn.Matches turn.Route
                 cache.Fill(turn.Route.Targets, turn.Find)
         elif not cache.IsComplete then
             find turn topic subscriptions
@@ -153,7 +164,8 @@ module internal NodeRouting =
 
     // The route of one message, planned for it alone.
     let private planned (turn: Turn) (message: ServerMessage) : bool =
-        Routing.plan message.Publisher (choiceFor turn message.Topic) turn.Matches turn.Route
+        let publisher = publisherOf turn message.Publisher message.PublisherId
+        Routing.plan publisher (choiceFor turn message.Topic) turn.Matches turn.Route
         let targets = turn.Route.Targets
 
         for index in 0 .. targets.Length - 1 do

@@ -463,14 +463,16 @@ type internal SimulatedBroker
     /// The process ends and starts again. Every connection is gone.
     member this.Restart(durable: bool) : unit =
         suspended.Finish()
-        let open' = Seq.toArray connections.Values
+
+        for one in Seq.toArray connections.Values do
+            one.Link.ToBroker.Cut()
+            one.Link.ToClient.Cut()
+            this.Ended one
+
+        // No turn of this process may meet what the next one does.
+        suspended.Finish()
 
         if not durable then
             host.Reset()
             timers.Clear()
             registryTimerAt <- Int64.MaxValue * 1L<ms>
-
-        for one in open' do
-            one.Link.ToBroker.Cut()
-            one.Link.ToClient.Cut()
-            this.Ended one
