@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 
 namespace Mqtt5.BrokerTests;
@@ -15,6 +16,8 @@ public sealed class HostileMemoryTests(ITestOutputHelper output)
     // Of a session. In a debug build each step goes through all of them.
     private const int Identifiers = 4_000;
     private const int Messages = 2_000;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     [Fact]
     public async Task Topic_Aliases_for_topics_beyond_the_limit_keep_no_more_than_the_limit()
@@ -128,11 +131,25 @@ public sealed class HostileMemoryTests(ITestOutputHelper output)
         await client.ExpectEndAsync();
     }
 
-    private static long Memory() => GC.GetTotalMemory(forceFullCollection: true);
+    private static long Memory()
+    {
+        // Gaps in the heap count as used.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        return GC.GetTotalMemory(forceFullCollection: true);
+    }
 
+    // What the broker keeps stays; what the runner of the tests keeps of earlier ones for a while goes.
     private void Check(long before, long budget, string what)
     {
+        var watch = Stopwatch.StartNew();
         var more = Memory() - before;
+
+        while (more > budget + Slack && watch.Elapsed < Patience)
+        {
+            Thread.Sleep(200);
+            more = Memory() - before;
+        }
+
         output.WriteLine($"{what}: {more / 1024:N0} KiB more, with a budget of {budget / 1024:N0} KiB");
         Assert.InRange(more, long.MinValue, budget + Slack);
     }
