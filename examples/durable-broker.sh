@@ -41,13 +41,17 @@ start
 # The reader subscribes and goes; its session stays for an hour.
 mqtt5 sub -p "$port" -i reader -c -x 3600 -q 1 -t stream -E
 
+# Shows when the stream runs.
+mqtt5 sub -p "$port" -q 1 -t stream -C 20 -W 30 >/dev/null 2>&1 &
+running=$!
+
 for number in $(seq "$messages"); do
     echo "$number"
     sleep 0.03
 done | mqtt5 pub -p "$port" -i writer -q 1 -t stream -l 2>/dev/null &
 writer=$!
 
-sleep 2
+wait "$running" || true
 kill -KILL "$broker"
 wait "$broker" || true
 echo "killed"

@@ -140,6 +140,7 @@ let arriveAtServer (packet: Packet) =
                     SessionPresent = connection > 1L
                     Authentication = ValueNone
                     UserName = ValueNone
+                    AuthenticatedUntil = ValueNone
                 }
         )
     | packet -> stepServer (ServerEvent.Received(connection, packet))
