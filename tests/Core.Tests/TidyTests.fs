@@ -57,7 +57,7 @@ let private none (found: string list) =
 let private pathOfPublish =
     lazy
         (let guide = File.ReadAllText(Path.Combine(root.Value, "docs", "architecture.md"))
-         let section = Regex.Match(guide, @"(?s)\n## The walk of one PUBLISH\n.*?\n## ")
+         let section = Regex.Match(guide, @"(?s)\n## The path of one PUBLISH\n.*?\n## ")
 
          [
              for name in Regex.Matches(section.Value, "`([^`]+)`") do

@@ -57,8 +57,8 @@ module internal NodeRouting =
 
     let private noChoice = SharedChoice(fun _ -> -1)
 
-    // The session whose client a message is not given back to with No Local [MQTT-3.8.3-3]: that which published, or if it
-    // has ended the one that its client has now. The subscriptions were looked up before.
+    // The session of the publisher for No Local [MQTT-3.8.3-3]. Where the session that published has ended, it is the present
+    // session of the same client. The subscriptions were looked up before.
     let private publisherOf (turn: Turn) (session: int64) (client: ClientId voption) : int64 =
         match client with
         | ValueSome client when isNull (turn.Host.TryFind session) ->

@@ -15,7 +15,7 @@ const ranks = ["viewer", "operator", "administrator"];
 let me = null;
 let leave = null;
 
-// Whether the role of whoever is signed in is enough. The broker refuses what this would hide.
+// Whether the role that is signed in is enough. The broker refuses what this would hide.
 function may(role) {
     return ranks.indexOf(me.role) >= ranks.indexOf(role);
 }
