@@ -206,8 +206,10 @@ public sealed class HostileTests
             }
         });
 
-        // Once the broker does not read any more, the transport takes no more of it.
-        await Waits.UntilAsync(() => broker.Engine.Registry.Sessions.SingleOrDefault()?.State.Connection is { IsSome: true, Value.IsCongested: true });
+        // Once the broker does not read any more, the transport takes no more of it. A debug build checks its state at each of
+        // the two million packets that fill the buffers of the system.
+        await Waits.UntilAsync(
+            () => broker.Engine.Registry.Sessions.SingleOrDefault()?.State.Connection is { IsSome: true, Value.IsCongested: true }, 6 * RawClient.Patience);
 
         for (long before = -1; before != Interlocked.Read(ref sent);)
         {

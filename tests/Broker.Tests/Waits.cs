@@ -10,9 +10,9 @@ internal static class Waits
     public static Task<T> Bounded<T>(this ValueTask<T> task) => task.AsTask().WaitAsync(RawClient.Patience);
 
     // Waits until something holds that has no task of its own.
-    public static async Task UntilAsync(Func<bool> holds)
+    public static async Task UntilAsync(Func<bool> holds, TimeSpan? patience = null)
     {
-        var deadline = Environment.TickCount64 + (long)RawClient.Patience.TotalMilliseconds;
+        var deadline = Environment.TickCount64 + (long)(patience ?? RawClient.Patience).TotalMilliseconds;
 
         while (!holds())
         {

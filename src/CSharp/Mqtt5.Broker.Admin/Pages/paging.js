@@ -27,6 +27,15 @@ export function pages(path, query, noun, draw, limit = 100) {
         return load(true);
     }
 
+    // A link that has the focus keeps it if it is there again, for those who use the keyboard.
+    function redraw(entries) {
+        const held = content.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+        show(content, entries);
+
+        if (held !== null)
+            [...content.querySelectorAll("a")].find(link => link.getAttribute("href") === held)?.focus();
+    }
+
     // Says how many there are, if the user asked for them.
     async function load(isAsked) {
         const mine = ++number;
@@ -41,7 +50,7 @@ export function pages(path, query, noun, draw, limit = 100) {
                 return;
 
             following = page.next ?? null;
-            show(content, draw(page.items));
+            redraw(draw(page.items));
             const where = cursors.length > 1 || following ? `page ${cursors.length}, ` : "";
             note.textContent = `${where}${counted(page.items.length, noun)}${following && page.items.length < limit ? ", the search goes on with Next" : ""}`;
 
