@@ -204,10 +204,10 @@ public sealed class PasswordFileTests : IDisposable
     [Theory]
     [InlineData("anna:$argon2id$v=19$m=12288,t=3,p=1$c2FsdA$aGFzaA", "line 2", "--import")]
     [InlineData("anna:plain", "line 2", "--import")]
-    [InlineData("# nobody", "there are no names in it", "--import")]
+    [InlineData("# a comment", "there are no names in it", "--import")]
     [InlineData(null, "Could not find file", "--import")]
-    [InlineData("# nobody", "neither NAME nor --delete nor --scram", "anna", "--import")]
-    [InlineData("# nobody", "neither NAME nor --delete nor --scram", "--delete", "--import")]
+    [InlineData("# a comment", "neither NAME nor --delete nor --scram", "anna", "--import")]
+    [InlineData("# a comment", "neither NAME nor --delete nor --scram", "--delete", "--import")]
     public async Task An_import_that_cannot_be_done_changes_nothing(string? line, string message, params string[] more)
     {
         await SetAsync("carl");

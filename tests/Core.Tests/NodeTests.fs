@@ -181,6 +181,16 @@ type private FailingPermissions() =
     override _.MaySubscribe _ = true
     override _.MayReceive _ = invalidOp "the rules cannot be read"
 
+// A client with a Will, and one that subscribes to it.
+let private watchedWill world =
+    let watcher = connect world "w"
+    subscribe world watcher "gone" 1
+
+    let leaving, _ =
+        connectWith world { keeping 60u (connectPacket "a") with Will = ValueSome(will "gone" "x") }
+
+    watcher, leaving
+
 let tests =
     testList
         "Node"
@@ -280,14 +290,7 @@ let tests =
                 "a CONNECT between DISCONNECT and its entry in the ledger publishes no Will"
                 (fun () ->
                     let world = world ()
-                    let watcher = connect world "w"
-                    subscribe world watcher "gone" 1
-
-                    let leaving, _ =
-                        connectWith
-                            world
-                            { keeping 60u (connectPacket "a") with Will = ValueSome(will "gone" "x") }
-
+                    let watcher, leaving = watchedWill world
                     let session = world.Host.Sessions[leaving.Session]
                     let mutable found = ValueNone
 
@@ -314,14 +317,7 @@ let tests =
                 (fun () ->
                     for clean in [ true; false ] do
                         let world = world ()
-                        let watcher = connect world "w"
-                        subscribe world watcher "gone" 1
-
-                        let leaving, _ =
-                            connectWith
-                                world
-                                { keeping 60u (connectPacket "a") with Will = ValueSome(will "gone" "x") }
-
+                        let watcher, leaving = watchedWill world
                         let session = world.Host.Sessions[leaving.Session]
                         // Its DISCONNECT has not arrived.
                         let struct (link, pause) =

@@ -108,10 +108,10 @@ public sealed class PolicyTests
         await using var inside = await setup.Broker.ConnectInProcessAsync().Bounded();
         await inside.PublishAsync("plant/1/x", "1", QoS.AtLeastOnce).Bounded();
         Assert.Empty(rules.Asked);
-        await using var anonymous = await RawClient.ConnectAsync(setup.Broker, "CONNECT clean=1 clientid=\"nobody\"");
+        await using var anonymous = await RawClient.ConnectAsync(setup.Broker, "CONNECT clean=1 clientid=\"anonymous\"");
         await anonymous.SendAsync("PUBLISH qos=1 id=1 topic=\"plant/1/x\"");
         await anonymous.ExpectAsync("PUBACK id=1 rc=NotAuthorized");
-        Assert.Equal(new MqttResource(MqttAction.Publish, "plant/1/x", "nobody", null), Assert.Single(rules.Asked));
+        Assert.Equal(new MqttResource(MqttAction.Publish, "plant/1/x", "anonymous", null), Assert.Single(rules.Asked));
     }
 
     private static Task<TokenBroker> StartAsync(

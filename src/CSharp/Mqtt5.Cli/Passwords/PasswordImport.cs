@@ -45,7 +45,7 @@ internal static class PasswordImport
         var weak = imported.Where(IsWeak).Select(NameOf).ToList();
 
         if (weak.Count > 0)
-            await terminal.Error.WriteLineAsync($"mqtt5: the hash of {Figures.Count(weak.Count, "name")} is quick to guess from the file; set the password anew: {string.Join(' ', weak.Take(10))}{(weak.Count > 10 ? " ..." : "")}");
+            await terminal.Error.WriteLineAsync($"mqtt5: {Figures.Count(weak.Count, "user")} with a weak hash; set the password anew: {string.Join(' ', weak.Take(10))}{(weak.Count > 10 ? " ..." : "")}");
     }
 
     private static async Task<List<string>> ReadAsync(string file, CancellationToken cancellationToken)
