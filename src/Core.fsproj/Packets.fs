@@ -342,11 +342,6 @@ type TopicFilterList private (wire: Bytes, count: int) =
 type ReasonCodeList private (wire: Bytes) =
     inherit WireList<ReasonCode>(wire, wire.Length)
 
-    static let empty = ReasonCodeList Bytes.Empty
-
-    /// No code, as an UNSUBACK before MQTT 5 has it.
-    static member Empty = empty
-
     override _.ReadAt offset = struct (LanguagePrimitives.EnumOfValue wire.Span[offset], offset + 1)
 
     /// The list of these codes, in this order. Which codes a packet may carry is checked when it is encoded.
@@ -355,6 +350,15 @@ type ReasonCodeList private (wire: Bytes) =
 
     // For bytes that the grammar has checked.
     static member internal OfValid(wire: Bytes) = ReasonCodeList wire
+
+// A value of a module, and not of the type: see EmptyProperties.
+module internal NoReasonCodes =
+    let value = ReasonCodeList.OfValid Bytes.Empty
+
+type ReasonCodeList with
+
+    /// No code, as an UNSUBACK before MQTT 5 has it.
+    static member Empty = NoReasonCodes.value
 
 /// SUBSCRIBE (section 3.8).
 [<NoComparison>]

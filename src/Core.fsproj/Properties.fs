@@ -81,11 +81,6 @@ type UserProperty =
 type UserProperties private (wire: Bytes, count: int) =
     inherit WireList<UserProperty>(wire, count)
 
-    static let empty = UserProperties(Bytes.Empty, 0)
-
-    /// No User Property.
-    static member Empty = empty
-
     override _.ReadAt offset =
         let struct (name, next) = Wire.string wire.Span (offset + 1)
         let struct (value, next) = Wire.string wire.Span next
@@ -112,11 +107,6 @@ type UserProperties private (wire: Bytes, count: int) =
 [<Sealed; AllowNullLiteral(false)>]
 type SubscriptionIdentifiers private (wire: Bytes, count: int) =
     inherit WireList<uint32>(wire, count)
-
-    static let empty = SubscriptionIdentifiers(Bytes.Empty, 0)
-
-    /// No Subscription Identifier.
-    static member Empty = empty
 
     override _.ReadAt offset = Wire.variableByteInteger wire.Span (offset + 1)
 
@@ -189,21 +179,6 @@ type ConnectProperties =
         Authentication: Authentication voption
     }
 
-    static let empty =
-        {
-            SessionExpiryInterval = ValueNone
-            ReceiveMaximum = ValueNone
-            MaximumPacketSize = ValueNone
-            TopicAliasMaximum = ValueNone
-            RequestResponseInformation = ValueNone
-            RequestProblemInformation = ValueNone
-            UserProperties = UserProperties.Empty
-            Authentication = ValueNone
-        }
-
-    /// No property.
-    static member Empty = empty
-
 /// The Will Properties of CONNECT (section 3.1.3.2).
 [<NoComparison>]
 type WillProperties =
@@ -223,20 +198,6 @@ type WillProperties =
         /// User Properties, in order.
         UserProperties: UserProperties
     }
-
-    static let empty =
-        {
-            WillDelayInterval = ValueNone
-            PayloadFormatIndicator = ValueNone
-            MessageExpiryInterval = ValueNone
-            ContentType = ValueNone
-            ResponseTopic = ValueNone
-            CorrelationData = ValueNone
-            UserProperties = UserProperties.Empty
-        }
-
-    /// No property.
-    static member Empty = empty
 
 /// The properties of CONNACK (section 3.2.2.3).
 [<NoComparison>]
@@ -276,29 +237,6 @@ type ConnackProperties =
         Authentication: Authentication voption
     }
 
-    static let empty =
-        {
-            SessionExpiryInterval = ValueNone
-            ReceiveMaximum = ValueNone
-            MaximumQoS = ValueNone
-            RetainAvailable = ValueNone
-            MaximumPacketSize = ValueNone
-            AssignedClientIdentifier = ValueNone
-            TopicAliasMaximum = ValueNone
-            ReasonString = ValueNone
-            UserProperties = UserProperties.Empty
-            WildcardSubscriptionAvailable = ValueNone
-            SubscriptionIdentifierAvailable = ValueNone
-            SharedSubscriptionAvailable = ValueNone
-            ServerKeepAlive = ValueNone
-            ResponseInformation = ValueNone
-            ServerReference = ValueNone
-            Authentication = ValueNone
-        }
-
-    /// No property.
-    static member Empty = empty
-
 /// The properties of PUBLISH (section 3.3.2.3), without the Topic Alias, which is part of the topic.
 [<NoComparison>]
 type PublishProperties =
@@ -319,23 +257,148 @@ type PublishProperties =
         ContentType: Utf8String voption
     }
 
-    static let empty =
+/// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
+[<NoComparison>]
+type AcknowledgementProperties =
+    {
+        /// What happened, for people.
+        ReasonString: Utf8String voption
+        /// User Properties, in order.
+        UserProperties: UserProperties
+    }
+
+/// The properties of SUBSCRIBE (section 3.8.2.1).
+[<NoComparison>]
+type SubscribeProperties =
+    {
+        /// A number that the server sends with every message that these subscriptions cause, 1 to 268,435,455.
+        SubscriptionIdentifier: uint32 voption
+        /// User Properties, in order.
+        UserProperties: UserProperties
+    }
+
+/// The properties of DISCONNECT (section 3.14.2.2).
+[<NoComparison>]
+type DisconnectProperties =
+    {
+        /// The Session Expiry Interval from now on, in seconds; only from a client [MQTT-3.14.2-2].
+        SessionExpiryInterval: uint32<s> voption
+        /// What happened, for people.
+        ReasonString: Utf8String voption
+        /// User Properties, in order.
+        UserProperties: UserProperties
+        /// Another server to use; only from a server.
+        ServerReference: Utf8String voption
+    }
+
+// The values without properties. They are values of a module, and not of their types: the types of a file that have static
+// values begin each other's initialization, so that one of two threads may come by before a value is there.
+module internal EmptyProperties =
+    let userProperties = UserProperties.OfValid(Bytes.Empty, 0)
+
+    let subscriptionIdentifiers = SubscriptionIdentifiers.OfValid(Bytes.Empty, 0)
+
+    let connectProperties: ConnectProperties =
+        {
+            SessionExpiryInterval = ValueNone
+            ReceiveMaximum = ValueNone
+            MaximumPacketSize = ValueNone
+            TopicAliasMaximum = ValueNone
+            RequestResponseInformation = ValueNone
+            RequestProblemInformation = ValueNone
+            UserProperties = userProperties
+            Authentication = ValueNone
+        }
+
+    let willProperties: WillProperties =
+        {
+            WillDelayInterval = ValueNone
+            PayloadFormatIndicator = ValueNone
+            MessageExpiryInterval = ValueNone
+            ContentType = ValueNone
+            ResponseTopic = ValueNone
+            CorrelationData = ValueNone
+            UserProperties = userProperties
+        }
+
+    let connackProperties: ConnackProperties =
+        {
+            SessionExpiryInterval = ValueNone
+            ReceiveMaximum = ValueNone
+            MaximumQoS = ValueNone
+            RetainAvailable = ValueNone
+            MaximumPacketSize = ValueNone
+            AssignedClientIdentifier = ValueNone
+            TopicAliasMaximum = ValueNone
+            ReasonString = ValueNone
+            UserProperties = userProperties
+            WildcardSubscriptionAvailable = ValueNone
+            SubscriptionIdentifierAvailable = ValueNone
+            SharedSubscriptionAvailable = ValueNone
+            ServerKeepAlive = ValueNone
+            ResponseInformation = ValueNone
+            ServerReference = ValueNone
+            Authentication = ValueNone
+        }
+
+    let publishProperties: PublishProperties =
         {
             PayloadFormatIndicator = ValueNone
             MessageExpiryInterval = ValueNone
             ResponseTopic = ValueNone
             CorrelationData = ValueNone
-            UserProperties = UserProperties.Empty
-            SubscriptionIdentifiers = SubscriptionIdentifiers.Empty
+            UserProperties = userProperties
+            SubscriptionIdentifiers = subscriptionIdentifiers
             ContentType = ValueNone
         }
 
+    let acknowledgementProperties: AcknowledgementProperties =
+        { ReasonString = ValueNone; UserProperties = userProperties }
+
+    let subscribeProperties: SubscribeProperties =
+        { SubscriptionIdentifier = ValueNone; UserProperties = userProperties }
+
+    let disconnectProperties: DisconnectProperties =
+        {
+            SessionExpiryInterval = ValueNone
+            ReasonString = ValueNone
+            UserProperties = userProperties
+            ServerReference = ValueNone
+        }
+
+type UserProperties with
+
+    /// No User Property.
+    static member Empty = EmptyProperties.userProperties
+
+type SubscriptionIdentifiers with
+
+    /// No Subscription Identifier.
+    static member Empty = EmptyProperties.subscriptionIdentifiers
+
+type ConnectProperties with
+
     /// No property.
-    static member Empty = empty
+    static member Empty = EmptyProperties.connectProperties
+
+type WillProperties with
+
+    /// No property.
+    static member Empty = EmptyProperties.willProperties
+
+type ConnackProperties with
+
+    /// No property.
+    static member Empty = EmptyProperties.connackProperties
+
+type PublishProperties with
+
+    /// No property.
+    static member Empty = EmptyProperties.publishProperties
 
     /// The bytes of the properties that may be long: all but those of a fixed length.
     member this.ContentBytes: int64 =
-        if obj.ReferenceEquals(this, empty) then
+        if obj.ReferenceEquals(this, EmptyProperties.publishProperties) then
             0L
         else
             let response =
@@ -359,58 +422,17 @@ type PublishProperties =
             + int64 this.UserProperties.Wire.Length
             + int64 this.SubscriptionIdentifiers.Wire.Length
 
-/// The properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK.
-[<NoComparison>]
-type AcknowledgementProperties =
-    {
-        /// What happened, for people.
-        ReasonString: Utf8String voption
-        /// User Properties, in order.
-        UserProperties: UserProperties
-    }
-
-    static let empty = { ReasonString = ValueNone; UserProperties = UserProperties.Empty }
+type AcknowledgementProperties with
 
     /// No property.
-    static member Empty = empty
+    static member Empty = EmptyProperties.acknowledgementProperties
 
-/// The properties of SUBSCRIBE (section 3.8.2.1).
-[<NoComparison>]
-type SubscribeProperties =
-    {
-        /// A number that the server sends with every message that these subscriptions cause, 1 to 268,435,455.
-        SubscriptionIdentifier: uint32 voption
-        /// User Properties, in order.
-        UserProperties: UserProperties
-    }
-
-    static let empty = { SubscriptionIdentifier = ValueNone; UserProperties = UserProperties.Empty }
+type SubscribeProperties with
 
     /// No property.
-    static member Empty = empty
+    static member Empty = EmptyProperties.subscribeProperties
 
-/// The properties of DISCONNECT (section 3.14.2.2).
-[<NoComparison>]
-type DisconnectProperties =
-    {
-        /// The Session Expiry Interval from now on, in seconds; only from a client [MQTT-3.14.2-2].
-        SessionExpiryInterval: uint32<s> voption
-        /// What happened, for people.
-        ReasonString: Utf8String voption
-        /// User Properties, in order.
-        UserProperties: UserProperties
-        /// Another server to use; only from a server.
-        ServerReference: Utf8String voption
-    }
-
-    static let empty =
-        {
-            SessionExpiryInterval = ValueNone
-            ReasonString = ValueNone
-            UserProperties = UserProperties.Empty
-            ServerReference = ValueNone
-        }
-
+type DisconnectProperties with
 
     /// No property.
-    static member Empty = empty
+    static member Empty = EmptyProperties.disconnectProperties

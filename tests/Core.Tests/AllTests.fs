@@ -17,6 +17,7 @@ module AllTests =
             PreludeTests.tests
             PeerTextTests.tests
             CollectionsTests.tests
+            StaticInitializationTests.tests
             SpecTests.tests
             TopicsTests.tests
             PacketsTests.tests

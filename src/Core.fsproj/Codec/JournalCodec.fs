@@ -489,9 +489,6 @@ module JournalCodec =
 /// one thread at a time.
 [<Sealed; AllowNullLiteral(false)>]
 type JournalGroup() =
-    // A buffer that became larger than this is not kept, in bytes.
-    static let mostKeptBytes = 1024 * 1024
-
     let mutable output = ArrayBufferWriter<byte>(4_096)
     let mutable records = 0
 
@@ -503,6 +500,9 @@ type JournalGroup() =
             JournalCodec.start output
 
         records <- records + 1
+
+    // A buffer that became larger than this is not kept, in bytes.
+    static member private MostKeptBytes = 1024 * 1024
 
     /// How many records there are.
     member _.Count = records
@@ -548,7 +548,7 @@ type JournalGroup() =
         records <- 0
         bodies.Clear()
 
-        if output.Capacity > mostKeptBytes then
+        if output.Capacity > JournalGroup.MostKeptBytes then
             output <- ArrayBufferWriter<byte>(4_096)
         else
             output.ResetWrittenCount()

@@ -64,9 +64,6 @@ type internal AssignedAlias = { Alias: TopicAlias; LastUse: int64 }
 type OutboundTopicAliases
     private (maximum: uint16, uses: int64, byTopic: Map<string, AssignedAlias>, byUse: Map<int64, string>) =
 
-    // One for all the connections that take no alias, which most do.
-    static let none = OutboundTopicAliases(0us, 0L, Map.empty, Map.empty)
-
     let used (topic: TopicName) alias (byTopic: Map<string, AssignedAlias>) (byUse: Map<int64, string>) =
         OutboundTopicAliases(
             maximum,
@@ -75,12 +72,7 @@ type OutboundTopicAliases
             byUse.Add(uses, topic.Text)
         )
 
-    /// No alias, for a new connection to a peer that announced this Topic Alias Maximum; 0: it takes none.
-    static member Empty(maximum: uint16) =
-        if maximum = 0us then
-            none
-        else
-            OutboundTopicAliases(maximum, 0L, Map.empty, Map.empty)
+    static member internal New(maximum: uint16) = OutboundTopicAliases(maximum, 0L, Map.empty, Map.empty)
 
     /// The greatest alias that the peer takes [MQTT-3.3.2-9] [MQTT-3.3.2-11].
     member _.Maximum = maximum
@@ -106,3 +98,17 @@ type OutboundTopicAliases
 
             struct (TopicReference.NameAndAlias(topic, alias),
                     used topic alias (byTopic.Remove oldest) (byUse.Remove lastUse))
+
+// One for all the connections that take no alias, which most do. A value of a module, and not of the type: see
+// EmptyProperties.
+module internal NoTopicAliases =
+    let value = OutboundTopicAliases.New 0us
+
+type OutboundTopicAliases with
+
+    /// No alias, for a new connection to a peer that announced this Topic Alias Maximum; 0: it takes none.
+    static member Empty(maximum: uint16) =
+        if maximum = 0us then
+            NoTopicAliases.value
+        else
+            OutboundTopicAliases.New maximum

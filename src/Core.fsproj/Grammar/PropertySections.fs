@@ -15,21 +15,6 @@ type internal Run = { First: int; End: int; Bytes: int; Count: int }
 type internal PropertySection
     (source: Source, start: int, finish: int, places: int[], users: Run, subscriptions: Run) =
 
-    static let empty =
-        let source =
-            {
-                Frame = ReadOnlyMemory.Empty
-                Offset = 0L
-                Direction = ClientToServer
-                Packet = PacketType.Reserved
-            }
-
-        let none = { First = 0; End = 0; Bytes = 0; Count = 0 }
-        PropertySection(source, 0, 0, [||], none, none)
-
-    // A section without properties.
-    static member Empty = empty
-
     member _.IsEmpty = finish = start
 
     // Where the value of a property starts in the frame; 0, where no value can be, when it is absent.
@@ -151,6 +136,20 @@ type internal PropertySection
                 this.Gather(PropertyId.SubscriptionIdentifier, subscriptions),
                 subscriptions.Count
             )
+
+// A section without properties. A value of a module, and not of the type: see EmptyProperties.
+module internal NoProperties =
+    let section =
+        let source =
+            {
+                Frame = ReadOnlyMemory.Empty
+                Offset = 0L
+                Direction = ClientToServer
+                Packet = PacketType.Reserved
+            }
+
+        let none = { First = 0; End = 0; Bytes = 0; Count = 0 }
+        PropertySection(source, 0, 0, [||], none, none)
 
 // The rules of property sections (section 2.2.2). All that differs from property to property comes from Spec.
 module internal PropertySections =
@@ -294,7 +293,7 @@ module internal PropertySections =
             if reply.Status <> Ok then
                 passOn reply
             elif reply.Result = 0 then
-                Reply PropertySection.Empty
+                Reply NoProperties.section
             elif reply.Result > remaining stream then
                 let field = { field with Clause = "2.2.2.1" }
                 malformedAt at field "fewer bytes are left than the Property Length says" stream
@@ -305,7 +304,7 @@ module internal PropertySections =
     let section (version: ProtocolVersion) (scope: Scope) : Rule<PropertySection> =
         match version with
         | ProtocolVersion.V5 -> sectionOf5 scope
-        | _ -> preturn PropertySection.Empty
+        | _ -> preturn NoProperties.section
 
     // Method and data of enhanced authentication. Data alone is a Protocol Error (section 3.1.2.11.10).
     let authentication (section: PropertySection) (stream: Stream) : Reply<Authentication voption> =

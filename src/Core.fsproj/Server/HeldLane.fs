@@ -7,9 +7,6 @@ open System.Collections.Generic
 /// that has to be durable. A scratch object: it belongs to one connection, and is used within the gate of its session.
 [<Sealed; AllowNullLiteral(false)>]
 type HeldLane() =
-    // Memory beyond this is given back once the lane is empty, in bytes.
-    static let mostKeptBytes = 16 * 1024
-
     let entries = Queue<struct (int64 * int)>()
     let mutable buffer: byte[] = [||]
     let mutable first = 0
@@ -23,6 +20,9 @@ type HeldLane() =
         if last > start then
             entries.Enqueue(struct (number, last - start))
             start <- last
+
+    // Memory beyond this is given back once the lane is empty, in bytes.
+    static member private MostKeptBytes = 16 * 1024
 
     /// How many bytes are held.
     member _.Bytes = last - first
@@ -98,7 +98,7 @@ type HeldLane() =
             start <- 0
             isWhole <- false
 
-            if buffer.Length > mostKeptBytes then
+            if buffer.Length > HeldLane.MostKeptBytes then
                 buffer <- [||]
 
         taken

@@ -131,9 +131,6 @@ and [<Struct; NoComparison; NoEquality>] CachedTarget =
 /// Where the last topic of a connection goes, for as long as no subscription changes. A scratch object: it belongs to
 /// the connection, and is used by the thread that reads from it.
 and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
-    // Longer routes are planned for each message, so that a connection stays small.
-    static let mostTargets = 256
-
     let mutable topic: byte[] = [||]
     let mutable topicLength = 0
     // Of the subscriptions, and not these themselves: a connection that is silent must not keep in memory what was
@@ -145,6 +142,9 @@ and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
     let mutable count = 0
     let mutable mayPublish = false
     let mutable isComplete = false
+
+    // Longer routes are planned for each message, so that a connection stays small.
+    static member private MostTargets = 256
 
     /// Whether the publisher may publish to the topic.
     member _.MayPublish = mayPublish
@@ -200,7 +200,7 @@ and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
 
     // One that has ended since the snapshot gets nothing.
     member internal _.Fill(found: ReadOnlySpan<Target>, find: Func<int64, NodeSession | null>) =
-        if found.Length <= mostTargets then
+        if found.Length <= RouteCache.MostTargets then
             if targets.Length < found.Length then
                 targets <- Array.zeroCreate found.Length
 

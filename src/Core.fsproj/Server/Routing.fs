@@ -38,9 +38,6 @@ type SharedChoice = Func<SharedGroup<int64>, int>
 /// large enough, planning a route allocates nothing but Subscription Identifiers.
 [<Sealed; AllowNullLiteral(false)>]
 type Route() =
-    // Up to this many targets are searched one by one.
-    static let few = 8
-
     let mutable targets: Target[] = Array.zeroCreate 8
     let mutable count = 0
     let places = Dictionary<int64, int>()
@@ -56,7 +53,7 @@ type Route() =
     let ofTarget = List<uint32>()
 
     let placeOf (session: int64) =
-        if count <= few then
+        if count <= Route.Few then
             let mutable index = count - 1
 
             while index >= 0 && targets[index].Session <> session do
@@ -67,6 +64,9 @@ type Route() =
             match places.TryGetValue session with
             | true, index -> index
             | _ -> -1
+
+    // Up to this many targets are searched one by one.
+    static member private Few = 8
 
     /// The targets. Of those that are not shared, each session is there once. Valid until the next plan.
     member _.Targets = ReadOnlySpan<Target>(targets, 0, count)
@@ -134,10 +134,10 @@ type Route() =
 
             this.Note(entry.Identifier, count - 1)
 
-            if count = few + 1 then
+            if count = Route.Few + 1 then
                 for index in 0 .. count - 1 do
                     places[targets[index].Session] <- index
-            elif count > few then
+            elif count > Route.Few then
                 places[entry.Subscriber] <- count - 1
         | index ->
             let target = targets[index]

@@ -150,13 +150,13 @@ type DurableState =
 /// time.
 [<Sealed; AllowNullLiteral(false)>]
 type SessionChanges() =
-    // A list that became longer than this is not kept.
-    static let mostKept = 4_096
-
     let changes = ResizeArray<SessionChange>()
     let ids = ResizeArray<uint16>()
     let left = ResizeArray<int64>()
     let moved = System.Collections.Generic.HashSet<int64>()
+
+    // A list that became longer than this is not kept.
+    static member private MostKept = 4_096
 
     /// The changes, in order. Valid until the next call of <c>Clear</c> or of a function that adds to them.
     member _.Changes: System.ReadOnlySpan<SessionChange> =
@@ -171,7 +171,7 @@ type SessionChanges() =
     member _.Clear() =
         changes.Clear()
 
-        if changes.Capacity > mostKept then
+        if changes.Capacity > SessionChanges.MostKept then
             changes.Capacity <- 0
 
     member internal _.Add(change: SessionChange) = changes.Add change
@@ -187,7 +187,10 @@ type SessionChanges() =
         left.Clear()
         moved.Clear()
 
-        if ids.Capacity > mostKept || left.Capacity > mostKept then
+        if
+            ids.Capacity > SessionChanges.MostKept
+            || left.Capacity > SessionChanges.MostKept
+        then
             ids.Capacity <- 0
             left.Capacity <- 0
             moved.TrimExcess()

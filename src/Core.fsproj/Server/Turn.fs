@@ -40,16 +40,6 @@ type internal Deferred =
 /// memory that is used again. A scratch object: rented for a batch of work from the host's pool, never shared.
 [<Sealed; AllowNullLiteral(false)>]
 type Turn(host: NodeHost) =
-    // Room for more work than this is given back in the first turn that does not need it, as after one in which many
-    // sessions ended.
-    static let keptDeferred = 1024
-
-    // Larger packets than this that lie across two segments are copied to memory of their own.
-    static let scratchBytes = 16 * 1024
-
-    // What sessions hold is told to the host once a turn, or when it has changed by more than this.
-    static let mostUntoldBytes = 64L * 1024L
-
     let deferred = Queue<Deferred>()
     let dirty = List<NodeConnection>()
     let counts = TurnCounts()
@@ -72,6 +62,16 @@ type Turn(host: NodeHost) =
     let mutable choosing: TopicName voption = ValueNone
     let mutable choice: SharedChoice | null = null
     let find = Func<int64, NodeSession | null>(fun session -> host.TryFind session)
+
+    // Room for more work than this is given back in the first turn that does not need it, as after one in which many
+    // sessions ended.
+    static member private KeptDeferred = 1024
+
+    // Larger packets than this that lie across two segments are copied to memory of their own.
+    static member private ScratchBytes = 16 * 1024
+
+    // What sessions hold is told to the host once a turn, or when it has changed by more than this.
+    static member private MostUntoldBytes = 64L * 1024L
 
     /// The host.
     member _.Host = host
@@ -145,7 +145,7 @@ type Turn(host: NodeHost) =
         queuedMessages <- queuedMessages + int64 more
         queuedBytes <- queuedBytes + ServerState.heldBytes after - ServerState.heldBytes before
 
-        if queuedBytes > mostUntoldBytes || queuedBytes < -mostUntoldBytes then
+        if queuedBytes > Turn.MostUntoldBytes || queuedBytes < -Turn.MostUntoldBytes then
             this.TellQueued()
 
     // Takes a PUBACK of success without properties. False: there is no room for it.
@@ -161,11 +161,11 @@ type Turn(host: NodeHost) =
     member internal _.ClearPubacks() = pubackCount <- 0
 
     member internal _.Scratch(length: int) =
-        if length > scratchBytes then
+        if length > Turn.ScratchBytes then
             Array.zeroCreate length
         else
             if scratch.Length = 0 then
-                scratch <- Array.zeroCreate scratchBytes
+                scratch <- Array.zeroCreate Turn.ScratchBytes
 
             scratch
 
@@ -190,8 +190,11 @@ type Turn(host: NodeHost) =
             congestions <- congestions - 1
             host.Exceeded LimitName.SendBufferBytes
 
-        if mostDeferred <= keptDeferred && deferred.EnsureCapacity 0 > keptDeferred then
-            deferred.TrimExcess keptDeferred
+        if
+            mostDeferred <= Turn.KeptDeferred
+            && deferred.EnsureCapacity 0 > Turn.KeptDeferred
+        then
+            deferred.TrimExcess Turn.KeptDeferred
 
         mostDeferred <- 0
         this.TellQueued()

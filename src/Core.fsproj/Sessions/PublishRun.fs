@@ -10,12 +10,6 @@ open System.Runtime.InteropServices
 [<Sealed; AllowNullLiteral(false)>]
 type PublishRun() =
 
-    // A run ends here, so that a target that reads slowly is noticed soon. A longer packet is a run of its own.
-    static let mostBytes = 16 * 1024
-
-    // The packets in another layout take more memory than this only while the run needs it.
-    static let mostKeptBytes = 2 * mostBytes
-
     let mutable source = ReadOnlyMemory<byte>.Empty
     let mutable version = ProtocolVersion.V5
     let mutable lengths: int[] = Array.zeroCreate 64
@@ -36,7 +30,7 @@ type PublishRun() =
     let mutable payloadBytes = 0L
 
     let continues (memory: ReadOnlyMemory<byte>) length =
-        bytes + length <= min mostBytes source.Length
+        bytes + length <= min PublishRun.MostBytes source.Length
         && Unsafe.AreSame(
             &MemoryMarshal.GetReference(source.Span.Slice bytes),
             &MemoryMarshal.GetReference memory.Span
@@ -75,6 +69,12 @@ type PublishRun() =
 
         at
 
+    // A run ends here, so that a target that reads slowly is noticed soon. A longer packet is a run of its own.
+    static member private MostBytes = 16 * 1024
+
+    // The packets in another layout take more memory than this only while the run needs it.
+    static member private MostKeptBytes = 2 * PublishRun.MostBytes
+
     /// How many packets there are.
     member _.Count = count
 
@@ -111,7 +111,7 @@ type PublishRun() =
     member _.HasLayoutOf(layout: ProtocolVersion) : bool = hasLayoutOf layout
 
     /// Whether the packets in another layout are written once and kept for all targets. A large one is not.
-    member _.KeepsOtherLayout: bool = bytes <= mostBytes
+    member _.KeepsOtherLayout: bool = bytes <= PublishRun.MostBytes
 
     /// The size of the packets of a run of QoS 0 in another layout, in bytes.
     member _.SizeIn(layout: ProtocolVersion) : int =
@@ -132,7 +132,7 @@ type PublishRun() =
             let size = this.SizeIn layout
 
             if other.Length < size then
-                other <- Array.zeroCreate (max size (min mostKeptBytes (2 * other.Length)))
+                other <- Array.zeroCreate (max size (min PublishRun.MostKeptBytes (2 * other.Length)))
 
             otherBytes <- rewrite layout (Span other)
 
@@ -236,7 +236,7 @@ type PublishRun() =
         copiedBytes <- 0
         otherBytes <- 0
 
-        if other.Length > mostKeptBytes then
+        if other.Length > PublishRun.MostKeptBytes then
             other <- [||]
 
         source <- ReadOnlyMemory.Empty

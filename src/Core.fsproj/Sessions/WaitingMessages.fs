@@ -14,6 +14,18 @@ type WaitingMessage =
         Message: Outgoing
     }
 
+// What was taken back, by the costs of the tickets that are still there; null: nothing was.
+module private TakenBack =
+    let isLive (costs: Map<int64, int64> | null) (item: WaitingMessage) =
+        match costs with
+        | null -> true
+        | costs -> item.Message.Ticket = 0L || costs.ContainsKey item.Message.Ticket
+
+    let rec fromLive (costs: Map<int64, int64> | null) (items: Fifo<WaitingMessage>) =
+        match Fifo.tryDequeue items with
+        | ValueSome(struct (first, rest)) when not (isLive costs first) -> fromLive costs rest
+        | _ -> items
+
 /// Messages that wait to be sent, in order, with what they cost together. Adding at the end and taking from the front
 /// are O(1), amortised over the life of a queue, and so, but for the logarithm of the length, is taking a message
 /// back by its ticket. An update leaves the old queue as it was. Safe to share between threads.
@@ -24,28 +36,19 @@ type WaitingMessage =
 type WaitingMessages
     private (items: Fifo<WaitingMessage>, count: int, bytes: int64, costs: Map<int64, int64> | null) =
 
-    static let none = WaitingMessages(Fifo.empty, 0, 0L, null)
-
-    static let isLive (costs: Map<int64, int64> | null) (item: WaitingMessage) =
-        match costs with
-        | null -> true
-        | costs -> item.Message.Ticket = 0L || costs.ContainsKey item.Message.Ticket
-
-    static let rec fromLive (costs: Map<int64, int64> | null) (items: Fifo<WaitingMessage>) =
-        match Fifo.tryDequeue items with
-        | ValueSome(struct (first, rest)) when not (isLive costs first) -> fromLive costs rest
-        | _ -> items
-
-    static member private Of(items: Fifo<WaitingMessage>, count, bytes, costs) =
-        if count = 0 then
-            none
-        elif items.Count > 2 * count + 16 then
-            WaitingMessages(Fifo.filter (isLive costs) items, count, bytes, costs)
+    // None of the messages that were taken back is at the front, and at most half of the items are such.
+    static member internal Of(items: Fifo<WaitingMessage>, count, bytes, costs) =
+        if items.Count > 2 * count + 16 then
+            WaitingMessages(Fifo.filter (TakenBack.isLive costs) items, count, bytes, costs)
         else
-            WaitingMessages((if isNull costs then items else fromLive costs items), count, bytes, costs)
+            WaitingMessages(
+                (if isNull costs then items else TakenBack.fromLive costs items),
+                count,
+                bytes,
+                costs
+            )
 
-    /// The queue without messages.
-    static member Empty = none
+    member internal _.Costs = costs
 
     // All messages, among them those that were taken back, if there may be any.
     member internal _.Items = items
@@ -61,7 +64,7 @@ type WaitingMessages
     member _.Bytes = bytes
 
     /// The messages with their orders, in order.
-    member _.Entries: IEnumerable<WaitingMessage> = Seq.filter (isLive costs) items
+    member _.Entries: IEnumerable<WaitingMessage> = Seq.filter (TakenBack.isLive costs) items
 
     /// The first message; <c>ValueNone</c> when none waits.
     member _.TryPeek() : Outgoing voption =
@@ -86,40 +89,6 @@ type WaitingMessages
         let item = { Order = order; Message = message }
         WaitingMessages(Fifo.enqueue item items, count + 1, bytes + message.Cost, costs)
 
-    /// The queue without its first message; the same queue when none waits.
-    member this.WithoutFirst() : WaitingMessages =
-        match Fifo.tryDequeue items with
-        | ValueNone -> this
-        | ValueSome(struct (first, rest)) ->
-            let costs =
-                match costs with
-                | null -> null
-                | known -> known.Remove first.Message.Ticket
-
-            WaitingMessages.Of(rest, count - 1, bytes - first.Message.Cost, costs)
-
-    /// The queue without the message of this ticket, which is not 0, and whether it was there.
-    member this.TakeBack(ticket: int64) : struct (WaitingMessages * bool) =
-        match costs with
-        | null when count = 0 -> struct (this, false)
-        | null ->
-            let known =
-                items
-                |> Fifo.fold
-                    (fun (known: Map<int64, int64>) { Message = message } ->
-                        if message.Ticket = 0L then
-                            known
-                        else
-                            known.Add(message.Ticket, message.Cost))
-                    Map.empty
-
-            WaitingMessages(items, count, bytes, known).TakeBack ticket
-        | known ->
-            match known.TryGetValue ticket with
-            | true, cost ->
-                struct (WaitingMessages.Of(items, count - 1, bytes - cost, known.Remove ticket), true)
-            | _ -> struct (this, false)
-
     interface IReadOnlyCollection<Outgoing> with
         member _.Count = count
 
@@ -128,3 +97,58 @@ type WaitingMessages
 
         member this.GetEnumerator() : IEnumerator =
             (this :> IEnumerable<Outgoing>).GetEnumerator() :> IEnumerator
+
+// A value of a module, and not of the type: see EmptyProperties.
+module internal NoWaitingMessages =
+    let value = WaitingMessages.Of(Fifo.empty, 0, 0L, null)
+
+type WaitingMessages with
+
+    /// The queue without messages.
+    static member Empty = NoWaitingMessages.value
+
+    static member private Left(items, count, bytes, costs) =
+        if count = 0 then
+            NoWaitingMessages.value
+        else
+            WaitingMessages.Of(items, count, bytes, costs)
+
+    /// The queue without its first message; the same queue when none waits.
+    member this.WithoutFirst() : WaitingMessages =
+        match Fifo.tryDequeue this.Items with
+        | ValueNone -> this
+        | ValueSome(struct (first, rest)) ->
+            let costs =
+                match this.Costs with
+                | null -> null
+                | known -> known.Remove first.Message.Ticket
+
+            WaitingMessages.Left(rest, this.Count - 1, this.Bytes - first.Message.Cost, costs)
+
+    /// The queue without the message of this ticket, which is not 0, and whether it was there.
+    member this.TakeBack(ticket: int64) : struct (WaitingMessages * bool) =
+        match this.Costs with
+        | null when this.IsEmpty -> struct (this, false)
+        | null ->
+            let known =
+                this.Items
+                |> Fifo.fold
+                    (fun (known: Map<int64, int64>) { Message = message } ->
+                        if message.Ticket = 0L then
+                            known
+                        else
+                            known.Add(message.Ticket, message.Cost))
+                    Map.empty
+
+            WaitingMessages.Of(this.Items, this.Count, this.Bytes, known).TakeBack ticket
+        | known ->
+            match known.TryGetValue ticket with
+            | true, cost ->
+                struct (WaitingMessages.Left(
+                            this.Items,
+                            this.Count - 1,
+                            this.Bytes - cost,
+                            known.Remove ticket
+                        ),
+                        true)
+            | _ -> struct (this, false)

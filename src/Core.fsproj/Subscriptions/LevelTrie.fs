@@ -126,9 +126,6 @@ type internal LevelVisit<'Value when 'Value: not null and 'Value: not struct> =
 [<Sealed; AllowNullLiteral(false)>]
 type internal LevelWalk<'Value when 'Value: not null and 'Value: not struct>() =
 
-    // A peer can send topics of very many levels; the memory for more than this is not kept.
-    static let keptLevels = 256
-
     let mutable ends: int[] = Array.zeroCreate 16
     let mutable hashes: int[] = Array.zeroCreate 16
     let mutable levels = 0
@@ -143,13 +140,20 @@ type internal LevelWalk<'Value when 'Value: not null and 'Value: not struct>() =
         pending <- pending + 1
 
     let reserve count =
-        if count > ends.Length || (ends.Length > keptLevels && count <= keptLevels) then
+        if
+            count > ends.Length
+            || (ends.Length > LevelWalk<'Value>.KeptLevels
+                && count <= LevelWalk<'Value>.KeptLevels)
+        then
             let size = int (Numerics.BitOperations.RoundUpToPowerOf2(uint32 (max 16 count)))
             ends <- Array.zeroCreate size
             hashes <- Array.zeroCreate size
 
         // At each level, two visits at most are put off; doubling may have made room for twice as many.
-        if visits.Length > 4 * keptLevels && count <= keptLevels then
+        if
+            visits.Length > 4 * LevelWalk<'Value>.KeptLevels
+            && count <= LevelWalk<'Value>.KeptLevels
+        then
             visits <- Array.zeroCreate 16
 
     // Where each level ends, and its hash: each byte of the topic is hashed once, however many nodes are visited.
@@ -169,6 +173,9 @@ type internal LevelWalk<'Value when 'Value: not null and 'Value: not struct>() =
             ends[index] <- start + length
             hashes[index] <- Hash.ofBytes seed (rest.Slice(0, length))
             start <- start + length + 1
+
+    // A peer can send topics of very many levels; the memory for more than this is not kept.
+    static member private KeptLevels = 256
 
     /// Begins a walk.
     member _.Start(seed: HashSeed, root: LevelNode<'Value>, topic: ReadOnlySpan<byte>) : unit =

@@ -128,9 +128,6 @@ type private PlayedConnection(inner: IProbeConnection, client: string, inputs: C
 [<Sealed>]
 type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnection>>, play: IPlay) =
 
-    static let CleanUpTime = TimeSpan.FromSeconds 8.0
-    static let FarewellTime = TimeSpan.FromSeconds 2.0
-
     let inputs = Channel.CreateUnbounded<ProbeInput>()
     let connections = Dictionary<string, PlayedConnection>()
     let clock = Stopwatch.StartNew()
@@ -180,7 +177,7 @@ type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnecti
     // what it has; there is nothing more to remove it with.
     let sendAlone (bytes: Bytes) : Task =
         task {
-            use time = new CancellationTokenSource(CleanUpTime)
+            use time = new CancellationTokenSource(Playing.CleanUpTime)
 
             try
                 use! connection = openAsync.Invoke time.Token
@@ -197,7 +194,7 @@ type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnecti
     // Ends the sessions whose identifiers are not known afterwards.
     let sayFarewell () : Task =
         task {
-            use time = new CancellationTokenSource(FarewellTime)
+            use time = new CancellationTokenSource(Playing.FarewellTime)
 
             for demand in play.Farewell() do
                 match demand with
@@ -207,6 +204,9 @@ type private Playing(openAsync: Func<CancellationToken, ValueTask<IProbeConnecti
                     | _ -> ()
                 | _ -> do! perform demand time.Token
         }
+
+    static member private CleanUpTime: TimeSpan = TimeSpan.FromSeconds 8.0
+    static member private FarewellTime: TimeSpan = TimeSpan.FromSeconds 2.0
 
     member _.RunAsync(cancellationToken: CancellationToken) : Task<unit> =
         task {

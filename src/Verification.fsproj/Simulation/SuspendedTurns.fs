@@ -10,8 +10,6 @@ open Mqtt5
 // it runs, so that the two never run side by side.
 [<Sealed; AllowNullLiteral(false)>]
 type private Coroutine() =
-    static let idle = ConcurrentBag<Coroutine>()
-
     let goOn = new SemaphoreSlim(0)
     let control = new SemaphoreSlim(0)
     let mutable action: unit -> unit = ignore
@@ -19,7 +17,7 @@ type private Coroutine() =
     let mutable isDone = false
     let mutable waits = 0
 
-    member private _.Loop() =
+    member _.Loop() =
         while true do
             goOn.Wait()
 
@@ -30,16 +28,6 @@ type private Coroutine() =
 
             isDone <- true
             control.Release() |> ignore
-
-    // A thread that has nothing to do, or a new one. Idle ones are kept for the whole process.
-    static member Rent() : Coroutine =
-        match idle.TryTake() with
-        | true, known -> known
-        | _ ->
-            let coroutine = Coroutine()
-            let thread = Thread(coroutine.Loop, 1_048_576, IsBackground = true)
-            thread.Start()
-            coroutine
 
     member _.IsDone = isDone
 
@@ -60,10 +48,8 @@ type private Coroutine() =
         | null -> ()
         | problem -> raise (InvalidOperationException("a suspended turn failed", problem))
 
-    // Others may have it.
-    member this.Return() =
-        action <- ignore
-        idle.Add this
+    // Without an action.
+    member _.Clear() = action <- ignore
 
     // How often the action has waited.
     member _.Waits = waits
@@ -73,6 +59,24 @@ type private Coroutine() =
         waits <- waits + 1
         control.Release() |> ignore
         goOn.Wait()
+
+// Idle coroutines, with their threads, are kept for the whole process.
+module private Coroutines =
+    let private idle = ConcurrentBag<Coroutine>()
+
+    // One that has nothing to do, or a new one.
+    let rent () : Coroutine =
+        match idle.TryTake() with
+        | true, known -> known
+        | _ ->
+            let coroutine = Coroutine()
+            let thread = Thread(coroutine.Loop, 1_048_576, IsBackground = true)
+            thread.Start()
+            coroutine
+
+    let giveBack (coroutine: Coroutine) =
+        coroutine.Clear()
+        idle.Add coroutine
 
 // A turn that waits.
 [<Sealed; AllowNullLiteral(false)>]
@@ -97,7 +101,7 @@ type internal SuspendedTurns(agenda: Agenda, dice: Dice) =
             current <- null
 
         if coroutine.IsDone then
-            coroutine.Return()
+            Coroutines.giveBack coroutine
         else
             let turn = SuspendedTurn coroutine
             waiting.Add turn
@@ -111,7 +115,7 @@ type internal SuspendedTurns(agenda: Agenda, dice: Dice) =
     member _.Run(gates: int, turn: unit -> unit) =
         match current with
         | null ->
-            let coroutine = Coroutine.Rent()
+            let coroutine = Coroutines.rent ()
             gatesLeft <- dice.Between(1, gates)
             run coroutine (fun () -> coroutine.Start turn)
         // It is a part of one that may.
