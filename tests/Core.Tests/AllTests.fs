@@ -40,6 +40,7 @@ module AllTests =
             OutboundTests.tests
             InboundTests.tests
             SessionCostTests.tests
+            SessionRunsTests.tests
             ClientSessionTests.tests
             ClientSessionTestsConnecting.tests
             ClientSessionTestsQueue.tests

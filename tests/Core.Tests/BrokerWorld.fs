@@ -282,15 +282,17 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         // Nothing is under way.
         | Pause.EarlierEnd _ -> ()
 
-    // Every other PUBLISH of QoS 1 that may goes by a run, which shows no messages.
+    // Every other PUBLISH of QoS 1 or 2 that may goes by a run, which shows no messages.
     member private this.TryPass(link: Link, publish: Publish, bytes: byte[]) =
         match host.Sessions.TryGetValue link.Session, publish.Delivery, publish.Topic with
-        | (true, session), Delivery.AtLeastOnce _, TopicReference.Name topic ->
+        | (true, session), (Delivery.AtLeastOnce _ | Delivery.ExactlyOnce _), TopicReference.Name topic ->
+            let inbound = session.State.Inbound
             let mutable view = PublishView()
 
             if
                 FastPath.tryPublishIn link.Version ClientToServer (ReadOnlySpan bytes) &view
                 && SessionRuns.way link.Number &view session.State = PublishWay.Run
+                && inbound.Open < inbound.Window + inbound.Allowance
             then
                 passing <- not passing
 

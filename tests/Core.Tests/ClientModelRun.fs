@@ -173,7 +173,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
         | Effect.Serve _
         | Effect.SendFrames _
         | Effect.SendRun _
-        | Effect.SendPubacks _ -> failtest "a client has no task of a server"
+        | Effect.SendAcks _ -> failtest "a client has no task of a server"
 
     // Messages that no call waits for are dropped without a report, when they expire or there is no room for them.
     let dropSilent () =

@@ -14,9 +14,9 @@ type SessionEvent =
     | Lose
     | Leave of expiry: uint32 voption
     | Forward of qos: int * expires: int * ticket: bool * shared: bool
-    | ForwardRun of count: int
+    | ForwardRun of qos: int * count: int
     | Puback of which: int
-    | PubackRun of count: int
+    | AckRun of kind: PacketType * count: int
     | Pubrec of which: int * reason: ReasonCode
     | Pubcomp of which: int
     | Publish of qos: int * id: int * dup: bool
@@ -45,9 +45,13 @@ let private event =
                 let! shared = Gen.elements [ true; false ]
                 return Forward(qos, expires, ticket, shared)
             }
-            2, Gen.map ForwardRun (Gen.choose (1, 8))
+            2, Gen.map2 (fun qos count -> ForwardRun(qos, count)) (Gen.choose (1, 2)) (Gen.choose (1, 8))
             4, Gen.map Puback which
-            2, Gen.map PubackRun (Gen.choose (1, 8))
+            4,
+            Gen.map2
+                (fun kind count -> AckRun(kind, count))
+                (Gen.elements [ PacketType.Puback; PacketType.Pubrec; PacketType.Pubrel; PacketType.Pubcomp ])
+                (Gen.choose (1, 8))
             4,
             Gen.map2
                 (fun which reason -> Pubrec(which, reason))
@@ -192,18 +196,25 @@ type private Subject(settings: BrokerSettings) =
             let message = outgoing qos (if hasTicket then int64 number else 0L) expiresAt number
             let shared = if isShared && hasTicket then ValueSome shared else ValueNone
             step (ServerEvent.Forward(message, shared, 1_000_000L))
-        | ForwardRun count ->
-            let messages = [| for _ in 1..count -> outgoing 1 0L ValueNone (next ()) |]
-            let run = SessionCostTests.runOf messages
+        | ForwardRun(qos, count) ->
+            let messages = [| for _ in 1..count -> outgoing qos 0L ValueNone (next ()) |]
+            let run = SessionRunsTests.runOf messages
             let struct (after, _) = SessionRuns.send now 1_000_000L run (run.Copies messages[0].Topic) state
             become after
         | Puback which ->
             match pick which (under Stage.AwaitPuback state) with
             | Some id -> ack PacketType.Puback id ReasonCode.Success
             | None -> ()
-        | PubackRun count ->
-            let ids = under Stage.AwaitPuback state |> Array.truncate count
-            let struct (after, _) = SessionRuns.acknowledged now connection (ReadOnlySpan ids) state
+        | AckRun(kind, count) ->
+            let ids =
+                match kind with
+                | PacketType.Puback -> under Stage.AwaitPuback state
+                | PacketType.Pubrec -> under Stage.AwaitPubrec state
+                | PacketType.Pubcomp -> under Stage.AwaitPubcomp state
+                | _ -> [| 1us .. 6us |]
+                |> Array.truncate count
+
+            let struct (after, _) = SessionRuns.acknowledged now connection kind ids ids.Length state
             become after
         | Pubrec(which, reason) ->
             match pick which (under Stage.AwaitPubrec state) with

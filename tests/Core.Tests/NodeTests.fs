@@ -64,7 +64,7 @@ let private arriving (world: World) (connect: Connect) : struct (Link * Pause) =
         struct (link, world.Host.Run(fun turn -> Node.authenticated turn link.Connection result))
     | other -> struct (link, other)
 
-// What the clients see of five messages that a client publishes at QoS 1 in one read, and what the sessions keep of them.
+// What the clients see of five messages that a client publishes in one read, and what the sessions keep of them.
 type private Seen =
     {
         Acknowledged: Packet list
@@ -78,7 +78,7 @@ type private Seen =
 
 let private storedOf (state: ServerState) = Durability.project DurabilityLaws.clock (DurableState.Of state)
 
-let private publishedTogether (byRun: bool) : Seen =
+let private publishedTogether (qos: int) (byRun: bool) : Seen =
     let world = world ()
     world.Host.ShowsDeliveries <- false
     let sound = world.Host.Became
@@ -116,7 +116,7 @@ let private publishedTogether (byRun: bool) : Seen =
             ]
 
     for KeyValue(name, link) in receivers do
-        subscribe world link "t" (if name = "QoS 0" then 0 else 1)
+        subscribe world link "t" (if name = "QoS 0" then 0 else qos)
 
     world.Drop receivers["away"]
     let publisher = connect world "p"
@@ -125,7 +125,12 @@ let private publishedTogether (byRun: bool) : Seen =
         let bytes =
             [|
                 for id in ids do
-                    let delivery = Delivery.AtLeastOnce(PacketId.Of id, false)
+                    let delivery =
+                        if qos = 1 then
+                            Delivery.AtLeastOnce(PacketId.Of id, false)
+                        else
+                            Delivery.ExactlyOnce(PacketId.Of id, false)
+
                     let packet = Packet.Publish(publishPacket delivery "t" $"{id}")
 
                     match Encode.toBytes ClientToServer packet with
@@ -144,7 +149,13 @@ let private publishedTogether (byRun: bool) : Seen =
     let first = inboxes ()
     let kept = states () |> Map.map (fun _ state -> storedOf state)
     let fromChanges = receivers |> Map.map (fun _ link -> changed[link.Session])
-    world.Send(receivers["few under way"], Packet.Puback(ack 1us ReasonCode.Success))
+
+    if qos = 1 then
+        world.Send(receivers["few under way"], Packet.Puback(ack 1us ReasonCode.Success))
+    else
+        world.Send(receivers["few under way"], Packet.Pubrec(ack 1us ReasonCode.Success))
+        world.Send(receivers["few under way"], Packet.Pubcomp(ack 1us ReasonCode.Success))
+
     world.Drop receivers["resuming"]
     let resumed, _ = connectWith world (keeping 60u (connectPacket "resuming"))
     publish [ 5us; 6us ]
@@ -166,10 +177,12 @@ let private messagesOf (packets: Packet list) =
             | Packet.Publish publish ->
                 let isRepeated =
                     match publish.Delivery with
-                    | Delivery.AtLeastOnce(_, dup) -> dup
-                    | _ -> false
+                    | Delivery.AtLeastOnce(_, dup)
+                    | Delivery.ExactlyOnce(_, dup) -> dup
+                    | Delivery.AtMostOnce -> false
 
                 struct (textOf publish.Payload, idOf publish, isRepeated)
+            | Packet.Pubrel _ -> ()
             | other -> failtest $"{other.Type}"
     ]
 
@@ -221,54 +234,63 @@ let tests =
                     Expect.equal failure.Message "the rules cannot be read" "the failure of the application"
                     Expect.isFalse turn.IsExactlyOnce "whether copies wait until they are durable")
 
-            testCase
-                "messages of QoS 1 that go by a run are kept and sent as those that go by steps"
-                (fun () ->
-                    let byRun = publishedTogether true
-                    let bySteps = publishedTogether false
+            yield!
+                [ 1; 2 ]
+                |> List.map (fun qos ->
+                    testCase
+                        $"messages of QoS {qos} that go by a run are kept and sent as those that go by steps"
+                        (fun () ->
+                            let byRun = publishedTogether qos true
+                            let bySteps = publishedTogether qos false
 
-                    // What a client would see of a run that does not go through the session.
-                    Expect.equal
-                        byRun.Acknowledged
-                        [
-                            for id in [ 1us; 2us; 3us; 7us; 4us ] ->
-                                Packet.Puback { PacketId = PacketId.Of id; Outcome = Outcome.Omitted }
-                        ]
-                        "each is acknowledged, in order"
+                            // What a client would see of a run that does not go through the session.
+                            Expect.equal
+                                byRun.Acknowledged
+                                [
+                                    let packet = if qos = 1 then Packet.Puback else Packet.Pubrec
 
-                    Expect.equal
-                        (messagesOf byRun.First["few under way"])
-                        [ struct ("1", 1us, false); struct ("2", 2us, false) ]
-                        "no more than the Receive Maximum are under way"
+                                    for id in [ 1us; 2us; 3us; 7us; 4us ] ->
+                                        packet { PacketId = PacketId.Of id; Outcome = Outcome.Omitted }
+                                ]
+                                "each is acknowledged, in order"
 
-                    Expect.equal
-                        (messagesOf byRun.Later["few under way"])
-                        [ struct ("3", 3us, false) ]
-                        "its PUBACK makes room for one"
+                            Expect.equal
+                                (messagesOf byRun.First["few under way"])
+                                [ struct ("1", 1us, false); struct ("2", 2us, false) ]
+                                "no more than the Receive Maximum are under way"
 
-                    let payloads = [ "1"; "2"; "3"; "7"; "4" ]
+                            Expect.equal
+                                (messagesOf byRun.Later["few under way"])
+                                [ struct ("3", 3us, false) ]
+                                "its PUBACK makes room for one"
 
-                    Expect.equal
-                        (messagesOf byRun.First["resuming"])
-                        [
-                            for index, payload in List.indexed payloads ->
-                                struct (payload, uint16 index + 1us, false)
-                        ]
-                        "all are sent"
+                            let payloads = [ "1"; "2"; "3"; "7"; "4" ]
 
-                    Expect.equal
-                        (messagesOf byRun.Later["resuming"])
-                        [
-                            for index, payload in List.indexed payloads do
-                                struct (payload, uint16 index + 1us, true)
-                            struct ("5", 6us, false)
-                            struct ("6", 7us, false)
-                        ]
-                        "and again on the next connection, under their identifiers, before newer ones"
+                            Expect.equal
+                                (messagesOf byRun.First["resuming"])
+                                [
+                                    for index, payload in List.indexed payloads ->
+                                        struct (payload, uint16 index + 1us, false)
+                                ]
+                                "all are sent"
 
-                    Expect.equal byRun.Kept["away"].Messages.Count 5 "a client that is away finds them"
-                    Expect.equal byRun.FromChanges byRun.Kept "the changes say what is kept"
-                    Expect.equal byRun bySteps "in no respect otherwise than by steps")
+                            Expect.equal
+                                (messagesOf byRun.Later["resuming"])
+                                [
+                                    for index, payload in List.indexed payloads do
+                                        struct (payload, uint16 index + 1us, true)
+                                    struct ("5", 6us, false)
+                                    struct ("6", 7us, false)
+                                ]
+                                "and again on the next connection, under their identifiers, before newer ones"
+
+                            Expect.equal
+                                byRun.Kept["away"].Messages.Count
+                                5
+                                "a client that is away finds them"
+
+                            Expect.equal byRun.FromChanges byRun.Kept "the changes say what is kept"
+                            Expect.equal byRun bySteps "in no respect otherwise than by steps"))
 
             testCase "a client that ends its earlier session is read after its earlier connection" (fun () ->
                 // By Clean Start, and because the earlier session ends with its connection.

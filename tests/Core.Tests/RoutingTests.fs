@@ -219,14 +219,16 @@ let tests =
 
                 Expect.equal counts (List.replicate 5 20) "20 each")
 
-            testCase "what is not plain QoS 0 needs a step, what is refused is dropped" (fun () ->
+            testCase "what is not plain needs a step, what is refused is dropped" (fun () ->
                 let check publish settings verdict why = Expect.equal (judge settings publish) verdict why
 
                 let step = PublishWay.Step
                 check plain settings PublishWay.Run "plain"
                 check { plain with Retain = true } settings step "RETAIN"
                 let two = Delivery.ExactlyOnce(PacketId.Of 1us, false)
-                check { plain with Delivery = two } settings step "QoS 2"
+                check { plain with Delivery = two } settings PublishWay.Run "QoS 2"
+                let one = { settings with MaximumQoS = QoS.AtLeastOnce }
+                check { plain with Delivery = two } one step "QoS 2, which the broker does not take"
                 let alias = TopicReference.NameAndAlias(TopicName.Of "t", TopicAlias.Of 1us)
                 check { plain with Topic = alias } settings step "an alias"
 

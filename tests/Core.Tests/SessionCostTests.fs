@@ -9,7 +9,7 @@ open FsCheck.FSharp
 open Mqtt5
 open Mqtt5.Tests.Clauses
 
-let private now = 1_000L<ms>
+let now = 1_000L<ms>
 
 let private connack: Connack =
     {
@@ -22,7 +22,7 @@ let private connack: Connack =
 let private topic = TopicName.Of "plant/7/temp"
 let private payload = Bytes.OfText "21.5"
 
-let private outgoing qos ticket : Outgoing =
+let outgoing qos ticket : Outgoing =
     {
         Topic = topic
         Payload = payload
@@ -42,7 +42,7 @@ let private client () =
 
     state
 
-let private server receiveMaximum =
+let server receiveMaximum =
     let connect: Connect =
         {
             CleanStart = true
@@ -242,161 +242,6 @@ let private passing =
                 Expect.equal (pubacks 1L lost) 0 "nothing is written")
         ]
 
-// What a client sees and what the sending half is afterwards, for a session that is stepped for each message and each
-// PUBACK, and for one that takes them in runs.
-[<RequireQualifiedAccess>]
-type private Traffic =
-    | Forward of Count: int
-    | Pubacks of Count: int * Skip: int
-    | Unknown
-    | Congested of bool
-
-let private sentBy (effects: Effects) =
-    [
-        for effect in effects do
-            match effect with
-            | SendMessage(message, id, _, _) -> struct (id, message.Payload)
-            | SendRun(run, count, first) ->
-                for index in 0 .. count - 1 do
-                    struct (first + uint16 index, run.Copy(index).Payload)
-            | Send(Packet.Publish publish) -> struct (publish.Delivery.PacketId.Value.Value, publish.Payload)
-            | _ -> ()
-    ]
-
-let private singly (event: ServerEvent) (state: ServerState) =
-    let struct (state, effects) = ServerSession.step now event state
-    struct (state, sentBy effects)
-
-let private pubackOf id = ServerEvent.ReceivedAck(1L, PacketType.Puback, id, ReasonCode.Success)
-
-let private forwardOf message = ServerEvent.Forward(message, ValueNone, Int64.MaxValue)
-
-let private eachStepped (events: ServerEvent list) state =
-    ((struct (state, [])), events)
-    ||> List.fold (fun (struct (state, sent)) event ->
-        let struct (state, more) = singly event state
-        struct (state, sent @ more))
-
-/// The messages as one run of PUBLISH packets, side by side.
-let runOf (messages: Outgoing[]) : PublishRun =
-    let frame message =
-        match Encode.toBytes ClientToServer (Packet.Publish(Outgoing.toPublish 1us 0us true message)) with
-        | Ok bytes -> bytes
-        | Error fault -> failtest fault.Detail
-
-    let frames = messages |> Array.map frame
-    let bytes = Array.concat frames
-    let run = PublishRun()
-    let mutable at = 0
-
-    for frame in frames do
-        let mutable view = PublishView()
-        let memory = ReadOnlyMemory<byte>(bytes, at, bytes.Length - at)
-        Expect.isTrue (FastPath.tryPublish ClientToServer (memory.Slice(0, frame.Length)).Span &view) "plain"
-        Expect.isTrue (run.TryAdd(ProtocolVersion.V5, memory, frame.Length, &view)) "it belongs to the run"
-        at <- at + frame.Length
-
-    run
-
-let private forwardedAsRun (messages: Outgoing[]) state =
-    let run = runOf messages
-
-    let struct (after, effects) =
-        SessionRuns.send now Int64.MaxValue run (run.Copies messages[0].Topic) state
-
-    struct (after, sentBy effects)
-
-let private acknowledgedAsRun (ids: uint16[]) state =
-    let struct (after, effects) = SessionRuns.acknowledged now 1L (ReadOnlySpan ids) state
-    struct (after, sentBy effects)
-
-let private idsOf (state: ServerState) =
-    PacketIdMap.fold (fun ids id _ -> id :: ids) [] state.Outbound.InFlight
-    |> List.rev
-    |> List.toArray
-
-let private traffic =
-    Gen.oneof
-        [
-            Gen.map Traffic.Forward (Gen.choose (1, 30))
-            Gen.map2 (fun count skip -> Traffic.Pubacks(count, skip)) (Gen.choose (1, 30)) (Gen.choose (0, 2))
-            Gen.constant Traffic.Unknown
-            Gen.map Traffic.Congested (Gen.elements [ true; false; false ])
-        ]
-
-let private running =
-    testPropertyWithConfig
-        config
-        "runs of messages and of PUBACKs come to what steps come to"
-        (Prop.forAll
-            (Arb.fromGen (Gen.zip (Gen.choose (1, 40)) (Gen.listOf traffic)))
-            (fun (receiveMaximum, operations) ->
-                let mutable stepped = server (ValueSome(uint16 receiveMaximum))
-                let mutable run = stepped
-                let mutable number = 0
-
-                for operation in operations do
-                    let after =
-                        match operation with
-                        | Traffic.Forward count ->
-                            let messages =
-                                [|
-                                    for index in 1..count ->
-                                        { outgoing QoS.AtLeastOnce 0L with
-                                            Payload = Bytes.OfText(string (number + index))
-                                        }
-                                |]
-
-                            number <- number + count
-                            let struct (after, sent) = forwardedAsRun messages run
-                            run <- after
-
-                            let struct (after, expected) =
-                                eachStepped [ for message in messages -> forwardOf message ] stepped
-
-                            Expect.equal sent expected "what is sent"
-                            after
-                        | Traffic.Pubacks(count, skip) ->
-                            let ids = idsOf stepped |> Array.skip (min skip stepped.Outbound.InFlight.Count)
-                            let ids = ids |> Array.truncate count
-                            let struct (after, sent) = acknowledgedAsRun ids run
-                            run <- after
-
-                            let struct (after, expected) =
-                                eachStepped [ for id in ids -> pubackOf id ] stepped
-
-                            Expect.equal sent expected "what is sent"
-                            after
-                        | Traffic.Unknown ->
-                            let ids = [| 65_000us; yield! Array.truncate 1 (idsOf stepped); 65_001us |]
-                            let struct (after, sent) = acknowledgedAsRun ids run
-                            run <- after
-
-                            let struct (after, expected) =
-                                eachStepped [ for id in ids -> pubackOf id ] stepped
-
-                            Expect.equal sent expected "what is sent"
-                            after
-                        | Traffic.Congested isCongested ->
-                            let event = ServerEvent.Congested(1L, isCongested)
-                            let struct (after, sent) = singly event run
-                            run <- after
-                            let struct (after, expected) = singly event stepped
-                            Expect.equal sent expected "what is sent"
-                            after
-
-                    stepped <- after
-                    Expect.equal (ServerState.sound run) ValueNone "it is sound"
-                    Expect.equal run.Outbound.Quota stepped.Outbound.Quota "the quota"
-                    Expect.equal run.Outbound.LastId stepped.Outbound.LastId "the last identifier"
-                    Expect.equal run.Outbound.NextOrder stepped.Outbound.NextOrder "the order"
-                    Expect.sequenceEqual (idsOf run) (idsOf stepped) "what is under way"
-
-                    let waiting (state: ServerState) =
-                        [ for message in state.Outbound.Waiting -> message.Payload ]
-
-                    Expect.equal (waiting run) (waiting stepped) "what waits"))
-
 let private waiting =
     testPropertyWithConfig
         config
@@ -462,4 +307,4 @@ let private doubt =
             Expect.isFalse (arrive true (Inbound.doubted (held ()))) "a repetition in the same session"
             Expect.isTrue (arrive false (Inbound.doubted (held ()))) "a message of a new session")
 
-let tests = testList "SessionCost" [ costs; writing; passing; running; waiting; doubt ]
+let tests = testList "SessionCost" [ costs; writing; passing; waiting; doubt ]

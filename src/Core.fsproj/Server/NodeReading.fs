@@ -10,7 +10,7 @@ module internal NodeReading =
     let private endRuns turn session connection =
         // At most one of the two is under way.
         NodeRuns.endRun turn session connection
-        NodeRuns.endPubacks turn session connection
+        NodeRuns.endAcks turn session connection
 
     // The first bytes of the input in one piece, which may be longer than asked for, without allocating for ordinary
     // packets. Valid until the next call.
@@ -103,7 +103,8 @@ module internal NodeReading =
                 counts.PayloadBytesReceived <- counts.PayloadBytesReceived + int64 (length - view.PayloadAt)
 
                 let way =
-                    if turn.Host.SeesMessages then
+                    // With a store a message of QoS 2 is a unit with its copies.
+                    if turn.Host.SeesMessages || view.QoS = QoS.ExactlyOnce && turn.Host.Keeps then
                         PublishWay.Step
                     else
                         SessionRuns.way connection.Number &view session.State
@@ -119,10 +120,10 @@ module internal NodeReading =
                     NodeSteps.step turn session (ServerEvent.Received(connection.Number, packet))
 
     let private takeAcknowledgement turn session (connection: NodeConnection) (view: AcknowledgementView) =
-        if view.Type = PacketType.Puback && view.Reason = ReasonCode.Success then
-            NodeRuns.addPuback turn session connection view.PacketId.Value
+        if view.Reason = ReasonCode.Success then
+            NodeRuns.addAck turn session connection view.Type view.PacketId.Value
         else
-            NodeRuns.endPubacks turn session connection
+            NodeRuns.endAcks turn session connection
 
             NodeSteps.step
                 turn
@@ -142,8 +143,8 @@ module internal NodeReading =
         if kind <> PacketType.Publish then
             NodeRuns.endRun turn session connection
 
-        if kind <> PacketType.Puback then
-            NodeRuns.endPubacks turn session connection
+        if kind <> turn.AckKind then
+            NodeRuns.endAcks turn session connection
 
         match kind with
         | PacketType.Publish -> takePublish turn session connection length input
@@ -160,7 +161,7 @@ module internal NodeReading =
             then
                 takeAcknowledgement turn session connection view
             else
-                NodeRuns.endPubacks turn session connection
+                NodeRuns.endAcks turn session connection
                 takeAny turn session connection (Framer.copy length input)
         | _ -> takeAny turn session connection (Framer.copy length input)
 

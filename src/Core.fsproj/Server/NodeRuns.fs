@@ -2,8 +2,8 @@ namespace Mqtt5
 
 open System
 
-// Runs of PUBLISH packets and of PUBACKs of one connection. They are taken up one by one, and dealt with together before
-// its next packet of another kind, and before its input is given back.
+// Runs of PUBLISH packets and of acknowledgments of one connection. They are taken up one by one, and dealt with together
+// before its next packet of another kind, and before its input is given back.
 [<RequireQualifiedAccess>]
 module internal NodeRuns =
 
@@ -165,7 +165,7 @@ module internal NodeRuns =
                         isCopied
                         && SessionRuns.keepsFrames target.Target
                         && tryForwardFrames turn target.Session
-                    elif isPlain && SessionRuns.keepsCopies target.Target then
+                    elif isPlain && SessionRuns.keepsCopies run.QoS target.Target then
                         sendCopies turn target.Session (run.Copies cache.Topic)
                         true
                     else
@@ -191,14 +191,94 @@ module internal NodeRuns =
             else
                 acknowledge turn session connection index 1 reason
 
-    /// Forwards the packets that were taken up, and acknowledges them at QoS 1.
+    // Each packet goes by a step of its own.
+    let private stepEach (turn: Turn) (session: NodeSession) (connection: NodeConnection) =
+        let run = turn.Run
+        let mutable at = 0
+
+        for index in 0 .. run.Count - 1 do
+            if not connection.IsClosing then
+                let frame = run.Packets.Slice(at, run.LengthOf index)
+                at <- at + frame.Length
+                let mutable view = PublishView()
+
+                if not (FastPath.tryPublishIn run.Version ClientToServer frame.Span &view) then
+                    invalidOp unexpected
+
+                let packet = Packet.Publish(view.ToPublish frame)
+                NodeSteps.step turn session (ServerEvent.Received(connection.Number, packet))
+                NodeTasks.drain turn
+
+    // Enters the packets of a run of QoS 2, so that they are known should they come again on another connection.
+    let private receive (turn: Turn) (session: NodeSession) (connection: NodeConnection) : int64 =
+        session.Enter()
+
+        try
+            let before = session.State
+            let struct (after, first) = SessionRuns.receive connection.Number turn.Run before
+            NodeSteps.commit turn session session.Connection before after Effects.none
+            first
+        finally
+            session.Exit()
+
+    let private acknowledgeReceived (turn: Turn) (session: NodeSession) first reason =
+        let condition = turn.Host.Condition()
+
+        if condition = 0L then
+            session.Enter()
+
+            try
+                let before = session.State
+
+                let struct (after, effects) = SessionRuns.acknowledgeReceived turn.Run first reason before
+
+                NodeSteps.commit turn session session.Connection before after effects
+            finally
+                session.Exit()
+        else
+            let ids = turn.Run.PacketIds
+
+            for index in 0 .. ids.Length - 1 do
+                let token = InboundRuns.tokenOf first index ids[index]
+                let held = { Session = session; Token = token; Reason = reason; Properties = null }
+                turn.Host.Hold(condition, held)
+
+    // What a message of a run is acknowledged with that has this route.
+    let private reasonOf (cache: RouteCache) =
+        if cache.Count = 0 then
+            ReasonCode.NoMatchingSubscribers
+        else
+            ReasonCode.Success
+
+    let private endExactlyOnce
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        (cache: RouteCache)
+        =
+        let isPlain =
+            cache.MayPublish
+            && cache.IsComplete
+            && isNull (NodeTasks.roomProblem turn QoS.ExactlyOnce false (payloadBytes turn.Run))
+
+        let first = if isPlain then receive turn session connection else 0L
+
+        if first = 0L then
+            stepEach turn session connection
+        else
+            forwardAll turn session cache
+            acknowledgeReceived turn session first (reasonOf cache)
+
+    /// Forwards the packets that were taken up, and acknowledges them at QoS 1 and 2.
     let endRun (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =
         let run = turn.Run
 
         if run.Count > 0 then
             let cache = NodeRouting.cached turn session connection run.Topic
 
-            if not cache.MayPublish then
+            if run.QoS = QoS.ExactlyOnce then
+                endExactlyOnce turn session connection cache
+            elif not cache.MayPublish then
                 turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
 
                 if NodeTasks.closesFor turn connection ReasonCode.NotAuthorized then
@@ -218,14 +298,7 @@ module internal NodeRuns =
                 | Null when not cache.IsComplete -> routeEach turn session connection
                 | Null ->
                     forwardAll turn session cache
-
-                    let reason =
-                        if cache.Count = 0 then
-                            ReasonCode.NoMatchingSubscribers
-                        else
-                            ReasonCode.Success
-
-                    acknowledge turn session connection 0 run.Count reason
+                    acknowledge turn session connection 0 run.Count (reasonOf cache)
 
             run.Clear()
             NodeTasks.drain turn
@@ -246,42 +319,37 @@ module internal NodeRuns =
             endRun turn session connection
             run.TryAdd(version, memory, length, &view) |> ignore
 
-    /// Steps the session with the PUBACKs that were taken up.
-    let endPubacks (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =
-        let ids = turn.Pubacks
+    /// Steps the session with the acknowledgments that were taken up.
+    let endAcks (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =
+        let count = turn.AckCount
 
-        if ids.Length > 0 then
+        if count > 0 then
+            let kind = turn.AckKind
+            let ids = turn.AckIds
             session.Enter()
 
             try
                 let before = session.State
 
-                if ids.Length = 1 then
-                    let event =
-                        ServerEvent.ReceivedAck(
-                            connection.Number,
-                            PacketType.Puback,
-                            ids[0],
-                            ReasonCode.Success
-                        )
-
+                if count = 1 then
+                    let event = ServerEvent.ReceivedAck(connection.Number, kind, ids[0], ReasonCode.Success)
                     NodeSteps.stepOn turn session session.Connection event
                 else
                     let struct (after, effects) =
-                        SessionRuns.acknowledged turn.Now connection.Number ids before
+                        SessionRuns.acknowledged turn.Now connection.Number kind ids count before
 
                     NodeSteps.commit turn session session.Connection before after effects
             finally
                 session.Exit()
 
-            turn.ClearPubacks()
+            turn.ClearAcks()
             NodeTasks.drain turn
 
             if session.State.Retained.Length > 0 then
                 NodeRouting.deliverRetained turn session
 
-    /// Takes up a PUBACK of success without properties.
-    let addPuback turn session connection (id: uint16) : unit =
-        if not ((turn: Turn).TryAddPuback id) then
-            endPubacks turn session connection
-            turn.TryAddPuback id |> ignore
+    /// Takes up an acknowledgment of success without properties.
+    let addAck turn session connection (kind: PacketType) (id: uint16) : unit =
+        if not ((turn: Turn).TryAddAck(kind, id)) then
+            endAcks turn session connection
+            turn.TryAddAck(kind, id) |> ignore

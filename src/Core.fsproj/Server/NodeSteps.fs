@@ -171,11 +171,9 @@ module internal NodeSteps =
         for index in 0 .. copies - 1 do
             sendMessage turn lane connection (run.Copy index) (firstId + uint16 index) 0us true
 
-    let private sendPubacks turn lane connection (run: PublishRun) first copies reason =
-        let ids = run.PacketIds
-
-        for index in first .. first + copies - 1 do
-            sendAck turn lane connection PacketType.Puback ids[index] reason
+    let private sendAcks turn lane connection kind (ids: uint16[]) first count reason =
+        for index in first .. first + count - 1 do
+            sendAck turn lane connection kind ids[index] reason
 
     let private leave (turn: Turn) kind session connection content number reason =
         turn.Add
@@ -226,10 +224,10 @@ module internal NodeSteps =
     let private holdingOf (turn: Turn) (effect: PackedEffect) : Holding =
         match effect.Effect with
         | EffectKind.SendMessage -> ofMessage turn (PackedEffect.content<Outgoing> effect).QoS
-        | EffectKind.SendAck -> Durability.waits effect.Packet QoS.AtMostOnce effect.Reason
-        | EffectKind.SendFrames
-        | EffectKind.SendRun -> Durability.waits PacketType.Publish QoS.AtLeastOnce ReasonCode.Success
-        | EffectKind.SendPubacks -> Durability.waits PacketType.Puback QoS.AtMostOnce effect.Reason
+        | EffectKind.SendAck
+        | EffectKind.SendAcks -> Durability.waits effect.Packet QoS.AtMostOnce effect.Reason
+        | EffectKind.SendFrames -> ofMessage turn QoS.AtMostOnce
+        | EffectKind.SendRun -> ofMessage turn (PackedEffect.content<PublishRun> effect).QoS
         | EffectKind.Send ->
             match PackedEffect.content<Packet> effect with
             | Packet.Publish publish -> ofMessage turn publish.Delivery.QoS
@@ -265,11 +263,12 @@ module internal NodeSteps =
         | EffectKind.SendFrames -> sendFrames turn lane connection (PackedEffect.content effect)
         | EffectKind.SendRun ->
             sendRun turn lane connection (PackedEffect.content effect) (int effect.Number) effect.Id
-        | EffectKind.SendPubacks ->
-            sendPubacks
+        | EffectKind.SendAcks ->
+            sendAcks
                 turn
                 lane
                 connection
+                effect.Packet
                 (PackedEffect.content effect)
                 (int effect.Id)
                 (int effect.Number)

@@ -4,15 +4,15 @@ open System
 
 /// How a PUBLISH of a client that was recognized in place goes on.
 type PublishWay =
-    /// In a run with those beside it: it changes no state of the session of its publisher.
+    /// In a run with those beside it.
     | Run = 0
     /// By a step of the session of its publisher.
     | Step = 1
     /// It is dropped; at QoS 0 the client is not told (section 3.3.5).
     | Drop = 2
 
-/// Steps of a session for many packets at once: PUBLISH packets of a run, and PUBACKs. The result equals that of a step
-/// for each packet, as one state and one effect that names everything to write.
+/// Steps of a session for many packets at once: PUBLISH packets of a run, and acknowledgments of one kind. The result equals
+/// that of a step for each packet, as one state and one effect that names everything to write.
 [<RequireQualifiedAccess>]
 module SessionRuns =
 
@@ -23,9 +23,9 @@ module SessionRuns =
 
     /// Which way a PUBLISH of this connection goes. Into a run go those of QoS 0 and 1 that leave the session of their
     /// publisher as it is, at QoS 1 once they are acknowledged, which a run does before the next packet of another kind
-    /// is looked at. All else goes by a step: QoS 2, RETAIN, a Topic Alias, a payload to be checked, at QoS 0 a Message
-    /// Expiry Interval, which is counted down wherever a copy waits, an identifier in use, and a message that has to wait
-    /// for an acknowledgement before its own [MQTT-4.6.0-2]. Nothing is allocated.
+    /// is looked at, and so do those of QoS 2 that are new. All else goes by a step: RETAIN, a Topic Alias, a payload to be
+    /// checked, at QoS 0 a Message Expiry Interval, which is counted down wherever a copy waits, an identifier in use, and a
+    /// message that has to wait for an acknowledgement before its own [MQTT-4.6.0-2] [MQTT-4.6.0-3]. Nothing is allocated.
     let way (connection: int64) (view: inref<PublishView>) (state: ServerState) : PublishWay =
         let settings = state.Settings
 
@@ -36,9 +36,11 @@ module SessionRuns =
                 elif TopicLimits.isRefused settings view.Topic then PublishWay.Drop
                 else PublishWay.Run
             elif
-                view.QoS = QoS.AtLeastOnce
-                && settings.MaximumQoS >= QoS.AtLeastOnce
-                && Inbound.passes view.PacketId state.Inbound
+                settings.MaximumQoS >= view.QoS
+                && (if view.QoS = QoS.AtLeastOnce then
+                        Inbound.passes view.PacketId state.Inbound
+                    else
+                        Inbound.isNext view.PacketId state.Inbound)
                 && not (PacketIdMap.contains view.PacketId current.Asked)
                 && not (TopicLimits.isRefused settings view.Topic)
             then
@@ -51,12 +53,10 @@ module SessionRuns =
     /// and no Subscription Identifier is to be added.
     let keepsFrames (target: Target) : bool = target.Identifiers.IsEmpty
 
-    /// True when this target gets a PUBLISH of QoS 1 without properties as a run copies it: at QoS 1, without
+    /// True when this target gets a PUBLISH of QoS 1 or 2 without properties as a run copies it: at its QoS, without
     /// Subscription Identifiers, and from a subscription of its own.
-    let keepsCopies (target: Target) : bool =
-        target.GrantedQoS >= QoS.AtLeastOnce
-        && target.Identifiers.IsEmpty
-        && target.Shared.IsNone
+    let keepsCopies (qos: QoS) (target: Target) : bool =
+        target.GrantedQoS >= qos && target.Identifiers.IsEmpty && target.Shared.IsNone
 
     /// The decision about a run of QoS 0: it is written unchanged, or dropped, as a whole. <c>Wait</c> means that each
     /// message needs a step of its own. No state changes.
@@ -86,7 +86,7 @@ module SessionRuns =
         let mutable going = true
 
         while going && count < copies.Length do
-            let offer = { QoS = QoS.AtLeastOnce; Cost = copies[count].Cost; PacketBytes = largestPacketBytes }
+            let offer = { QoS = run.QoS; Cost = copies[count].Cost; PacketBytes = largestPacketBytes }
 
             match Admission.decide &offer &budget with
             | Decision.Send ->
@@ -96,7 +96,7 @@ module SessionRuns =
 
         count
 
-    /// The copies of a run of QoS 1 for a session: those that may be sent at once are, under one effect; the others wait
+    /// The copies of a run of QoS 1 or 2 for a session: those that may be sent at once are, under one effect; the others wait
     /// or are dropped as a step for each would say. <c>spare</c> is how many more bytes all sessions together may hold.
     let send
         (now: Instant)
@@ -112,7 +112,7 @@ module SessionRuns =
             // Otherwise the messages would go with an alias.
             | ValueSome connection when before.Aliases.Maximum = 0us ->
                 let budget = Admission.budget spare state
-                OutboundRuns.send (sendable run connection.Version copies budget) copies before
+                OutboundRuns.send run.QoS (sendable run connection.Version copies budget) copies before
             | _ -> struct (before, 0)
 
         let mutable state = if count = 0 then state else { state with Outbound = outbound }
@@ -132,7 +132,7 @@ module SessionRuns =
             state <- next
             effects <- effects.Append more
 
-        struct (state, effects)
+        SessionDelivery.forgetSettled state effects
 
     /// The PUBACKs of packets of a run of this connection, which went past its session: <c>count</c> of them from the
     /// first on, all with this reason. No state changes. Nothing is sent once a later connection has the session.
@@ -148,7 +148,7 @@ module SessionRuns =
         | ValueSome current when current.Number = connection && count > 0 ->
             // Before MQTT 5 a PUBACK always means success [MQTT3-3.3.5-2].
             let told = if current.Version.IsV5 then reason else ReasonCode.Success
-            Effects.one (SendPubacks(run, first, count, told))
+            Effects.one (SendAcks(PacketType.Puback, run.IdArray, first, count, told))
         | _ -> Effects.none
 
     /// Enters a packet of a run in the receiving half, where its acknowledgement has to wait for something else, and
@@ -171,38 +171,91 @@ module SessionRuns =
                 struct (state, 0L, effects)
         | _ -> struct (state, 0L, Effects.none)
 
-    /// Takes PUBACKs of success of this connection. The state is the one that a <c>ReceivedAck</c> for each would have
-    /// made, with one exception: the identifiers of exchanges without a ticket are free before the waiting messages are
-    /// sent. Once the identifiers have wrapped around to 1, a message may therefore get a lower identifier than it
-    /// would have had.
+    /// Enters the packets of a run of QoS 2 of this connection in the receiving half, and gives the number that
+    /// <c>InboundRuns.tokenOf</c> makes their tokens of. 0: nothing was entered, and each packet needs a step of its own.
+    let receive (connection: int64) (run: PublishRun) (state: ServerState) : struct (ServerState * int64) =
+        match state.Connection with
+        | ValueSome current when current.Number = connection ->
+            let struct (inbound, first) = InboundRuns.arrived run.PacketIds state.Inbound
+            struct ((if first = 0L then state else { state with Inbound = inbound }), first)
+        | _ -> struct (state, 0L)
+
+    /// Acknowledges the packets of a run of QoS 2 that <c>receive</c> entered, with a reason code of success.
+    let acknowledgeReceived
+        (run: PublishRun)
+        (first: int64)
+        (reason: ReasonCode)
+        (state: ServerState)
+        : struct (ServerState * Effects) =
+        let ids = run.PacketIds
+        let struct (entered, count) = InboundRuns.acknowledged first ids state.Inbound
+        let mutable inbound = entered
+        // Before MQTT 5 a PUBREC always means success.
+        let told = if inbound.HasReasonCodes then reason else ReasonCode.Success
+
+        let mutable effects =
+            if count = 0 then
+                Effects.none
+            else
+                Effects.one (SendAcks(PacketType.Pubrec, run.IdArray, 0, count, told))
+
+        for index in count .. ids.Length - 1 do
+            let token = InboundRuns.tokenOf first index ids[index]
+            let struct (next, more) = Inbound.acknowledge token reason inbound
+            inbound <- next
+            effects <- effects.Append more
+
+        struct ({ state with Inbound = inbound }, effects)
+
+    // Takes the first of these acknowledgments together, as many as can be, and gives their number.
+    let private takeTogether now kind (ids: uint16[]) first count (state: ServerState) =
+        let left = ReadOnlySpan<uint16>(ids, first, count - first)
+
+        match kind with
+        | PacketType.Pubrec ->
+            let struct (outbound, taken, effects) = OutboundRuns.received now left state.Outbound
+            let pubrels = SendAcks(PacketType.Pubrel, ids, first, taken, ReasonCode.Success)
+            struct ({ state with Outbound = outbound }, taken, (Effects.one pubrels).Append effects)
+        | PacketType.Pubrel ->
+            let struct (inbound, taken) = InboundRuns.released left state.Inbound
+            let pubcomps = SendAcks(PacketType.Pubcomp, ids, first, taken, ReasonCode.Success)
+            struct ({ state with Inbound = inbound }, taken, Effects.one pubcomps)
+        | kind ->
+            let struct (outbound, taken, effects) = OutboundRuns.acknowledged now kind left state.Outbound
+            struct ({ state with Outbound = outbound }, taken, effects)
+
+    /// Takes acknowledgments of success of one kind, as many as <c>count</c>, from this connection. The state is the one that
+    /// a <c>ReceivedAck</c> for each would have made, with one exception: the identifiers of exchanges without a ticket are
+    /// free before the waiting messages are sent. Once the identifiers have wrapped around to 1, a message may therefore get
+    /// a lower identifier than it would have had.
     let acknowledged
         (now: Instant)
         (connection: int64)
-        (ids: ReadOnlySpan<uint16>)
+        (kind: PacketType)
+        (ids: uint16[])
+        (count: int)
         (state: ServerState)
         : struct (ServerState * Effects) =
         let mutable state = state
         let mutable effects = Effects.none
         let mutable at = 0
 
-        while at < ids.Length do
-            let struct (outbound, count, more) =
+        while at < count do
+            let struct (together, taken, more) =
                 match state.Connection with
                 | ValueSome current when current.Number = connection ->
-                    OutboundRuns.acknowledged now (ids.Slice at) state.Outbound
-                | _ -> struct (state.Outbound, 0, Effects.none)
+                    takeTogether now kind ids at count state
+                | _ -> struct (state, 0, Effects.none)
 
-            if count > 0 then
-                state <- { state with Outbound = outbound }
+            if taken > 0 then
+                state <- together
                 effects <- effects.Append more
-                at <- at + count
+                at <- at + taken
             else
-                let event =
-                    ServerEvent.ReceivedAck(connection, PacketType.Puback, ids[at], ReasonCode.Success)
-
+                let event = ServerEvent.ReceivedAck(connection, kind, ids[at], ReasonCode.Success)
                 let struct (next, more) = ServerSession.step now event state
                 state <- next
                 effects <- effects.Append more
                 at <- at + 1
 
-        struct (state, effects)
+        SessionDelivery.forgetSettled state effects

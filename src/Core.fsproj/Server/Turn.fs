@@ -46,7 +46,7 @@ type Turn(host: NodeHost) =
     let matches = SubscriptionMatches<int64>()
     let route = Route()
     let run = PublishRun()
-    let pubacks: uint16[] = Array.zeroCreate 256
+    let acks: uint16[] = Array.zeroCreate 256
     let retained = List<ServerMessage>()
     let mutable scratch: byte[] = [||]
     let mutable members: SharedMember[] = Array.zeroCreate 8
@@ -55,7 +55,8 @@ type Turn(host: NodeHost) =
     let mutable congestions = 0
     let mutable queuedMessages = 0L
     let mutable queuedBytes = 0L
-    let mutable pubackCount = 0
+    let mutable ackCount = 0
+    let mutable ackKind = PacketType.Puback
     let mutable log = 0L
     let mutable isExactlyOnce = false
     let mutable judging: Packet voption = ValueNone
@@ -148,17 +149,22 @@ type Turn(host: NodeHost) =
         if queuedBytes > Turn.MostUntoldBytes || queuedBytes < -Turn.MostUntoldBytes then
             this.TellQueued()
 
-    // Takes a PUBACK of success without properties. False: there is no room for it.
-    member internal _.TryAddPuback(id: uint16) =
-        if pubackCount = pubacks.Length then
+    // Takes an acknowledgment of success without properties. False: there is no room for it, or those before it are of
+    // another kind.
+    member internal _.TryAddAck(kind: PacketType, id: uint16) =
+        if ackCount = acks.Length || ackCount > 0 && kind <> ackKind then
             false
         else
-            pubacks[pubackCount] <- id
-            pubackCount <- pubackCount + 1
+            acks[ackCount] <- id
+            ackCount <- ackCount + 1
+            ackKind <- kind
             true
 
-    member internal _.Pubacks = ReadOnlySpan<uint16>(pubacks, 0, pubackCount)
-    member internal _.ClearPubacks() = pubackCount <- 0
+    // The acknowledgments that were taken up: their kind, their number, and their identifiers with room behind them.
+    member internal _.AckKind = ackKind
+    member internal _.AckCount = ackCount
+    member internal _.AckIds = acks
+    member internal _.ClearAcks() = ackCount <- 0
 
     member internal _.Scratch(length: int) =
         if length > Turn.ScratchBytes then

@@ -156,8 +156,9 @@ type Effect =
     /// Write the first copies of a run to the connection for the first time, with their topic in full, the first of
     /// them under this Packet Identifier and each other one under the next.
     | SendRun of Run: PublishRun * Count: int * Id: uint16
-    /// Write a PUBACK with this reason to the connection for each of some packets of a run, in order.
-    | SendPubacks of Run: PublishRun * First: int * Count: int * Reason: ReasonCode
+    /// Write a PUBACK, PUBREC, PUBREL or PUBCOMP without properties to the connection for each of these identifiers from
+    /// the first index on, in order. The array belongs to the caller of the step, who uses it again.
+    | SendAcks of Kind: PacketType * Ids: uint16[] * First: int * Count: int * Reason: ReasonCode
     /// Hand a received message over. The token names it in the acknowledgement that is due; 0: none is due.
     | Deliver of Packet: Packet * Ticket: int64
     /// Tell the holder of a ticket that its message was acknowledged with a reason code of success.
@@ -191,7 +192,7 @@ type internal EffectKind =
     | Serve = 11uy
     | SendFrames = 12uy
     | SendRun = 13uy
-    | SendPubacks = 14uy
+    | SendAcks = 14uy
 
 // An effect as it is kept: in 24 bytes, where the union takes a field for each type of content. Effects are passed
 // on by value many times in a step.
@@ -251,8 +252,12 @@ module internal PackedEffect =
         | Serve work -> of' EffectKind.Serve work 0L
         | SendFrames run -> of' EffectKind.SendFrames run 0L
         | SendRun(run, count, id) -> { of' EffectKind.SendRun run (int64 count) with Id = id }
-        | SendPubacks(run, first, count, reason) ->
-            { of' EffectKind.SendPubacks run (int64 count) with Id = uint16 first; Reason = reason }
+        | SendAcks(kind, ids, first, count, reason) ->
+            { of' EffectKind.SendAcks ids (int64 count) with
+                Packet = kind
+                Id = uint16 first
+                Reason = reason
+            }
 
     let unpack (packed: PackedEffect) : Effect =
         match packed.Effect with
@@ -275,8 +280,8 @@ module internal PackedEffect =
         | EffectKind.Serve -> Serve(content packed)
         | EffectKind.SendFrames -> SendFrames(content packed)
         | EffectKind.SendRun -> SendRun(content packed, int packed.Number, packed.Id)
-        | EffectKind.SendPubacks ->
-            SendPubacks(content packed, int packed.Id, int packed.Number, packed.Reason)
+        | EffectKind.SendAcks ->
+            SendAcks(packed.Packet, content packed, int packed.Id, int packed.Number, packed.Reason)
         | _ -> Nothing
 
 // The effects after the second. Appending claims the next slot if it is free, so that a long run of appends is

@@ -314,6 +314,11 @@ module Inbound =
         && state.Open < state.Window + state.Allowance
         && not (PacketIdMap.contains id state.Held)
 
+    /// True when a PUBLISH of QoS 2 with this identifier is a new message, and no PUBREC is due before its own
+    /// [MQTT-4.6.0-3].
+    let isNext (id: uint16) (state: Inbound) : bool =
+        state.PubrecOrder.IsEmpty && not (PacketIdMap.contains id state.Held)
+
     /// Takes a PUBLISH of QoS 1 or 2.
     let arrived (delivery: Delivery) (state: Inbound) : struct (Inbound * Arrival * Effects) =
         match delivery.PacketId with

@@ -4,9 +4,10 @@ open System
 open System.Runtime.CompilerServices
 open System.Runtime.InteropServices
 
-/// PUBLISH packets of one client and of one QoS, 0 or 1, that lie side by side in its input, go to the same topic, and
-/// change nothing in the session of their publisher. Each target gets them in one step. A scratch object: it belongs to
-/// a caller, who uses it again and again from one thread at a time, and it borrows the input.
+/// PUBLISH packets of one client and of one QoS that lie side by side in its input and go to the same topic. Those of QoS 0
+/// and 1 change nothing in the session of their publisher; the Packet Identifiers of those of QoS 2 ascend. Each target gets
+/// them in one step. A scratch object: it belongs to a caller, who uses it again and again from one thread at a time, and it
+/// borrows the input.
 [<Sealed; AllowNullLiteral(false)>]
 type PublishRun() =
 
@@ -147,11 +148,14 @@ type PublishRun() =
     /// The Packet Identifiers, in order; 0 at QoS 0.
     member _.PacketIds = ReadOnlySpan<uint16>(packetIds, 0, count)
 
+    // The same with room behind them.
+    member internal _.IdArray: uint16[] = packetIds
+
     /// The message of a packet, as <c>Copies</c> made it.
     member _.Copy(index: int) : Outgoing = copies[index]
 
-    /// The copies for the targets that get the messages at QoS 1, without a ticket and without properties. They own
-    /// their memory. Valid until the run is cleared.
+    /// The copies for the targets that get the messages at their own QoS, without a ticket and without properties. They
+    /// own their memory. Valid until the run is cleared.
     member _.Copies(topic: TopicName) : ReadOnlySpan<Outgoing> =
         if copies.Length < count then
             let more = Array.zeroCreate lengths.Length
@@ -170,7 +174,7 @@ type PublishRun() =
                             Bytes.Empty
                         else
                             Bytes.Copy(source.Span.Slice(start, finish - start))
-                    QoS = QoS.AtLeastOnce
+                    QoS = qos
                     Retain = false
                     Properties = PublishProperties.Empty
                     ExpiresAt = ValueNone
@@ -209,6 +213,8 @@ type PublishRun() =
             && not (
                 continues memory length
                 && view.QoS = qos
+                // So none of them comes twice.
+                && (qos <> QoS.ExactlyOnce || view.PacketId > packetIds[count - 1])
                 && view.Topic.SequenceEqual(source.Span.Slice(topicAt, topicLength))
             )
         then
