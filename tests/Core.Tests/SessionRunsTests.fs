@@ -328,4 +328,39 @@ let private receiving =
                 Expect.equal run.Inbound.Allowance stepped.Inbound.Allowance "the allowance"
                 Expect.equal (heldOf run) (heldOf stepped) "what is held"))
 
-let tests = testList "SessionRuns" [ running; receiving ]
+let private dropping =
+    testCase "a message of a shared subscription that a run pushes out of the queue is forgotten" (fun () ->
+        let start = server (ValueSome 1us)
+
+        let settings =
+            { start.Settings with
+                WhenQueueFull = WhenFull.DropOldest
+                Limits = { start.Settings.Limits with QueuedMessages = 2 }
+            }
+
+        let shared = { Filter = TopicFilter.Of "$share/g/#"; QoS = QoS.AtLeastOnce; Retain = false }
+
+        let forward ticket shared state =
+            let message = outgoing QoS.AtLeastOnce ticket
+
+            let struct (state, _) =
+                ServerSession.step now (ServerEvent.Forward(message, shared, Int64.MaxValue)) state
+
+            state
+
+        let waiting =
+            { start with Context.Settings = settings }
+            |> forward 0L ValueNone
+            |> forward 7L (ValueSome shared)
+
+        Expect.isTrue (waiting.Shared.ContainsKey 7L) "it waits"
+
+        let struct (after, _) = forwardedAsRun [| for _ in 1..2 -> outgoing QoS.AtLeastOnce 0L |] waiting
+
+        Expect.isFalse
+            (after.Outbound.Waiting |> Seq.exists (fun message -> message.Ticket = 7L))
+            "it waits no more"
+
+        Expect.isTrue after.Shared.IsEmpty "nor is it kept otherwise")
+
+let tests = testList "SessionRuns" [ running; receiving; dropping ]
