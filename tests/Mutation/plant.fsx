@@ -54,14 +54,15 @@ let rec private given (found: Map<string, string>) rest =
 
 let asked = given Map.empty arguments
 
-/// Whether a name fits one of the patterns of an option, in which * stands for anything.
+/// Whether a name fits a pattern, in which * stands for anything.
+let isLike (pattern: string) (name: string) =
+    Regex.IsMatch(name, "^" + Regex.Escape(pattern.Trim()).Replace(@"\*", ".*") + "$")
+
+/// Whether a name fits one of the patterns of an option.
 let fits option (name: string) =
     match asked.TryFind option with
     | None -> true
-    | Some patterns ->
-        patterns.Split ','
-        |> Array.exists (fun pattern ->
-            Regex.IsMatch(name, "^" + Regex.Escape(pattern.Trim()).Replace(@"\*", ".*") + "$"))
+    | Some patterns -> patterns.Split ',' |> Array.exists (fun pattern -> isLike pattern name)
 
 let patience =
     asked.TryFind "--patience"
@@ -176,6 +177,11 @@ let chosen =
         fits "--only" fault.Id
         && fits "--kind" fault.Kind
         && fault.Tests |> List.exists (fun tests -> fits "--project" tests.Project))
+    // Those of the first name first.
+    |> List.sortBy (fun fault ->
+        match asked.TryFind "--only" with
+        | None -> 0
+        | Some patterns -> patterns.Split ',' |> Array.findIndex (fun pattern -> isLike pattern fault.Id))
 
 // A change of a file, found by its text: the lines before stand there exactly once, however they are indented.
 
@@ -205,13 +211,16 @@ let private located (folder: string) (fault: Fault) : Result<string array * int 
             let indentation = lines[start].Substring(0, lines[start].Length - lines[start].TrimStart().Length)
             let old = lines[start .. start + before.Length - 1]
 
-            // A line that stays keeps its indentation.
-            let line (text: string) =
+            // A line that stays keeps its indentation, and so does one that takes the place of another.
+            let line index (text: string) =
                 match old |> Array.filter (fun line -> line.Trim() = text) with
                 | [| same |] when text <> "" -> same
-                | _ -> if text = "" then "" else indentation + text
+                | _ when text = "" -> ""
+                | _ when old.Length = fault.After.Length && not (text.StartsWith ' ') ->
+                    old[index].Substring(0, old[index].Length - old[index].TrimStart().Length) + text
+                | _ -> indentation + text
 
-            Ok(lines, start, List.map line fault.After)
+            Ok(lines, start, List.mapi line fault.After)
         | places ->
             Error
                 $"{fault.Place}: {fault.Id}: the lines before stand {places.Length} times in {fault.File}, not once"
@@ -313,7 +322,7 @@ let private build (project: string) (options: string list) =
         Directory.GetFiles(Path.Combine(tree, "tests", project), "*.??proj")
         |> Array.exactlyOne
 
-    execute tree patience "dotnet" ([ "build"; file; "-v"; "q"; "-nologo" ] @ options)
+    execute tree (5.0 * patience) "dotnet" ([ "build"; file; "-v"; "q"; "-nologo" ] @ options)
 
 let private errorsOf (output: string) =
     output.Split '\n'
@@ -322,7 +331,7 @@ let private errorsOf (output: string) =
     |> String.concat ""
 
 /// The names of the tests that fail; Error: what else went wrong.
-let private failures (tests: Tests) : Result<string list, string> =
+let private failuresWith (limit: TimeSpan) (options: string list) (tests: Tests) : Result<string list, string> =
     let report = Path.Combine(tree, $"mutation-{tests.Project}.json")
     File.Delete report
     let program = Path.Combine(tree, $"tests/{tests.Project}/bin/Debug/net10.0/{tests.Project}.dll")
@@ -347,9 +356,9 @@ let private failures (tests: Tests) : Result<string list, string> =
                 ] do
                 if not filter.IsEmpty then
                     match
-                        execute tree patience "dotnet" (program :: filter @ [ "-noColor"; "-ctrf"; report ])
+                        execute tree limit "dotnet" (program :: filter @ options @ [ "-noColor"; "-ctrf"; report ])
                     with
-                    | None -> Ok [ $"(no end within {patience.TotalSeconds:F0} s)" ]
+                    | None -> Ok [ $"(no end within {limit.TotalSeconds:F0} s)" ]
                     | Some(code, output) when not (File.Exists report) ->
                         if code = 0 then
                             Error $"{tests.Project}: no test ran"
@@ -396,6 +405,12 @@ let private failures (tests: Tests) : Result<string list, string> =
                 | Error _ -> [])
         )
 
+/// Tests of several faults, so with more time.
+let private failures = failuresWith (5.0 * patience) []
+
+/// The first that fails is enough: tests that wait in vain take long.
+let private noticed = failuresWith patience [ "-stopOnFail" ]
+
 let private judge (fault: Fault) : Verdict =
     match planted tree fault with
     | Error why -> Wrong why
@@ -411,7 +426,7 @@ let private judge (fault: Fault) : Verdict =
                 | one :: rest ->
                     match build one.Project [ "--no-restore" ] with
                     | Some(0, _) ->
-                        match failures one with
+                        match noticed one with
                         | Error why -> Wrong why
                         | Ok [] -> notice rest
                         | Ok failed -> Caught failed
@@ -529,7 +544,7 @@ let private refused (faults: (int * Fault) list) (output: string) =
     ]
     |> List.distinct
 
-let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault list =
+let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault list * Fault list =
     let files = faults |> List.map (fun (_, fault) -> fault.File) |> List.distinct
     let original = [ for file in files -> Path.Combine(tree, file), File.ReadAllBytes(Path.Combine(tree, file)) ]
     let extra = Switch.support tree files
@@ -550,11 +565,21 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
         for path, bytes in kept do
             File.WriteAllBytes(path, bytes)
 
+    let refusedOnes = List<Fault>()
+
     let rec compile (candidates: (int * Fault) list) =
-        for path, bytes in original do
+        // What is the same again keeps its time, so that it is not built again.
+        let earlier = [ for path, bytes in original -> path, bytes, File.ReadAllBytes path, File.GetLastWriteTimeUtc path ]
+
+        for path, bytes, _, _ in earlier do
             File.WriteAllBytes(path, bytes)
 
         let inside = writeAll candidates
+
+        for path, _, before, time in earlier do
+            if File.ReadAllBytes path = before then
+                File.SetLastWriteTimeUtc(path, time)
+
         let projects = inside |> List.collect (fun (_, fault) -> fault.Tests) |> List.map _.Project |> List.distinct
 
         let wrong =
@@ -574,7 +599,15 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
                 []
             | numbers ->
                 let left = inside |> List.filter (fun (number, _) -> not (List.contains number numbers))
-                printfn "%d of %d are written, %d of them the compiler refuses" inside.Length candidates.Length numbers.Length
+                printfn
+                    "%d of %d are written; the compiler refuses %s"
+                    inside.Length
+                    candidates.Length
+                    (inside
+                     |> List.filter (fun (number, _) -> List.contains number numbers)
+                     |> List.map (fun (_, fault) -> fault.Id)
+                     |> String.concat ", ")
+                refusedOnes.AddRange [ for number, fault in inside do if List.contains number numbers then fault ]
                 // Those that were left out for the lines of another stay left out, or this might never end.
                 compile left
 
@@ -583,10 +616,11 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
 
     try
         let inside = compile faults
-        let rest = faults |> List.except inside |> List.map snd
+        let refused = List.ofSeq refusedOnes
+        let rest = faults |> List.except inside |> List.map snd |> List.except refused
 
         if inside.IsEmpty then
-            [], rest
+            [], rest, refused
         else
             passWithoutFault (List.map snd inside) lenient
             printfn "%d faults in one build" inside.Length
@@ -601,7 +635,7 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
                             match tests with
                             | [] -> Survived
                             | one :: others ->
-                                match failures one with
+                                match noticed one with
                                 | Error why -> Wrong why
                                 | Ok [] -> notice others
                                 | Ok failed -> Caught failed
@@ -611,7 +645,7 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
                         told fault verdict watch
                 ]
 
-            results, rest
+            results, rest, refused
     finally
         switch <- ValueNone
         restore ()
@@ -629,12 +663,12 @@ let private alone (faults: Fault list) =
                 told fault verdict watch
         ]
 
-// Of several that change the same lines one is written at a time. What is no whole expression is left.
+// Of several that change the same lines one is written at a time. What cannot be written, or is not taken, is left.
 let rec private rounds (faults: Fault list) =
     match round (List.indexed faults) with
-    | [], rest -> alone rest
-    | results, [] -> results
-    | results, rest -> results @ rounds rest
+    | [], rest, refused -> alone (rest @ refused)
+    | results, [], refused -> results @ alone refused
+    | results, rest, refused -> results @ rounds rest @ alone refused
 
 let results =
     if asked.ContainsKey "--switched" then

@@ -32,14 +32,22 @@ let private isBalanced (text: string) =
 
     depth = 0 && lowest = 0
 
+/// The text with other characters in its strings, which are no code.
+let private masked (text: string) =
+    Regex.Replace(
+        text,
+        "\"(\\\\.|[^\"\\\\])*\"|'(\\\\.|[^'\\\\])'",
+        fun (found: Match) -> found.Value.Substring(0, 1) + String('x', found.Length - 2) + found.Value.Substring(0, 1)
+    )
+
 // Places at which an expression begins.
 let private begins (file: string) =
     if isFSharp file then
         Regex
-            @"(?<=^\s*(if|elif|while|else|&&|\|\||return|\|>|yield|do) )|(?<= (then|else|when|->|<-) )|(?<=^\s*(let |member |static |\{ )?[\w.`' ():<>,&\[\]]+? = )|(?<=[(,] ?)|^\s*(?=\S)"
+            @"(?<=^\s*(if|elif|while|else|&&|\|\||return|\|>|yield|do) )|(?<= (then|else|when|->|<-|&&|\|\||in) )|(?<=^\s*(?!if |elif |while |&& |\|\| |\| |when )(let |member |static |\{ )?[\w.`' ():<>,&\[\]]+? = )|(?<=[;{] \w+ = )|(?<=[(,] ?)|^\s*(?=\S)"
     else
         Regex
-            @"(?<=^\s*(return|&&|\|\||\?|:|await) )|(?<=^\s*(var |\w+[<>\w?]* )?[\w.\[\]]+ = )|(?<= => )|(?<=[(,] ?)|(?<= (\?|:) )|^\s*(?=\S)"
+            @"(?<=^\s*(return|&&|\|\||\?|:|await) )|(?<=^\s*(using )?(var |\w+[<>\w?]* )?[\w.\[\]]+ = )|(?<=\{ \w+ = )|(?<= => )|(?<=[(,] ?)|(?<= (\?|:|&&|\|\|) )|^\s*(?=\S)"
 
 /// Where the expression ends that begins here, as a length: at a word of these, or where the brackets around it end.
 let private lengthFrom (words: string list) (text: string) =
@@ -73,7 +81,7 @@ let private expression file number (before: string) (after: string) (next: strin
     let shared = Seq.zip before after |> Seq.takeWhile (fun (a, b) -> a = b) |> Seq.length
 
     [
-        for place in (begins file).Matches before do
+        for place in (begins file).Matches(masked before) do
             let start = place.Index + place.Length
             if start <= shared then start
     ]
@@ -81,22 +89,28 @@ let private expression file number (before: string) (after: string) (next: strin
     |> List.sortDescending
     |> List.collect (fun start ->
         if isFSharp file then
-            [ start, [ " then"; " else"; " ->"; " do" ]; start, [] ]
+            [
+                start, [ " then"; " else"; " ->"; " do"; " &&"; " ||" ]
+                start, [ " then"; " else"; " ->"; " do" ]
+                start, []
+            ]
         else
-            [ start, [ " ? "; " : "; ";" ]; start, [ ";" ] ])
+            [ start, [ " ? "; " : "; " && "; " || "; ";" ]; start, [ ";" ] ])
     |> List.tryPick (fun (start, words) ->
         let old, changed = before.Substring start, after.Substring start
-        let oldLength, newLength = lengthFrom words old, lengthFrom words changed
+        let oldLength, newLength = lengthFrom words (masked old), lengthFrom words (masked changed)
         let o, n = old.Substring(0, oldLength), changed.Substring(0, newLength)
         let rest = old.Substring oldLength
         let head = before.Substring(0, start)
-        let isOperand = startsWithAny [ "&&"; "||" ] before
+        let isOperand = Regex.IsMatch(head, @"(&&|\|\|) $")
+        // A pattern is no expression.
+        let isPattern = startsWithAny [ "| " ] before && not (Regex.IsMatch(head, @" (when|->) "))
 
         if
-            o = ""
-            || n = ""
+            o.Trim() = ""
+            || n.Trim() = ""
             || rest <> changed.Substring newLength
-            || not (isBalanced o && isBalanced n)
+            || not (isBalanced (masked o) && isBalanced (masked n))
             || Regex.IsMatch(
                 o + "\n" + n,
                 @"(?m)(^(elif|else|then|when|match|let|use|member|fun|return|var|await|throw|case)\b|\b(with|fun|then|else)$|(=|->)$|=>|\bout var\b)"
@@ -104,7 +118,8 @@ let private expression file number (before: string) (after: string) (next: strin
             // Without its other half.
             || List.exists (fun (text: string) -> text.StartsWith "if " && not (text.Contains " else ")) [ o; n ]
             || startsWithAny [ "|"; "&&"; "||"; "?"; ":"; "."; "}" ] o
-            || (isOperand && (o.Contains "||" || n.Contains "||"))
+            || isPattern
+            || (isOperand && List.exists (fun (text: string) -> text.Contains "||" || text.Contains "&&") [ o; n ])
             // The expression goes on in the next line.
             || (rest = ""
                 && indentOf next > indentOf before
@@ -279,6 +294,13 @@ let written (file: string) (number: int) (before: string list) (after: string li
             |> Option.orElseWith (fun () ->
                 statements file number (one.Substring(0, indentOf one)) changed instead previous next)
         | [], [] -> None
+        // Arms before all others.
+        | [], added when
+            isFSharp file
+            && previous.TrimEnd().EndsWith " with"
+            && added |> List.forall (fun line -> startsWithAny [ "| " ] line && line.Contains " ->")
+            ->
+            Some(added |> List.map (guarded $"({condition file number})"))
         | [], [ one ] when startsWithAny [ "&&"; "||" ] one -> operand file number one true
         | [ one ], [] when startsWithAny [ "&&"; "||" ] one -> operand file number one false
         | _ ->
