@@ -317,7 +317,23 @@ let private copyTree () =
         then
             File.Delete path
 
+/// The sources as they were last built, and when they were written.
+let private stamps = Dictionary<string, byte[] * DateTime>()
+
+/// Sources with the text that was last built get the time that they had then, so that they are not built again.
+let private stamp () =
+    if Directory.Exists tree then
+        for path in Directory.GetFiles(tree, "*", SearchOption.AllDirectories) do
+            if Regex.IsMatch(path, @"\.(fs|cs|fsproj|csproj|props)$") && not (Regex.IsMatch(path, "/(bin|obj)/")) then
+                let hash = System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes path)
+
+                match stamps.TryGetValue path with
+                | true, (known, time) when hash.AsSpan().SequenceEqual known -> File.SetLastWriteTimeUtc(path, time)
+                | _ -> stamps[path] <- (hash, File.GetLastWriteTimeUtc path)
+
 let private build (project: string) (options: string list) =
+    stamp ()
+
     let file =
         Directory.GetFiles(Path.Combine(tree, "tests", project), "*.??proj")
         |> Array.exactlyOne
@@ -462,6 +478,7 @@ if asked.ContainsKey "--check" || broken then
     exit (if broken then 2 else 0)
 
 Directory.CreateDirectory tree |> ignore
+stamp ()
 copyTree ()
 
 // Without a fault every test passes, or nothing that follows means anything.
@@ -568,18 +585,10 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
     let refusedOnes = List<Fault>()
 
     let rec compile (candidates: (int * Fault) list) =
-        // What is the same again keeps its time, so that it is not built again.
-        let earlier = [ for path, bytes in original -> path, bytes, File.ReadAllBytes path, File.GetLastWriteTimeUtc path ]
-
-        for path, bytes, _, _ in earlier do
+        for path, bytes in original do
             File.WriteAllBytes(path, bytes)
 
         let inside = writeAll candidates
-
-        for path, _, before, time in earlier do
-            if File.ReadAllBytes path = before then
-                File.SetLastWriteTimeUtc(path, time)
-
         let projects = inside |> List.collect (fun (_, fault) -> fault.Tests) |> List.map _.Project |> List.distinct
 
         let wrong =
@@ -622,23 +631,41 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
         if inside.IsEmpty then
             [], rest, refused
         else
-            passWithoutFault (List.map snd inside) lenient
             printfn "%d faults in one build" inside.Length
+            let passing = Dictionary<Tests, string list>()
+
+            /// What fails without a fault detects none.
+            let failsAnyway (tests: Tests) =
+                match passing.TryGetValue tests with
+                | true, known -> known
+                | _ ->
+                    switch <- ValueNone
+                    let known = failures tests |> Result.defaultValue []
+
+                    if not known.IsEmpty then
+                        printfn "without a fault these fail: %s" (String.concat ", " known)
+
+                    passing[tests] <- known
+                    known
 
             let results =
                 [
                     for number, fault in inside do
                         let watch = Stopwatch.StartNew()
-                        switch <- ValueSome number
 
                         let rec notice tests =
                             match tests with
                             | [] -> Survived
                             | one :: others ->
+                                switch <- ValueSome number
+
                                 match noticed one with
                                 | Error why -> Wrong why
                                 | Ok [] -> notice others
-                                | Ok failed -> Caught failed
+                                | Ok failed ->
+                                    match List.except (failsAnyway one) failed with
+                                    | [] -> notice others
+                                    | really -> Caught really
 
                         let verdict = notice fault.Tests
                         switch <- ValueNone

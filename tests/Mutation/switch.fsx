@@ -90,7 +90,7 @@ let private expression file number (before: string) (after: string) (next: strin
     |> List.collect (fun start ->
         if isFSharp file then
             [
-                start, [ " then"; " else"; " ->"; " do"; " &&"; " ||" ]
+                start, [ " then"; " else"; " ->"; " do"; " && "; " || " ]
                 start, [ " then"; " else"; " ->"; " do" ]
                 start, []
             ]
