@@ -134,7 +134,7 @@ public sealed class FailingApplicationTests
         });
         await using var client = await RawClient.ConnectAsync(broker, Enhanced);
         await client.SendAsync("AUTH rc=ReAuthenticate props{AuthenticationMethod=\"m\"}");
-        await client.ExpectDisconnectAsync(ReasonCode.ServerUnavailable);
+        await client.ExpectDisconnectAsync(ReasonCode.NotAuthorized);
         await Waits.UntilAsync(() => broker.Engine.Served == 0);
     }
 
