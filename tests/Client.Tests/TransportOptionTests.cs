@@ -61,18 +61,23 @@ public sealed class TransportOptionTests
         using var socket = await listener.AcceptSocketAsync().Bounded();
         await socket.SendAsync("this is no TLS at all"u8.ToArray());
         await Assert.ThrowsAsync<MqttConnectException>(() => connecting.Bounded());
+        // It is closed before the call fails, and not by the collector some time later.
         var buffer = new byte[4096];
+        var isEnded = false;
 
-        try
+        while (!isEnded && socket.Poll(TimeSpan.FromMilliseconds(100), SelectMode.SelectRead))
         {
-            while (await socket.ReceiveAsync(buffer).Bounded() > 0)
+            try
             {
+                isEnded = socket.Receive(buffer) == 0;
+            }
+            catch (SocketException)
+            {
+                isEnded = true;
             }
         }
-        catch (SocketException failure)
-        {
-            Assert.Equal(SocketError.ConnectionReset, failure.SocketErrorCode);
-        }
+
+        Assert.True(isEnded);
     }
 
     [Fact]
