@@ -217,7 +217,8 @@ let private located (folder: string) (fault: Fault) : Result<string array * int 
                 | [| same |] when text <> "" -> same
                 | _ when text = "" -> ""
                 | _ when old.Length = fault.After.Length && not (text.StartsWith ' ') ->
-                    old[index].Substring(0, old[index].Length - old[index].TrimStart().Length) + text
+                    old[index].Substring(0, old[index].Length - old[index].TrimStart().Length)
+                    + text
                 | _ -> indentation + text
 
             Ok(lines, start, List.mapi line fault.After)
@@ -324,11 +325,15 @@ let private stamps = Dictionary<string, byte[] * DateTime>()
 let private stamp () =
     if Directory.Exists tree then
         for path in Directory.GetFiles(tree, "*", SearchOption.AllDirectories) do
-            if Regex.IsMatch(path, @"\.(fs|cs|fsproj|csproj|props)$") && not (Regex.IsMatch(path, "/(bin|obj)/")) then
+            if
+                Regex.IsMatch(path, @"\.(fs|cs|fsproj|csproj|props)$")
+                && not (Regex.IsMatch(path, "/(bin|obj)/"))
+            then
                 let hash = System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes path)
 
                 match stamps.TryGetValue path with
-                | true, (known, time) when hash.AsSpan().SequenceEqual known -> File.SetLastWriteTimeUtc(path, time)
+                | true, (known, time) when hash.AsSpan().SequenceEqual known ->
+                    File.SetLastWriteTimeUtc(path, time)
                 | _ -> stamps[path] <- (hash, File.GetLastWriteTimeUtc path)
 
 let private build (project: string) (options: string list) =
@@ -347,7 +352,11 @@ let private errorsOf (output: string) =
     |> String.concat ""
 
 /// The names of the tests that fail; Error: what else went wrong.
-let private failuresWith (limit: TimeSpan) (options: string list) (tests: Tests) : Result<string list, string> =
+let private failuresWith
+    (limit: TimeSpan)
+    (options: string list)
+    (tests: Tests)
+    : Result<string list, string> =
     let report = Path.Combine(tree, $"mutation-{tests.Project}.json")
     File.Delete report
     let program = Path.Combine(tree, $"tests/{tests.Project}/bin/Debug/net10.0/{tests.Project}.dll")
@@ -372,7 +381,11 @@ let private failuresWith (limit: TimeSpan) (options: string list) (tests: Tests)
                 ] do
                 if not filter.IsEmpty then
                     match
-                        execute tree limit "dotnet" (program :: filter @ options @ [ "-noColor"; "-ctrf"; report ])
+                        execute
+                            tree
+                            limit
+                            "dotnet"
+                            (program :: filter @ options @ [ "-noColor"; "-ctrf"; report ])
                     with
                     | None -> Ok [ $"(no end within {limit.TotalSeconds:F0} s)" ]
                     | Some(code, output) when not (File.Exists report) ->
@@ -383,7 +396,8 @@ let private failuresWith (limit: TimeSpan) (options: string list) (tests: Tests)
                             Ok [ $"(the test program ended with exit code {code}: {first.Trim()})" ]
                     | Some(code, _) ->
                         // Messages of failed tests may hold control characters, such as colors, which JSON does not.
-                        use json = JsonDocument.Parse(Regex.Replace(File.ReadAllText report, @"[\x00-\x1F]", " "))
+                        use json =
+                            JsonDocument.Parse(Regex.Replace(File.ReadAllText report, @"[\x00-\x1F]", " "))
 
                         let ran =
                             List.ofSeq (
@@ -467,7 +481,11 @@ if asked.ContainsKey "--list" then
 for fault in chosen do
     match planted top fault with
     | Ok _ ->
-        if asked.ContainsKey "--check" && asked.ContainsKey "--switched" && (switchedForm top 0 fault).IsNone then
+        if
+            asked.ContainsKey "--check"
+            && asked.ContainsKey "--switched"
+            && (switchedForm top 0 fault).IsNone
+        then
             printfn "%s is planted alone" fault.Id
     | Error why ->
         broken <- true
@@ -493,7 +511,10 @@ let private passWithoutFault (faults: Fault list) buildOptions =
             let tests = { Project = project; Patterns = patterns }
 
             // What fails once may have failed for the load of the machine.
-            match failures tests |> Result.bind (fun failed -> if failed.IsEmpty then Ok [] else failures tests) with
+            match
+                failures tests
+                |> Result.bind (fun failed -> if failed.IsEmpty then Ok [] else failures tests)
+            with
             | Ok [] -> ()
             | Ok failed ->
                 broken <- true
@@ -554,22 +575,28 @@ let private refused (faults: (int * Fault) list) (output: string) =
                                 |> Array.findIndex (fun text ->
                                     Regex.IsMatch(text, $@"Mqtt5Planted\.Is[ (]{number}\b"))
 
-                            if at <= line then at, number
+                            if at <= line then
+                                at, number
                 ]
 
-            if not above.IsEmpty then snd (List.max above)
+            if not above.IsEmpty then
+                snd (List.max above)
     ]
     |> List.distinct
 
 let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault list * Fault list =
     let files = faults |> List.map (fun (_, fault) -> fault.File) |> List.distinct
-    let original = [ for file in files -> Path.Combine(tree, file), File.ReadAllBytes(Path.Combine(tree, file)) ]
+
+    let original =
+        [ for file in files -> Path.Combine(tree, file), File.ReadAllBytes(Path.Combine(tree, file)) ]
+
     let extra = Switch.support tree files
 
     let kept =
         [
             for path, _ in extra do
-                if File.Exists path then path, File.ReadAllBytes path
+                if File.Exists path then
+                    path, File.ReadAllBytes path
         ]
 
     let restore () =
@@ -589,7 +616,12 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
             File.WriteAllBytes(path, bytes)
 
         let inside = writeAll candidates
-        let projects = inside |> List.collect (fun (_, fault) -> fault.Tests) |> List.map _.Project |> List.distinct
+
+        let projects =
+            inside
+            |> List.collect (fun (_, fault) -> fault.Tests)
+            |> List.map _.Project
+            |> List.distinct
 
         let wrong =
             projects
@@ -608,6 +640,7 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
                 []
             | numbers ->
                 let left = inside |> List.filter (fun (number, _) -> not (List.contains number numbers))
+
                 printfn
                     "%d of %d are written; the compiler refuses %s"
                     inside.Length
@@ -616,7 +649,13 @@ let private round (faults: (int * Fault) list) : (Fault * Verdict) list * Fault 
                      |> List.filter (fun (number, _) -> List.contains number numbers)
                      |> List.map (fun (_, fault) -> fault.Id)
                      |> String.concat ", ")
-                refusedOnes.AddRange [ for number, fault in inside do if List.contains number numbers then fault ]
+
+                refusedOnes.AddRange
+                    [
+                        for number, fault in inside do
+                            if List.contains number numbers then
+                                fault
+                    ]
                 // Those that were left out for the lines of another stay left out, or this might never end.
                 compile left
 
@@ -697,11 +736,7 @@ let rec private rounds (faults: Fault list) =
     | results, [], refused -> results @ alone refused
     | results, rest, refused -> results @ rounds rest @ alone refused
 
-let results =
-    if asked.ContainsKey "--switched" then
-        rounds chosen
-    else
-        alone chosen
+let results = if asked.ContainsKey "--switched" then rounds chosen else alone chosen
 
 let private count predicate = results |> List.filter (snd >> predicate) |> List.length
 let caught, survived, wrong = count _.IsCaught, count _.IsSurvived, count _.IsWrong

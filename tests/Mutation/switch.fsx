@@ -26,8 +26,12 @@ let private isBalanced (text: string) =
     let mutable depth, lowest = 0, 0
 
     for character in text do
-        if opening.Contains character then depth <- depth + 1
-        if closing.Contains character then depth <- depth - 1
+        if opening.Contains character then
+            depth <- depth + 1
+
+        if closing.Contains character then
+            depth <- depth - 1
+
         lowest <- min lowest depth
 
     depth = 0 && lowest = 0
@@ -37,7 +41,10 @@ let private masked (text: string) =
     Regex.Replace(
         text,
         "\"(\\\\.|[^\"\\\\])*\"|'(\\\\.|[^'\\\\])'",
-        fun (found: Match) -> found.Value.Substring(0, 1) + String('x', found.Length - 2) + found.Value.Substring(0, 1)
+        fun (found: Match) ->
+            found.Value.Substring(0, 1)
+            + String('x', found.Length - 2)
+            + found.Value.Substring(0, 1)
     )
 
 // Places at which an expression begins.
@@ -55,11 +62,15 @@ let private lengthFrom (words: string list) (text: string) =
 
     while found < 0 && at < text.Length do
         let character = text[at]
-        if opening.Contains character then depth <- depth + 1
+
+        if opening.Contains character then
+            depth <- depth + 1
 
         if closing.Contains character then
             depth <- depth - 1
-            if depth < 0 then found <- at
+
+            if depth < 0 then
+                found <- at
 
         if
             found < 0
@@ -74,7 +85,8 @@ let private lengthFrom (words: string list) (text: string) =
 
     if found < 0 then text.Length else found
 
-let private startsWithAny (words: string list) (line: string) = words |> List.exists (line.TrimStart().StartsWith: string -> bool)
+let private startsWithAny (words: string list) (line: string) =
+    words |> List.exists (line.TrimStart().StartsWith: string -> bool)
 
 /// One line in which one expression differs.
 let private expression file number (before: string) (after: string) (next: string) =
@@ -83,7 +95,9 @@ let private expression file number (before: string) (after: string) (next: strin
     [
         for place in (begins file).Matches(masked before) do
             let start = place.Index + place.Length
-            if start <= shared then start
+
+            if start <= shared then
+                start
     ]
     |> List.distinct
     |> List.sortDescending
@@ -116,10 +130,13 @@ let private expression file number (before: string) (after: string) (next: strin
                 @"(?m)(^(elif|else|then|when|match|let|use|member|fun|return|var|await|throw|case)\b|\b(with|fun|then|else)$|(=|->)$|=>|\bout var\b)"
             )
             // Without its other half.
-            || List.exists (fun (text: string) -> text.StartsWith "if " && not (text.Contains " else ")) [ o; n ]
+            || List.exists
+                (fun (text: string) -> text.StartsWith "if " && not (text.Contains " else "))
+                [ o; n ]
             || startsWithAny [ "|"; "&&"; "||"; "?"; ":"; "."; "}" ] o
             || isPattern
-            || (isOperand && List.exists (fun (text: string) -> text.Contains "||" || text.Contains "&&") [ o; n ])
+            || (isOperand
+                && List.exists (fun (text: string) -> text.Contains "||" || text.Contains "&&") [ o; n ])
             // The expression goes on in the next line.
             || (rest = ""
                 && indentOf next > indentOf before
@@ -135,23 +152,39 @@ let private expression file number (before: string) (after: string) (next: strin
             Some [ $"{head}({condition file number} ? {n} : {o}){rest}" ])
 
 /// Lines that are whole statements, or in F# the expression of a block.
-let private statements file number (indent: string) (before: string list) (after: string list) (previous: string) (next: string) =
+let private statements
+    file
+    number
+    (indent: string)
+    (before: string list)
+    (after: string list)
+    (previous: string)
+    (next: string)
+    =
     let width = indent.Length
     let inside = List.map (fun (line: string) -> if line.Trim() = "" then "" else "    " + line)
     let lines = List.filter (fun (line: string) -> line.Trim() <> "") (before @ after)
     let isWhole (part: string list) = isBalanced (String.Join("\n", part))
 
-    if not (isWhole before && isWhole after) || lines |> List.exists (fun line -> indentOf line < width) then
+    if
+        not (isWhole before && isWhole after)
+        || lines |> List.exists (fun line -> indentOf line < width)
+    then
         None
     elif isFSharp file then
         let first = lines |> List.filter (fun line -> indentOf line = width)
 
         if
-            first |> List.exists (startsWithAny [ "|"; "let "; "use "; "&&"; "||"; "}"; "and "; "member "; "with"; "then"; "elif " ])
+            first
+            |> List.exists (
+                startsWithAny
+                    [ "|"; "let "; "use "; "&&"; "||"; "}"; "and "; "member "; "with"; "then"; "elif " ]
+            )
             || (not before.IsEmpty && startsWithAny [ "else"; "elif"; "then" ] before.Head)
             || (not after.IsEmpty && startsWithAny [ "else"; "elif"; "then" ] after.Head)
             || (next.Trim() <> "" && indentOf next > width)
-            || (indentOf next = width && startsWithAny [ "else"; "elif"; "then"; "|>"; "&&"; "||"; "with" ] next)
+            || (indentOf next = width
+                && startsWithAny [ "else"; "elif"; "then"; "|>"; "&&"; "||"; "with" ] next)
         then
             None
         else
@@ -173,7 +206,25 @@ let private statements file number (indent: string) (before: string list) (after
 
         if
             not (isEnded before && isEnded after)
-            || lines |> List.exists (startsWithAny [ "&&"; "||"; "."; "?"; ":"; "else"; "case"; "var "; "using "; "public"; "private"; "internal"; "protected" ])
+            || lines
+               |> List.exists (
+                   startsWithAny
+                       [
+                           "&&"
+                           "||"
+                           "."
+                           "?"
+                           ":"
+                           "else"
+                           "case"
+                           "var "
+                           "using "
+                           "public"
+                           "private"
+                           "internal"
+                           "protected"
+                       ]
+               )
             || (isEmbedded && (before.Length <> 1 || after.Length > 1))
             || startsWithAny [ "else"; "." ] next
         then
@@ -196,7 +247,9 @@ let private statements file number (indent: string) (before: string list) (after
 let private guarded (condition: string) (line: string) =
     let arrow =
         Seq.tryFind
-            (fun at -> String.CompareOrdinal(line, at, " ->", 0, 3) = 0 && isBalanced (line.Substring(0, at)))
+            (fun at ->
+                String.CompareOrdinal(line, at, " ->", 0, 3) = 0
+                && isBalanced (line.Substring(0, at)))
             (seq { 0 .. line.Length - 3 })
 
     match arrow with
@@ -217,7 +270,9 @@ let private arms file number (before: string list) (after: string list) (previou
         isArm part.Head
         && isBalanced (String.Join("\n", part))
         && part
-           |> List.forall (fun line -> line = "" || (if indentOf line = width then isArm line else indentOf line > width))
+           |> List.forall (fun line ->
+               line = ""
+               || (if indentOf line = width then isArm line else indentOf line > width))
         && part |> List.findBack isArm |> _.Contains(" ->")
 
     if
@@ -227,8 +282,17 @@ let private arms file number (before: string list) (after: string list) (previou
     then
         None
     else
-        let guard condition = List.map (fun line -> if isArm line && indentOf line = width then guarded condition line else line)
-        Some(guard $"({condition file number})" after @ guard $"(not ({condition file number}))" before)
+        let guard condition =
+            List.map (fun line ->
+                if isArm line && indentOf line = width then
+                    guarded condition line
+                else
+                    line)
+
+        Some(
+            guard $"({condition file number})" after
+            @ guard $"(not ({condition file number}))" before
+        )
 
 /// A condition of an arm that is left out or added, before a body of several lines.
 let private guards file number (before: string) (after: string) =
@@ -247,7 +311,9 @@ let private guards file number (before: string) (after: string) =
             && old.Groups["pattern"].Value = changed.Groups["pattern"].Value
             ->
             Some
-                [ $"""{old.Groups["pattern"].Value} when (not ({condition file number}) || ({changed'.Value})) ->""" ]
+                [
+                    $"""{old.Groups["pattern"].Value} when (not ({condition file number}) || ({changed'.Value})) ->"""
+                ]
         | _ -> None
 
 /// An operand of a condition that has its own line and is left out or added.
@@ -256,7 +322,12 @@ let private operand file number (line: string) isAdded =
     let planted = condition file number
     let negated = if isFSharp file then $"not ({planted})" else $"!{planted}"
 
-    if text.Length < 4 || not (isBalanced text) || text.EndsWith ';' || (text.StartsWith "&&" && text.Substring(2).Contains "||") then
+    if
+        text.Length < 4
+        || not (isBalanced text)
+        || text.EndsWith ';'
+        || (text.StartsWith "&&" && text.Substring(2).Contains "||")
+    then
         None
     else
         let rest = text.Substring(2).Trim()
@@ -270,7 +341,14 @@ let private operand file number (line: string) isAdded =
         | _ -> None
 
 /// The lines that take the place of those before; None: the change is no whole expression or statement.
-let written (file: string) (number: int) (before: string list) (after: string list) (previous: string) (next: string) =
+let written
+    (file: string)
+    (number: int)
+    (before: string list)
+    (after: string list)
+    (previous: string)
+    (next: string)
+    =
     let rec common (a: string list) (b: string list) =
         match a, b with
         | x :: a, y :: b when x = y -> 1 + common a b
@@ -298,7 +376,8 @@ let written (file: string) (number: int) (before: string list) (after: string li
         | [], added when
             isFSharp file
             && previous.TrimEnd().EndsWith " with"
-            && added |> List.forall (fun line -> startsWithAny [ "| " ] line && line.Contains " ->")
+            && added
+               |> List.forall (fun line -> startsWithAny [ "| " ] line && line.Contains " ->")
             ->
             Some(added |> List.map (guarded $"({condition file number})"))
         | [], [ one ] when startsWithAny [ "&&"; "||" ] one -> operand file number one true
