@@ -125,6 +125,20 @@ public sealed class FailingApplicationTests
     }
 
     [Fact]
+    public async Task An_authenticator_that_never_answers_a_client_again_ends_it_after_the_time_to_connect()
+    {
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.Limits.ConnectTimeout = TimeSpan.FromMilliseconds(300);
+            options.Authenticator = new Hanging(from: 1);
+        });
+        await using var client = await RawClient.ConnectAsync(broker, Enhanced);
+        await client.SendAsync("AUTH rc=ReAuthenticate props{AuthenticationMethod=\"m\"}");
+        await client.ExpectDisconnectAsync(ReasonCode.NotAuthorized);
+        await Waits.UntilAsync(() => broker.Engine.Served == 0);
+    }
+
+    [Fact]
     public async Task An_authenticator_that_never_answers_does_not_hold_up_the_shutdown()
     {
         var authenticator = new Hanging(from: 0);

@@ -120,6 +120,66 @@ public sealed class HookTests
     }
 
     [Fact]
+    public async Task A_client_that_is_disconnected_while_its_connect_is_told_is_told_of_in_order()
+    {
+        var events = new ConcurrentQueue<string>();
+        using var entered = new ManualResetEventSlim();
+        using var disconnected = new ManualResetEventSlim();
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.ClientConnected = client =>
+            {
+                entered.Set();
+                disconnected.Wait(RawClient.Patience);
+                events.Enqueue("+" + client);
+            };
+            options.ClientDisconnected = (client, _) => events.Enqueue("-" + client);
+        });
+        await using var client = await RawClient.OpenAsync(broker);
+        await client.SendAsync("CONNECT clean=1 clientid=\"c\"");
+        await Waits.UntilAsync(() => entered.IsSet);
+        Assert.True(await Task.Run(() => broker.Disconnect("c")).Bounded());
+        Assert.Empty(events);
+        disconnected.Set();
+        await Waits.UntilAsync(() => events.Count == 2);
+        Assert.Equal(["+c", "-c"], events);
+    }
+
+    [Fact]
+    public async Task Deliveries_that_are_dropped_leave_nothing_behind()
+    {
+        const int Room = 2;
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        var dropped = new ConcurrentQueue<string>();
+        await using var broker = await Brokers.StartAsync(options =>
+        {
+            options.TimeProvider = time;
+            options.Limits.QueuedMessages = Room;
+            options.WhenQueueFull = WhenFull.DropOldest;
+            options.MessageDelivered = _ => { };
+            options.MessageDropped = (_, topic, _) => dropped.Enqueue(topic);
+        });
+        await using (var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\" props{SessionExpiryInterval=1000}"))
+        {
+            await client.SubscribeAsync("\"#\" qos=1");
+            await client.SendAsync("DISCONNECT");
+            await client.ExpectEndAsync();
+        }
+
+        await Waits.UntilAsync(() => broker.ConnectionCount == 0);
+        var session = Assert.Single(broker.Engine.Registry.Sessions);
+
+        foreach (var topic in (string[])["1", "2", "3", "4"])
+            broker.Publish(new MqttMessage { Topic = topic, QoS = QoS.AtLeastOnce, Expiry = TimeSpan.FromSeconds(5) });
+
+        Assert.Equal(["1", "2"], dropped);
+        Assert.Equal(Room, session.Deliveries!.Count);
+        time.Advance(TimeSpan.FromSeconds(6));
+        await Waits.UntilAsync(() => dropped.Count == 4);
+        Assert.Empty(session.Deliveries!);
+    }
+
+    [Fact]
     public async Task A_message_that_expires_in_a_queue_is_told()
     {
         var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();

@@ -36,6 +36,28 @@ public sealed class LifetimeTests
     }
 
     [Fact]
+    public async Task A_broker_that_was_stopped_is_held_by_nothing()
+    {
+        var engine = await StopAsync();
+        await Waits.UntilAsync(() =>
+        {
+            GC.Collect();
+            return !engine.IsAlive;
+        });
+
+        static async Task<WeakReference> StopAsync()
+        {
+            var broker = await Brokers.StartAsync();
+            var engine = new WeakReference(broker.Engine);
+
+            await using (await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\""))
+                await broker.DisposeAsync().AsTask().Bounded();
+
+            return engine;
+        }
+    }
+
+    [Fact]
     public async Task A_client_that_is_ended_before_it_belongs_to_its_session_was_never_there()
     {
         var events = new ConcurrentQueue<string>();

@@ -40,6 +40,21 @@ public sealed class PasswordTests
     }
 
     [Fact]
+    public async Task Nothing_that_an_authenticator_was_told_is_kept_once_the_client_is_accepted()
+    {
+        var authenticator = new Remembering();
+        await using var broker = await Brokers.StartAsync(options => options.Authenticator = authenticator);
+        await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\" username=\"anna\" password=\"secret\"");
+        await Waits.UntilAsync(() =>
+        {
+            GC.Collect();
+            return !authenticator.Context!.IsAlive;
+        });
+        await client.SendAsync("PINGREQ");
+        await client.ExpectAsync("PINGRESP");
+    }
+
+    [Fact]
     public async Task A_password_that_was_right_lately_needs_no_hash()
     {
         var time = new FakeTimeProvider();
@@ -169,5 +184,17 @@ public sealed class PasswordTests
         var connect = (Packet.Connect)Notation.Parse($"CONNECT clean=1 clientid=\"c\" username=\"{name}\" password=\"{password}\"").ResultValue;
         var result = await file.AuthenticateAsync(new MqttAuthenticationContext(connect.Connect, "127.0.0.1:1", null, false), default);
         Assert.Equal(reason, result.Reason);
+    }
+
+    // Accepts all, and keeps nothing itself.
+    private sealed class Remembering : IMqttBrokerAuthenticator
+    {
+        public WeakReference? Context { get; private set; }
+
+        public ValueTask<MqttAuthenticationResult> AuthenticateAsync(MqttAuthenticationContext context, CancellationToken cancellationToken)
+        {
+            Context = new WeakReference(context);
+            return new(MqttAuthenticationResult.Accepted);
+        }
     }
 }

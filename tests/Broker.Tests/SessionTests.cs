@@ -18,6 +18,32 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task A_shared_subscription_that_begins_again_and_again_has_one_counter()
+    {
+        const int Times = 20;
+        var time = new FakeTimeProvider();
+        await using var broker = await Brokers.StartAsync(options => options.TimeProvider = time);
+        await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
+
+        for (var count = 1; count <= Times; count++)
+        {
+            await client.SubscribeAsync("\"$share/g/a\"");
+            broker.Publish(new MqttMessage { Topic = "a" });
+            await client.ExpectAsync("PUBLISH topic=\"a\"");
+
+            if (count == Times)
+                break;
+
+            await client.SendAsync("UNSUBSCRIBE id=1 filters[\"$share/g/a\"]");
+            await client.ExpectStartAsync("UNSUBACK");
+        }
+
+        Assert.Equal(Times, broker.Engine.SharedCounters.Count);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Waits.UntilAsync(() => broker.Engine.SharedCounters.Count == 1);
+    }
+
+    [Fact]
     public async Task Clause_MQTT_4_4_0_1_a_resumed_session_sends_again_with_the_same_identifier()
     {
         await using var broker = await Brokers.StartAsync();

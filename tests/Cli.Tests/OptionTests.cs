@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 using Mqtt5.Cli;
 using Mqtt5.Tests;
 using Mqtt5.Verification;
@@ -48,11 +49,53 @@ public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFix
         Assert.DoesNotContain(expected, await ConnectAsync(), StringComparison.Ordinal);
     }
 
+    // All at once, as each run is a process.
+    [Fact]
+    [ShowsOption("connection", "--property")]
+    public async Task Properties_of_CONNECT_and_of_the_Will_are_in_CONNECT()
+    {
+        (string Command, string[] Property, string Expected)[] given =
+        [
+            ("connect", ["request-response-information", "1"], "RequestResponseInformation=1"),
+            ("connect", ["receive-maximum", "9"], "ReceiveMaximum=9"),
+            ("connect", ["topic-alias-maximum", "9"], "TopicAliasMaximum=9"),
+            ("connect", ["maximum-packet-size", "9999"], "MaximumPacketSize=9999"),
+            ("connect", ["session-expiry-interval", "77"], "SessionExpiryInterval=77"),
+            ("connect", ["user-property", "k", "of connect"], "\"of connect\""),
+            ("will", ["will-delay-interval", "9"], "WillDelayInterval=9"),
+            ("will", ["message-expiry-interval", "9"], "MessageExpiryInterval=9"),
+            ("will", ["payload-format-indicator", "1"], "PayloadFormatIndicator=1"),
+            ("will", ["content-type", "a/type"], "ContentType=\"a/type\""),
+            ("will", ["response-topic", "answer"], "ResponseTopic=\"answer\""),
+            ("will", ["correlation-data", "x"], "CorrelationData="),
+            ("will", ["user-property", "k", "of the will"], "\"of the will\""),
+        ];
+        var with = await ConnectAsync(["--will-topic", "w", .. given.SelectMany(one => (string[])["-D", one.Command, .. one.Property])]);
+        var without = await ConnectAsync("--will-topic", "w");
+        Assert.All(given, one => Assert.Contains(one.Expected, with, StringComparison.Ordinal));
+        Assert.All(given, one => Assert.DoesNotContain(one.Expected, without, StringComparison.Ordinal));
+        // While the output is stalled, few messages are under way.
+        Assert.Contains("ReceiveMaximum=20", without, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [ShowsOption("connection", "--id-prefix")]
+    public async Task Each_process_with_the_same_prefix_has_its_own_identifier()
+    {
+        var identifiers = new[] { await ConnectAsync("-I", "pre-"), await ConnectAsync("-I", "pre-") }
+            .Select(connect => Regex.Match(connect, "clientid=\"pre-[0-9]+\"").Value)
+            .ToArray();
+        Assert.DoesNotContain("", identifiers);
+        Assert.NotEqual(identifiers[0], identifiers[1]);
+    }
+
     [Theory]
     [InlineData("--retain-as-published")]
     [InlineData("--retain-handling", "new")]
     [InlineData("--retain-handling", "never")]
     [InlineData("-q", "2")]
+    [InlineData("-D", "subscribe", "user-property", "k", "v")]
+    [InlineData("-D", "subscribe", "subscription-identifier", "7")]
     [ShowsOption("sub", "--retain-as-published", "--retain-handling", "--qos", "--exit-when-subscribed")]
     public async Task An_option_for_SUBSCRIBE_is_in_SUBSCRIBE(params string[] given)
     {

@@ -62,7 +62,8 @@ public sealed class WebSocketTests
     public async Task WebSocket_without_the_subprotocol_fails()
     {
         await using var server = await WebSocketServer.StartAsync(subprotocol: null);
-        await Assert.ThrowsAsync<MqttConnectException>(() => MqttClient.ConnectAsync(server.Address).Bounded());
+        var failed = await Assert.ThrowsAsync<MqttConnectException>(() => MqttClient.ConnectAsync(server.Address).Bounded());
+        Assert.IsType<WebSocketException>(failed.InnerException);
     }
 
     [Fact]
@@ -72,8 +73,10 @@ public sealed class WebSocketTests
         await using var server = await WebSocketServer.StartAsync();
         var connecting = MqttClient.ConnectAsync(server.Address);
         var (socket, _, _) = await server.AcceptedAsync();
-        await socket.SendAsync("text"u8.ToArray(), WebSocketMessageType.Text, true, default);
-        await Assert.ThrowsAsync<MqttConnectException>(() => connecting.Bounded());
+        // In a binary frame it would be taken.
+        await socket.SendAsync(Connack, WebSocketMessageType.Text, true, default);
+        var failed = await Assert.ThrowsAsync<MqttConnectException>(() => connecting.Bounded());
+        Assert.IsType<WebSocketException>(failed.InnerException);
     }
 
     [Fact]
@@ -111,6 +114,8 @@ public sealed class WebSocketTests
         await using var client = await connecting.Bounded();
         var subscribing = client.SubscribeAsync("a");
         await socket.ReceiveAsync(buffer, default).Bounded();
+        // A frame without bytes is no end.
+        await socket.SendAsync(Array.Empty<byte>(), WebSocketMessageType.Binary, true, default);
         // SUBACK, a PUBLISH and the half of another; then its other half and a third, which starts in an unfinished message.
         byte[] suback = [0x90, 0x04, buffer[2], buffer[3], 0x00, 0x00];
         await socket.SendAsync((byte[])[.. suback, .. Publish, .. Publish[..3]], WebSocketMessageType.Binary, true, default);

@@ -14,6 +14,19 @@ public sealed class AdminAccessTests
     public static TheoryData<string, string> Operations { get; } =
         [.. AdminRoutes.All.Select(route => (route.Method, route.Pattern))];
 
+    [Fact]
+    public void A_sign_in_is_good_for_its_time_and_at_its_address()
+    {
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        var cookies = new AdminCookies(time);
+        var cookie = cookies.Add(MqttAdminRole.Operator, "127.0.0.1");
+        Assert.Null(cookies.RoleOf(cookie, "127.0.0.2"));
+        time.Advance(AdminCookies.Lifetime - TimeSpan.FromTicks(1));
+        Assert.Equal(MqttAdminRole.Operator, cookies.RoleOf(cookie, "127.0.0.1"));
+        time.Advance(TimeSpan.FromTicks(1));
+        Assert.Null(cookies.RoleOf(cookie, "127.0.0.1"));
+    }
+
     [Theory]
     [MemberData(nameof(Operations))]
     public async Task Each_operation_is_for_its_role_and_those_above(string method, string pattern)

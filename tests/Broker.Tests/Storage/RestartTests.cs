@@ -151,6 +151,7 @@ public sealed class RestartTests
         var authorizer = new Only("open");
         await using var second = await StartAsync(store.Crashed(), configure: options => options.Authorizer = authorizer);
         Assert.Equal(["c"], authorizer.Asked);
+        Assert.True(authorizer.IsAway);
         second.Publish(new MqttMessage { Topic = "secret", QoS = QoS.AtLeastOnce });
         second.Publish(new MqttMessage { Topic = "open", QoS = QoS.AtLeastOnce });
         Assert.Equal(1, second.Engine.Totals.Read(0).MessagesQueued);
@@ -224,9 +225,13 @@ public sealed class RestartTests
     {
         public List<string> Asked { get; } = [];
 
+        // What was said of the last client.
+        public bool IsAway { get; private set; }
+
         public IMqttPermissions Authorize(MqttClientIdentity client)
         {
             Asked.Add(client.ClientId);
+            IsAway = client.IsAway;
             return this;
         }
 

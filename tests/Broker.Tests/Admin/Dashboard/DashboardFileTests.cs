@@ -58,6 +58,21 @@ public sealed class DashboardFileTests
     }
 
     [Fact]
+    public async Task The_recent_events_are_those_of_an_hour()
+    {
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        time.SetUtcNow(DateTimeOffset.UtcNow);
+        await using var broker = await Brokers.StartAsync();
+        using var recent = new RecentEvents(broker.Inspection, time);
+        await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
+        await Waits.UntilAsync(() => recent.Read("c", "connected", 10).Count == 1);
+        time.Advance(TimeSpan.FromMinutes(59));
+        Assert.Single(recent.Read("c", "connected", 10));
+        time.Advance(TimeSpan.FromMinutes(2));
+        Assert.Empty(recent.Read(null, null, 10));
+    }
+
+    [Fact]
     public async Task The_history_is_an_hour_of_samples_and_no_more()
     {
         var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
