@@ -412,6 +412,14 @@ let private sessions311 =
             Expect.equal run.Outcome.Value.Verdict Verdict.Fail "it goes on"
             Expect.contains run.Outcome.Value.Clauses "MQTT3-4.8.0-1" "the statement"
             Expect.equal (play [ Leaves 1 ]).Outcome.Value.Verdict Verdict.Pass "it closes")
+        testCase "a client of 3.1.1 that takes a DUP of QoS 0 does not break what binds the sender" (fun () ->
+            let run =
+                playScenarioIn
+                    ProtocolVersion.V311
+                    "A client closes the connection after a PUBLISH of QoS 0 with DUP 1"
+                    [ Opens 1; Writes(1, connect311); Writes(1, "82 { 0001 \"verify/topic\" 02 }") ]
+
+            Expect.equal run.Outcome.Value.Clauses [ "MQTT3-4.8.0-1" ] "the statements")
         testCase "each statement of 3.1.1 about clients has a scenario or a rule" (fun () ->
             let judged =
                 Set.ofSeq (

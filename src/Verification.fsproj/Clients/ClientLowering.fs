@@ -132,6 +132,9 @@ module ClientLowering =
             Clauses = clauses |> List.map (fun id -> "MQTT3-" + id)
         }
 
+    // What binds the receiver of a wrong packet; the other statements bind the end that sends it.
+    let private ofReceivers = Set [ "1.5.3-1"; "1.5.3-2"; "2.2.2-2"; "3.3.1-4"; "4.8.0-1" ]
+
     // Each of them ends the connection; there is no other answer.
     let private violations =
         [
@@ -153,6 +156,12 @@ module ClientLowering =
     let private ownScenarios =
         [
             for title, bytes, clauses in violations do
+                let broken =
+                    clauses
+                    |> List.filter ofReceivers.Contains
+                    |> List.map (fun id -> "MQTT3-" + id)
+                    |> String.concat " "
+
                 own
                     clauses
                     "subscribe qos=2"
@@ -161,7 +170,7 @@ module ClientLowering =
                     usual SUBSCRIBE
                     wants SUBSCRIBE
                     >> {bytes}
-                    ends
+                    ends [{broken}]
                     """
             own
                 [ "4.3.3-2" ]
