@@ -287,7 +287,7 @@ module ClientSyntax =
 
     let private stepOf (line: string) : ClientStep =
         let text, clauses =
-            match line.LastIndexOf " [MQTT-" with
+            match line.LastIndexOf " [MQTT" with
             | -1 -> line, []
             | at ->
                 line.Substring(0, at).TrimEnd(),
