@@ -270,7 +270,7 @@ public sealed class OptionTests(BrokerFixture fixture) : IClassFixture<BrokerFix
 
     [Fact]
     [ShowsOption("verify-client", "--publish", "--retain", "--alias", "--expiring", "--request", "--publish-session", "--subscribe", "--subscribe-session")]
-    [ShowsOption("verify-client", "--unsubscribe", "--will", "--login", "--authenticate")]
+    [ShowsOption("verify-client", "--unsubscribe", "--will", "--login", "--authenticate", "--websocket")]
     public void Each_role_of_a_client_has_its_own_command()
     {
         foreach (var (role, name, _) in ClientTaskModule.roles)

@@ -246,13 +246,15 @@ let private wills =
                         let watcher = join world V311 "w"
                         request world watcher [ "will", 1 ] |> ignore
 
-                        for again in [ "lost"; "taken over"; "broken" ] do
+                        for again in [ "lost"; "taken over"; "resumed"; "broken" ] do
                             let will = { will "will" again with Retain = retain }
                             let link, _ = joinWith world version (kept "a" |> withWill will)
 
                             match again with
                             | "lost" -> world.Drop link
                             | "broken" -> sendHex world link "F0 00"
+                            // The session goes on; what ends is its connection.
+                            | "resumed" -> stay world version "a" |> ignore
                             | _ -> join world version "a" |> ignore
 
                             Expect.equal (payloads (arrived watcher)) [ again ] again

@@ -85,6 +85,7 @@ public sealed class BrokerWithOlderVersionsTests
     [InlineData("mqttv311", true)]
     [InlineData("mqttv311", false)]
     [InlineData("mqttv31", true)]
+    [InlineData("mqttv31", false)]
     public async Task A_bridge_of_mosquitto_passes_messages_both_ways(string version, bool isPrivate)
     {
         await using var broker = await StartAsync();
@@ -131,8 +132,8 @@ public sealed class BrokerWithOlderVersionsTests
         ForeignProgram.Need(
             File.Exists(python) && Directory.Exists("/usr/lib/python3/dist-packages/paho/mqtt"), "python3-paho-mqtt is not installed");
         await using var broker = await StartAsync();
-        await ForeignProgram.RunAsync(
-            python, Path.Combine(ForeignProgram.Folder, "Paho", "older.py"), version, Text(broker.Addresses[0].Port));
+        await BesideFiveAsync(broker.Addresses[0], 100, () => ForeignProgram.RunAsync(
+            python, Path.Combine(ForeignProgram.Folder, "Paho", "older.py"), version, Text(broker.Addresses[0].Port)));
     }
 
     [Theory]
@@ -147,7 +148,7 @@ public sealed class BrokerWithOlderVersionsTests
             Directory.Exists(Path.Combine(folder, "node_modules", "mqtt")), "MQTT.js is not installed; run npm ci in tests/Interop.Tests/MqttJs");
         await using var broker = await MqttBroker.StartAsync(options => options.Listen(0).ListenWebSocket(0));
         var address = broker.Addresses.First(one => one.Scheme == scheme);
-        await ForeignProgram.RunAsync("node", Path.Combine(folder, "older.mjs"), version, address.ToString());
+        await BesideFiveAsync(address, 50, () => ForeignProgram.RunAsync("node", Path.Combine(folder, "older.mjs"), version, address.ToString()));
     }
 
     [Theory]
@@ -196,6 +197,22 @@ public sealed class BrokerWithOlderVersionsTests
         }
 
         await client.DisconnectAsync().WaitAsync(Patience);
+    }
+
+    // A client of MQTT 5 gets what a script publishes to a/0, a/1 and a/2, as many numbers to each, and the script gets a message
+    // of it that has properties.
+    private static async Task BesideFiveAsync(Uri address, int count, Func<Task> run)
+    {
+        await using var five = await MqttClient.ConnectAsync(address.ToString());
+        await using var subscription = await five.SubscribeAsync("a/+", QoS.ExactlyOnce);
+        await using var seen = subscription.GetAsyncEnumerator();
+        await five.PublishAsync(new MqttMessage { Topic = "five", Text = "of five", QoS = QoS.AtLeastOnce, Retain = true, ContentType = "text/plain" });
+        var taking = TakeAsync(seen, 3 * count);
+        await run();
+
+        Assert.Equal(
+            from qos in Enumerable.Range(0, 3) from number in Enumerable.Range(0, count) select $"a/{qos} {number}",
+            await taking);
     }
 
     private static async Task<List<string>> TakeAsync(IAsyncEnumerator<MqttReceivedMessage> messages, int count)

@@ -45,6 +45,9 @@ module ClientLowering =
         | ReplyRaw _ -> false
         | Hold packet
         | ClientAction.Serve packet -> packet <> "AUTH"
+        | ReplyText _
+        | InSession
+        | OverWebSocket -> true
         | Wants pattern
         | Gets pattern
         | GetsNext pattern
@@ -64,6 +67,32 @@ module ClientLowering =
         |> List.collect (Statements.clientCounterpartsIn version)
         |> List.distinct
 
+    // A CONNECT whose session outlives its connection is one of CleanSession 0.
+    let private lowerAction (action: ClientAction) =
+        match action with
+        | Wants pattern when
+            pattern.Type = "CONNECT"
+            && pattern.Conditions |> List.exists _.StartsWith("SessionExpiryInterval")
+            ->
+            InSession
+        | other -> other
+
+    let private asksForNoSession (step: ClientStep) =
+        match step.Action with
+        | Wants pattern -> pattern.Type = "CONNECT" && List.contains "clean=1" pattern.Conditions
+        | _ -> false
+
+    // A client of 3.1.1 connects again with CleanSession 1 where it was asked for no session that outlives a connection.
+    let private lowerTask (scenario: ClientScenario) =
+        let role =
+            match scenario.Task.Role with
+            | role when not (List.exists asksForNoSession scenario.Steps) -> role
+            | ClientRole.PublishSession -> ClientRole.Publish
+            | ClientRole.SubscribeSession -> ClientRole.Subscribe
+            | role -> role
+
+        { scenario.Task with Role = role }
+
     /// The scenario for 3.1.1; nothing where there is none.
     [<CompiledName("Lower")>]
     let lower (scenario: ClientScenario) : ClientScenario voption =
@@ -82,11 +111,15 @@ module ClientLowering =
                     Version = version
                     Clauses = clauses
                     Title = scenario.Title.Replace("Clean Start", "CleanSession")
-                    Task = scenario.Task
+                    Task = lowerTask scenario
                     Usual = scenario.Usual
                     Steps =
                         scenario.Steps
-                        |> List.map (fun step -> { step with Clauses = counterparts role step.Clauses })
+                        |> List.map (fun step ->
+                            { step with
+                                Action = lowerAction step.Action
+                                Clauses = counterparts role step.Clauses
+                            })
                 }
         else
             ValueNone
@@ -98,6 +131,9 @@ module ClientLowering =
             Version = version
             Clauses = clauses |> List.map (fun id -> "MQTT3-" + id)
         }
+
+    // What binds the receiver of a wrong packet; the other statements bind the end that sends it.
+    let private ofReceivers = Set [ "1.5.3-1"; "1.5.3-2"; "2.2.2-2"; "3.3.1-4"; "4.8.0-1" ]
 
     // Each of them ends the connection; there is no other answer.
     let private violations =
@@ -120,6 +156,12 @@ module ClientLowering =
     let private ownScenarios =
         [
             for title, bytes, clauses in violations do
+                let broken =
+                    clauses
+                    |> List.filter ofReceivers.Contains
+                    |> List.map (fun id -> "MQTT3-" + id)
+                    |> String.concat " "
+
                 own
                     clauses
                     "subscribe qos=2"
@@ -128,7 +170,7 @@ module ClientLowering =
                     usual SUBSCRIBE
                     wants SUBSCRIBE
                     >> {bytes}
-                    ends
+                    ends [{broken}]
                     """
             own
                 [ "4.3.3-2" ]
@@ -139,6 +181,38 @@ module ClientLowering =
                 wants SUBSCRIBE
                 >> 62 { 0063 }
                 < PUBCOMP id=99
+                """
+            for qos in 1..2 do
+                own
+                    [ "2.3.1-3" ]
+                    $"publish-session qos={qos}"
+                    $"A message of QoS {qos} that is sent again keeps its Packet Identifier"
+                    $"""
+                    usual PUBLISH qos={qos}
+                    hold PUBLISH
+                    session
+                    wants PUBLISH qos={qos} id=$m
+                    connack sp=1
+                    drops
+                    again
+                    wants CONNECT clean=0
+                    next PUBLISH qos={qos} id=$m
+                    """
+            own
+                [ "3.1.3-2" ]
+                "publish-session qos=1"
+                "A client goes on with its session by the same Client Identifier"
+                """
+                usual PUBLISH qos=1
+                hold PUBLISH
+                session
+                wants CONNECT clean=0 clientid=$id
+                wants PUBLISH qos=1
+                connack sp=1
+                drops
+                again
+                lacks 500 CONNECT clean=0 clientid!=$id
+                wants CONNECT clean=0 clientid=$id
                 """
         ]
 

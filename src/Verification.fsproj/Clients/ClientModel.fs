@@ -37,6 +37,8 @@ type ClientInput =
 type ClientDemand =
     /// Write bytes to a connection.
     | Write of Connection: int * Bytes: Bytes
+    /// Write a text frame to a connection, which is a WebSocket.
+    | WriteText of Connection: int * Text: string
     /// Close it.
     | Close of Connection: int
 

@@ -321,6 +321,16 @@ module ClientRules =
                 "A Client Identifier of no bytes comes with CleanSession 1"
                 "the program always had a Client Identifier"
                 (connect _.ClientId.IsNone)
+            own
+                "MQTT3-4.7.3-3"
+                "A topic has at most 65,535 bytes"
+                "the length of a text has two bytes, so nothing longer can be sent"
+                (fun _ -> false)
+            own
+                "MQTT3-4.8.0-2"
+                "A transient error closes the connection"
+                "no server can make a client fail while it processes a packet"
+                (fun _ -> false)
         ]
 
     let private allOf311 =

@@ -161,6 +161,13 @@ module ClientRun =
         | None when isTooLate run -> otherwise run
         | None -> Waiting(deadline run)
 
+    // The first connection from this one on whose session outlives it.
+    let rec private sessionFrom (number: int) (run: ClientRun) =
+        match (connectionOf number run).Connect with
+        | ValueSome connect when not connect.CleanStart -> ValueSome number
+        | ValueSome _ when run.Connections.ContainsKey(number + 1) -> sessionFrom (number + 1) run
+        | _ -> ValueNone
+
     let private printed (text: string) (run: ClientRun) =
         run.Lines |> List.filter _.Contains(text) |> List.length
 
@@ -189,6 +196,11 @@ module ClientRun =
                     { run with HasSentRaw = true },
                 [ ClientDemand.Write(run.Stage, Bytes.OfArray bytes) ]
             )
+        | ReplyText text ->
+            Done(
+                log run.Stage ExchangeKind.Receiving $"the text frame '{text}'" run,
+                [ ClientDemand.WriteText(run.Stage, text) ]
+            )
         | Accept fields -> Done({ run with Connack = fields }, [])
         | Hold packet -> Done({ run with Held = run.Held.Add packet }, [])
         | Serve packet -> Done({ run with Held = run.Held.Remove packet }, [])
@@ -208,6 +220,16 @@ module ClientRun =
                 Done(run, [])
             else
                 Waiting(run.Since + time)
+        | InSession ->
+            match sessionFrom run.Stage run with
+            | ValueSome number -> Done({ run with Stage = number }, [])
+            | ValueNone when isGone run || run.Now >= deadline run -> absent "sent no CONNECT clean=0" run
+            | ValueNone -> Waiting(deadline run)
+        | OverWebSocket ->
+            if run.KeptBelow.IsEmpty then
+                absent "opened no WebSocket" run
+            else
+                Done(run, [])
         | Ends ->
             if connection.HasEnded then
                 Done(run, [])

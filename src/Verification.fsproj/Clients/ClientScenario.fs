@@ -29,6 +29,8 @@ type ClientRole =
     | Login = 10
     /// It connects with an Authentication Method.
     | Authenticate = 11
+    /// It subscribes as <c>Subscribe</c> does, over a WebSocket.
+    | WebSocket = 12
 
 /// A role, and the values of the placeholders of its command that are not as usual.
 [<NoComparison>]
@@ -47,6 +49,8 @@ type ClientAction =
     | Reply of Packet: string
     /// Bytes are sent, as described for <c>RawBytes</c>.
     | ReplyRaw of Template: string
+    /// A text frame is sent over a WebSocket.
+    | ReplyText of Text: string
     /// The CONNACK of the connections to come has these fields.
     | Accept of Fields: string
     /// Packets of this type get no answer from here on but that of the scenario.
@@ -61,6 +65,11 @@ type ClientAction =
     | GetsNext of Pattern: PacketPattern
     /// No packet like this comes within this time, in milliseconds.
     | Lacks of Milliseconds: int64<ms> * Pattern: PacketPattern
+    /// The steps to come are about the first connection with CleanSession 0. Before MQTT 5 a client that begins a session
+    /// anew and keeps it has to connect with CleanSession 1 first, so earlier connections are passed over.
+    | InSession
+    /// The connection is a WebSocket, unless the program does not open one.
+    | OverWebSocket
     /// The client has to close the connection, at most after a DISCONNECT.
     | Ends
     /// The connection has to be open.
@@ -137,6 +146,9 @@ module ClientTask =
             ClientRole.Will, "will", "connects with a Will Message {message} to {topic} at {qos}"
             ClientRole.Login, "login", "connects with the User Name {user} and the password {password}"
             ClientRole.Authenticate, "authenticate", "connects with the Authentication Method {method}"
+            ClientRole.WebSocket,
+            "websocket",
+            "subscribes as that of --subscribe, over a WebSocket; {url} begins with ws:// then"
         |]
 
     /// The name of a role's option.
@@ -224,10 +236,11 @@ module ClientTask =
 
 /// Reads scenarios. A script has a step on each line, <c>VERB REST [CLAUSES]</c>:
 ///
-/// <c>&gt; PACKET</c>, <c>&gt;&gt; BYTES</c>: the server sends; <c>connack FIELDS</c>: what CONNACKs to come say;
+/// <c>&gt; PACKET</c>, <c>&gt;&gt; BYTES</c>, <c>&gt;text TEXT</c>: the server sends; <c>connack FIELDS</c>: what CONNACKs to come say;
 /// <c>hold TYPE</c>, <c>serve TYPE</c>: packets of this type are not answered, or as usual again;
 /// <c>wants PATTERN</c>: it comes, or the scenario is not applicable; <c>&lt; PATTERN</c>: it has to come;
 /// <c>next PATTERN</c>: the next of this type has to be it, if any comes;
+/// <c>session</c>: what follows is about the connection with CleanSession 0; <c>websocket</c>: the connection is one;
 /// <c>lacks MILLISECONDS PATTERN</c>: it must not come; <c>ends</c>: the client closes; <c>open</c>: it has not;
 /// <c>drops</c>: the server closes; <c>again</c>: the client connects again; <c>shows TEXT</c>, <c>prints TIMES TEXT</c>: what the
 /// program prints; <c>wait MILLISECONDS</c>; <c>idle</c>: until nothing more happens.
@@ -248,6 +261,7 @@ module ClientSyntax =
         match verb with
         | ">" -> Reply rest
         | ">>" -> ReplyRaw rest
+        | ">text" -> ReplyText rest
         | "connack" -> Accept rest
         | "hold" -> Hold rest
         | "serve" -> Serve rest
@@ -257,6 +271,8 @@ module ClientSyntax =
         | "lacks" ->
             let struct (time, pattern) = halves ()
             Lacks(number time, PacketPattern.parse pattern)
+        | "session" -> InSession
+        | "websocket" -> OverWebSocket
         | "ends" -> Ends
         | "open" -> IsOpen
         | "drops" -> Drop
@@ -271,7 +287,7 @@ module ClientSyntax =
 
     let private stepOf (line: string) : ClientStep =
         let text, clauses =
-            match line.LastIndexOf " [MQTT-" with
+            match line.LastIndexOf " [MQTT" with
             | -1 -> line, []
             | at ->
                 line.Substring(0, at).TrimEnd(),

@@ -440,7 +440,8 @@ module internal ClientServing =
         | ClientInput.Received _
         | ClientInput.Closed _ -> struct (run, [])
         | ClientInput.Violated(_, clause, detail) ->
-            struct (find { Clauses = [ clause ]; Detail = detail; Seen = "" } changed, [])
+            let clauses = Statements.clientCounterpartsIn run.Version clause
+            struct (find { Clauses = clauses; Detail = detail; Seen = "" } changed, [])
         | ClientInput.Kept clause -> struct ({ changed with KeptBelow = run.KeptBelow.Add clause }, [])
         | ClientInput.Printed line -> struct ({ changed with Lines = line :: run.Lines }, [])
         | ClientInput.Exited(code, complaint) ->

@@ -346,6 +346,44 @@ module ClientSessionScenarios =
                 """
         ]
 
+    // The server writes each packet in two frames.
+    let private webSockets =
+        [
+            scenario
+                "6.0.0-1 6.0.0-3"
+                "websocket qos=1"
+                "A client offers the WebSocket subprotocol mqtt and sends binary frames"
+                """
+                usual SUBSCRIBE
+                wants SUBSCRIBE
+                websocket
+                """
+            scenario
+                "6.0.0-2"
+                "websocket qos=1"
+                "Packets that span frames of a WebSocket are taken"
+                """
+                usual SUBSCRIBE
+                wants SUBSCRIBE
+                websocket
+                > PUBLISH qos=1 topic="verify/topic" id=26 payload="one"
+                < PUBACK id=26
+                > PUBLISH qos=1 topic="verify/topic" id=27 payload="two"
+                < PUBACK id=27
+                """
+            scenario
+                "6.0.0-1"
+                "websocket qos=1"
+                "A text frame ends the connection"
+                """
+                usual SUBSCRIBE
+                wants SUBSCRIBE
+                websocket
+                >text text
+                ends
+                """
+        ]
+
     /// All of them.
     let all: ClientScenario list =
-        List.concat [ keepAlives; sentAgain; received; lost; errors; authentication ]
+        List.concat [ keepAlives; sentAgain; received; lost; errors; authentication; webSockets ]

@@ -40,15 +40,27 @@ module ConnectProbesV3 =
             "3.1.2-22", "there is a password without a User Name", "10 { \"MQTT\" 04 42 0000 \"~c\" \"x\" }"
             "4.7.1-1", "the Will Topic has a wildcard", "10 { \"MQTT\" 04 06 0000 \"~c\" \"~/+\" \"x\" }"
         ]
-        |> List.map (fun (clause, what, bytes) ->
-            probe
-                []
-                $"{clause} 3.1.4-1 3.2.2-6 4.8.0-1"
-                $"The connection is closed without CONNACK where {what}"
-                $"""
-                c >> {bytes}
-                c ends any
-                """)
+        |> List.collect (fun (clause, what, bytes) ->
+            [
+                // A server that refuses all clients without a User Name does not say what it finds wrong in this one.
+                probe
+                    []
+                    $"{clause} 4.8.0-1"
+                    $"No connection is accepted where {what}"
+                    $"""
+                    c >> {bytes}
+                    c unless CONNACK rc=error : the server refuses the CONNECT with a return code
+                    c ends any
+                    """
+                probe
+                    []
+                    "3.1.4-1 3.2.2-6"
+                    $"The connection is closed without CONNACK where {what}"
+                    $"""
+                    c >> {bytes}
+                    c ends any
+                    """
+            ])
 
     // A server of several versions may answer in the form of MQTT 5.
     let private versions =
@@ -60,7 +72,7 @@ module ConnectProbesV3 =
                     $"The protocol level 0x{level} is refused with return code 0x01"
                     $$"""
                     c >> 10 { "MQTT" {{level}} 02 0000 "~c" }
-                    c shuts 20020001|20..0084*
+                    c shuts 20020001|20..0084* [MQTT3-3.1.2-2]
                     """
             for name, level in [ "mqtt", "04"; "MQIsdp", "04"; "MQTTX", "04" ] do
                 probe

@@ -31,7 +31,7 @@ internal static class Mqtt5Tasks
         "retain" => PublishAsync(client, Message(retain: true)),
         "expiring" => PublishAsync(client, Message(expiry: TimeSpan.FromSeconds(Number("expiry")))),
         "request" => PublishAsync(client, Message(responseTopic: Value("response"))),
-        "subscribe" or "subscribe-session" => SubscribeAsync(client),
+        "subscribe" or "subscribe-session" or "websocket" => SubscribeAsync(client),
         "unsubscribe" => UnsubscribeAsync(client),
         "will" => Task.Delay(Timeout.Infinite),
         "authenticate" => AuthenticateAsync(client),

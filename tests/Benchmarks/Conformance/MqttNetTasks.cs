@@ -36,7 +36,7 @@ internal static class MqttNetTasks
             "alias" => PublishInSessionAsync(client, Options(role), message => message.WithTopicAlias(ushort.Parse(Value("alias"), CultureInfo.InvariantCulture))),
             "expiring" => PublishInSessionAsync(client, Options(role), message => message.WithMessageExpiryInterval(uint.Parse(Value("expiry"), CultureInfo.InvariantCulture))),
             "request" => PublishAsync(client, Options(role), message => message.WithResponseTopic(Value("response"))),
-            "subscribe" => SubscribeAsync(client, Options(role)),
+            "subscribe" or "websocket" => SubscribeAsync(client, Options(role)),
             "subscribe-session" => StayConnectedAsync(client, Options(role), connack => connack.IsSessionPresent ? Task.CompletedTask : SubscribeAsync(client)),
             "unsubscribe" => UnsubscribeAsync(client, Options(role)),
             "will" => ConnectAndStayAsync(client, Options(role)),
@@ -67,6 +67,9 @@ internal static class MqttNetTasks
 
         if (IsV5 && role is ("subscribe" or "subscribe-session"))
             options.WithTopicAliasMaximum(10);
+
+        if (role == "websocket")
+            options.WithWebSocketServer(server => server.WithUri(Value("url")));
 
         if (role == "will")
             options.WithWillTopic(Value("topic")).WithWillPayload(Value("message")).WithWillQualityOfServiceLevel(QoS);

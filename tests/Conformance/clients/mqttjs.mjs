@@ -56,6 +56,7 @@ const roles = {
   request: () => publish(connect(), { properties: { responseTopic: process.env.MQTT5_RESPONSE } }),
   subscribe: () => subscribe(connect(ofV5(aliases))),
   'subscribe-session': () => subscribe(connect({ ...session, ...ofV5({ sessionExpiryInterval: 1000, ...aliases }) })),
+  websocket: () => subscribe(connect()),
 
   async unsubscribe() {
     const client = connect()

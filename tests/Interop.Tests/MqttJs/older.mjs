@@ -56,5 +56,10 @@ const dying = await connect({ clientId: 'dying', will: { topic: 'will', payload:
 dying.stream.destroy()
 await until(() => one.seen.length === 1)
 assert.equal(texts(one)[0], 'gone')
+// A client of MQTT 5 has published it, with a property.
+one.seen = []
+await one.subscribeAsync('five', { qos: 1 })
+await until(() => one.seen.length === 1)
+assert.equal(texts(one)[0], 'of five')
 await Promise.all(open.map((client) => client.endAsync(true)))
 process.exit(0)

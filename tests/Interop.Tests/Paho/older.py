@@ -95,5 +95,10 @@ one.subscribe("will", 1)
 Peer("dying", will="gone").cut()
 until(lambda: one.seen)
 assert one.texts() == ["gone"]
+# A client of MQTT 5 has published it, with a property.
+one.seen.clear()
+one.subscribe("five", 1)
+until(lambda: one.seen)
+assert one.texts() == ["of five"]
 one.close()
 two.close()

@@ -52,6 +52,21 @@ let private sentBytes mistake breaks (change: int -> byte[] -> WireAction list) 
 
 let private malformed = "3.1.4-1 3.2.2-6 4.8.0-1"
 
+let private isMalformedConnect (frame: byte[]) =
+    match Greeting.find (ReadOnlySpan frame) with
+    | ValueSome protocol when isConnect frame && protocol.Version = ProtocolVersion.V311 ->
+        match
+            Grammar.parseIn
+                ProtocolVersion.V311
+                ClientToServer
+                Spec.MaximumPacketBytes
+                0L
+                (ReadOnlyMemory frame)
+        with
+        | Ok _ -> false
+        | Error fault -> fault.Reason <> ReasonCode.ClientIdentifierNotValid
+    | _ -> false
+
 // A server that takes a CONNECT whose bytes it has made right.
 let private repairs mistake breaks (isSuch: byte[] -> bool) (change: byte[] -> byte[]) =
     sentBytes mistake $"{breaks} {malformed}" (fun connection frame ->
@@ -67,7 +82,7 @@ let private withFlag (change: byte -> byte) (frame: byte[]) =
 
 let private connects =
     [
-        sentBytes "takes every protocol level for 3.1.1" "3.1.2-2 3.2.2-5" (fun connection frame ->
+        sentBytes "takes every protocol level for 3.1.1" "3.1.2-2" (fun connection frame ->
             if isConnect frame && frame.Length > 8 && frame[3] = 4uy && frame[8] <> 5uy then
                 let frame = Array.copy frame
                 frame[8] <- 4uy
@@ -76,7 +91,7 @@ let private connects =
                 [ ToServer(connection, frame) ])
         sentBytes
             "closes without an answer for a level that it does not speak"
-            "3.1.2-2 3.2.2-5"
+            "3.1.2-2"
             (fun connection frame ->
                 if
                     isConnect frame
@@ -98,21 +113,26 @@ let private connects =
                 [ ToServer(connection, frame) ]
             else
                 [ ToServer(connection, frame) ])
-        sentBytes "answers a malformed CONNECT with return code 0x05" malformed (fun connection frame ->
-            match Greeting.find (ReadOnlySpan frame) with
-            | ValueSome protocol when
-                isConnect frame
-                && protocol.Version = ProtocolVersion.V311
-                && (Grammar.parseIn
-                        ProtocolVersion.V311
-                        ClientToServer
-                        Spec.MaximumPacketBytes
-                        0L
-                        (ReadOnlyMemory frame))
-                    .IsError
-                ->
-                [ ToClient(connection, raw "20 02 00 05"); CloseClient connection; CloseServer connection ]
-            | _ -> [ ToServer(connection, frame) ])
+        sentBytes
+            "answers a malformed CONNECT with return code 0x05"
+            "3.1.4-1 3.2.2-6"
+            (fun connection frame ->
+                if isMalformedConnect frame then
+                    [
+                        ToClient(connection, raw "20 02 00 05")
+                        CloseClient connection
+                        CloseServer connection
+                    ]
+                else
+                    [ ToServer(connection, frame) ])
+        sentBytes
+            "accepts a malformed CONNECT"
+            $"2.2.2-2 1.5.3-1 3.1.2-3 3.1.2-9 3.1.2-11 3.1.2-14 3.1.2-22 4.7.1-1 {malformed}"
+            (fun connection frame ->
+                if isMalformedConnect frame then
+                    [ ToClient(connection, raw "20 02 00 00") ]
+                else
+                    [ ToServer(connection, frame) ])
         repairs
             "takes a Will Retain and a Will QoS without a Will"
             "3.1.2-11"

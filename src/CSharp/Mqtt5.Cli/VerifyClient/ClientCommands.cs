@@ -81,7 +81,7 @@ internal sealed class ClientCommands
         values["version"] = version.IsV5 ? "5" : version.IsV311 ? "311" : "31";
         values["host"] = "127.0.0.1";
         values["port"] = text;
-        values["url"] = $"mqtt://127.0.0.1:{text}";
+        values["url"] = task.Role == ClientRole.WebSocket ? $"ws://127.0.0.1:{text}/mqtt" : $"mqtt://127.0.0.1:{text}";
         return values;
     }
 

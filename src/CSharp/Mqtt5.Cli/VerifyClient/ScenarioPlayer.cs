@@ -108,14 +108,23 @@ internal sealed class ScenarioPlayer(ClientCommands commands, ScenarioSettings s
     {
         ServedConnection? connection;
 
+        var number = demand switch
+        {
+            ClientDemand.Write write => write.Connection,
+            ClientDemand.WriteText text => text.Connection,
+            _ => ((ClientDemand.Close)demand).Connection,
+        };
+
         lock (connections)
-            connections.TryGetValue(demand is ClientDemand.Write { Connection: var number } ? number : ((ClientDemand.Close)demand).Connection, out connection);
+            connections.TryGetValue(number, out connection);
 
         if (connection is null)
             return;
 
-        if (demand is ClientDemand.Write write)
-            await connection.WriteAsync(write.Bytes.Memory, cancellationToken);
+        if (demand is ClientDemand.Write { Bytes: var bytes })
+            await connection.WriteAsync(bytes.Memory, cancellationToken);
+        else if (demand is ClientDemand.WriteText { Text: var words })
+            await connection.WriteTextAsync(words, cancellationToken);
         else
             connection.Close();
     }
