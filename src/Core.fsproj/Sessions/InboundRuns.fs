@@ -75,10 +75,7 @@ module InboundRuns =
         else
             let due = state.PubrecOrder
 
-            struct ({ state with
-                        Held = held
-                        PubrecOrder = Fifo.Of(order, due.Rear, due.Count - count)
-                    },
+            struct ({ state with Held = held; PubrecOrder = Fifo.Of(order, due.Rear, due.Count - count) },
                     count)
 
     /// Takes PUBRELs, up to the first identifier that is not that of a message which waits for one, and gives their number.
