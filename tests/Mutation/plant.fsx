@@ -6,6 +6,8 @@
 //
 // Exit code 0: all were caught; 1: at least one survived; 2: a fault does not apply or compile, or tests fail without one.
 
+#load "faults.fsx"
+#load "stamps.fsx"
 #load "switch.fsx"
 
 open System
@@ -14,28 +16,12 @@ open System.Diagnostics
 open System.IO
 open System.Text.Json
 open System.Text.RegularExpressions
-
-/// Tests of one project: classes of xunit, or names of Expecto tests, which have a slash.
-type Tests = { Project: string; Patterns: string list }
-
-type Fault =
-    {
-        Id: string
-        Place: string
-        File: string
-        Kind: string
-        Sees: string
-        Tests: Tests list
-        Before: string list
-        After: string list
-    }
+open Faults
 
 type Verdict =
     | Caught of by: string list
     | Survived
     | Wrong of why: string
-
-let top = Path.GetFullPath(Path.Combine(__SOURCE_DIRECTORY__, "..", ".."))
 
 // The options.
 
@@ -70,107 +56,6 @@ let patience =
     |> Option.defaultValue 600.0
     |> TimeSpan.FromSeconds
 
-// The list.
-
-let private parse (file: string) =
-    let faults = List<Fault>()
-    let mutable current: Fault option = None
-
-    let finish () =
-        match current with
-        | None -> ()
-        | Some fault when
-            fault.File = ""
-            || fault.Kind = ""
-            || fault.Sees = ""
-            || fault.Tests.IsEmpty
-            || fault.Before.IsEmpty
-            ->
-            eprintfn "%s: %s has no file, kind, sees, tests or line before" fault.Place fault.Id
-            exit 2
-        | Some fault ->
-            faults.Add
-                { fault with
-                    Before = List.rev fault.Before
-                    After = List.rev fault.After
-                    Tests = List.rev fault.Tests
-                }
-
-        current <- None
-
-    for number, line in Seq.indexed (File.ReadAllLines file) do
-        let place = $"{Path.GetRelativePath(top, file)}:{number + 1}"
-
-        let change edit =
-            match current with
-            | Some fault -> current <- Some(edit fault)
-            | None ->
-                eprintfn "%s: a fault begins with: fault NAME" place
-                exit 2
-
-        let rest (word: string) = line.Substring(word.Length).Trim()
-
-        if line.StartsWith "#" then
-            ()
-        elif line.Trim() = "" then
-            finish ()
-        elif line.StartsWith "fault " then
-            finish ()
-
-            current <-
-                Some
-                    {
-                        Id = rest "fault"
-                        Place = place
-                        File = ""
-                        Kind = ""
-                        Sees = ""
-                        Tests = []
-                        Before = []
-                        After = []
-                    }
-        elif line.StartsWith "file " then
-            change (fun fault -> { fault with File = rest "file" })
-        elif line.StartsWith "kind " then
-            change (fun fault -> { fault with Kind = rest "kind" })
-        elif line.StartsWith "sees " then
-            change (fun fault -> { fault with Sees = rest "sees" })
-        elif line.StartsWith "tests " then
-            let colon = line.IndexOf ':'
-
-            let tests =
-                {
-                    Project = line.Substring(6, colon - 6).Trim()
-                    Patterns = [ for pattern in line.Substring(colon + 1).Split ';' -> pattern.Trim() ]
-                }
-
-            change (fun fault -> { fault with Tests = tests :: fault.Tests })
-        elif line.StartsWith "-" then
-            change (fun fault ->
-                { fault with Before = (if line.Length > 2 then line.Substring 2 else "") :: fault.Before })
-        elif line.StartsWith "+" then
-            change (fun fault ->
-                { fault with After = (if line.Length > 2 then line.Substring 2 else "") :: fault.After })
-        else
-            eprintfn "%s: not understood: %s" place line
-            exit 2
-
-    finish ()
-    List.ofSeq faults
-
-let all =
-    [
-        for file in
-            Directory.GetFiles(Path.Combine(__SOURCE_DIRECTORY__, "faults"), "*.txt")
-            |> Array.sort do
-            yield! parse file
-    ]
-
-for id, same in List.groupBy _.Id all do
-    if same.Length > 1 then
-        eprintfn "%s is there %d times" id same.Length
-        exit 2
-
 let chosen =
     all
     |> List.filter (fun fault ->
@@ -182,52 +67,6 @@ let chosen =
         match asked.TryFind "--only" with
         | None -> 0
         | Some patterns -> patterns.Split ',' |> Array.findIndex (fun pattern -> isLike pattern fault.Id))
-
-// A change of a file, found by its text: the lines before stand there exactly once, however they are indented.
-
-/// The lines of the file, the place of those before, and the lines after with the indentation that they get there.
-let private located (folder: string) (fault: Fault) : Result<string array * int * string list, string> =
-    let path = Path.Combine(folder, fault.File)
-
-    if not (File.Exists path) then
-        Error $"{fault.Place}: {fault.Id}: there is no {fault.File}"
-    else
-        let lines = File.ReadAllLines path
-        let before = fault.Before |> List.map _.Trim() |> Array.ofList
-
-        let places =
-            [
-                for start in 0 .. lines.Length - before.Length do
-                    if
-                        Seq.forall
-                            (fun index -> lines[start + index].Trim() = before[index])
-                            (seq { 0 .. before.Length - 1 })
-                    then
-                        start
-            ]
-
-        match places with
-        | [ start ] ->
-            let indentation = lines[start].Substring(0, lines[start].Length - lines[start].TrimStart().Length)
-            let old = lines[start .. start + before.Length - 1]
-
-            // A line that stays keeps its indentation, and so does one that takes the place of another.
-            let line index (text: string) =
-                match old |> Array.filter (fun line -> line.Trim() = text) with
-                | [| same |] when text <> "" -> same
-                | _ when text = "" -> ""
-                | _ when old.Length = fault.After.Length && not (text.StartsWith ' ') ->
-                    old[index].Substring(0, old[index].Length - old[index].TrimStart().Length)
-                    + text
-                | _ -> indentation + text
-
-            Ok(lines, start, List.mapi line fault.After)
-        | places ->
-            Error
-                $"{fault.Place}: {fault.Id}: the lines before stand {places.Length} times in {fault.File}, not once"
-
-let private replaced (lines: string array) start count (instead: string list) =
-    String.concat "\n" [ yield! lines[.. start - 1]; yield! instead; yield! lines[start + count ..]; "" ]
 
 let private planted folder (fault: Fault) : Result<string, string> =
     located folder fault
@@ -318,26 +157,8 @@ let private copyTree () =
         then
             File.Delete path
 
-/// The sources as they were last built, and when they were written.
-let private stamps = Dictionary<string, byte[] * DateTime>()
-
-/// Sources with the text that was last built get the time that they had then, so that they are not built again.
-let private stamp () =
-    if Directory.Exists tree then
-        for path in Directory.GetFiles(tree, "*", SearchOption.AllDirectories) do
-            if
-                Regex.IsMatch(path, @"\.(fs|cs|fsproj|csproj|props)$")
-                && not (Regex.IsMatch(path, "/(bin|obj)/"))
-            then
-                let hash = System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes path)
-
-                match stamps.TryGetValue path with
-                | true, (known, time) when hash.AsSpan().SequenceEqual known ->
-                    File.SetLastWriteTimeUtc(path, time)
-                | _ -> stamps[path] <- (hash, File.GetLastWriteTimeUtc path)
-
 let private build (project: string) (options: string list) =
-    stamp ()
+    Stamps.stamp tree
 
     let file =
         Directory.GetFiles(Path.Combine(tree, "tests", project), "*.??proj")
@@ -496,7 +317,7 @@ if asked.ContainsKey "--check" || broken then
     exit (if broken then 2 else 0)
 
 Directory.CreateDirectory tree |> ignore
-stamp ()
+Stamps.stamp tree
 copyTree ()
 
 // Without a fault every test passes, or nothing that follows means anything.

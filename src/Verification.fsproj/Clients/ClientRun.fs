@@ -176,6 +176,8 @@ module ClientRun =
         match run.Sent with
         | []
         | [ _ ] -> max QuietTime run.Settings.Patience
+        | latest :: _ when latest.StartsWith("CONNECT", StringComparison.Ordinal) ->
+            max QuietTime run.Settings.Patience
         | _ -> QuietTime
 
     let private perform (step: ClientStep) (run: ClientRun) : Progress =
