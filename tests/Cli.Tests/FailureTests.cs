@@ -55,6 +55,7 @@ public sealed class FailureTests(BrokerFixture fixture) : IClassFixture<BrokerFi
     [InlineData("", "broker", "--port", "0", "--host", "192.0.2.7", "--allow-anonymous")]
     [InlineData("give --password-file, or --allow-anonymous", "broker", "--port", "0", "--host", "0.0.0.0")]
     [InlineData("--proxy-protocol: everybody", "broker", "--port", "0", "--proxy-protocol")]
+    [InlineData("--client-id-is-user-name needs --password-file", "broker", "--port", "0", "--client-id-is-user-name")]
     [InlineData("", "broker", "--unix", "/there/is/none/socket")]
     [InlineData("--config: /there/is/none", "broker", "--config", "/there/is/none")]
     [InlineData("there is no such file", "replay", "/there/is/none", "mqtt://127.0.0.1:1")]

@@ -20,7 +20,7 @@ internal static class BrokerVerb
         TellAsync(
             async () =>
             {
-                CheckHost(request);
+                CheckAccess(request);
                 await ConfigCheck.RunAsync(
                     request, (options, access, certificates) => Configure(options, request, access, certificates, NullLoggerFactory.Instance, null), terminal, cancellationToken);
                 await terminal.Output.WriteLineAsync("the configuration can be used");
@@ -40,7 +40,7 @@ internal static class BrokerVerb
             .AddFilter(BrokerAdmin.LogCategory, LogLevel.Information)
             .AddProvider(new ErrorLogProvider(terminal.Error)));
 
-        CheckHost(request);
+        CheckAccess(request);
         var access = new BrokerAccess(await AccessState.LoadAsync(request, cancellationToken));
         using var certificates = new BrokerCertificates(request);
         // The broker disposes it, but for one that did not start.
@@ -114,8 +114,11 @@ internal static class BrokerVerb
     }
 
     // Checked here as well, so that the message names the command's options.
-    private static void CheckHost(BrokerRequest request)
+    private static void CheckAccess(BrokerRequest request)
     {
+        if (request.ClientIds.Equals(ClientIdRule.UserName) && !request.HasAuthentication)
+            throw new UsageException("--client-id-is-user-name needs --password-file: without one no User Name is checked");
+
         if (request.HasAuthentication || request.AllowAnonymous)
             return;
 
