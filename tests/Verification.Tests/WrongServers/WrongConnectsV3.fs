@@ -154,12 +154,12 @@ let connects =
             "takes a password without a User Name"
             "3.1.2-22"
             (fun frame -> frame[8] = 4uy && frame[flagsAt] &&& 0xC0uy = 0x40uy)
-            (fun _ -> raw "10 { \"MQTT\" 04 02 0000 \"nobody\" }")
+            (fun _ -> raw "10 { \"MQTT\" 04 02 0000 \"other\" }")
         repairs
             "takes a Will Flag without a Will"
             "3.1.2-9"
             (fun frame -> frame[8] = 4uy && frame[flagsAt] = 0x06uy && frame.Length < 30)
-            (fun _ -> raw "10 { \"MQTT\" 04 02 0000 \"nobody\" }")
+            (fun _ -> raw "10 { \"MQTT\" 04 02 0000 \"other\" }")
         sentBytes
             "takes a zero-length Client Identifier with CleanSession 0"
             "3.1.3-8"
