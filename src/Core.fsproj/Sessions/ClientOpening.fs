@@ -96,7 +96,7 @@ module internal ClientOpening =
         let struct (state, effects) = ClientRequests.issue state effects
 
         let aliases = min limits.TopicAliasMaximum settings.TopicAliasLimit
-        let opened = Inbound.connectionOpened (inboundWindow state) state.Inbound
+        let opened = Inbound.connectionOpenedIn state.Version (inboundWindow state) state.Inbound
 
         let struct (outbound, resumed) =
             Outbound.resumedWithin

@@ -116,8 +116,8 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val EndsAt: Instant = Int64.MaxValue * 1L<ms> with get, set
     // The largest packet that its client takes.
     member val MaximumPacketBytes = Int32.MaxValue with get, set
-    // The least that this was.
-    member val LeastPacketBytes = Int32.MaxValue with get, set
+    // What it was before, each with the time until which it was so.
+    member val EarlierPacketLimits = List<struct (Instant * int)>()
     // Every subscription that there ever was.
     member val Subscriptions = List<NaiveSubscription>()
     member val Receiving = Dictionary<uint16, Receiving>()
@@ -135,7 +135,8 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val Copies = Dictionary<int, int>()
     // How many arrivals there have to be.
     member val Expected = Dictionary<int, struct (Publication * int)>()
-    member val Released = HashSet<int>()
+    // Messages that PUBREL came for, each with its identifier.
+    member val Released = HashSet<struct (int * uint16)>()
     member val Order = Dictionary<struct (string * string * QoS * QoS), int>()
     member val RetainedTickets = List<RetainedTicket>()
     // Arrivals with RETAIN 1, and those of them that only a subscription explains.
@@ -152,6 +153,12 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
         | true, count -> count
         | _ -> 0
 
+    // The client takes packets of at most so many bytes from now on.
+    member this.LimitPackets(now: Instant, most: int) =
+        if most <> this.MaximumPacketBytes then
+            this.EarlierPacketLimits.Add(struct (now, this.MaximumPacketBytes))
+            this.MaximumPacketBytes <- most
+
     // What does not fit into the packets that the client takes now need not come any more [MQTT-3.1.2-25].
     member this.Forgo() =
         if this.MaximumPacketBytes < Int32.MaxValue then
@@ -160,7 +167,8 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
                     this.Expected.Remove message.Number |> ignore
 
             for KeyValue(id, held) in Seq.toArray this.Receiving do
-                if not (isNull held.Message || this.Takes held.Message || held.PubrecSent) then
+                // That PUBREC was sent does not say that the broker has it.
+                if not (isNull held.Message || this.Takes held.Message || held.PubrelReceived) then
                     this.Receiving.Remove id |> ignore
                     this.Finished.Add id |> ignore
 
@@ -182,8 +190,11 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     // longer length of the properties, Subscription Identifiers.
     member this.Takes(message: Publication) = this.Fits(message, this.MaximumPacketBytes)
 
-    // Whether it always would have, also on earlier connections with another limit.
-    member this.AlwaysTakes(message: Publication) = this.Fits(message, this.LeastPacketBytes)
+    // Whether it did at all times since the message was first sent, also on earlier connections with another limit.
+    member this.AlwaysTook(message: Publication) =
+        this.EarlierPacketLimits.TrueForAll(fun (struct (until, most)) ->
+            until < message.FirstSent || this.Fits(message, most))
+        && this.Takes message
 
     member private this.Fits(message: Publication, most: int) =
         let identifiers = this.Subscriptions.FindAll(_.Identifier.IsSome).Count

@@ -33,7 +33,7 @@ type private Sending =
     }
 
 // A message that the client has received and not finished.
-type private Incoming = { QoS: QoS; mutable IsDelivered: bool; mutable PubrecSent: bool }
+type private Incoming = { Payload: Bytes; QoS: QoS; mutable IsDelivered: bool; mutable PubrecSent: bool }
 
 [<AllowNullLiteral>]
 type private ClientLink(number: int) =
@@ -254,18 +254,35 @@ type ClientModel(name: string) =
 
         link.Open.Remove id |> ignore
 
+    let incomingOf (publish: Publish) =
+        {
+            Payload = publish.Payload
+            QoS = publish.Delivery.QoS
+            IsDelivered = false
+            PubrecSent = false
+        }
+
     let receivedPublish (publish: Publish) =
         match publish.Delivery.PacketId with
         | ValueNone -> undelivered <- ValueSome publish
         | ValueSome id when publish.Delivery.QoS = QoS.AtLeastOnce ->
             link.ToPuback.Enqueue id.Value
-            incoming[id.Value] <- { QoS = QoS.AtLeastOnce; IsDelivered = false; PubrecSent = false }
+            incoming[id.Value] <- incomingOf publish
         | ValueSome id ->
             if not (link.ToPubrec.Contains id.Value) then
                 link.ToPubrec.Enqueue id.Value
 
-            if not (incoming.ContainsKey id.Value) then
-                incoming[id.Value] <- { QoS = QoS.ExactlyOnce; IsDelivered = false; PubrecSent = false }
+            match incoming.TryGetValue id.Value with
+            | true, held when held.QoS = QoS.ExactlyOnce && held.Payload.Equals publish.Payload -> ()
+            // The server has made a new session meanwhile, with a CONNACK that was lost. The client sees that unless the
+            // message is like one that is sent again [MQTT-3.3.1-1].
+            | true, held ->
+                incoming[id.Value] <- incomingOf publish
+
+                if held.QoS <> QoS.ExactlyOnce || not publish.Delivery.IsDup then
+                    undelivered <- ValueSome publish
+            | _ ->
+                incoming[id.Value] <- incomingOf publish
                 undelivered <- ValueSome publish
 
     let receivedConnack (connack: Connack) =
