@@ -74,7 +74,8 @@ let tests =
                 // subscription, a Will that was due between CONNECT and CONNACK of its client, a message of QoS 2 that a
                 // client sent anew to a client that had subscribed meanwhile, a Will that came twice, the second time
                 // with a refusal that the broker did not get, and a client of MQTT 3.1.1 that closed each connection for an
-                // identifier in use in a session that it did not know to be lost. In the others the model was wrong: of a
+                // identifier in use in a session that it did not know to be lost, in one of them because its application had
+                // disconnected before the CONNACK came. In the others the model was wrong: of a
                 // session whose client had another Maximum Packet Size before, of two copies of a message with identifiers
                 // of their own, and of an earlier connection that was noticed to be lost after a later one.
                 let seeds =
@@ -85,9 +86,12 @@ let tests =
                         4_231UL
                         5_757UL
                         61_448UL
+                        69_961UL
                         75_336UL
                         80_383UL
+                        81_407UL
                         90_781UL
+                        91_160UL
                         110_506UL
                         126_985UL
                     ]

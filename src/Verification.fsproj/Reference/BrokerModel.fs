@@ -164,6 +164,9 @@ type BrokerModel(freedom: BrokerFreedom) =
 
         client.Latest <- connection
 
+        if not (isNull client.Session) then
+            client.Session.AskPacketLimit(connection.Number, ConnectRules.packetLimitOf connect)
+
         if connect.CleanStart then
             client.Doubt <- true
 
@@ -304,14 +307,9 @@ type BrokerModel(freedom: BrokerFreedom) =
             // It may be read only after the connection was lost, and what that began goes on.
             connection.Session.EndsAt <- if connection.IsLostByBroker then client.EndsAtEarliest else never
 
-            connection.Session.LimitPackets(
-                now,
-                match connection.Connect.Value.Properties.MaximumPacketSize with
-                | ValueSome most -> int (min most (uint32 Int32.MaxValue))
-                | ValueNone -> Int32.MaxValue
-            )
+            let most = ConnectRules.packetLimitOf connection.Connect.Value
+            connection.Session.LimitPackets(now, connection.Number, most)
 
-            client.Session.Forgo()
             client.Doubt <- AnswerRules.mayBeOvertaken connection
 
             // Otherwise the connection had ended before its CONNACK came.

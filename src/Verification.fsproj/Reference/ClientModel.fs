@@ -28,6 +28,8 @@ type private Sending =
         QoS: QoS
         Order: int
         mutable Connection: int
+        // On how many connections its PUBLISH was sent.
+        mutable Connections: int
         mutable PubrecReceived: bool
         mutable PubrelConnection: int
     }
@@ -144,6 +146,7 @@ type ClientModel(name: string) =
                     violate "MQTT-4.6.0-1" "messages sent again in their order" $"{id} after a later one"
 
                 known.Connection <- link.Number
+                known.Connections <- known.Connections + 1
                 link.LastOrder <- max link.LastOrder known.Order
             | true, _ -> violate "MQTT-2.2.1-3" "an identifier that is not in use" $"PUBLISH {id}"
             | _ ->
@@ -162,6 +165,7 @@ type ClientModel(name: string) =
                         QoS = qos
                         Order = order
                         Connection = link.Number
+                        Connections = 1
                         PubrecReceived = false
                         PubrelConnection = 0
                     }
@@ -371,6 +375,18 @@ type ClientModel(name: string) =
             | ClientCall.Publish(payload, qos), ValueSome reason -> settledPublish payload qos reason
             | _ -> ()
         | _ -> violate "calls" "only calls that were made settle" $"call {ticket}"
+
+    /// A call was settled because it cannot succeed. A message with which five connections ended is not sent again: before
+    /// MQTT 5 a server cannot say that it does not take it.
+    member this.Rejected(at: Instant, ticket: int64) : unit =
+        this.Settled(at, ticket, ValueNone)
+
+        match calls.TryGetValue ticket with
+        | true, { Call = ClientCall.Publish(payload, _) } ->
+            for KeyValue(id, known) in Seq.toArray sending do
+                if known.Payload.Equals payload && known.Connections >= 5 then
+                    sending.Remove id |> ignore
+        | _ -> ()
 
     /// A message was handed to the application.
     member _.Delivered(at: Instant, publish: Publish) : unit =
