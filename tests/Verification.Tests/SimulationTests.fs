@@ -77,7 +77,8 @@ let tests =
                 // identifier in use in a session that it did not know to be lost, in one of them because its application had
                 // disconnected before the CONNACK came. In the others the model was wrong: of a
                 // session whose client had another Maximum Packet Size before, of two copies of a message with identifiers
-                // of their own, and of an earlier connection that was noticed to be lost after a later one.
+                // of their own, of an earlier connection that was noticed to be lost after a later one, and of a session that a
+                // CONNECT ends with the connection before.
                 let seeds =
                     [
                         758UL
@@ -85,6 +86,7 @@ let tests =
                         2_798UL
                         4_231UL
                         5_757UL
+                        15_121UL
                         61_448UL
                         69_961UL
                         75_336UL

@@ -102,6 +102,16 @@ module internal AnswerRules =
         |> Seq.tryLast
         |> Option.forall (fun last -> expiryOf last > 0u<s>)
 
+    // Whether the session may have ended already: the broker may have read DISCONNECT, or taken a CONNECT that ends the
+    // connection before.
+    let mayHaveEnded (client: NaiveClient) : bool =
+        let latest = client.Latest
+
+        latest.IsLeaving && expiryOf latest = 0u<s>
+        || latest.Connect.IsSome
+           && not latest.HasConnack
+           && not (outlivesConnection client)
+
     let presence
         (freedom: BrokerFreedom)
         (violate: NaiveClient -> string -> string -> string -> unit)

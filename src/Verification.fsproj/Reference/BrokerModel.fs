@@ -33,16 +33,11 @@ type BrokerModel(freedom: BrokerFreedom) =
             clients[name] <- client
             client
 
-    // Whether the broker may have ended a session whose end was not observed.
-    let mayHaveEnded (session: NaiveSession) =
-        let latest = (clientOf session.Client).Latest
-        latest.IsLeaving && AnswerRules.expiryOf latest = 0u<s>
-
     // Whether a subscription makes sure that a message arrives at least once.
     let obliges (message: Publication) (session: NaiveSession) (subscription: NaiveSubscription) =
         session.IsAlive
         && session.EndsAt - freedom.Earliness > now
-        && not (mayHaveEnded session)
+        && not (AnswerRules.mayHaveEnded (clientOf session.Client))
         && session.AlwaysTook message
         && subscription.Stage = SubscriptionStage.Certain
         && not subscription.IsShared
