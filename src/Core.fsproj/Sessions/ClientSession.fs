@@ -1,7 +1,5 @@
 namespace Mqtt5
 
-open System.Collections.Generic
-
 /// The client as a pure machine: what happens goes in, what is to be done comes out, and the state is a value.
 /// It has no clock, no socket and no randomness of its own, so a run can be repeated, simulated and checked.
 [<RequireQualifiedAccess>]
@@ -528,58 +526,3 @@ module ClientSession =
         && not state.Outbound.IsCongested
         && (not retain || state.Connection.Limits.RetainAvailable)
         && int64 packetBytes <= int64 state.Connection.Limits.MaximumPacketBytes
-
-    let private names (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<int64>) =
-        let mutable isNamed = false
-
-        match entry.Identifier with
-        | ValueSome own ->
-            for identifier in identifiers do
-                isNamed <- isNamed || identifier = own
-        | ValueNone -> ()
-
-        isNamed
-
-    let private addTargets isTarget (matches: SubscriptionMatches<int64>) (subscribers: List<int64>) =
-        let add (entry: SubscriptionEntry<int64>) =
-            if not (subscribers.Contains entry.Subscriber) then
-                subscribers.Add entry.Subscriber
-
-        for entry in matches.Entries do
-            if isTarget entry then
-                add entry
-
-        // One member of a shared subscription is enough: the server sent the message to this client once for all.
-        for group in matches.Groups do
-            let mutable index = 0
-
-            while index < group.Members.Length do
-                if isTarget group.Members[index] then
-                    add group.Members[index]
-                    index <- group.Members.Length
-                else
-                    index <- index + 1
-
-    let private everyone (_: SubscriptionEntry<int64>) = true
-
-    /// Finds the subscribers that a message goes to, and puts each of them once into the list, which it empties first:
-    /// those whose filter matches its topic. Where the server names the subscriptions that caused the message, they are
-    /// those with one of these Subscription Identifiers, if there is any; a server may name a subscription that was given
-    /// up since. <c>matches</c> and the list belong to the caller, who uses them again.
-    [<CompiledName("Route")>]
-    let route
-        (topic: System.ReadOnlySpan<byte>)
-        (identifiers: SubscriptionIdentifiers)
-        (matches: SubscriptionMatches<int64>)
-        (subscribers: List<int64>)
-        (state: ClientState)
-        : unit =
-        matches.Clear()
-        subscribers.Clear()
-        Subscriptions.find topic matches state.Subscriptions.Routes
-
-        if not identifiers.IsEmpty then
-            addTargets (names identifiers) matches subscribers
-
-        if subscribers.Count = 0 then
-            addTargets everyone matches subscribers
