@@ -19,7 +19,7 @@ let private congestion =
             testCase "messages of every QoS wait for the transport, requests and acknowledgements do not"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Congested true)
+                one.Do(ClientEvent.TransportRoom 0L)
                 one.Publish(qos0 1L)
                 one.Publish(qos1 2L)
                 Expect.isEmpty one.Sent "they wait"
@@ -29,25 +29,27 @@ let private congestion =
                 one.Receive(arriving1 7 false)
                 one.Do(ClientEvent.Acknowledge(one.Tokens.Head, ReasonCode.Success))
                 Expect.equal one.Sent [ "PUBACK 7 00" ] "an acknowledgement"
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH0"; "PUBLISH1 2" ] "in their order"
                 Expect.isTrue (ClientSession.maySendQoS0 false 10 one.State) "and past the machine"
 
             testCase "no more is sent than the transport takes, and the rest when it takes more"
             <| fun () ->
-                let one = connectedWith { settings with TransportBufferBytes = 100L } accepted
-                one.Do(ClientEvent.Congested true)
+                let one = connected ()
+                one.Do(ClientEvent.TransportRoom 0L)
 
                 for ticket in 1L .. 5L do
                     one.Publish(qos1 ticket |> sized 60)
 
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 1"; "PUBLISH1 2" ] "two fill it"
                 Expect.isTrue one.State.Outbound.IsCongested "so the others wait"
                 one.Puback 1
                 Expect.isEmpty one.Sent "also when there is quota"
-                one.Do(ClientEvent.Congested false)
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 1L)
+                Expect.equal one.Sent [ "PUBLISH1 3" ] "one exceeds what is left"
+                one.Do(ClientEvent.TransportRoom 60L)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 5" ] "the last"
                 Expect.isFalse one.State.Outbound.IsCongested "nothing is left"
 
@@ -55,10 +57,10 @@ let private congestion =
             <| fun () ->
                 let one = connectedWith settings (window 1us)
                 one.Publish(qos1 1L)
-                one.Do(ClientEvent.Congested true)
+                one.Do(ClientEvent.TransportRoom 0L)
                 one.Publish(qos1 2L)
                 one.Publish(qos0 3L)
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH0" ] "past the one that waits for quota"
                 one.Puback 1
                 Expect.equal one.Sent [ "PUBLISH1 2" ] "which comes with its quota"
@@ -75,9 +77,9 @@ let private congestion =
                 Expect.equal one.Sent [ "PUBLISH1 1 DUP"; "PUBLISH1 2 DUP" ] "two fill it"
                 one.Publish(qos1 5L)
                 Expect.isEmpty one.Sent "a new one waits behind the others"
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 3 DUP"; "PUBLISH1 4 DUP" ] "the next two"
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 5" ] "then the new one"
 
             testCase "one limit holds for what waits and what is under way, and a message above it goes alone"
@@ -108,7 +110,7 @@ let private congestion =
                 Expect.equal one.Sent [ "PUBLISH2 2" ] "alone"
                 let two = limited WhenFull.DropOldest
                 two.Publish(qos1 1L |> sized 60)
-                two.Do(ClientEvent.Congested true)
+                two.Do(ClientEvent.TransportRoom 0L)
                 two.Publish(qos1 2L |> sized 30)
                 two.Publish(qos1 3L |> sized 35)
                 Expect.isTrue (isFull two 2L) "the oldest that waits"
@@ -122,7 +124,7 @@ let private congestion =
                 let lose keep =
                     let queue = { QueueLimits.Default with KeepQoS0 = keep }
                     let one = connectedWith { settings with Queue = queue } accepted
-                    one.Do(ClientEvent.Congested true)
+                    one.Do(ClientEvent.TransportRoom 0L)
                     one.Publish(qos0 1L)
                     one.Publish(qos1 2L)
                     one.Lose()

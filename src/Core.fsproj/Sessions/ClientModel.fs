@@ -293,8 +293,8 @@ type ClientEvent =
     | Reauthenticate of Authentication: Authentication * Ticket: int64
     /// The application ends the connection.
     | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: int64
-    /// The transport takes no more messages for now, or takes them again.
-    | Congested of IsFull: bool
+    /// The transport takes about this many bytes of messages from now on; 0: none for now.
+    | TransportRoom of Bytes: int64
     /// No subscriber took a message that was delivered; <c>Ticket</c> is its token.
     | Unclaimed of Packet: Packet * Ticket: int64
     /// Time has passed.

@@ -421,14 +421,14 @@ module ClientSession =
 
         struct (state, expired.Append effects)
 
-    // The transport takes no more messages, or takes them again.
-    let private congestion now isFull (state: ClientState) =
+    // The transport takes no more messages, or takes so many bytes of them.
+    let private transportRoom now bytes (state: ClientState) =
         if not state.IsConnected then
             struct (state, Effects.none)
-        elif isFull then
+        elif bytes <= 0L then
             struct ({ state with Outbound = Outbound.congested state.Outbound }, Effects.none)
         else
-            struct' state (Outbound.uncongested now state.Settings.TransportBufferBytes state.Outbound)
+            struct' state (Outbound.uncongested now bytes state.Outbound)
 
     let private transition
         (now: Instant)
@@ -493,7 +493,7 @@ module ClientSession =
 
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
-        | Congested isFull -> congestion now isFull state
+        | TransportRoom bytes -> transportRoom now bytes state
         | Unclaimed(Packet.Publish publish, token) -> UnclaimedMessages.add publish token state
         | Unclaimed _ -> struct (state, Effects.none)
         | Answer authentication -> answer now authentication state

@@ -16,6 +16,7 @@ internal sealed partial class Link : IThreadPoolWorkItem
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long lastSent;
     private long lastPing;
+    private long batchBytes;
     private bool pingWaits;
     private bool writing;
 
@@ -25,8 +26,8 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // The times of the last traffic.
     public Traffic Traffic => new(Volatile.Read(ref lastSent), Volatile.Read(ref lastReceived), Volatile.Read(ref lastPing));
 
-    // How many bytes wait to be written. Used under the gate.
-    public int Waiting => buffer.Length;
+    // How many bytes the transport has not taken, among them those of the packets that are being written. Used under the gate.
+    public long UnsentBytes => buffer.Length + batchBytes;
 
     // Room for a packet. Used under the gate.
     public Span<byte> Reserve(int size) => buffer.Reserve(size);
@@ -94,12 +95,12 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
                 lock (engine.Gate)
                 {
-                    if (batch.IsWritten)
-                    {
-                        buffer.Return(batch.Clear());
-                        engine.Written(this);
-                    }
+                    batchBytes = batch.UnsentBytes;
 
+                    if (batch.IsWritten)
+                        buffer.Return(batch.Clear());
+
+                    engine.Written(this);
                     isPing = pingWaits && batch.IsBetweenPackets();
 
                     if (isPing)
@@ -110,7 +111,10 @@ internal sealed partial class Link : IThreadPoolWorkItem
                     else
                     {
                         if (batch.IsEmpty && buffer.Length > 0)
+                        {
                             batch.Fill(buffer.Take());
+                            batchBytes = batch.UnsentBytes;
+                        }
 
                         if (batch.IsEmpty)
                         {
