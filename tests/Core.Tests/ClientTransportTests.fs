@@ -82,6 +82,18 @@ let private congestion =
                 one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 5" ] "then the new one"
 
+            testCase "a server that sends and does not read the acknowledgments is disconnected"
+            <| fun () ->
+                let one = connected ()
+                one.Do(ClientEvent.UnsentAcknowledgments ClientSession.MaximumUnsentAcknowledgments)
+                Expect.isTrue one.State.IsConnected "as many as it may be owed"
+
+                one.Do(ClientEvent.UnsentAcknowledgments(ClientSession.MaximumUnsentAcknowledgments + 1))
+
+                one.EndsWith "DISCONNECT 93"
+                one.Do(ClientEvent.UnsentAcknowledgments(ClientSession.MaximumUnsentAcknowledgments + 2))
+                Expect.isEmpty one.Effects "it is over"
+
             testCase "one limit holds for what waits and what is under way, and a message above it goes alone"
             <| fun () ->
                 let limited whenFull =

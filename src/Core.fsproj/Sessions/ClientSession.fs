@@ -430,6 +430,27 @@ module ClientSession =
         else
             struct' state (Outbound.uncongested now bytes state.Outbound)
 
+    /// How many acknowledgments may wait for the transport; beyond, the connection is closed. The server has at most 65,535
+    /// messages under way and cannot have received an acknowledgment that the transport has not taken
+    /// [MQTT-3.3.4-9]; likewise for PUBREL. Twice as many, since a shell may count those of one write until all are written.
+    [<Literal>]
+    let MaximumUnsentAcknowledgments = 262_140
+
+    let private acknowledgmentsUnread =
+        Fault.peer
+            ReasonCode.ReceiveMaximumExceeded
+            PacketType.Publish
+            -1L
+            "Packet Identifier"
+            "MQTT-3.3.4-9"
+            "the server sends packets and does not read their acknowledgments"
+
+    let private unsentAcknowledgments now count (state: ClientState) =
+        if state.IsConnected && count > MaximumUnsentAcknowledgments then
+            ClientLifecycle.fail now acknowledgmentsUnread state
+        else
+            struct (state, Effects.none)
+
     let private transition
         (now: Instant)
         (event: ClientEvent)
@@ -494,6 +515,7 @@ module ClientSession =
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
         | TransportRoom bytes -> transportRoom now bytes state
+        | UnsentAcknowledgments count -> unsentAcknowledgments now count state
         | Unclaimed(Packet.Publish publish, token) -> UnclaimedMessages.add publish token state
         | Unclaimed _ -> struct (state, Effects.none)
         | Answer authentication -> answer now authentication state

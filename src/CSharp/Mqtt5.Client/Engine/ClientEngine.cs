@@ -437,7 +437,10 @@ internal sealed class ClientEngine
             return;
 
         const int longest = 5;
-        link.Advance(Encode.AcknowledgementIn(link.Version, kind, PacketId.Of(id), reason, link.Reserve(longest)));
+        link.AdvanceAcknowledgment(Encode.AcknowledgementIn(link.Version, kind, PacketId.Of(id), reason, link.Reserve(longest)));
+
+        if (link.UnsentAcknowledgments > ClientSession.MaximumUnsentAcknowledgments)
+            Run(ClientEvent.NewUnsentAcknowledgments(link.UnsentAcknowledgments));
     }
 
     private void OpenTransport(int index, string? reference)

@@ -17,6 +17,8 @@ internal sealed partial class Link : IThreadPoolWorkItem
     private long lastSent;
     private long lastPing;
     private long batchBytes;
+    private int batchAcknowledgments;
+    private int bufferedAcknowledgments;
     private bool pingWaits;
     private bool writing;
 
@@ -29,6 +31,9 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // How many bytes the transport has not taken, among them those of the packets that are being written. Used under the gate.
     public long UnsentBytes => buffer.Length + batchBytes;
 
+    // How many acknowledgments are among them; those of one batch count until it is written. Used under the gate.
+    public int UnsentAcknowledgments => bufferedAcknowledgments + batchAcknowledgments;
+
     // Room for a packet. Used under the gate.
     public Span<byte> Reserve(int size) => buffer.Reserve(size);
 
@@ -39,6 +44,13 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
         if (!writing && (buffer.Length > HeldBytes || !engine.Turns.MayHoldPackets()))
             StartWriting();
+    }
+
+    // The same for an acknowledgment. Used under the gate.
+    public void AdvanceAcknowledgment(int written)
+    {
+        bufferedAcknowledgments++;
+        Advance(written);
     }
 
     // PINGREQ bypasses the buffer, so that a full buffer does not delay it. Used under the gate.
@@ -98,7 +110,10 @@ internal sealed partial class Link : IThreadPoolWorkItem
                     batchBytes = batch.UnsentBytes;
 
                     if (batch.IsWritten)
+                    {
                         buffer.Return(batch.Clear());
+                        batchAcknowledgments = 0;
+                    }
 
                     engine.Written(this);
                     isPing = pingWaits && batch.IsBetweenPackets();
@@ -114,6 +129,8 @@ internal sealed partial class Link : IThreadPoolWorkItem
                         {
                             batch.Fill(buffer.Take());
                             batchBytes = batch.UnsentBytes;
+                            batchAcknowledgments = bufferedAcknowledgments;
+                            bufferedAcknowledgments = 0;
                         }
 
                         if (batch.IsEmpty)
