@@ -48,11 +48,31 @@ public sealed class SendBufferTests
         await newest.Bounded();
     }
 
+    [Fact]
+    public async Task Messages_that_waited_get_the_room_that_is_free()
+    {
+        await using var stalled = await StalledAsync();
+        var engine = stalled.World.Client.Engine;
+        var outcomes = Enumerable.Range(0, 400).Select(_ => stalled.World.Client.PublishAsync("a", new byte[MessageBytes]).AsTask()).ToArray();
+        var most = 0L;
+
+        while (!outcomes[^1].IsCompleted)
+        {
+            var written = stalled.Writes.Begun;
+            stalled.Writes.Finish(1);
+            await Waits.UntilAsync(() => stalled.Writes.Begun > written);
+
+            lock (engine.Gate)
+                most = Math.Max(most, engine.Current!.UnsentBytes);
+        }
+
+        Assert.InRange(most, LimitBytes, LimitBytes + 2 * MessageBytes);
+    }
+
     // A client whose transport takes nothing while it writes a send buffer that is almost full.
     private static async Task<Stalled> StalledAsync(Action<MqttQueueOptions>? configure = null)
     {
-        var going = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var writes = new Writes();
         WrappedStream? stream = null;
         var world = new World(options =>
         {
@@ -65,11 +85,7 @@ public sealed class SendBufferTests
             configure?.Invoke(options.Queue);
         });
         await world.OpenAsync();
-        stream!.Writing = async _ =>
-        {
-            entered.TrySetResult();
-            await going.Task;
-        };
+        stream!.Writing = _ => writes.WriteAsync();
         var left = LimitBytes;
 
         // The link takes all of it at once, since it cannot write meanwhile.
@@ -79,20 +95,40 @@ public sealed class SendBufferTests
                 Assert.True(world.Client.TryPublish("a", new byte[MessageBytes - 7].AsSpan()));
         }
 
-        await entered.Task.Bounded();
-        return new Stalled(world, going, left);
+        await Waits.UntilAsync(() => writes.Begun > 0);
+        return new Stalled(world, writes, left);
+    }
+
+    // Writes that last until the test lets them finish.
+    private sealed class Writes : IDisposable
+    {
+        private readonly SemaphoreSlim finished = new(0);
+        private int begun;
+
+        public int Begun => Volatile.Read(ref begun);
+
+        public void Finish(int count) => finished.Release(count);
+
+        public async ValueTask WriteAsync()
+        {
+            Interlocked.Increment(ref begun);
+            await finished.WaitAsync();
+        }
+
+        public void Dispose() => finished.Dispose();
     }
 
     // Free: the room that is left in the send buffer.
-    private sealed record Stalled(World World, TaskCompletionSource Going, int Free) : IAsyncDisposable
+    private sealed record Stalled(World World, Writes Writes, int Free) : IAsyncDisposable
     {
         // From now on the transport takes everything.
-        public void Go() => Going.TrySetResult();
+        public void Go() => Writes.Finish(1_000_000);
 
         public async ValueTask DisposeAsync()
         {
             Go();
             await World.DisposeAsync();
+            Writes.Dispose();
         }
     }
 }
