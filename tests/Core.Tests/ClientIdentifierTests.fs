@@ -180,7 +180,7 @@ let private resolution =
             testCase "a subscription that its subscriber gave up before the answer has the new identifier"
             <| fun () ->
                 let one = connectedWith assigning accepted
-                subscribe one 1L [ "a/+" ] ValueNone |> ignore
+                subscribe one 1L [ "a/+"; "b" ] ValueNone |> ignore
                 subscribe one 2L [ "a/#" ] ValueNone |> ignore
                 ask one 3L [ "a/+"; "c" ] ValueNone |> ignore
                 let subscribe = asked one
@@ -193,7 +193,21 @@ let private resolution =
                 | _ -> failtest "SUBSCRIBE is expected"
 
                 Expect.equal (routed one [ 3u; 2u ]) [ 1L; 2L ] "both filters are named"
-                Expect.equal (afterWrap one) (ValueSome 1u) "the old one is free, the new one is not"
+                one.Lose()
+                one.Connect accepted
+
+                let again =
+                    one.Packets
+                    |> Array.choose (fun packet ->
+                        match packet with
+                        | Packet.Subscribe one ->
+                            Some(
+                                one.Properties.SubscriptionIdentifier.Value,
+                                one.Subscriptions |> Seq.map _.Filter.Text |> List.ofSeq
+                            )
+                        | _ -> None)
+
+                Expect.equal again [| 1u, [ "b" ]; 2u, [ "a/#" ]; 3u, [ "a/+"; "c" ] |] "a lost session"
 
             testCase "identifiers that an earlier server did not take are those of the next one"
             <| fun () ->

@@ -70,14 +70,14 @@ module internal ClientRequests =
 
     // The filters of a SUBSCRIBE that was abandoned, as far as they have no other subscriber, go back to the
     // server: all of them if it was sent and may have been granted, or else those of which this decided.
-    let private giveUp (request: SubscribeRequest) wasSent (state: ClientState) =
+    let private giveUp ticket (request: SubscribeRequest) wasSent (state: ClientState) =
         let filters = filtersOf request
 
         if wasSent then
             let mutable subscriptions = state.Subscriptions
 
             for one in request.Subscriptions do
-                subscriptions <- FilterTable.granted one request subscriptions
+                subscriptions <- FilterTable.granted ticket one request subscriptions
 
             giveBack filters (withSubscriptions subscriptions state)
         else
@@ -98,7 +98,7 @@ module internal ClientRequests =
         | ClientRequest.Subscribe(Request = subscribe; WasSent = wasSent) ->
             let state =
                 withSubscriptions (unlisten ticket subscribe state.Subscriptions) state
-                |> giveUp subscribe wasSent
+                |> giveUp ticket subscribe wasSent
 
             struct (state, settle ticket (Settlement.Rejected fault) effects)
         | ClientRequest.Unsubscribe(Abandoned = abandoned) ->
@@ -277,7 +277,7 @@ module internal ClientRequests =
                     if refused then
                         subscriptions
                     else
-                        FilterTable.granted one request subscriptions
+                        FilterTable.granted ticket one request subscriptions
                 elif refused then
                     FilterTable.unlisten ticket one.Filter subscriptions
                 else
@@ -386,7 +386,7 @@ module internal ClientRequests =
                     filters
 
             let struct (state, effects) =
-                issue (giveUp request wasSent (withSubscriptions subscriptions state)) Effects.none
+                issue (giveUp ticket request wasSent (withSubscriptions subscriptions state)) Effects.none
 
             struct (state, effects, true)
         | Some(ClientRequest.Unsubscribe(asked, sent, userProperties, false)) ->

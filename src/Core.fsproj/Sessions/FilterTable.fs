@@ -92,13 +92,9 @@ module internal FilterTable =
         replace one request subscribers subscriber listeners subscriptions
 
     /// The server granted a filter that its subscriber does not want any more. Others may have it.
-    let granted (one: Subscription) request (subscriptions: ClientSubscriptions) =
-        let struct (subscribers, owner) =
-            match Map.tryFind one.Filter.Text subscriptions.Active with
-            | Some active -> struct (active.Subscribers, active.Owner)
-            | None -> struct (Set.empty, 0L)
-
-        replace one request subscribers owner (outdated one request subscriptions) subscriptions
+    let granted ticket (one: Subscription) request (subscriptions: ClientSubscriptions) =
+        let subscribers = subscribersOf one.Filter.Text subscriptions
+        replace one request subscribers ticket (outdated one request subscriptions) subscriptions
 
     /// A subscriber gives the filter up.
     let leave subscriber (filter: TopicFilter) (subscriptions: ClientSubscriptions) =
