@@ -68,11 +68,12 @@ public sealed class EngineEndingTests
         });
         await world.Client.PublishAsync("a", new byte[10_000]).Bounded();
         var engine = world.Client.Engine;
+        const int LeftBytes = 20_000;
 
         lock (engine.Gate)
-            engine.Current!.Advance(int.MaxValue - engine.Current.Waiting - 1);
+            engine.Current!.Advance(int.MaxValue - LeftBytes);
 
-        var publishing = world.Client.PublishAsync("b", "x", QoS.AtLeastOnce).AsTask();
+        var publishing = world.Client.PublishAsync("b", new byte[LeftBytes], QoS.AtLeastOnce).AsTask();
         var peer = await world.ReopenAsync();
         var publish = (await peer.ExpectAsync<Packet.Publish>()).Publish;
         await peer.PubackAsync(publish.Delivery.PacketId.Value);

@@ -50,6 +50,41 @@ public sealed class HostileServerTests
         Assert.Equal(ReasonCode.ReceiveMaximumExceeded, (await peer.ExpectAsync<Packet.Disconnect>()).Outcome.Reason);
     }
 
+    // The Receive Maximum does not bound what a server causes that ignores it.
+    [Fact]
+    public async Task A_server_that_floods_and_reads_nothing_is_disconnected()
+    {
+        await using var world = new World();
+        var peer = await world.OpenAsync();
+        var engine = world.Client.Engine;
+        var most = 0L;
+
+        // No subscription takes them, so each is acknowledged at once.
+        for (var sent = 0; sent < 400_000 && world.Client.State.Status == MqttConnectionStatus.Connected; sent += 1_000)
+        {
+            await peer.SendAsync(Flood(sent));
+
+            lock (engine.Gate)
+                most = Math.Max(most, engine.Current?.UnsentBytes ?? 0);
+        }
+
+        await world.UntilAsync(MqttConnectionStatus.Waiting);
+        Assert.Equal(ReasonCode.ReceiveMaximumExceeded, world.Client.State.Cause?.Reason);
+        Assert.InRange(most, 0, 5L * (ClientSession.MaximumUnsentAcknowledgments + 1));
+
+        static byte[] Flood(int first) =>
+        [
+            .. Enumerable.Range(first, 1_000).SelectMany(index => Encode.ToBytes(
+                Direction.ServerToClient,
+                Packet.NewPublish(new Publish(
+                    Delivery.NewAtLeastOnce(PacketId.Of((ushort)(index % ushort.MaxValue + 1)), false),
+                    false,
+                    TopicReference.NewName(TopicName.Of("a")),
+                    PublishProperties.Empty,
+                    Bytes.Empty))).ResultValue),
+        ];
+    }
+
     // Malformed, oversized, duplicated, too much, out of order, silent, junk and cut off: each peer does one of these, and
     // the next one is welcome.
     [Fact]

@@ -50,6 +50,7 @@ module AllTests =
             ClientSessionTestsTwoParty.tests
             ClientQoS0Tests.tests
             ClientTransportTests.tests
+            ClientIdentifierTests.tests
             ClientVersionTests.tests
             ClientNegotiationTests.tests
             RoutingTests.tests

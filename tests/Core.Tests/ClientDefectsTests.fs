@@ -24,7 +24,7 @@ let private isEnded (settlement: Settlement option) =
 let private routed (one: Script) (topic: string) : int64 list =
     let subscribers = Collections.Generic.List<int64>()
 
-    ClientSession.route
+    ClientRoutes.find
         (ReadOnlySpan(Text.Encoding.UTF8.GetBytes topic))
         SubscriptionIdentifiers.Empty
         (SubscriptionMatches<int64>())

@@ -275,7 +275,7 @@ let command (run: Run) (a: byte) (b: byte) (c: byte) : unit =
                         auth (pick [| ReasonCode.ContinueAuthentication; ReasonCode.Success |] c)
                     )
                 )
-    | 24uy -> run.Do(ClientEvent.Congested(c < 128uy))
+    | 24uy -> run.Do(ClientEvent.TransportRoom(if c < 128uy then 0L else pick [| 1L; 20L; 1_000_000L |] c))
     | _ -> progress run b c
 
 /// Does all commands, then ends the client.

@@ -19,7 +19,7 @@ let private congestion =
             testCase "messages of every QoS wait for the transport, requests and acknowledgements do not"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Congested true)
+                one.Do(ClientEvent.TransportRoom 0L)
                 one.Publish(qos0 1L)
                 one.Publish(qos1 2L)
                 Expect.isEmpty one.Sent "they wait"
@@ -29,25 +29,27 @@ let private congestion =
                 one.Receive(arriving1 7 false)
                 one.Do(ClientEvent.Acknowledge(one.Tokens.Head, ReasonCode.Success))
                 Expect.equal one.Sent [ "PUBACK 7 00" ] "an acknowledgement"
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH0"; "PUBLISH1 2" ] "in their order"
                 Expect.isTrue (ClientSession.maySendQoS0 false 10 one.State) "and past the machine"
 
             testCase "no more is sent than the transport takes, and the rest when it takes more"
             <| fun () ->
-                let one = connectedWith { settings with TransportBufferBytes = 100L } accepted
-                one.Do(ClientEvent.Congested true)
+                let one = connected ()
+                one.Do(ClientEvent.TransportRoom 0L)
 
                 for ticket in 1L .. 5L do
                     one.Publish(qos1 ticket |> sized 60)
 
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 1"; "PUBLISH1 2" ] "two fill it"
                 Expect.isTrue one.State.Outbound.IsCongested "so the others wait"
                 one.Puback 1
                 Expect.isEmpty one.Sent "also when there is quota"
-                one.Do(ClientEvent.Congested false)
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 1L)
+                Expect.equal one.Sent [ "PUBLISH1 3" ] "one exceeds what is left"
+                one.Do(ClientEvent.TransportRoom 60L)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 5" ] "the last"
                 Expect.isFalse one.State.Outbound.IsCongested "nothing is left"
 
@@ -55,10 +57,10 @@ let private congestion =
             <| fun () ->
                 let one = connectedWith settings (window 1us)
                 one.Publish(qos1 1L)
-                one.Do(ClientEvent.Congested true)
+                one.Do(ClientEvent.TransportRoom 0L)
                 one.Publish(qos1 2L)
                 one.Publish(qos0 3L)
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH0" ] "past the one that waits for quota"
                 one.Puback 1
                 Expect.equal one.Sent [ "PUBLISH1 2" ] "which comes with its quota"
@@ -75,10 +77,22 @@ let private congestion =
                 Expect.equal one.Sent [ "PUBLISH1 1 DUP"; "PUBLISH1 2 DUP" ] "two fill it"
                 one.Publish(qos1 5L)
                 Expect.isEmpty one.Sent "a new one waits behind the others"
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 3 DUP"; "PUBLISH1 4 DUP" ] "the next two"
-                one.Do(ClientEvent.Congested false)
+                one.Do(ClientEvent.TransportRoom 100L)
                 Expect.equal one.Sent [ "PUBLISH1 5" ] "then the new one"
+
+            testCase "a server that sends and does not read the acknowledgments is disconnected"
+            <| fun () ->
+                let one = connected ()
+                one.Do(ClientEvent.UnsentAcknowledgments ClientSession.MaximumUnsentAcknowledgments)
+                Expect.isTrue one.State.IsConnected "as many as it may be owed"
+
+                one.Do(ClientEvent.UnsentAcknowledgments(ClientSession.MaximumUnsentAcknowledgments + 1))
+
+                one.EndsWith "DISCONNECT 93"
+                one.Do(ClientEvent.UnsentAcknowledgments(ClientSession.MaximumUnsentAcknowledgments + 2))
+                Expect.isEmpty one.Effects "it is over"
 
             testCase "one limit holds for what waits and what is under way, and a message above it goes alone"
             <| fun () ->
@@ -108,7 +122,7 @@ let private congestion =
                 Expect.equal one.Sent [ "PUBLISH2 2" ] "alone"
                 let two = limited WhenFull.DropOldest
                 two.Publish(qos1 1L |> sized 60)
-                two.Do(ClientEvent.Congested true)
+                two.Do(ClientEvent.TransportRoom 0L)
                 two.Publish(qos1 2L |> sized 30)
                 two.Publish(qos1 3L |> sized 35)
                 Expect.isTrue (isFull two 2L) "the oldest that waits"
@@ -122,7 +136,7 @@ let private congestion =
                 let lose keep =
                     let queue = { QueueLimits.Default with KeepQoS0 = keep }
                     let one = connectedWith { settings with Queue = queue } accepted
-                    one.Do(ClientEvent.Congested true)
+                    one.Do(ClientEvent.TransportRoom 0L)
                     one.Publish(qos0 1L)
                     one.Publish(qos1 2L)
                     one.Lose()
@@ -355,76 +369,4 @@ let private unclaimed =
                 Expect.equal one.Sent [ "UNSUBSCRIBE 2 b" ] "what was given up"
         ]
 
-let private identifiers =
-    let identifierOf (one: Script) =
-        match one.Packets with
-        | [| Packet.Subscribe packet |] -> packet.Properties.SubscriptionIdentifier
-        | _ -> failtest "SUBSCRIBE is expected"
-
-    let assigning = { settings with AssignIdentifiers = true }
-
-    testList
-        "Subscription Identifiers"
-        [
-            testCase "none that is in use is assigned, also after the greatest"
-            <| fun () ->
-                let one = connectedWith assigning accepted
-
-                let subscribe ticket (own: uint32 voption) =
-                    one.Do(
-                        ClientEvent.Subscribe({ subscribing [ $"f{ticket}" ] with Identifier = own }, ticket)
-                    )
-
-                    identifierOf one
-
-                Expect.equal (subscribe 1L ValueNone) (ValueSome 1u) "the first"
-                Expect.equal (subscribe 2L (ValueSome 2u)) (ValueSome 2u) "the application's"
-                Expect.equal (subscribe 3L ValueNone) (ValueSome 3u) "the next that is free"
-                Expect.equal (subscribe 4L (ValueSome 268_435_455u)) (ValueSome 268_435_455u) "the greatest"
-                Expect.equal (subscribe 5L ValueNone) (ValueSome 4u) "below it"
-
-                let subscriptions = { one.State.Subscriptions with LastIdentifier = 268_435_454u }
-
-                let struct (wrapped, _) = FilterTable.identified (subscribing [ "g" ]) subscriptions
-
-                Expect.equal
-                    wrapped.Identifier
-                    (ValueSome 5u)
-                    "after the greatest comes the first that is free"
-
-            testCase
-                "a message goes to the subscriptions that it names, or to all that match where it names none of them"
-            <| fun () ->
-                let one = connectedWith assigning accepted
-
-                for ticket, filter in [ 1L, "a/#"; 2L, "a/+"; 3L, "$share/g/a/b" ] do
-                    one.Do(ClientEvent.Subscribe(subscribing [ filter ], ticket))
-
-                    match one.Packets with
-                    | [| Packet.Subscribe packet |] ->
-                        one.Receive(
-                            Packet.Suback(answer (int packet.PacketId.Value) [ ReasonCode.GrantedQoS2 ])
-                        )
-                    | _ -> failtest "SUBSCRIBE is expected"
-
-                let matches = SubscriptionMatches<int64>()
-                let found = System.Collections.Generic.List<int64>()
-
-                let routed (named: uint32 list) =
-                    ClientSession.route
-                        (System.ReadOnlySpan "a/b"B)
-                        (SubscriptionIdentifiers.Of named)
-                        matches
-                        found
-                        one.State
-
-                    found |> Seq.sort |> List.ofSeq
-
-                Expect.equal (routed []) [ 1L; 2L; 3L ] "none named"
-                Expect.equal (routed [ 2u ]) [ 2L ] "one"
-                Expect.equal (routed [ 3u; 1u ]) [ 1L; 3L ] "two"
-                Expect.equal (routed [ 9u ]) [ 1L; 2L; 3L ] "one that was given up"
-        ]
-
-let tests =
-    testList "Client and its transport" [ congestion; liveness; smallPackets; unclaimed; identifiers ]
+let tests = testList "Client and its transport" [ congestion; liveness; smallPackets; unclaimed ]

@@ -417,7 +417,7 @@ let private subscriptions =
                 let subscribers = ResizeArray<int64>()
                 let topic = System.ReadOnlySpan<byte>([| 97uy; 47uy; 98uy |])
 
-                ClientSession.route
+                ClientRoutes.find
                     topic
                     SubscriptionIdentifiers.Empty
                     (SubscriptionMatches<int64>())

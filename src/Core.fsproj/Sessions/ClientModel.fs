@@ -293,8 +293,11 @@ type ClientEvent =
     | Reauthenticate of Authentication: Authentication * Ticket: int64
     /// The application ends the connection.
     | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: int64
-    /// The transport takes no more messages for now, or takes them again.
-    | Congested of IsFull: bool
+    /// The transport takes about this many bytes of messages from now on; 0: none for now.
+    | TransportRoom of Bytes: int64
+    /// The transport has not taken so many acknowledgments. Has to happen where they are more than
+    /// <c>ClientSession.MaximumUnsentAcknowledgments</c>.
+    | UnsentAcknowledgments of Count: int
     /// No subscriber took a message that was delivered; <c>Ticket</c> is its token.
     | Unclaimed of Packet: Packet * Ticket: int64
     /// Time has passed.

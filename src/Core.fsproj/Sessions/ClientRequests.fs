@@ -70,14 +70,14 @@ module internal ClientRequests =
 
     // The filters of a SUBSCRIBE that was abandoned, as far as they have no other subscriber, go back to the
     // server: all of them if it was sent and may have been granted, or else those of which this decided.
-    let private giveUp (request: SubscribeRequest) wasSent (state: ClientState) =
+    let private giveUp ticket (request: SubscribeRequest) wasSent (state: ClientState) =
         let filters = filtersOf request
 
         if wasSent then
             let mutable subscriptions = state.Subscriptions
 
             for one in request.Subscriptions do
-                subscriptions <- FilterTable.granted one request subscriptions
+                subscriptions <- FilterTable.granted ticket one request subscriptions
 
             giveBack filters (withSubscriptions subscriptions state)
         else
@@ -98,7 +98,7 @@ module internal ClientRequests =
         | ClientRequest.Subscribe(Request = subscribe; WasSent = wasSent) ->
             let state =
                 withSubscriptions (unlisten ticket subscribe state.Subscriptions) state
-                |> giveUp subscribe wasSent
+                |> giveUp ticket subscribe wasSent
 
             struct (state, settle ticket (Settlement.Rejected fault) effects)
         | ClientRequest.Unsubscribe(Abandoned = abandoned) ->
@@ -115,8 +115,7 @@ module internal ClientRequests =
 
             for one in subscribe.Subscriptions do
                 if not (givenUp.Contains one.Filter.Text) then
-                    subscriptions <-
-                        FilterTable.listen ticket one (identifierFor limits subscribe) subscriptions
+                    subscriptions <- FilterTable.listen ticket one subscribe subscriptions
 
             let subscriptions =
                 if wasSent then
@@ -187,22 +186,20 @@ module internal ClientRequests =
 
     /// Takes a request to subscribe. One that no server could take is rejected at once.
     let subscribe (request: SubscribeRequest) (ticket: int64) (state: ClientState) =
-        let unsayable = refuseIn state.Version request
+        let malformed = Encode.check ClientToServer (subscribePacket request.Identifier 1us request)
 
-        let struct (request, subscriptions) =
-            if request.Identifier.IsSome || state.Settings.AssignIdentifiers then
-                FilterTable.identified request state.Subscriptions
-            else
-                struct (request, state.Subscriptions)
-
-        let state = withSubscriptions subscriptions state
-
-        match Encode.check ClientToServer (subscribePacket request.Identifier 1us request), unsayable with
+        match malformed, refuseIn state.Version request with
         | ValueSome fault, _
         | ValueNone, ValueSome fault -> struct (state, settle ticket (Settlement.Rejected fault) Effects.none)
         | ValueNone, ValueNone ->
+            let struct (request, subscriptions) =
+                if request.Identifier.IsSome || state.Settings.AssignIdentifiers then
+                    ClientIdentifiers.assign request state.Subscriptions
+                else
+                    struct (request, state.Subscriptions)
+
             let request = ClientRequest.Subscribe(request, Set.empty, false, false)
-            issue (enqueue ticket request state) Effects.none
+            issue (enqueue ticket request (withSubscriptions subscriptions state)) Effects.none
 
     let private unsubscribeFrom asked (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
         let mutable subscriptions = state.Subscriptions
@@ -268,7 +265,6 @@ module internal ClientRequests =
 
     let private subscribed ticket (request: SubscribeRequest) givenUp acknowledgement (state: ClientState) =
         let reasons = Seq.toArray (acknowledgement: SubscriptionAcknowledgement).Reasons
-        let identifier = identifierFor state.Connection.Limits request
         let mutable subscriptions = state.Subscriptions
         let mutable index = 0
 
@@ -281,11 +277,11 @@ module internal ClientRequests =
                     if refused then
                         subscriptions
                     else
-                        FilterTable.granted one request subscriptions
+                        FilterTable.granted ticket one request subscriptions
                 elif refused then
                     FilterTable.unlisten ticket one.Filter subscriptions
                 else
-                    FilterTable.join ticket one request identifier subscriptions
+                    FilterTable.join ticket one request subscriptions
 
         // A filter that was given up, or that only this answer decided about, may have no subscriber now.
         let forsaken = FilterTable.forsaken (filtersOf request) subscriptions
@@ -363,9 +359,16 @@ module internal ClientRequests =
                 Ok(issue state (resubscribed request acknowledgement))
             | Some(ClientRequest.Subscribe(request, givenUp, _, false)) ->
                 Ok(subscribed ticket request givenUp acknowledgement state)
-            | Some(ClientRequest.Unsubscribe(Abandoned = true)) -> Ok(issue state Effects.none)
-            | Some(ClientRequest.Unsubscribe(asked, sent, _, false)) ->
-                Ok(issue state (unsubscribed ticket asked sent acknowledgement))
+            | Some(ClientRequest.Unsubscribe(asked, sent, _, isAbandoned)) ->
+                let released = ClientIdentifiers.release sent acknowledgement.Reasons state.Subscriptions
+
+                let settled =
+                    if isAbandoned then
+                        Effects.none
+                    else
+                        unsubscribed ticket asked sent acknowledgement
+
+                Ok(issue (withSubscriptions released state) settled)
 
     /// The caller no longer waits for this request. True if there is such a request. What a SUBSCRIBE got or gets
     /// is given back; an UNSUBSCRIBE goes its way.
@@ -383,7 +386,7 @@ module internal ClientRequests =
                     filters
 
             let struct (state, effects) =
-                issue (giveUp request wasSent (withSubscriptions subscriptions state)) Effects.none
+                issue (giveUp ticket request wasSent (withSubscriptions subscriptions state)) Effects.none
 
             struct (state, effects, true)
         | Some(ClientRequest.Unsubscribe(asked, sent, userProperties, false)) ->
@@ -464,7 +467,8 @@ module internal ClientRequests =
     /// requests that wait. A filter that this server does not take is reported like one that it refuses.
     let resubscribe (state: ClientState) : struct (ClientState * Effects) =
         let struct (subscriptions, others) = withoutOwn state
-        let cleared = FilterTable.withoutForsaken subscriptions
+        let cleared = { FilterTable.withoutForsaken subscriptions with HeldIdentifiers = Map.empty }
+
         let mutable asking = withSubscriptions cleared state
         let mutable effects = Effects.none
 

@@ -1,7 +1,5 @@
 namespace Mqtt5
 
-open System.Collections.Generic
-
 /// The client as a pure machine: what happens goes in, what is to be done comes out, and the state is a value.
 /// It has no clock, no socket and no randomness of its own, so a run can be repeated, simulated and checked.
 [<RequireQualifiedAccess>]
@@ -423,14 +421,35 @@ module ClientSession =
 
         struct (state, expired.Append effects)
 
-    // The transport takes no more messages, or takes them again.
-    let private congestion now isFull (state: ClientState) =
+    // The transport takes no more messages, or takes so many bytes of them.
+    let private transportRoom now bytes (state: ClientState) =
         if not state.IsConnected then
             struct (state, Effects.none)
-        elif isFull then
+        elif bytes <= 0L then
             struct ({ state with Outbound = Outbound.congested state.Outbound }, Effects.none)
         else
-            struct' state (Outbound.uncongested now state.Settings.TransportBufferBytes state.Outbound)
+            struct' state (Outbound.uncongested now bytes state.Outbound)
+
+    /// How many acknowledgments may wait for the transport; beyond, the connection is closed. The server has at most 65,535
+    /// messages under way and cannot have received an acknowledgment that the transport has not taken
+    /// [MQTT-3.3.4-9]; likewise for PUBREL. Twice as many, since a shell may count those of one write until all are written.
+    [<Literal>]
+    let MaximumUnsentAcknowledgments = 262_140
+
+    let private acknowledgmentsUnread =
+        Fault.peer
+            ReasonCode.ReceiveMaximumExceeded
+            PacketType.Publish
+            -1L
+            "Packet Identifier"
+            "MQTT-3.3.4-9"
+            "the server sends packets and does not read their acknowledgments"
+
+    let private unsentAcknowledgments now count (state: ClientState) =
+        if state.IsConnected && count > MaximumUnsentAcknowledgments then
+            ClientLifecycle.fail now acknowledgmentsUnread state
+        else
+            struct (state, Effects.none)
 
     let private transition
         (now: Instant)
@@ -495,7 +514,8 @@ module ClientSession =
 
             let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
             struct ({ state with Inbound = inbound }, effects)
-        | Congested isFull -> congestion now isFull state
+        | TransportRoom bytes -> transportRoom now bytes state
+        | UnsentAcknowledgments count -> unsentAcknowledgments now count state
         | Unclaimed(Packet.Publish publish, token) -> UnclaimedMessages.add publish token state
         | Unclaimed _ -> struct (state, Effects.none)
         | Answer authentication -> answer now authentication state
@@ -528,58 +548,3 @@ module ClientSession =
         && not state.Outbound.IsCongested
         && (not retain || state.Connection.Limits.RetainAvailable)
         && int64 packetBytes <= int64 state.Connection.Limits.MaximumPacketBytes
-
-    let private names (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<int64>) =
-        let mutable isNamed = false
-
-        match entry.Identifier with
-        | ValueSome own ->
-            for identifier in identifiers do
-                isNamed <- isNamed || identifier = own
-        | ValueNone -> ()
-
-        isNamed
-
-    let private addTargets isTarget (matches: SubscriptionMatches<int64>) (subscribers: List<int64>) =
-        let add (entry: SubscriptionEntry<int64>) =
-            if not (subscribers.Contains entry.Subscriber) then
-                subscribers.Add entry.Subscriber
-
-        for entry in matches.Entries do
-            if isTarget entry then
-                add entry
-
-        // One member of a shared subscription is enough: the server sent the message to this client once for all.
-        for group in matches.Groups do
-            let mutable index = 0
-
-            while index < group.Members.Length do
-                if isTarget group.Members[index] then
-                    add group.Members[index]
-                    index <- group.Members.Length
-                else
-                    index <- index + 1
-
-    let private everyone (_: SubscriptionEntry<int64>) = true
-
-    /// Finds the subscribers that a message goes to, and puts each of them once into the list, which it empties first:
-    /// those whose filter matches its topic. Where the server names the subscriptions that caused the message, they are
-    /// those with one of these Subscription Identifiers, if there is any; a server may name a subscription that was given
-    /// up since. <c>matches</c> and the list belong to the caller, who uses them again.
-    [<CompiledName("Route")>]
-    let route
-        (topic: System.ReadOnlySpan<byte>)
-        (identifiers: SubscriptionIdentifiers)
-        (matches: SubscriptionMatches<int64>)
-        (subscribers: List<int64>)
-        (state: ClientState)
-        : unit =
-        matches.Clear()
-        subscribers.Clear()
-        Subscriptions.find topic matches state.Subscriptions.Routes
-
-        if not identifiers.IsEmpty then
-            addTargets (names identifiers) matches subscribers
-
-        if subscribers.Count = 0 then
-            addTargets everyone matches subscribers

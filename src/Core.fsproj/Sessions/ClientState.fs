@@ -67,6 +67,10 @@ type ClientSubscriptions =
         LastIdentifier: uint32
         /// The greatest Subscription Identifier that was ever used; 0: none was.
         GreatestIdentifier: uint32
+        /// The Subscription Identifiers under which the server may have a subscription that no subscriber has, by the text
+        /// of its filter: until it has answered UNSUBSCRIBE with success, has another subscription for the filter, or has
+        /// lost the session.
+        HeldIdentifiers: Map<string, uint32>
         /// Whether the server may have subscriptions for this session that the application has not asked this client for.
         IsInherited: bool
         /// The filters of an inherited session that the application has given up, by their text.
@@ -246,6 +250,7 @@ module ClientState =
                             NextOwnTicket = -1L
                             LastIdentifier = 0u
                             GreatestIdentifier = 0u
+                            HeldIdentifiers = Map.empty
                             IsInherited = false
                             GivenUp = Map.empty
                             Unclaimed = Fifo.empty

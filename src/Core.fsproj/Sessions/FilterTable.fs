@@ -22,10 +22,16 @@ module internal FilterTable =
             { subscriptions with Pending = pending }
         | _ -> subscriptions
 
-    /// Messages for the filter go to the subscriber.
-    let listen (subscriber: int64) (one: Subscription) identifier (subscriptions: ClientSubscriptions) =
+    /// Messages for the filter go to the subscriber. The identifier is that of the request also where this server takes
+    /// none, since the next one may.
+    let listen (subscriber: int64) (one: Subscription) request (subscriptions: ClientSubscriptions) =
         let struct (routes, _) =
-            Subscriptions.subscribe subscriber one.Filter one.Options identifier subscriptions.Routes
+            Subscriptions.subscribe
+                subscriber
+                one.Filter
+                one.Options
+                (request: SubscribeRequest).Identifier
+                subscriptions.Routes
 
         { subscriptions with Routes = routes }
 
@@ -43,7 +49,7 @@ module internal FilterTable =
 
             { subscriptions with Routes = routes }
 
-    let private active one (request: SubscribeRequest) subscribers owner =
+    let private active one (request: SubscribeRequest) subscribers owner : ActiveSubscription =
         {
             Subscription = one
             Identifier = request.Identifier
@@ -52,38 +58,43 @@ module internal FilterTable =
             Owner = owner
         }
 
-    /// The server granted the filter to a subscriber. It keeps one subscription for a filter, so the newest options
-    /// and identifier are those of every subscriber of the client [MQTT-3.8.4-3].
-    let join subscriber (one: Subscription) (request: SubscribeRequest) identifier subscriptions =
-        let key = one.Filter.Text
-        let subscribers = (subscribersOf key subscriptions).Add subscriber
+    // The subscribers whose options or identifier for a filter are not those of a newer SUBSCRIBE.
+    let private outdated
+        (one: Subscription)
+        (request: SubscribeRequest)
+        (subscriptions: ClientSubscriptions)
+        =
+        match Map.tryFind one.Filter.Text subscriptions.Active with
+        | Some active when
+            active.Subscription.Options.Byte <> one.Options.Byte
+            || active.Identifier <> request.Identifier
+            ->
+            active.Subscribers
+        | _ -> Set.empty
 
-        let others =
-            match Map.tryFind key (subscriptions: ClientSubscriptions).Active with
-            | Some active when
-                active.Subscription.Options.Byte <> one.Options.Byte
-                || active.Identifier <> request.Identifier
-                ->
-                active.Subscribers
-            | _ -> Set.empty
+    // The server has a subscription for the filter as this request asked for it.
+    let private replace one request subscribers owner listeners (subscriptions: ClientSubscriptions) =
+        let key = (one: Subscription).Filter.Text
 
         Set.fold
-            (fun subscriptions subscriber -> listen subscriber one identifier subscriptions)
+            (fun subscriptions subscriber -> listen subscriber one request subscriptions)
             { subscriptions with
-                Active = subscriptions.Active.Add(key, active one request subscribers subscriber)
+                Active = subscriptions.Active.Add(key, active one request subscribers owner)
+                HeldIdentifiers = subscriptions.HeldIdentifiers.Remove key
             }
-            (others.Add subscriber)
+            listeners
 
-    /// The server granted a filter that its subscriber does not want any more.
-    let granted (one: Subscription) request (subscriptions: ClientSubscriptions) =
-        let key = one.Filter.Text
+    /// The server granted the filter to a subscriber. It keeps one subscription for a filter, so the newest options
+    /// and identifier are those of every subscriber of the client [MQTT-3.8.4-3].
+    let join subscriber (one: Subscription) (request: SubscribeRequest) subscriptions =
+        let subscribers = (subscribersOf one.Filter.Text subscriptions).Add subscriber
+        let listeners = (outdated one request subscriptions).Add subscriber
+        replace one request subscribers subscriber listeners subscriptions
 
-        if subscriptions.Active.ContainsKey key then
-            subscriptions
-        else
-            { subscriptions with
-                Active = subscriptions.Active.Add(key, active one request Set.empty 0L)
-            }
+    /// The server granted a filter that its subscriber does not want any more. Others may have it.
+    let granted ticket (one: Subscription) request (subscriptions: ClientSubscriptions) =
+        let subscribers = subscribersOf one.Filter.Text subscriptions
+        replace one request subscribers ticket (outdated one request subscriptions) subscriptions
 
     /// A subscriber gives the filter up.
     let leave subscriber (filter: TopicFilter) (subscriptions: ClientSubscriptions) =
@@ -105,7 +116,7 @@ module internal FilterTable =
                | Some active -> active.Subscribers.IsEmpty
                | None -> false)
 
-    /// Those of the filters without a subscriber, and the table without them.
+    /// Those of the filters without a subscriber, and the table without them, which holds their identifiers.
     let unwanted (filters: TopicFilter[]) (subscriptions: ClientSubscriptions) =
         let unwanted =
             filters
@@ -113,14 +124,14 @@ module internal FilterTable =
                 not (subscriptions.Pending.ContainsKey filter.Text)
                 && (subscribersOf filter.Text subscriptions).IsEmpty)
 
-        let active =
-            Array.fold
-                (fun (active: Map<string, ActiveSubscription>) filter ->
-                    active.Remove (filter: TopicFilter).Text)
-                subscriptions.Active
-                unwanted
+        let mutable active = subscriptions.Active
+        let mutable held = subscriptions.HeldIdentifiers
 
-        struct ({ subscriptions with Active = active }, unwanted)
+        for filter in unwanted do
+            held <- ClientIdentifiers.hold active filter.Text held
+            active <- active.Remove filter.Text
+
+        struct ({ subscriptions with Active = active; HeldIdentifiers = held }, unwanted)
 
     /// The table without filters that have no subscriber: the server has no subscription for them any more.
     let withoutForsaken (subscriptions: ClientSubscriptions) =
@@ -144,57 +155,11 @@ module internal FilterTable =
                 UserProperties = filters[0].UserProperties
             })
 
-    let private greatestIdentifier = 268_435_455u
-
-    let private identifiersInUse (subscriptions: ClientSubscriptions) =
-        let inUse = System.Collections.Generic.HashSet<uint32>()
-
-        for active in subscriptions.Active.Values do
-            active.Identifier |> ValueOption.iter (inUse.Add >> ignore)
-
-        for request in subscriptions.Requests.Values do
-            match request with
-            | ClientRequest.Subscribe(Request = request) ->
-                request.Identifier |> ValueOption.iter (inUse.Add >> ignore)
-            | ClientRequest.Unsubscribe _ -> ()
-
-        inUse
-
-    let private after identifier = if identifier >= greatestIdentifier then 1u else identifier + 1u
-
-    /// The request with a Subscription Identifier: its own, or the next one that is not in use. Only where the greatest
-    /// one that ever was used is not below the next one does it take a look at all of them.
-    let identified (request: SubscribeRequest) (subscriptions: ClientSubscriptions) =
-        let identifier =
-            match request.Identifier with
-            | ValueSome own -> own
-            | ValueNone ->
-                let next = after subscriptions.LastIdentifier
-
-                if next > subscriptions.GreatestIdentifier then
-                    next
-                else
-                    let inUse = identifiersInUse subscriptions
-                    let mutable free = next
-
-                    while inUse.Contains free do
-                        free <- after free
-
-                    free
-
-        struct ({ request with Identifier = ValueSome identifier },
-                { subscriptions with
-                    LastIdentifier =
-                        if request.Identifier.IsSome then
-                            subscriptions.LastIdentifier
-                        else
-                            identifier
-                    GreatestIdentifier = max identifier subscriptions.GreatestIdentifier
-                })
-
-    /// The table without any subscription: the client has ended, and with it its subscribers.
+    /// The table without any subscription: the client has ended, and with it its subscribers. The server may keep the
+    /// session, so the identifiers are held.
     let withoutAny (subscriptions: ClientSubscriptions) =
         { subscriptions with
+            HeldIdentifiers = ClientIdentifiers.holdAll subscriptions
             Active = Map.empty
             Routes = Subscriptions.empty subscriptions.Routes.Seed
             Pending = Map.empty

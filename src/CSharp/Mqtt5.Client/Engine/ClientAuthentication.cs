@@ -72,12 +72,11 @@ internal sealed class ClientAuthentication(ClientEngine engine, MqttClientOption
         lock (engine.Gate)
         {
             link = engine.Current;
-
-            // While the client connects, or another one is under way, the machine rejects this one, and that keeps its exchange.
-            if (link is not null && engine.State.IsConnected && engine.State.Connection.Reauthentication == 0)
-                link.Exchange = exchange;
-
             engine.Ask(request, ticket => ClientEvent.NewReauthenticate(authentication, ticket));
+
+            // The machine rejects this one while the client connects or another one is under way, and that keeps its exchange.
+            if (link is not null && !request.Task.IsCompleted)
+                link.Exchange = exchange;
         }
 
         var settlement = await WaitForAuthenticationAsync(request, cancellationToken).ConfigureAwait(false);

@@ -316,18 +316,19 @@ internal sealed class ClientEngine
         }
     }
 
-    // The link has written buffered bytes, so that there may be room again. Called under the gate.
+    // The transport has taken bytes. The state machine is told when half of the send buffer is free again, so that a slow
+    // transport costs few steps. Called under the gate.
     public void Written(Link link)
     {
-        if (link == current && state.Outbound.IsCongested && link.Waiting < options.SendBufferBytes)
-            Run(ClientEvent.NewCongested(false));
+        if (link == current && state.Outbound.IsCongested && link.UnsentBytes <= options.SendBufferBytes / 2)
+            Run(ClientEvent.NewTransportRoom(options.SendBufferBytes - link.UnsentBytes));
     }
 
     // Tells the state machine when the send buffer is full. Called under the gate.
     public void TellCongestion()
     {
-        if (current?.Waiting >= options.SendBufferBytes && state.IsConnected && !state.Outbound.IsCongested)
-            Run(ClientEvent.NewCongested(true));
+        if (current?.UnsentBytes >= options.SendBufferBytes && state.IsConnected && !state.Outbound.IsCongested)
+            Run(ClientEvent.NewTransportRoom(0));
     }
 
     public static Failure FailureOf(FailedPart part, Exception failure) => new(part, CauseText.Of(failure), failure);
@@ -436,7 +437,10 @@ internal sealed class ClientEngine
             return;
 
         const int longest = 5;
-        link.Advance(Encode.AcknowledgementIn(link.Version, kind, PacketId.Of(id), reason, link.Reserve(longest)));
+        link.AdvanceAcknowledgment(Encode.AcknowledgementIn(link.Version, kind, PacketId.Of(id), reason, link.Reserve(longest)));
+
+        if (link.UnsentAcknowledgments > ClientSession.MaximumUnsentAcknowledgments)
+            Run(ClientEvent.NewUnsentAcknowledgments(link.UnsentAcknowledgments));
     }
 
     private void OpenTransport(int index, string? reference)

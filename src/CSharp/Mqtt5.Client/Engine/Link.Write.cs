@@ -16,6 +16,9 @@ internal sealed partial class Link : IThreadPoolWorkItem
     private readonly TaskCompletionSource drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long lastSent;
     private long lastPing;
+    private long batchBytes;
+    private int batchAcknowledgments;
+    private int bufferedAcknowledgments;
     private bool pingWaits;
     private bool writing;
 
@@ -25,8 +28,11 @@ internal sealed partial class Link : IThreadPoolWorkItem
     // The times of the last traffic.
     public Traffic Traffic => new(Volatile.Read(ref lastSent), Volatile.Read(ref lastReceived), Volatile.Read(ref lastPing));
 
-    // How many bytes wait to be written. Used under the gate.
-    public int Waiting => buffer.Length;
+    // How many bytes the transport has not taken, among them those of the packets that are being written. Used under the gate.
+    public long UnsentBytes => buffer.Length + batchBytes;
+
+    // How many acknowledgments are among them; those of one batch count until it is written. Used under the gate.
+    public int UnsentAcknowledgments => bufferedAcknowledgments + batchAcknowledgments;
 
     // Room for a packet. Used under the gate.
     public Span<byte> Reserve(int size) => buffer.Reserve(size);
@@ -38,6 +44,13 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
         if (!writing && (buffer.Length > HeldBytes || !engine.Turns.MayHoldPackets()))
             StartWriting();
+    }
+
+    // The same for an acknowledgment. Used under the gate.
+    public void AdvanceAcknowledgment(int written)
+    {
+        bufferedAcknowledgments++;
+        Advance(written);
     }
 
     // PINGREQ bypasses the buffer, so that a full buffer does not delay it. Used under the gate.
@@ -94,12 +107,15 @@ internal sealed partial class Link : IThreadPoolWorkItem
 
                 lock (engine.Gate)
                 {
+                    batchBytes = batch.UnsentBytes;
+
                     if (batch.IsWritten)
                     {
                         buffer.Return(batch.Clear());
-                        engine.Written(this);
+                        batchAcknowledgments = 0;
                     }
 
+                    engine.Written(this);
                     isPing = pingWaits && batch.IsBetweenPackets();
 
                     if (isPing)
@@ -110,7 +126,12 @@ internal sealed partial class Link : IThreadPoolWorkItem
                     else
                     {
                         if (batch.IsEmpty && buffer.Length > 0)
+                        {
                             batch.Fill(buffer.Take());
+                            batchBytes = batch.UnsentBytes;
+                            batchAcknowledgments = bufferedAcknowledgments;
+                            bufferedAcknowledgments = 0;
+                        }
 
                         if (batch.IsEmpty)
                         {

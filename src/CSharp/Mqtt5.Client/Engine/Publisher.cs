@@ -118,7 +118,7 @@ internal sealed class Publisher(ClientEngine engine, MqttClientOptions options)
     {
         link.Advance(size);
 
-        if (link.Waiting >= options.SendBufferBytes)
+        if (link.UnsentBytes >= options.SendBufferBytes)
             engine.TellCongestion();
     }
 

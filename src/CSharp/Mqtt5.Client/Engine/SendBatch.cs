@@ -13,6 +13,8 @@ internal struct SendBatch
 
     public readonly bool IsWritten => packets.Array is not null && written == packets.Count;
 
+    public readonly int UnsentBytes => packets.Count - written;
+
     public void Fill(ArraySegment<byte> whole)
     {
         packets = whole;
@@ -25,6 +27,7 @@ internal struct SendBatch
     {
         var array = packets.Array!;
         packets = default;
+        written = 0;
         return array;
     }
 

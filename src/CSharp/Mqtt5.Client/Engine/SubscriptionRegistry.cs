@@ -179,7 +179,7 @@ internal sealed class SubscriptionRegistry : IReceipt
     // The subscriptions of a message; overwritten by the next call.
     private ReadOnlySpan<MqttSubscription> FindTargets(TopicName topic, SubscriptionIdentifiers identifiers)
     {
-        ClientSession.Route(topic.Utf8.Span, identifiers, matches, subscribers, engine.State);
+        ClientRoutes.Find(topic.Utf8.Span, identifiers, matches, subscribers, engine.State);
         targets.Clear();
 
         foreach (var subscriber in subscribers)

@@ -121,7 +121,9 @@ public sealed partial class MqttClientOptions
     public Func<MqttReceivedMessage, CancellationToken, Task>? DefaultHandler { get; set; }
 
     /// <summary>
-    /// The most bytes in the send buffer, above 0, before messages are queued instead. The default is 1 MiB.
+    /// The most bytes in the send buffer, above 0, before messages are queued instead, until half of it is free again. It holds
+    /// what the transport has not accepted yet, and one message may exceed it. Acknowledgments and requests are not queued. The
+    /// default is 1 MiB.
     /// </summary>
     public int SendBufferBytes { get; set; } = 1024 * 1024;
 
