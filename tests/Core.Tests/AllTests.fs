@@ -52,6 +52,7 @@ module AllTests =
             ClientTransportTests.tests
             ClientVersionTests.tests
             ClientNegotiationTests.tests
+            IdentifierTests.tests
             RoutingTests.tests
             AccessTests.tests
             LimitTableTests.tests

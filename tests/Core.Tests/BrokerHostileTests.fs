@@ -193,14 +193,14 @@ let private grants =
 
 type private Prediction =
     {
-        Session: int64
+        Session: SessionId
         Verdict: DeliveryVerdict
         /// The tickets of the copies that the session was given, in order.
         Tickets: List<int64>
     }
 
 let private run whenFull (deeds: Deed list) =
-    let forwarded = Dictionary<int64, int64>()
+    let forwarded = Dictionary<int64, SessionId>()
     let dropped = HashSet<int64>()
     let predictions = List<Prediction>()
     let mutable current: Prediction list = []
@@ -287,7 +287,7 @@ let private run whenFull (deeds: Deed list) =
         | Congest(client, full) ->
             let link = links[client]
 
-            if link.Session <> 0L then
+            if not link.Session.IsNone then
                 world.Step(link.Session, ServerEvent.Congested(link.Number, full))
         | Fail client -> world.Drop links[client]
         | Rush client -> world.Step(links[client].Session, ServerEvent.RateExceeded links[client].Number)
@@ -349,7 +349,7 @@ let private events (connection: int64) : ServerEvent list =
         Routing.copy
             1L
             {
-                Session = 1L
+                Session = SessionId 1L
                 GrantedQoS = QoS.AtLeastOnce
                 RetainAsPublished = false
                 Identifiers = SubscriptionIdentifiers.Empty

@@ -138,7 +138,7 @@ let pick which (items: 'T[]) = if items.Length = 0 then None else Some items[whi
 
 /// A session to which things happen, and which is checked after each.
 type private Subject(settings: BrokerSettings) =
-    let mutable state = ServerState.create 1L (ClientId.Of "a") settings
+    let mutable state = ServerState.create (SessionId 1L) (ClientId.Of "a") settings
     let mutable now: Instant = 1_000L<ms>
     let mutable connection = 0L
     let mutable number = 0

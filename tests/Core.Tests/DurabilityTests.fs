@@ -10,7 +10,7 @@ open Mqtt5.Tests.Clauses
 open Mqtt5.Tests.DurabilityRuns
 
 let private online receiveMaximum expiry =
-    let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+    let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
     let struct (state, _) =
         ServerSession.step
@@ -40,7 +40,7 @@ let private examples =
                 (changesOf brief (forward (outgoing 1 0L ValueNone 1) brief))
                 "QoS 1 without expiry"
 
-            let created = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+            let created = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
             Expect.isEmpty (changesOf created brief) "its CONNECT")
 
         testCase "a message of QoS 2 goes from one place to the next" (fun () ->
@@ -138,7 +138,7 @@ let private examples =
 
             let again =
                 Durability.restore DurabilityLaws.clock 1L stored
-                |> Durability.toSession 1L (ClientId.Of "a") BrokerSettings.Default
+                |> Durability.toSession (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
             let resumed (state: ServerState) =
                 let event = ServerEvent.Attach(attachment 5L (connectPacket 60u 2us))
@@ -286,7 +286,7 @@ let private brokers =
             let session client =
                 match broker.Sessions.TryFind $"c{client}" with
                 | Some entry -> entry.Session
-                | None -> 0L
+                | None -> SessionId.None
 
             for event in events do
                 number <- number + 1
@@ -383,7 +383,7 @@ let private brokers =
                                     ValueNone
                                 else
                                     ValueSome(now + int64 expires * 1_000L<ms>)
-                            Publisher = 1L
+                            Publisher = SessionId 1L
                             PublisherId = ValueNone
                         }
 

@@ -115,7 +115,7 @@ let tests =
                 let acknowledged qos (change: Connect -> Connect) =
                     let settings = BrokerSettings.Default
                     let id = ClientId.Of "c"
-                    let state = ServerState.create 1L id settings
+                    let state = ServerState.create (SessionId 1L) id settings
 
                     let attachment =
                         {

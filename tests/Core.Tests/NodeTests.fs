@@ -25,7 +25,7 @@ let private attached (change: Connect -> Connect) =
             AuthenticatedUntil = ValueNone
         }
 
-    let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+    let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
     let struct (state, _) = stepped (ServerEvent.Attach attachment) state
     state
 
@@ -82,7 +82,7 @@ let private publishedTogether (qos: int) (byRun: bool) : Seen =
     let world = world ()
     world.Host.ShowsDeliveries <- false
     let sound = world.Host.Became
-    let changed = System.Collections.Generic.Dictionary<int64, StoredSession>()
+    let changed = System.Collections.Generic.Dictionary<SessionId, StoredSession>()
 
     world.Host.Became <-
         fun session before after ->
@@ -91,11 +91,11 @@ let private publishedTogether (qos: int) (byRun: bool) : Seen =
             let after = DurableState.Of after
 
             let stored =
-                match changed.TryGetValue session.Number with
+                match changed.TryGetValue session.Id with
                 | true, known -> known
                 | _ -> StoredSession.Empty
 
-            changed[session.Number] <-
+            changed[session.Id] <-
                 DurabilityLaws.changesBetween before after
                 |> Seq.fold (fun stored change -> Durability.apply change stored) stored
 

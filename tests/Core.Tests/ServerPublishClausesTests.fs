@@ -514,7 +514,7 @@ let private sending =
                         }
 
                     let now = 0L<ms>
-                    let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+                    let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
                     let struct (state, _) = ServerSession.step now (ServerEvent.Attach attachment) state
                     let request = subscribePacket 5us [ "a", SubscriptionOptions.Of QoS.AtMostOnce ]
                     let event = ServerEvent.Received(1L, Packet.Subscribe request)

@@ -199,13 +199,13 @@ let private queues =
             Expect.equal (away bytes WhenFull.Refuse) ([ "1"; "2" ], [ "3"; "4"; "5" ]) "two bytes each")
 
         testCase "what is in no room of all sessions together is dropped" (fun () ->
-            let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+            let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
             let message =
                 Routing.copy
                     1L
                     {
-                        Session = 1L
+                        Session = SessionId 1L
                         GrantedQoS = QoS.AtLeastOnce
                         RetainAsPublished = false
                         Identifiers = SubscriptionIdentifiers.Empty
@@ -271,7 +271,7 @@ let private queues =
 
         testCase "clients that hold all that there is take nothing from one that reads" (fun () ->
             let limits limits = { limits with SendBufferBytes = 10L }
-            let state = ServerState.create 1L (ClientId.Of "a") (withLimits limits)
+            let state = ServerState.create (SessionId 1L) (ClientId.Of "a") (withLimits limits)
 
             let attachment =
                 {

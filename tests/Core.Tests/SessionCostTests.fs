@@ -70,7 +70,7 @@ let server receiveMaximum =
         ServerSession.step
             now
             (ServerEvent.Attach attachment)
-            (ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default)
+            (ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default)
 
     state
 

@@ -411,7 +411,7 @@ module Durability =
     /// A session of a server that was restored, without a connection.
     [<CompiledName("ToSession")>]
     let toSession
-        (session: int64)
+        (session: SessionId)
         (client: ClientId)
         (settings: BrokerSettings)
         (restored: DurableState)

@@ -191,7 +191,7 @@ module Node =
     let endSession (turn: Turn) (session: NodeSession) (reason: ReasonCode) : unit =
         let outcome =
             NodeTasks.change turn (fun broker ->
-                let struct (next, outcome) = Broker.remove turn.Now session.Number reason broker
+                let struct (next, outcome) = Broker.remove turn.Now session.Id reason broker
                 struct (next, outcome.Changes, outcome))
 
         NodeTasks.follow turn outcome

@@ -25,7 +25,7 @@ type internal StrictPermissions(permissions: ClientPermissions) =
 module internal NodeJudging =
 
     let private allowsAll (turn: Turn) (session: NodeSession) (permissions: ClientPermissions) =
-        Broker.filtersOf session.Number turn.Host.Broker
+        Broker.filtersOf session.Id turn.Host.Broker
         |> Seq.forall (fun (KeyValue(_, filter)) -> permissions.MaySubscribe filter)
 
     // Topics of waiting messages, each once, that the client may not get.

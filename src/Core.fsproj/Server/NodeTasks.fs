@@ -137,7 +137,7 @@ module internal NodeTasks =
 
     /// The message of a PUBLISH, with memory of its own.
     let messageOf (turn: Turn) (session: NodeSession) (topic: TopicName) (publish: Publish) : ServerMessage =
-        ServerMessage.ofPublish turn.Now session.Number (ValueSome session.State.ClientId) topic publish
+        ServerMessage.ofPublish turn.Now session.Id (ValueSome session.State.ClientId) topic publish
 
     /// Acknowledges a message, once what it waits for has happened.
     let acknowledge (turn: Turn) (acknowledgement: HeldAcknowledgement) : unit =
@@ -300,7 +300,7 @@ module internal NodeTasks =
                     let decisions = System.ReadOnlySpan(decisions, first, piece.Count)
 
                     let struct (next, outcome, changes) =
-                        Broker.subscribe session.Number request decisions broker
+                        Broker.subscribe session.Id request decisions broker
 
                     struct (next, changes, outcome))
             )
@@ -321,7 +321,7 @@ module internal NodeTasks =
 
             pieces.Add(
                 change turn (fun broker ->
-                    let struct (next, outcome, changes) = Broker.unsubscribe session.Number request broker
+                    let struct (next, outcome, changes) = Broker.unsubscribe session.Id request broker
                     struct (next, changes, outcome))
             )
 
@@ -381,7 +381,7 @@ module internal NodeTasks =
 
         let outcome =
             change turn (fun broker ->
-                let struct (next, outcome) = Broker.detach turn.Now session.Number ending broker
+                let struct (next, outcome) = Broker.detach turn.Now session.Id ending broker
                 struct (next, outcome.Changes, outcome))
 
         session.Enter()

@@ -195,7 +195,7 @@ type ServerConnection =
 type ServerContext =
     {
         /// The number of the session, which subscriptions name it by. Not used again for another.
-        Session: int64
+        Session: SessionId
         /// The client.
         ClientId: ClientId
         /// How the broker behaves.
@@ -264,7 +264,7 @@ module ServerState =
 
     /// A new session without a connection.
     [<CompiledName("Create")>]
-    let create (session: int64) (client: ClientId) (settings: BrokerSettings) : ServerState =
+    let create (session: SessionId) (client: ClientId) (settings: BrokerSettings) : ServerState =
         {
             Outbound = Outbound.empty
             Inbound = Inbound.empty

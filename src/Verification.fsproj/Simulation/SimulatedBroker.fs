@@ -49,8 +49,8 @@ type internal SimulatedBroker
     // Those that were closed as well: a turn of their reading may still be under way.
     let byConnection = Dictionary<NodeConnection, BrokerConnection>(HashIdentity.Reference)
     let byNumber = Dictionary<int64, BrokerConnection>()
-    let touched = HashSet<int64>()
-    let timers = Dictionary<int64, Instant>()
+    let touched = HashSet<SessionId>()
+    let timers = Dictionary<SessionId, Instant>()
     let mutable steps = 0
     let mutable conditions = 0L
     let mutable registryTimerAt: Instant = Int64.MaxValue * 1L<ms>
@@ -83,14 +83,14 @@ type internal SimulatedBroker
 
         host.Became <-
             fun session before after ->
-                touched.Add session.Number |> ignore
+                touched.Add session.Id |> ignore
 
                 match machines.Watch with
                 | null -> ()
                 | watch -> watch.Stepped(before, after)
 
                 if this.IsTimeToLook() then
-                    this.Check(session.Number, before, after)
+                    this.Check(session.Id, before, after)
 
         host.Changed <-
             fun before next changes ->
@@ -128,7 +128,7 @@ type internal SimulatedBroker
         steps <- steps + 1
         steps % 61 = 0
 
-    member private _.Check(session: int64, _: ServerState, after: ServerState) =
+    member private _.Check(session: SessionId, _: ServerState, after: ServerState) =
         match ServerState.sound after with
         | ValueSome breach -> unsound $"session {session}: {breach}"
         | ValueNone -> ()
@@ -195,13 +195,13 @@ type internal SimulatedBroker
             )
         | _ -> ()
 
-    member private _.TimerOf(session: int64) : Instant =
+    member private _.TimerOf(session: SessionId) : Instant =
         match timers.TryGetValue session with
         | true, due -> due
         | _ -> Int64.MaxValue * 1L<ms>
 
     // Sets the timer of a session if it is due earlier than planned.
-    member private this.Plan(session: int64) =
+    member private this.Plan(session: SessionId) =
         match host.Sessions.TryGetValue session with
         | true, known ->
             match Node.deadline known with
@@ -211,7 +211,7 @@ type internal SimulatedBroker
             | _ -> ()
         | _ -> timers.Remove session |> ignore
 
-    member private this.Tick(session: int64, due: Instant) =
+    member private this.Tick(session: SessionId, due: Instant) =
         match host.Sessions.TryGetValue session with
         | true, known when this.TimerOf session = due ->
             timers.Remove session |> ignore

@@ -67,7 +67,7 @@ type SimulatedSession(state: ServerState, machine: SessionStep, gates: Simulated
     /// The step of its machine.
     member _.Machine = machine
 
-    override _.Number = state.Session
+    override _.Id = state.Session
     override val State = state with get, set
     override val Connection = null with get, set
     override val Leaving = null with get, set

@@ -134,7 +134,7 @@ internal sealed partial class Connection : NodeConnection
     public override void Exit() => ownGate.Exit();
 
     // Called by the sweep. A thread that is using the route keeps its reference.
-    public void ForgetRoute(Subscriptions<long> current)
+    public void ForgetRoute(Subscriptions<SessionId> current)
     {
         if (cache is { } known && !known.IsOf(current))
             cache = null;

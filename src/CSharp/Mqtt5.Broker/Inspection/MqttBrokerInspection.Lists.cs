@@ -277,7 +277,7 @@ public sealed partial class MqttBrokerInspection
         };
     }
 
-    private static MqttSubscriptionInfo InfoOf(SessionEntry entry, SubscriptionEntry<long> subscription) => new()
+    private static MqttSubscriptionInfo InfoOf(SessionEntry entry, SubscriptionEntry<SessionId> subscription) => new()
     {
         ClientId = entry.ClientId.Text,
         Filter = subscription.Filter.Text,
@@ -287,7 +287,7 @@ public sealed partial class MqttBrokerInspection
         Identifier = subscription.Identifier is { IsSome: true, Value: var identifier } ? identifier : null,
     };
 
-    private static MqttSharedGroupInfo InfoOf(SharedGroup<long> group, Broker current) => new()
+    private static MqttSharedGroupInfo InfoOf(SharedGroup<SessionId> group, Broker current) => new()
     {
         Filter = group.Filter.Text,
         ShareName = group.ShareName,
