@@ -288,9 +288,9 @@ let private run whenFull (deeds: Deed list) =
             let link = links[client]
 
             if not link.Session.IsNone then
-                world.Step(link.Session, ServerEvent.Congested(link.Number, full))
+                world.Step(link.Session, ServerEvent.Congested(link.Id, full))
         | Fail client -> world.Drop links[client]
-        | Rush client -> world.Step(links[client].Session, ServerEvent.RateExceeded links[client].Number)
+        | Rush client -> world.Step(links[client].Session, ServerEvent.RateExceeded links[client].Id)
         | Close client ->
             let event = ServerEvent.Close(ReasonCode.AdministrativeAction, ValueNone)
             world.Step(links[client].Session, event)
@@ -344,7 +344,7 @@ let private run whenFull (deeds: Deed list) =
 let private config = { Clauses.config with arbitrary = [ typeof<Generators> ] }
 
 // Every kind of event, for a session that is over.
-let private events (connection: int64) : ServerEvent list =
+let private events (connection: ConnectionId) : ServerEvent list =
     let message =
         Routing.copy
             1L
@@ -360,7 +360,7 @@ let private events (connection: int64) : ServerEvent list =
             }
 
     [
-        ServerEvent.TakeOver(connection + 1L)
+        ServerEvent.TakeOver connection.Next
         ServerEvent.Received(connection, Packet.Pingreq)
         ServerEvent.ReceivedAck(connection, PacketType.Puback, 1us, ReasonCode.Success)
         ServerEvent.ReceivedAck(connection, PacketType.Pubrel, 1us, ReasonCode.Success)
@@ -398,7 +398,7 @@ let tests =
                         (ServerEvent.End ReasonCode.SessionTakenOver)
                         world.Machines[link.Session]
 
-                for event in events link.Number do
+                for event in events link.Id do
                     let struct (next, effects) = ServerSession.step world.Now event state
                     Expect.equal effects.Count 0 $"{event}"
                     Expect.isTrue (obj.ReferenceEquals(next, state)) "and no change"
@@ -410,7 +410,7 @@ let tests =
                 let link = connectKept world "a"
                 let state = world.Machines[link.Session]
 
-                for event in events (link.Number - 1L) do
+                for event in events (ConnectionId(link.Id.Value - 1L)) do
                     match event with
                     | ServerEvent.Forward _
                     | ServerEvent.Close _

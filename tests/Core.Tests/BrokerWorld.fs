@@ -16,8 +16,8 @@ type Link(connect: Link -> SimulatedConnection) as this =
     /// The connection as the node has it.
     member _.Connection = connection
 
-    /// The number that the ledger gave it; 0 before.
-    member _.Number = connection.Number
+    /// What the ledger named it; none before.
+    member _.Id = connection.Id
 
     /// The session that it belongs to; none before.
     member _.Session =
@@ -291,7 +291,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
             if
                 FastPath.tryPublishIn link.Version ClientToServer (ReadOnlySpan bytes) &view
-                && SessionRuns.way link.Number &view session.State = PublishWay.Run
+                && SessionRuns.way link.Id &view session.State = PublishWay.Run
                 && inbound.Open < inbound.Window + inbound.Allowance
             then
                 passing <- not passing
@@ -337,7 +337,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             | null ->
                 NodeAdmission.handshake turn link.Connection (HandshakeEvent.ReceivedFault fault)
                 |> ignore
-            | session -> NodeSteps.step turn session (ServerEvent.ReceivedFault(link.Number, fault)))
+            | session -> NodeSteps.step turn session (ServerEvent.ReceivedFault(link.Id, fault)))
 
     /// Something happens to a session, which may have room for more then.
     member _.Step(session: SessionId, event: ServerEvent) =

@@ -188,7 +188,7 @@ type private Client(name: string, world: World, logs: Dictionary<SessionId, List
 
     member _.Congest(full: bool) =
         match link with
-        | ValueSome link -> world.Step(link.Session, ServerEvent.Congested(link.Number, full))
+        | ValueSome link -> world.Step(link.Session, ServerEvent.Congested(link.Id, full))
         | ValueNone -> ()
 
     member _.Mute() =

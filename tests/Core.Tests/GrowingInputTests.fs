@@ -228,7 +228,7 @@ let tests =
 
                 let answer (outcome: SubscriptionOutcome) state =
                     let struct (state, _) =
-                        ServerSession.step 0L<ms> (ServerEvent.Answered(0L, outcome)) state
+                        ServerSession.step 0L<ms> (ServerEvent.Answered(ConnectionId.None, outcome)) state
 
                     state
 

@@ -7,7 +7,11 @@ open Mqtt5
 
 // What every type of identifier promises, whichever number it holds.
 let private identifier<'Id
-    when 'Id: struct and 'Id: not null and 'Id: equality and 'Id :> IEquatable<'Id> and 'Id :> IComparable<'Id>>
+    when 'Id: struct
+    and 'Id: not null
+    and 'Id: equality
+    and 'Id :> IEquatable<'Id>
+    and 'Id :> IComparable<'Id>>
     (name: string)
     (make: int64 -> 'Id)
     (value: 'Id -> int64)
@@ -62,4 +66,7 @@ let private identifier<'Id
                 Expect.equal (struct (found, bytes)) (struct (100, 0L)) "found, and bytes")
         ]
 
-let tests = testList "Identifiers" [ identifier "SessionId" SessionId _.Value ]
+let tests =
+    testList
+        "Identifiers"
+        [ identifier "SessionId" SessionId _.Value; identifier "ConnectionId" ConnectionId _.Value ]

@@ -125,7 +125,7 @@ let private owner: Gen<StoredOwner> =
         let! session = session
         let! client = client
         let! epoch = number
-        let! connection = number
+        let! connection = Gen.map ConnectionId number
         let! willAt = maybe time
         let! endsAt = maybe time
         let! awaySince = maybe time
@@ -196,7 +196,7 @@ let private record =
             Gen.map3
                 (fun session connection time -> JournalRecord.Counters(session, connection, time))
                 session
-                number
+                (Gen.map ConnectionId number)
                 time
         ]
 
@@ -303,7 +303,7 @@ let private messageOf (payload: string) : Outgoing =
 let private examples =
     [
         testCase "a later format is told from damage, with both versions" (fun () ->
-            let group = groupOf [ JournalRecord.Counters(SessionId 1L, 2L, 3L<unixMs>) ]
+            let group = groupOf [ JournalRecord.Counters(SessionId 1L, ConnectionId 2L, 3L<unixMs>) ]
             group[0] <- byte (JournalCodec.Format + 1)
 
             match read group with
@@ -348,7 +348,7 @@ let private examples =
             group.Seal() |> ignore
             group.Clear()
             Expect.equal (group.Count, group.Bytes) (0, 0) "cleared"
-            group.Add(JournalRecord.Counters(SessionId 1L, 1L, 0L<unixMs>))
+            group.Add(JournalRecord.Counters(SessionId 1L, ConnectionId 1L, 0L<unixMs>))
             group.Add(SessionId 2L, ReadOnlySpan change)
             let records = read (group.Seal().ToArray())
 
@@ -356,7 +356,7 @@ let private examples =
                 records
                 (Ok
                     [
-                        JournalRecord.Counters(SessionId 1L, 1L, 0L<unixMs>)
+                        JournalRecord.Counters(SessionId 1L, ConnectionId 1L, 0L<unixMs>)
                         JournalRecord.Session(SessionId 2L, change[0])
                     ])
                 "the second group")

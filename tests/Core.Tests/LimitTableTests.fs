@@ -119,7 +119,7 @@ let tests =
 
                     let attachment =
                         {
-                            Connection = 1L
+                            Connection = ConnectionId 1L
                             Protocol = Protocol.V5
                             Connect = change (connectPacket "c")
                             Assigned = false
@@ -147,7 +147,10 @@ let tests =
                         }
 
                     let struct (state, effects) =
-                        ServerSession.step 0L<ms> (ServerEvent.Received(1L, Packet.Publish publish)) state
+                        ServerSession.step
+                            0L<ms>
+                            (ServerEvent.Received(ConnectionId 1L, Packet.Publish publish))
+                            state
 
                     let token =
                         match effects[0] with

@@ -103,7 +103,7 @@ let private settings = BrokerSettings.Default
 let private connected (settings: BrokerSettings) =
     let attachment =
         {
-            Connection = 1L
+            Connection = ConnectionId 1L
             Protocol = Protocol.V5
             Connect = BrokerWorld.connectPacket "a"
             Assigned = false
@@ -125,7 +125,7 @@ let private judge (settings: BrokerSettings) (publish: Publish) =
 
     let mutable view = PublishView()
     Expect.isTrue (FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view) "a plain PUBLISH"
-    SessionRuns.way 1L &view (connected settings)
+    SessionRuns.way (ConnectionId 1L) &view (connected settings)
 
 let private plain = BrokerWorld.publishPacket Delivery.AtMostOnce "plant/7/temp" "21.5"
 
@@ -275,7 +275,7 @@ let tests =
                     let mutable view = PublishView()
 
                     if FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view then
-                        if SessionRuns.way 1L &view state = PublishWay.Run then
+                        if SessionRuns.way (ConnectionId 1L) &view state = PublishWay.Run then
                             run.TryAdd(ProtocolVersion.V5, ReadOnlyMemory frame, frame.Length, &view)
                             |> ignore
 

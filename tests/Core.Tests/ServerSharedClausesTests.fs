@@ -275,7 +275,7 @@ let private queues =
 
             let attachment =
                 {
-                    Connection = 1L
+                    Connection = ConnectionId 1L
                     Protocol = Protocol.V5
                     Connect = connectPacket "a"
                     Assigned = false
@@ -320,12 +320,12 @@ let private queues =
             let publisher = connect world "p"
             let link = connect world "s"
             subscribe world link "t" 1
-            world.Step(link.Session, ServerEvent.Congested(link.Number, true))
+            world.Step(link.Session, ServerEvent.Congested(link.Id, true))
             publish world publisher 0 "t" "zero"
             publish world publisher 1 "t" "one"
             Expect.isEmpty (arrived link) "nothing is written"
             Expect.equal (Seq.toList dropped) [ "zero" ] "QoS 0 is dropped"
-            world.Step(link.Session, ServerEvent.Congested(link.Number, false))
+            world.Step(link.Session, ServerEvent.Congested(link.Id, false))
             Expect.equal (payloads (arrived link)) [ "one" ] "QoS 1 comes")
     ]
 

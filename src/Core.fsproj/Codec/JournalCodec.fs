@@ -14,7 +14,7 @@ type JournalRecord =
     | Session of Session: SessionId * Change: SessionChange
     /// The numbers of the next session and of the next connection, which are not used again, and the time at which the
     /// group was made.
-    | Counters of NextSession: SessionId * NextConnection: int64 * WrittenAt: UnixTime
+    | Counters of NextSession: SessionId * NextConnection: ConnectionId * WrittenAt: UnixTime
 
 /// The bytes of the journal. A group is what is made durable at once: a header of <c>HeaderBytes</c> bytes - the version of
 /// the format, the length of the records and the CRC-32C of all else - and the records, one after another. A message that
@@ -147,7 +147,7 @@ module JournalCodec =
         JournalWriter.optionalText entry.Owner output
         JournalWriter.optionalText entry.Address output
         JournalWriter.integer entry.Epoch output
-        JournalWriter.integer entry.Connection output
+        JournalWriter.integer entry.Connection.Value output
         JournalWriter.integer (int64 entry.SessionExpiry) output
         JournalBodies.writeWill entry.Will output
         JournalWriter.optionalTime entry.WillAt output
@@ -161,7 +161,7 @@ module JournalCodec =
             Owner = cursor.OptionalText "user"
             Address = cursor.OptionalText "address"
             Epoch = cursor.Integer "epoch"
-            Connection = cursor.Integer "connection"
+            Connection = ConnectionId(cursor.Integer "connection")
             SessionExpiry =
                 LanguagePrimitives.UInt32WithMeasure(
                     uint32 (cursor.Within("Session Expiry Interval", 0L, int64 UInt32.MaxValue))
@@ -382,7 +382,7 @@ module JournalCodec =
         | JournalRecord.Counters(nextSession, nextConnection, writtenAt) ->
             JournalWriter.byte Tag.Counters output
             JournalWriter.integer nextSession.Value output
-            JournalWriter.integer nextConnection output
+            JournalWriter.integer nextConnection.Value output
             JournalWriter.time writtenAt output
 
     let private messageOf (body: JournalBodies.Body) : StoredMessage =
@@ -451,7 +451,7 @@ module JournalCodec =
 
     let private readCounters (cursor: byref<JournalCursor>) =
         let nextSession = SessionId(cursor.Integer "number of the next session")
-        let nextConnection = cursor.Integer "number of the next connection"
+        let nextConnection = ConnectionId(cursor.Integer "number of the next connection")
         JournalRecord.Counters(nextSession, nextConnection, cursor.Time "time of the group")
 
     /// Reads the record at an offset of a group, and moves the offset to the next; the group has ended when that is its
@@ -477,7 +477,7 @@ module JournalCodec =
                 | tag when tag >= Tag.Moved && tag <= Tag.Cleared -> readSession tag &cursor
                 | tag ->
                     cursor.Fail(start, "record", $"there is no record {tag}")
-                    JournalRecord.Counters(SessionId.None, 0L, 0L<unixMs>)
+                    JournalRecord.Counters(SessionId.None, ConnectionId.None, 0L<unixMs>)
 
             match cursor.Fault with
             | ValueSome fault -> Error fault

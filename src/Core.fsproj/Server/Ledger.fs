@@ -33,7 +33,7 @@ type Claim =
         /// Whether it was assigned.
         Assigned: bool
         /// The number of the connection.
-        Connection: int64
+        Connection: ConnectionId
         /// How often the Client Identifier was claimed, this time included.
         Epoch: int64
         /// Whether the session existed before.
@@ -72,7 +72,7 @@ type Ledger =
         /// The next session.
         NextSession: SessionId
         /// The number of the next connection.
-        NextConnection: int64
+        NextConnection: ConnectionId
     }
 
 /// The transitions of the ledger: claim, takeover, Will and session expiry. None of them throws.
@@ -93,7 +93,7 @@ module Ledger =
             Connections = 0
             ConnectionRate = TokenBucket.full now (max 1 limits.ConnectionsPerSecond)
             NextSession = SessionId 1L
-            NextConnection = 1L
+            NextConnection = ConnectionId 1L
         }
 
     let private dueOf (entry: SessionEntry) = Deadlines.sooner entry.WillAt entry.EndsAt
@@ -138,7 +138,7 @@ module Ledger =
         | ValueSome since -> Set.add (struct (since, entry.Session)) away
         | ValueNone -> away
 
-    let private connections (entry: SessionEntry) = if entry.Connection = 0L then 0 else 1
+    let private connections (entry: SessionEntry) = if entry.Connection.IsNone then 0 else 1
 
     /// The entry of a client.
     let tryFindClient (client: ClientId) (ledger: Ledger) : SessionEntry voption =
@@ -189,7 +189,7 @@ module Ledger =
             SessionCount = ledger.SessionCount + 1
             Connections = ledger.Connections + connections entry
             NextSession = SessionId.Max(ledger.NextSession, entry.Session.Next)
-            NextConnection = max ledger.NextConnection (entry.Connection + 1L)
+            NextConnection = ConnectionId.Max(ledger.NextConnection, entry.Connection.Next)
         }
 
     /// The ledger after a change. Changes that are not about it leave it as it is.
@@ -314,7 +314,7 @@ module Ledger =
         | _ when not inRate -> ValueSome rateExceeded
         | Some _ when request.Assigned -> ValueSome identifierTaken
         | Some entry when not request.IsTrusted && entry.Owner <> request.Owner -> ValueSome ownedByAnother
-        | Some entry when entry.Connection = 0L && ledger.Connections >= limits.MaximumConnections ->
+        | Some entry when entry.Connection.IsNone && ledger.Connections >= limits.MaximumConnections ->
             ValueSome connectionsExceeded
         | None when ledger.Connections >= limits.MaximumConnections -> ValueSome connectionsExceeded
         | _ when
@@ -350,7 +350,7 @@ module Ledger =
     // [MQTT3-3.1.2-8]; a delayed one is canceled
     // by going on with the session [MQTT-3.1.3-9].
     let private supersede now (cleanStart: bool) (entry: SessionEntry) =
-        let connected = entry.Connection <> 0L
+        let connected = not entry.Connection.IsNone
 
         let isDue at =
             match at with
@@ -483,7 +483,7 @@ module Ledger =
 
             let away =
                 { entry with
-                    Connection = 0L
+                    Connection = ConnectionId.None
                     SessionExpiry = ending.SessionExpiry
                     Will = will
                     AwaySince = ValueSome now
@@ -574,7 +574,7 @@ module Ledger =
             ValueSome "sessions and Client Identifiers do not correspond"
         elif
             entries
-            |> Array.exists (fun entry -> entry.AwaySince.IsNone = (entry.Connection = 0L))
+            |> Array.exists (fun entry -> entry.AwaySince.IsNone = entry.Connection.IsNone)
             || ledger.Away.Count <> entries.Length - connected
         then
             ValueSome "those that are away are not those of the entries"
@@ -591,7 +591,7 @@ module Ledger =
             ValueSome "what is due is not what the entries say"
         elif
             entries
-            |> Array.exists (fun entry -> entry.Connection <> 0L && (dueOf entry).IsSome)
+            |> Array.exists (fun entry -> not entry.Connection.IsNone && (dueOf entry).IsSome)
         then
             ValueSome "something is due of a session that is connected"
         elif entries |> Array.exists (fun entry -> entry.Session >= ledger.NextSession) then

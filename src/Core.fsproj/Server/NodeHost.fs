@@ -53,8 +53,8 @@ type NodeSession() =
 /// A connection as its host keeps it: cells for what the node knows of it, and its sending end. What is written is used
 /// within the gate of its session, or within its own before it belongs to one.
 and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
-    /// The number that the ledger gave it; 0 before.
-    abstract Number: int64 with get, set
+    /// What the ledger named it; none before.
+    abstract Id: ConnectionId with get, set
     /// The session that it belongs to; null before.
     abstract Session: NodeSession | null with get, set
     /// Where it stands before it belongs to a session; null after that. Used within its own gate.

@@ -98,7 +98,7 @@ module internal NodeJudging =
         let isPresent =
             try
                 match session.State.Connection with
-                | ValueSome current when current.Number = connection.Number ->
+                | ValueSome current when current.Id = connection.Id ->
                     session.Permissions <- effective
                     true
                 | _ -> false

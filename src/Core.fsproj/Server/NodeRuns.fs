@@ -52,8 +52,7 @@ module internal NodeRuns =
             try
                 let before = session.State
 
-                let struct (after, held, effects) =
-                    SessionRuns.hold connection.Number run.PacketIds[index] before
+                let struct (after, held, effects) = SessionRuns.hold connection.Id run.PacketIds[index] before
 
                 token <- held
                 NodeSteps.commit turn session session.Connection before after effects
@@ -82,7 +81,7 @@ module internal NodeRuns =
             let state = session.State
 
             if state.Inbound.PubackOrder.IsEmpty then
-                let effects = SessionRuns.acknowledge connection.Number turn.Run first count reason state
+                let effects = SessionRuns.acknowledge connection.Id turn.Run first count reason state
                 NodeSteps.commit turn session session.Connection state state effects
                 true
             else
@@ -206,7 +205,7 @@ module internal NodeRuns =
                     invalidOp unexpected
 
                 let packet = Packet.Publish(view.ToPublish frame)
-                NodeSteps.step turn session (ServerEvent.Received(connection.Number, packet))
+                NodeSteps.step turn session (ServerEvent.Received(connection.Id, packet))
                 NodeTasks.drain turn
 
     // Enters the packets of a run of QoS 2, so that they are known should they come again on another connection.
@@ -215,7 +214,7 @@ module internal NodeRuns =
 
         try
             let before = session.State
-            let struct (after, first) = SessionRuns.receive connection.Number turn.Run before
+            let struct (after, first) = SessionRuns.receive connection.Id turn.Run before
             NodeSteps.commit turn session session.Connection before after Effects.none
             first
         finally
@@ -332,11 +331,11 @@ module internal NodeRuns =
                 let before = session.State
 
                 if count = 1 then
-                    let event = ServerEvent.ReceivedAck(connection.Number, kind, ids[0], ReasonCode.Success)
+                    let event = ServerEvent.ReceivedAck(connection.Id, kind, ids[0], ReasonCode.Success)
                     NodeSteps.stepOn turn session session.Connection event
                 else
                     let struct (after, effects) =
-                        SessionRuns.acknowledged turn.Now connection.Number kind ids count before
+                        SessionRuns.acknowledged turn.Now connection.Id kind ids count before
 
                     NodeSteps.commit turn session session.Connection before after effects
             finally

@@ -80,7 +80,7 @@ module internal NodeTasks =
         | null -> ()
         | connection ->
             let fault = { closed with Reason = reason }
-            NodeSteps.step turn session (ServerEvent.CloseFor(connection.Number, token, fault))
+            NodeSteps.step turn session (ServerEvent.CloseFor(connection.Id, token, fault))
 
     let private refused (turn: Turn) (session: NodeSession) (topic: TopicName | null) (why: Fault) =
         turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
@@ -346,10 +346,10 @@ module internal NodeTasks =
         (connection: NodeConnection | null)
         (request: Packet)
         =
-        let struct (number, version) =
+        let struct (id, version) =
             match connection with
-            | null -> struct (0L, ProtocolVersion.V5)
-            | connection -> struct (connection.Number, connection.Protocol.Version)
+            | null -> struct (ConnectionId.None, ProtocolVersion.V5)
+            | connection -> struct (connection.Id, connection.Protocol.Version)
 
         let outcome =
             match request with
@@ -371,7 +371,7 @@ module internal NodeTasks =
                     { outcome with Answer = Packet.Suback answer }
                 | _ -> outcome
 
-            NodeSteps.step turn session (ServerEvent.Answered(number, outcome))
+            NodeSteps.step turn session (ServerEvent.Answered(id, outcome))
             NodeRouting.deliverRetained turn session
 
     let private detached (turn: Turn) (session: NodeSession) connection (ending: ConnectionEnd) =
@@ -403,7 +403,7 @@ module internal NodeTasks =
     /// their sessions expire from now on.
     let detachRestored (turn: Turn) : unit =
         for KeyValue(_, entry) in turn.Host.Broker.Ledger.Sessions do
-            if entry.Connection <> 0L then
+            if not entry.Connection.IsNone then
                 let ending =
                     {
                         Connection = entry.Connection

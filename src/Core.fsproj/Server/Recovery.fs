@@ -15,7 +15,7 @@ type StoredBroker =
         /// The next session.
         NextSession: SessionId
         /// The number of the next connection.
-        NextConnection: int64
+        NextConnection: ConnectionId
         /// When the last group was made; absent: there was none.
         WrittenAt: UnixTime voption
     }
@@ -28,7 +28,7 @@ type StoredBroker =
             Retained = Map.empty
             Sessions = Map.empty
             NextSession = SessionId 1L
-            NextConnection = 1L
+            NextConnection = ConnectionId 1L
             WrittenAt = ValueNone
         }
 
@@ -93,7 +93,7 @@ module Recovery =
         | JournalRecord.Counters(nextSession, nextConnection, writtenAt) ->
             { stored with
                 NextSession = SessionId.Max(stored.NextSession, nextSession)
-                NextConnection = max stored.NextConnection nextConnection
+                NextConnection = ConnectionId.Max(stored.NextConnection, nextConnection)
                 WrittenAt =
                     match stored.WrittenAt with
                     | ValueSome earlier -> ValueSome(max earlier writtenAt)
@@ -160,7 +160,7 @@ module Recovery =
         let ledger =
             { broker.Ledger with
                 NextSession = SessionId.Max(broker.Ledger.NextSession, stored.NextSession)
-                NextConnection = max broker.Ledger.NextConnection stored.NextConnection
+                NextConnection = ConnectionId.Max(broker.Ledger.NextConnection, stored.NextConnection)
             }
 
         {

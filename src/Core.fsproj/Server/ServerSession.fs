@@ -258,7 +258,7 @@ module ServerSession =
 
         match state.Connection, outcome.Answer with
         | ValueSome connection, (Packet.Suback acknowledgement | Packet.Unsuback acknowledgement) when
-            connection.Number = number
+            connection.Id = number
             && PacketIdMap.tryFind acknowledgement.PacketId.Value connection.Asked =
                 ValueSome outcome.Answer.Type
             ->
@@ -539,7 +539,7 @@ module ServerSession =
     // Runs a transition of the connection with this number, if it is the session's.
     let inline private on number (state: ServerState) ([<InlineIfLambda>] transition) =
         match state.Connection with
-        | ValueSome connection when connection.Number = number -> transition connection state
+        | ValueSome connection when connection.Id = number -> transition connection state
         | _ -> struct (state, Effects.none)
 
     let inline private next (now: Instant) (event: ServerEvent) (state: ServerState) =

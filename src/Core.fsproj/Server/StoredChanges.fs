@@ -15,7 +15,7 @@ type StoredOwner =
         /// How often the Client Identifier was claimed.
         Epoch: int64
         /// The number of its connection; 0: the client is away.
-        Connection: int64
+        Connection: ConnectionId
         /// The Session Expiry Interval in force, in seconds.
         SessionExpiry: uint32<s>
         /// The Will Message of the connection, or the one that is still due.

@@ -91,7 +91,7 @@ type Notice =
 type ConnectionEnd =
     {
         /// The number of the connection.
-        Connection: int64
+        Connection: ConnectionId
         /// Whether the Will Message stays due: there was no DISCONNECT with 0x00 from the client.
         KeepsWill: bool
         /// The Session Expiry Interval in force, in seconds.

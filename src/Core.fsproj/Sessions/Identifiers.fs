@@ -27,3 +27,27 @@ type SessionId(value: int64) =
 
     /// The later one.
     static member Max(left: SessionId, right: SessionId) = if left.Value < right.Value then right else left
+
+/// Names a connection of a client to a server. Numbers begin at 1, grow, and are not used again for another connection.
+/// Immutable.
+[<Struct>]
+type ConnectionId(value: int64) =
+
+    /// The number; 0 names no connection.
+    member _.Value = value
+
+    /// Whether it names no connection, as that of a client that is away.
+    member _.IsNone = value = 0L
+
+    /// The one after it.
+    member _.Next = ConnectionId(value + 1L)
+
+    /// The number in decimal.
+    override _.ToString() = value.ToString CultureInfo.InvariantCulture
+
+    /// Names no connection; the default value.
+    static member None = ConnectionId 0L
+
+    /// The later one.
+    static member Max(left: ConnectionId, right: ConnectionId) =
+        if left.Value < right.Value then right else left

@@ -48,7 +48,7 @@ type internal SimulatedBroker
     let connections = Dictionary<Link, BrokerConnection>(HashIdentity.Reference)
     // Those that were closed as well: a turn of their reading may still be under way.
     let byConnection = Dictionary<NodeConnection, BrokerConnection>(HashIdentity.Reference)
-    let byNumber = Dictionary<int64, BrokerConnection>()
+    let byNumber = Dictionary<ConnectionId, BrokerConnection>()
     let touched = HashSet<SessionId>()
     let timers = Dictionary<SessionId, Instant>()
     let mutable steps = 0
@@ -142,12 +142,12 @@ type internal SimulatedBroker
                 let known =
                     match Ledger.tryFind number ledger with
                     | ValueSome entry -> entry.Connection
-                    | ValueNone -> 0L
+                    | ValueNone -> ConnectionId.None
 
                 let current =
                     match session.State.Connection with
-                    | ValueSome connection -> connection.Number
-                    | ValueNone -> 0L
+                    | ValueSome connection -> connection.Id
+                    | ValueNone -> ConnectionId.None
 
                 if known <> current then
                     unsound $"session {number}: connection {current}, in the ledger {known}"
@@ -267,7 +267,7 @@ type internal SimulatedBroker
             host.Return turn
             one.Bytes <- one.Bytes[int (taken - one.Taken) ..]
             one.Taken <- taken
-            byNumber[one.Connection.Number] <- one
+            byNumber[one.Connection.Id] <- one
             one.IsReading <- false
             this.Plan()
             this.Pass(one, pause)
@@ -301,7 +301,7 @@ type internal SimulatedBroker
             one.IsReading <- true
             let pause = host.Run next
             one.IsReading <- false
-            byNumber[one.Connection.Number] <- one
+            byNumber[one.Connection.Id] <- one
             this.Plan()
             this.Pass(one, pause)
             this.FinishReading one
@@ -434,7 +434,7 @@ type internal SimulatedBroker
             | null -> ()
             | session ->
                 match session.State.Connection with
-                | ValueSome current when current.Number = one.Connection.Number && current.IsCongested ->
+                | ValueSome current when current.Id = one.Connection.Id && current.IsCongested ->
                     this.Turn(fun turn -> Node.takesData turn one.Connection)
                 | _ -> ()
         | _ -> ()

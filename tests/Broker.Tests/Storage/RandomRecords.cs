@@ -73,7 +73,7 @@ internal sealed class RandomRecords(int seed)
                 Add(session, SessionChange.Cleared);
                 break;
             case 9:
-                group.Add(JournalRecord.NewCounters(nextSession, random.Next(100), random.NextInt64(1 << 40)));
+                group.Add(JournalRecord.NewCounters(nextSession, new ConnectionId(random.Next(100)), random.NextInt64(1 << 40)));
                 break;
             case 10 or 11 when messages.Count > 0:
                 Add(session, SessionChange.NewMoved(messages.ElementAt(random.Next(messages.Count)), Place(session)));
@@ -123,7 +123,7 @@ internal sealed class RandomRecords(int seed)
             session.Value % 2 == 0 ? FSharpValueOption<string>.None : "anna",
             FSharpValueOption<string>.None,
             epoch: 1,
-            connection: random.Next(3),
+            connection: new ConnectionId(random.Next(3)),
             sessionExpiry: 3_600,
             FSharpValueOption<Will>.None,
             FSharpValueOption<long>.None,

@@ -203,7 +203,7 @@ public sealed class SqliteStoreTests : StoreFiles
     {
         var group = new JournalGroup();
         group.Add(JournalRecord.NewBroker(StoredChange.NewSessionSet(new StoredOwner(
-            new SessionId(1), ClientId.Of("anna"), default, default, 1, 0, 3_600, default, default, default, default))));
+            new SessionId(1), ClientId.Of("anna"), default, default, 1, ConnectionId.None, 3_600, default, default, default, default))));
         group.Add(new SessionId(1), [Kept(1, "hello"u8.ToArray()), Kept(2, "world"u8.ToArray())]);
         await using var store = await OpenAsync(Folder);
         store.Commit(group.Seal().Span);

@@ -182,7 +182,7 @@ internal sealed class TableWriter : IDisposable
             .Bind(1, entry.Session.Value)
             .BindText(2, entry.ClientId.Text)
             .BindText(3, entry.Owner is { IsSome: true, Value: var user } ? user : null)
-            .Bind(4, entry.Connection == 0 ? 0L : 1L)
+            .Bind(4, entry.Connection.IsNone ? 0L : 1L)
             .Bind(5, (long)entry.SessionExpiry)
             .Bind(6, entry.AwaySince is { IsSome: true, Value: var away } ? (long?)away : null)
             .Bind(7, entry.EndsAt is { IsSome: true, Value: var endsAt } ? (long?)endsAt : null)
