@@ -368,7 +368,7 @@ let private events (connection: ConnectionId) : ServerEvent list =
         ServerEvent.RateExceeded connection
         ServerEvent.TransportClosed(connection, Cause.ByApplication)
         ServerEvent.Forward(message, ValueNone, System.Int64.MaxValue)
-        ServerEvent.Acknowledge(65_537L, ReasonCode.Success)
+        ServerEvent.Acknowledge(DeliveryToken 65_537L, ReasonCode.Success)
         ServerEvent.Judged(connection, Judgement.Accepted(ValueNone, ValueNone))
         ServerEvent.Congested(connection, true)
         ServerEvent.Close(ReasonCode.ServerShuttingDown, ValueNone)

@@ -142,7 +142,7 @@ type private Subject(settings: BrokerSettings) =
     let mutable now: Instant = 1_000L<ms>
     let mutable connection = ConnectionId.None
     let mutable number = 0
-    let tokens = ResizeArray<int64>()
+    let tokens = ResizeArray<DeliveryToken>()
 
     let next () =
         number <- number + 1
@@ -159,7 +159,7 @@ type private Subject(settings: BrokerSettings) =
 
         for effect in effects do
             match effect with
-            | Deliver(_, token) when token <> 0L -> tokens.Add token
+            | Deliver(_, token) when not token.IsNone -> tokens.Add token
             | _ -> ()
 
         become after

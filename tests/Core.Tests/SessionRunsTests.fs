@@ -230,12 +230,12 @@ let private reconnected (state: ServerState) =
 let private exactlyOnce id =
     Packet.Publish(Outgoing.toPublish (uint16 id) 0us true (outgoing QoS.ExactlyOnce 0L))
 
-// Takes a PUBLISH by a step; the token is 0 where it is not a new message.
+// Takes a PUBLISH by a step; there is no token where it is not a new message.
 let private arrived id (state: ServerState) =
     let struct (state, effects) =
         ServerSession.step now (ServerEvent.Received(ConnectionId 1L, exactlyOnce id)) state
 
-    let mutable given = 0L
+    let mutable given = DeliveryToken.None
 
     for effect in effects do
         match effect with
@@ -252,7 +252,7 @@ let private arrivedBySteps ids state =
     ||> List.fold (fun (struct (state, sent)) id ->
         let struct (state, answer, token) = arrived id state
 
-        if token = 0L then
+        if token.IsNone then
             struct (state, sent @ answer)
         else
             let struct (state, more) = accepted token state
@@ -276,7 +276,7 @@ let private arrivedAsRun ids between bySteps state =
     fill run [ for id in ids -> exactlyOnce id ]
 
     match SessionRuns.receive (ConnectionId 1L) run state with
-    | struct (_, 0L) -> bySteps ids state
+    | struct (_, token) when token.IsNone -> bySteps ids state
     | struct (entered, first) ->
         let struct (after, effects) =
             SessionRuns.acknowledgeReceived run first ReasonCode.Success (between entered)

@@ -240,7 +240,7 @@ type HeldAcknowledgement =
         /// The session of the publisher.
         Session: NodeSession
         /// What names the message there.
-        Token: int64
+        Token: DeliveryToken
         /// Its reason.
         Reason: ReasonCode
         /// Its properties; null: none.

@@ -46,7 +46,7 @@ module internal NodeRuns =
         let run = turn.Run
 
         for index in first .. first + count - 1 do
-            let mutable token = 0L
+            let mutable token = DeliveryToken.None
             session.Enter()
 
             try
@@ -59,7 +59,7 @@ module internal NodeRuns =
             finally
                 session.Exit()
 
-            if token <> 0L then
+            if not token.IsNone then
                 let acknowledgement = { Session = session; Token = token; Reason = reason; Properties = null }
 
                 if condition = 0L then
@@ -186,7 +186,7 @@ module internal NodeRuns =
             ValueOption.iter (NodeTasks.exceeded turn) why
 
             if NodeTasks.closesFor turn connection reason then
-                NodeTasks.closeFor turn session connection 0L reason
+                NodeTasks.closeFor turn session connection DeliveryToken.None reason
             else
                 acknowledge turn session connection index 1 reason
 
@@ -209,7 +209,7 @@ module internal NodeRuns =
                 NodeTasks.drain turn
 
     // Enters the packets of a run of QoS 2, so that they are known should they come again on another connection.
-    let private receive (turn: Turn) (session: NodeSession) (connection: NodeConnection) : int64 =
+    let private receive (turn: Turn) (session: NodeSession) (connection: NodeConnection) : DeliveryToken =
         session.Enter()
 
         try
@@ -260,9 +260,13 @@ module internal NodeRuns =
             && cache.IsComplete
             && isNull (NodeTasks.roomProblem turn QoS.ExactlyOnce false (payloadBytes turn.Run))
 
-        let first = if isPlain then receive turn session connection else 0L
+        let first =
+            if isPlain then
+                receive turn session connection
+            else
+                DeliveryToken.None
 
-        if first = 0L then
+        if first.IsNone then
             stepEach turn session connection
         else
             forwardAll turn session cache
@@ -281,7 +285,7 @@ module internal NodeRuns =
                 turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
 
                 if NodeTasks.closesFor turn connection ReasonCode.NotAuthorized then
-                    NodeTasks.closeFor turn session connection 0L ReasonCode.NotAuthorized
+                    NodeTasks.closeFor turn session connection DeliveryToken.None ReasonCode.NotAuthorized
                 else
                     acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
             else
@@ -291,7 +295,7 @@ module internal NodeRuns =
                     NodeTasks.exceeded turn problem
 
                     if NodeTasks.closesFor turn connection problem.Reason then
-                        NodeTasks.closeFor turn session connection 0L problem.Reason
+                        NodeTasks.closeFor turn session connection DeliveryToken.None problem.Reason
                     else
                         acknowledge turn session connection 0 run.Count problem.Reason
                 | Null when not cache.IsComplete -> routeEach turn session connection

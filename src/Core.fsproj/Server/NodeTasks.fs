@@ -73,7 +73,7 @@ module internal NodeTasks =
         (turn: Turn)
         (session: NodeSession)
         (connection: NodeConnection | null)
-        (token: int64)
+        (token: DeliveryToken)
         (reason: ReasonCode)
         =
         match connection with
@@ -155,13 +155,13 @@ module internal NodeTasks =
         (turn: Turn)
         session
         connection
-        token
+        (token: DeliveryToken)
         reason
         (properties: AcknowledgementProperties | null)
         =
         if closesFor turn connection reason then
             closeFor turn session connection token reason
-        elif token <> 0L then
+        elif not token.IsNone then
             let condition = turn.Host.Condition()
 
             if condition = 0L && isNull properties then
@@ -441,7 +441,7 @@ module internal NodeTasks =
         refused turn session null why
 
         if closesFor turn connection why.Reason then
-            closeFor turn session connection 0L why.Reason
+            closeFor turn session connection DeliveryToken.None why.Reason
 
     /// Does what the effects left to do, in order, and what that leaves to do.
     let drain (turn: Turn) : unit =
@@ -453,7 +453,8 @@ module internal NodeTasks =
             match work.Kind with
             | DeferredKind.Publish ->
                 match PackedEffect.contentOf<Packet> work.Content with
-                | Packet.Publish content -> publish turn session work.Connection content work.Number
+                | Packet.Publish content ->
+                    publish turn session work.Connection content (DeliveryToken work.Number)
                 | _ -> ()
             | DeferredKind.Settled ->
                 turn.Host.Delivered(session, work.Number, null, DeliveryEnd.Acknowledged work.Reason)

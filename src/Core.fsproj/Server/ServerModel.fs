@@ -127,12 +127,12 @@ type ServerEvent =
     /// The client may not get messages of these topics any more: those that wait are dropped.
     | Withdraw of Topics: System.Collections.Generic.IReadOnlySet<string>
     /// A message that the client published and that was delivered under this token is dealt with.
-    | Acknowledge of Ticket: int64 * Reason: ReasonCode
+    | Acknowledge of Token: DeliveryToken * Reason: ReasonCode
     /// The same, with properties for its PUBACK or PUBREC.
-    | AcknowledgeWith of Ticket: int64 * Reason: ReasonCode * Properties: AcknowledgementProperties
-    /// A message that this connection published and that was delivered under this token, 0 for none, is refused, which ends the
+    | AcknowledgeWith of Token: DeliveryToken * Reason: ReasonCode * Properties: AcknowledgementProperties
+    /// A message that this connection published and that was delivered under this token, if under one, is refused, which ends the
     /// connection. If the message comes again, it is judged again.
-    | CloseFor of Connection: ConnectionId * Ticket: int64 * Fault: Fault
+    | CloseFor of Connection: ConnectionId * Token: DeliveryToken * Fault: Fault
     /// What the registry answers to a SUBSCRIBE or an UNSUBSCRIBE of this connection.
     | Answered of Connection: ConnectionId * Outcome: SubscriptionOutcome
     /// Retained messages of the first cursor were dealt with.

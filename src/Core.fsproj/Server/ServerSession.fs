@@ -506,9 +506,9 @@ module ServerSession =
         | _ -> struct (state, expired)
 
     // The acknowledgement of this token gets properties, as far as the client wants and takes them.
-    let private acknowledgeWith (token: int64) reason properties (state: ServerState) =
+    let private acknowledgeWith (token: DeliveryToken) reason properties (state: ServerState) =
         let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
-        let id = uint16 (token &&& 0xFFFFL)
+        let id = token.PacketId
 
         let withProperties (connection: ServerConnection) effect =
             let full kind =

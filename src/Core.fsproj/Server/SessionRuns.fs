@@ -152,12 +152,12 @@ module SessionRuns =
         | _ -> Effects.none
 
     /// Enters a packet of a run in the receiving half, where its acknowledgement has to wait for something else, and
-    /// gives the token that names it there. Beyond the Receive Maximum the connection is ended; the token is 0 then.
+    /// gives the token that names it there. Beyond the Receive Maximum the connection is ended, and there is no token.
     let hold
         (connection: ConnectionId)
         (packetId: uint16)
         (state: ServerState)
-        : struct (ServerState * int64 * Effects) =
+        : struct (ServerState * DeliveryToken * Effects) =
         match state.Connection with
         | ValueSome current when current.Id = connection ->
             let delivery = Delivery.AtLeastOnce(PacketId.OfValid packetId, false)
@@ -165,29 +165,30 @@ module SessionRuns =
 
             match arrival with
             | Arrival.Accept token -> struct ({ state with Inbound = inbound }, token, effects)
-            | Arrival.Repeated -> struct ({ state with Inbound = inbound }, 0L, effects)
+            | Arrival.Repeated -> struct ({ state with Inbound = inbound }, DeliveryToken.None, effects)
             | Arrival.Breach fault ->
                 let struct (state, effects) = ServerConnections.fail fault current state
-                struct (state, 0L, effects)
-        | _ -> struct (state, 0L, Effects.none)
+                struct (state, DeliveryToken.None, effects)
+        | _ -> struct (state, DeliveryToken.None, Effects.none)
 
-    /// Enters the packets of a run of QoS 2 of this connection in the receiving half, and gives the number that
-    /// <c>InboundRuns.tokenOf</c> makes their tokens of. 0: nothing was entered, and each packet needs a step of its own.
+    /// Enters the packets of a run of QoS 2 of this connection in the receiving half, and gives the token of the
+    /// first, of which <c>InboundRuns.tokenOf</c> makes the others. None: nothing was entered, and each packet needs a step of
+    /// its own.
     let receive
         (connection: ConnectionId)
         (run: PublishRun)
         (state: ServerState)
-        : struct (ServerState * int64) =
+        : struct (ServerState * DeliveryToken) =
         match state.Connection with
         | ValueSome current when current.Id = connection ->
             let struct (inbound, first) = InboundRuns.arrived run.PacketIds state.Inbound
-            struct ((if first = 0L then state else { state with Inbound = inbound }), first)
-        | _ -> struct (state, 0L)
+            struct ((if first.IsNone then state else { state with Inbound = inbound }), first)
+        | _ -> struct (state, DeliveryToken.None)
 
     /// Acknowledges the packets of a run of QoS 2 that <c>receive</c> entered, with a reason code of success.
     let acknowledgeReceived
         (run: PublishRun)
-        (first: int64)
+        (first: DeliveryToken)
         (reason: ReasonCode)
         (state: ServerState)
         : struct (ServerState * Effects) =

@@ -284,7 +284,7 @@ type ClientEvent =
     /// The application no longer waits for a ticket.
     | Cancel of Ticket: int64
     /// The application has dealt with a message that was delivered to it under this token.
-    | Acknowledge of Ticket: int64 * Reason: ReasonCode
+    | Acknowledge of Token: DeliveryToken * Reason: ReasonCode
     /// The authenticator answers a challenge.
     | Answer of Authentication: Authentication
     /// The authenticator gives up.
@@ -295,7 +295,7 @@ type ClientEvent =
     | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: int64
     /// The transport takes no more messages for now, or takes them again.
     | Congested of IsFull: bool
-    /// No subscriber took a message that was delivered; <c>Ticket</c> is its token.
-    | Unclaimed of Packet: Packet * Ticket: int64
+    /// No subscriber took a message that was delivered under this token.
+    | Unclaimed of Packet: Packet * Token: DeliveryToken
     /// Time has passed.
     | Tick of Traffic: Traffic

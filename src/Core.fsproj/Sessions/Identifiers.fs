@@ -51,3 +51,30 @@ type ConnectionId(value: int64) =
     /// The later one.
     static member Max(left: ConnectionId, right: ConnectionId) =
         if left.Value < right.Value then right else left
+
+/// Names a message of QoS 1 or 2 that was received, from its delivery to the application or the router until they decide its
+/// acknowledgment. It holds the Packet Identifier and the place of the message in the order of arrival, and so differs from
+/// that of a later message with the same Packet Identifier. Valid within one session. Immutable.
+[<Struct>]
+type DeliveryToken(value: int64) =
+
+    /// The number; 0 names no message.
+    member _.Value = value
+
+    /// Whether it names no message, as that of one of QoS 0, for which no acknowledgment is due.
+    member _.IsNone = value = 0L
+
+    /// The Packet Identifier of the message.
+    member _.PacketId = uint16 (value &&& 0xFFFFL)
+
+    /// The place of the message in the order of arrival.
+    member _.Sequence = value >>> 16
+
+    /// The number in decimal.
+    override _.ToString() = value.ToString CultureInfo.InvariantCulture
+
+    /// Names no message; the default value.
+    static member None = DeliveryToken 0L
+
+    /// The token of a message at this place in the order of arrival, 1 to 2^47 - 1, with this Packet Identifier.
+    static member Of(sequence: int64, packetId: uint16) = DeliveryToken((sequence <<< 16) ||| int64 packetId)
