@@ -253,6 +253,8 @@ type Held =
         mutable Decided: ReasonCode voption
         mutable AwaitsPubrel: bool
         mutable Counted: bool
+        /// How many sessions there may have been when it came.
+        mutable Sessions: int
     }
 
 /// What a PUBLISH of the server leads to.
@@ -268,7 +270,7 @@ type ReceivingModel() =
     let acks = List<struct (PacketType * uint16 * ReasonCode)>()
     let mutable window = 0
     let mutable extra = 0
-    let mutable inDoubt = false
+    let mutable sessions = 1
 
     let kind qos = if qos = QoS.AtLeastOnce then PacketType.Puback else PacketType.Pubrec
     let openCount () = held.FindAll(fun one -> one.Counted).Count
@@ -300,7 +302,9 @@ type ReceivingModel() =
     /// In doubt: the session may be younger than what was received of it.
     member _.Opened(receiveMaximum: int, sessionPresent: bool, isInDoubt: bool) =
         window <- receiveMaximum
-        inDoubt <- sessionPresent && isInDoubt
+
+        if sessionPresent && isInDoubt then
+            sessions <- sessions + 1
 
         if not sessionPresent then
             held.Clear()
@@ -328,6 +332,7 @@ type ReceivingModel() =
                         Decided = ValueNone
                         AwaitsPubrel = false
                         Counted = true
+                        Sessions = sessions
                     }
 
                 held.Add one
@@ -336,22 +341,25 @@ type ReceivingModel() =
 
         match held |> Seq.tryFind (fun one -> one.Id = id) with
         | None -> accept ()
+        // [MQTT-3.3.1-1] What the server sent before comes with DUP and in its QoS, so this session is another one.
+        | Some one when
+            one.Sessions < sessions
+            && (one.QoS <> qos || (qos = QoS.ExactlyOnce && not dup))
+            ->
+            held.RemoveAll(fun other -> other.Sessions <= one.Sessions) |> ignore
+            accept ()
         | Some one when one.QoS <> qos ->
             acks.Add(struct (kind qos, id, ReasonCode.PacketIdentifierInUse))
             NoDelivery
         | Some one when not one.Counted && qos = QoS.AtLeastOnce && not dup ->
             held.Remove one |> ignore
             accept ()
-        // [MQTT-3.3.1-1] What the server sent before comes with DUP, so this session is another one.
-        | Some one when not one.Counted && inDoubt && not dup ->
-            inDoubt <- false
-            held.RemoveAll(fun one -> not one.Counted) |> ignore
-            accept ()
         | Some one when not one.Counted ->
             if full () then
                 Fault
             else
                 one.Counted <- true
+                one.Sessions <- sessions
 
                 // Its PUBREC is due again, in the order of the new arrival.
                 if one.AwaitsPubrel then

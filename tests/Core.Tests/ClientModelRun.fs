@@ -234,7 +234,6 @@ type Run(settings: ClientSettings, withMethod: bool) =
 
         if idle && state.Phase.IsOpening then
             wasConnected <- false
-            inDoubt <- false
 
         if
             connectingBefore
@@ -259,7 +258,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
                     pubrels.Add(struct (id, ReasonCode.Success))
 
                 let ours = settings.Properties.ReceiveMaximum |> ValueOption.defaultValue 65_535us
-                receiving.Opened(int ours, connack.SessionPresent, wasConnected && inDoubt)
+                receiving.Opened(int ours, connack.SessionPresent, inDoubt)
                 wasConnected <- true
                 inDoubt <- false
             | _ -> failtest "only CONNACK opens a connection"

@@ -111,4 +111,35 @@ let tests =
             <| fun () ->
                 let struct (state, _) = take 1 QoS.ExactlyOnce false (online 5)
                 Expect.isError (Inbound.released 1us state) "a fault"
+
+            testCase "a doubt about the session lasts until a PUBLISH shows that it is another one"
+            <| fun () ->
+                let doubtful state =
+                    state
+                    |> Inbound.connectionLost
+                    |> Inbound.connectionOpenedIn ProtocolVersion.V311 10us
+                    |> Inbound.doubted
+
+                let isNew id qos dup state =
+                    match arrive id qos dup state with
+                    | struct (state, Arrival.Accept _, _) ->
+                        sound state
+                        true
+                    | _ -> false
+
+                for other, dup in [ QoS.AtLeastOnce, true; QoS.AtLeastOnce, false; QoS.ExactlyOnce, false ] do
+                    let struct (state, _) = take 1 QoS.ExactlyOnce false (online 10)
+                    let state = doubtful state
+                    Expect.isTrue (isNew 1 other dup state) "on the connection that began with the doubt"
+                    Expect.isTrue (isNew 1 other dup (again 10 state)) "on a later one"
+
+                    Expect.isFalse
+                        (isNew 1 QoS.ExactlyOnce true (again 10 state))
+                        "a repetition is no new message"
+
+                // 1 is of the first session, 2 perhaps of the second, and it is certain that the first is gone.
+                let struct (state, _) = take 1 QoS.ExactlyOnce false (online 10)
+                let struct (state, _) = take 2 QoS.ExactlyOnce false (doubtful state)
+                let struct (state, _) = take 1 QoS.ExactlyOnce false (doubtful state)
+                Expect.isFalse (isNew 2 QoS.ExactlyOnce true state) "a repetition in the second session"
         ]

@@ -72,9 +72,31 @@ let tests =
             testCase "seeds that have found something run clean" (fun () ->
                 // A message that another member of a shared subscription was given with RETAIN and QoS of the first one's
                 // subscription, a Will that was due between CONNECT and CONNACK of its client, a message of QoS 2 that a
-                // client sent anew to a client that had subscribed meanwhile, and a Will that came twice, the second time
-                // with a refusal that the broker did not get.
-                for seed in [ 758UL; 3_481UL; 2_798UL; 4_231UL; 5_757UL ] do
+                // client sent anew to a client that had subscribed meanwhile, a Will that came twice, the second time
+                // with a refusal that the broker did not get, and a client of MQTT 3.1.1 that closed each connection for an
+                // identifier in use in a session that it did not know to be lost, in one of them because its application had
+                // disconnected before the CONNACK came. In the others the model was wrong: of a
+                // session whose client had another Maximum Packet Size before, of two copies of a message with identifiers
+                // of their own, and of an earlier connection that was noticed to be lost after a later one.
+                let seeds =
+                    [
+                        758UL
+                        3_481UL
+                        2_798UL
+                        4_231UL
+                        5_757UL
+                        61_448UL
+                        69_961UL
+                        75_336UL
+                        80_383UL
+                        81_407UL
+                        90_781UL
+                        91_160UL
+                        110_506UL
+                        126_985UL
+                    ]
+
+                for seed in seeds do
                     let result = Simulation.runSeed seed
 
                     if not result.IsClean then

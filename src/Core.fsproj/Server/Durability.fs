@@ -390,6 +390,7 @@ module Durability =
                     QoS = QoS.ExactlyOnce
                     Receipt = Receipt.AwaitPubrel
                     Counted = false
+                    Doubts = 0
                 }
 
             { inbound with

@@ -68,6 +68,13 @@ module internal ClientLifecycle =
 
             struct (state, Effects.one (SettleWith(ticket, Settlement.Rejected fault)))
 
+    // Whether a CONNECT was sent whose answer never came. A refused one leaves the session as it was.
+    let private isUnanswered cause (state: ClientState) =
+        match state.Phase, cause with
+        | ClientPhase.Connecting _, Cause.Refused _ -> false
+        | ClientPhase.Connecting _, _ -> true
+        | _ -> false
+
     /// Nothing more happens until the application starts the client again. All that waits is settled; what was
     /// sent stays part of the session.
     let finish (cause: Cause) (state: ClientState) (effects: Effects) : struct (ClientState * Effects) =
@@ -100,7 +107,11 @@ module internal ClientLifecycle =
                             PingAsked = ValueNone
                             PingTaken = ValueNone
                         }
-                    Context.Progress = { state.Progress with StartTicket = 0L }
+                    Context.Progress =
+                        { state.Progress with
+                            StartTicket = 0L
+                            SessionInDoubt = state.Progress.SessionInDoubt || isUnanswered cause state
+                        }
                 },
                 effects.Add(Notify(Notice.Closed cause)))
 
@@ -365,19 +376,12 @@ module internal ClientLifecycle =
             | ticket when ticket > 0L -> effects.Add(SettleWith(ticket, Settlement.Ended cause))
             | _ -> effects
 
-        // A refused CONNECT leaves the session as it was.
-        let unanswered =
-            match state.Phase, cause with
-            | ClientPhase.Connecting _, Cause.Refused _ -> false
-            | ClientPhase.Connecting _, _ -> true
-            | _ -> false
-
         let state =
             ClientRequests.connectionLost
                 tickets
                 { state with
                     Context.Progress =
-                        { progress with SessionInDoubt = progress.SessionInDoubt || unanswered }
+                        { progress with SessionInDoubt = progress.SessionInDoubt || isUnanswered cause state }
                     Outbound = outbound
                     Inbound = Inbound.connectionLost state.Inbound
                     Context.Connection =

@@ -40,7 +40,8 @@ module internal ClientOpening =
         // CONNACK of MQTT 3.1 does not say whether there is a session.
         let isUntold = state.Version.IsV31 && not state.Connection.CleanStart
         let sessionPresent = connack.SessionPresent || isUntold
-        let inDoubt = again && (state.Progress.SessionInDoubt || isUntold)
+        let mayBeAnother = state.Progress.SessionInDoubt || isUntold
+        let inDoubt = again && mayBeAnother
 
         let clientId =
             match connack.Properties.AssignedClientIdentifier with
@@ -96,7 +97,7 @@ module internal ClientOpening =
         let struct (state, effects) = ClientRequests.issue state effects
 
         let aliases = min limits.TopicAliasMaximum settings.TopicAliasLimit
-        let opened = Inbound.connectionOpened (inboundWindow state) state.Inbound
+        let opened = Inbound.connectionOpenedIn state.Version (inboundWindow state) state.Inbound
 
         let struct (outbound, resumed) =
             Outbound.resumedWithin
@@ -110,7 +111,11 @@ module internal ClientOpening =
 
         struct ({ state with
                     Outbound = outbound
-                    Inbound = if sessionPresent && inDoubt then Inbound.doubted opened else opened
+                    Inbound =
+                        if sessionPresent && mayBeAnother then
+                            Inbound.doubted opened
+                        else
+                            opened
                 },
                 effects.Append resumed)
 

@@ -22,6 +22,9 @@ type Held =
         Receipt: Receipt
         /// Whether the PUBLISH arrived on this connection and so counts against the Receive Maximum.
         Counted: bool
+        /// <c>Inbound.Doubts</c> when its PUBLISH came last: fewer than now, and the peer may have made a new session since,
+        /// which this exchange is no part of.
+        Doubts: int
     }
 
 /// The receiving half of QoS 1 and 2, the same for both roles: which Packet Identifiers of the peer are open,
@@ -38,8 +41,8 @@ type Inbound =
         Allowance: int
         /// Whether acknowledgments have reason codes, as since MQTT 5. Without them a refusal cannot be reported.
         HasReasonCodes: bool
-        /// Whether the peer may have made a new session that the exchanges of earlier connections are no part of.
-        IsDoubtful: bool
+        /// How often the peer may have made a new session without our notice.
+        Doubts: int
         /// The exchanges, by the peer's Packet Identifier.
         Held: PacketIdMap<Held>
         /// Tokens of QoS 1 that are not acknowledged, in the order of arrival.
@@ -71,7 +74,7 @@ module Inbound =
             Open = 0
             Allowance = 0
             HasReasonCodes = true
-            IsDoubtful = false
+            Doubts = 0
             Held = PacketIdMap.empty
             PubackOrder = Fifo.empty
             PubrecOrder = Fifo.empty
@@ -108,7 +111,6 @@ module Inbound =
             Window = 0
             Open = 0
             Allowance = 0
-            IsDoubtful = false
             Held = PacketIdMap.fold uncount state.Held state.Held
             PubackOrder = Fifo.empty
             PubrecOrder = Fifo.empty
@@ -123,7 +125,7 @@ module Inbound =
         connectionOpenedIn ProtocolVersion.V5 receiveMaximum state
 
     /// The connection that began continues a session, but not certainly the one that earlier connections had.
-    let doubted (state: Inbound) : Inbound = { state with IsDoubtful = true }
+    let doubted (state: Inbound) : Inbound = { state with Doubts = state.Doubts + 1 }
 
     /// The session is lost: nothing is held any more, and tokens given out mean nothing.
     let sessionLost (state: Inbound) : Inbound = { empty with NextSequence = state.NextSequence }
@@ -238,7 +240,15 @@ module Inbound =
         else
             let token = DeliveryToken.Of(state.NextSequence, id)
 
-            let held = { Token = token; QoS = qos; Receipt = Receipt.InHand; Counted = true }
+            let held =
+                {
+                    Token = token
+                    QoS = qos
+                    Receipt = Receipt.InHand
+                    Counted = true
+                    Doubts = state.Doubts
+                }
+
 
             let isQoS1 = qos = QoS.AtLeastOnce
 
@@ -276,7 +286,11 @@ module Inbound =
         else
             let state =
                 { state with
-                    Held = PacketIdMap.add held.Token.PacketId { held with Counted = true } state.Held
+                    Held =
+                        PacketIdMap.add
+                            held.Token.PacketId
+                            { held with Counted = true; Doubts = state.Doubts }
+                            state.Held
                     Open = state.Open + 1
                 }
 
@@ -288,7 +302,12 @@ module Inbound =
                         Effects.ack PacketType.Pubrec held.Token.PacketId ReasonCode.Success)
             | Receipt.AwaitPubrel ->
                 // Its PUBREC may not overtake those of messages that came again before it [MQTT-4.6.0-3].
-                let decided = { held with Receipt = Receipt.Decided ReasonCode.Success; Counted = true }
+                let decided =
+                    { held with
+                        Receipt = Receipt.Decided ReasonCode.Success
+                        Counted = true
+                        Doubts = state.Doubts
+                    }
 
                 let held = PacketIdMap.add held.Token.PacketId decided state.Held
                 let state = queued decided.QoS decided.Token { state with Held = held }
@@ -299,10 +318,17 @@ module Inbound =
 
                 struct (state, Arrival.Repeated, effects)
 
-    // The session is a new one: what earlier connections left is no part of it.
-    let private withoutEarlier (state: Inbound) =
-        let later held id (one: Held) = if one.Counted then held else PacketIdMap.remove id held
-        { state with IsDoubtful = false; Held = PacketIdMap.fold later state.Held state.Held }
+    // The session is another one than that of an exchange: this exchange and those before it are no part of it.
+    let private withoutSessionOf (gone: Held) (state: Inbound) =
+        let later held id (one: Held) = if one.Doubts <= gone.Doubts then PacketIdMap.remove id held else held
+
+        { state with Held = PacketIdMap.fold later state.Held state.Held }
+
+    // Whether a PUBLISH with the identifier of an exchange shows that the session is another one: in the same session the
+    // message would have its QoS, and come again with DUP [MQTT-3.3.1-1] [MQTT3-3.3.1-1].
+    let private showsOtherSession (delivery: Delivery) (held: Held) (state: Inbound) =
+        held.Doubts < state.Doubts
+        && (held.QoS <> delivery.QoS || (held.QoS = QoS.ExactlyOnce && not delivery.IsDup))
 
     /// True when a PUBLISH of QoS 1 with this identifier can be handed over and acknowledged at once, after which the
     /// state would be the same: its identifier is not in use, the peer may send it, and no acknowledgement is due
@@ -326,14 +352,13 @@ module Inbound =
 
             match PacketIdMap.tryFind id.Value state.Held with
             | ValueNone -> accept qos id.Value state
+            | ValueSome held when showsOtherSession delivery held state ->
+                accept qos id.Value (withoutSessionOf held state)
             | ValueSome held when held.QoS <> qos -> inUse qos id.Value state
             | ValueSome held when not held.Counted ->
                 if qos = QoS.AtLeastOnce && not delivery.IsDup then
                     // The peer never got our PUBACK and yet sends something new: the older message is over for it.
                     accept qos id.Value (closed held state)
-                elif state.IsDoubtful && not delivery.IsDup then
-                    // A message of the session that we held would come with DUP [MQTT-3.3.1-1] [MQTT3-3.3.1-1].
-                    accept qos id.Value (withoutEarlier state)
                 else
                     again held state
             // Before MQTT 5 a client may send a message again on the same connection [MQTT3-2.3.1-3]; one PUBACK answers both.

@@ -36,7 +36,16 @@ module InboundRuns =
                 isNew <- false
             else
                 let token = tokenOf first index id
-                let one = { Token = token; QoS = QoS.ExactlyOnce; Receipt = Receipt.InHand; Counted = true }
+
+                let one =
+                    {
+                        Token = token
+                        QoS = QoS.ExactlyOnce
+                        Receipt = Receipt.InHand
+                        Counted = true
+                        Doubts = state.Doubts
+                    }
+
                 held <- PacketIdMap.add id one held
                 index <- index + 1
 

@@ -116,8 +116,10 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val EndsAt: Instant = Int64.MaxValue * 1L<ms> with get, set
     // The largest packet that its client takes.
     member val MaximumPacketBytes = Int32.MaxValue with get, set
-    // The least that this was.
-    member val LeastPacketBytes = Int32.MaxValue with get, set
+    // What it was before, each with the time until which it was so.
+    member val EarlierPacketLimits = List<struct (Instant * int)>()
+    // What it is if the broker has taken a CONNECT that was not answered, by the number of its connection.
+    member val AskedPacketLimits = List<struct (int * int)>()
     // Every subscription that there ever was.
     member val Subscriptions = List<NaiveSubscription>()
     member val Receiving = Dictionary<uint16, Receiving>()
@@ -135,7 +137,8 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
     member val Copies = Dictionary<int, int>()
     // How many arrivals there have to be.
     member val Expected = Dictionary<int, struct (Publication * int)>()
-    member val Released = HashSet<int>()
+    // Messages that PUBREL came for, each with its identifier.
+    member val Released = HashSet<struct (int * uint16)>()
     member val Order = Dictionary<struct (string * string * QoS * QoS), int>()
     member val RetainedTickets = List<RetainedTicket>()
     // Arrivals with RETAIN 1, and those of them that only a subscription explains.
@@ -152,17 +155,36 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
         | true, count -> count
         | _ -> 0
 
-    // What does not fit into the packets that the client takes now need not come any more [MQTT-3.1.2-25].
-    member this.Forgo() =
-        if this.MaximumPacketBytes < Int32.MaxValue then
+    // What does not fit into the packets that the client takes need not come any more [MQTT-3.1.2-25].
+    member private this.Forgo(most: int) =
+        if most < Int32.MaxValue then
             for struct (message, _) in Seq.toArray this.Expected.Values do
-                if not (this.Takes message) then
+                if not (this.Fits(message, most)) then
                     this.Expected.Remove message.Number |> ignore
 
             for KeyValue(id, held) in Seq.toArray this.Receiving do
-                if not (isNull held.Message || this.Takes held.Message || held.PubrecSent) then
+                // That PUBREC was sent does not say that the broker has it.
+                if not (isNull held.Message || this.Fits(held.Message, most) || held.PubrelReceived) then
                     this.Receiving.Remove id |> ignore
                     this.Finished.Add id |> ignore
+
+    // A CONNECT was sent after which the client takes packets of at most so many bytes.
+    member this.AskPacketLimit(connection: int, most: int) =
+        this.AskedPacketLimits.Add(struct (connection, most))
+        this.Forgo most
+
+    // It was answered.
+    member this.LimitPackets(now: Instant, connection: int, most: int) =
+        for struct (number, asked) in this.AskedPacketLimits do
+            if number <= connection then
+                this.EarlierPacketLimits.Add(struct (now, asked))
+
+        this.AskedPacketLimits.RemoveAll(fun (struct (number, _)) -> number <= connection)
+        |> ignore
+
+        this.EarlierPacketLimits.Add(struct (now, this.MaximumPacketBytes))
+        this.MaximumPacketBytes <- most
+        this.Forgo most
 
     // It may be another session: what it has may come, and need not.
     member this.Doubt() =
@@ -178,13 +200,14 @@ and [<AllowNullLiteral>] internal NaiveSession(client: string) =
             if subscription.Stage = SubscriptionStage.Certain then
                 subscription.Stage <- SubscriptionStage.Asked
 
-    // Whether a message fits into the largest packet of the client, with all that the broker may add: a Topic Alias, a
-    // longer length of the properties, Subscription Identifiers.
-    member this.Takes(message: Publication) = this.Fits(message, this.MaximumPacketBytes)
+    // Whether the client took packets as large as a message at all times since it was first sent.
+    member this.AlwaysTook(message: Publication) =
+        this.EarlierPacketLimits.TrueForAll(fun (struct (until, most)) ->
+            until < message.FirstSent || this.Fits(message, most))
+        && this.AskedPacketLimits.TrueForAll(fun (struct (_, most)) -> this.Fits(message, most))
+        && this.Fits(message, this.MaximumPacketBytes)
 
-    // Whether it always would have, also on earlier connections with another limit.
-    member this.AlwaysTakes(message: Publication) = this.Fits(message, this.LeastPacketBytes)
-
+    // With all that the broker may add: a Topic Alias, a longer length of the properties, Subscription Identifiers.
     member private this.Fits(message: Publication, most: int) =
         let identifiers = this.Subscriptions.FindAll(_.Identifier.IsSome).Count
         message.Bytes + 5 + 5 * identifiers <= most

@@ -43,7 +43,7 @@ type BrokerModel(freedom: BrokerFreedom) =
         session.IsAlive
         && session.EndsAt - freedom.Earliness > now
         && not (mayHaveEnded session)
-        && session.Takes message
+        && session.AlwaysTook message
         && subscription.Stage = SubscriptionStage.Certain
         && not subscription.IsShared
         && not (subscription.Options.NoLocal && message.Publisher = session.Client)
@@ -163,6 +163,9 @@ type BrokerModel(freedom: BrokerFreedom) =
         | message -> client.Latest.WillTargets <- targetsOf message
 
         client.Latest <- connection
+
+        if not (isNull client.Session) then
+            client.Session.AskPacketLimit(connection.Number, ConnectRules.packetLimitOf connect)
 
         if connect.CleanStart then
             client.Doubt <- true
@@ -304,15 +307,9 @@ type BrokerModel(freedom: BrokerFreedom) =
             // It may be read only after the connection was lost, and what that began goes on.
             connection.Session.EndsAt <- if connection.IsLostByBroker then client.EndsAtEarliest else never
 
-            connection.Session.MaximumPacketBytes <-
-                match connection.Connect.Value.Properties.MaximumPacketSize with
-                | ValueSome most -> int (min most (uint32 Int32.MaxValue))
-                | ValueNone -> Int32.MaxValue
+            let most = ConnectRules.packetLimitOf connection.Connect.Value
+            connection.Session.LimitPackets(now, connection.Number, most)
 
-            connection.Session.LeastPacketBytes <-
-                min connection.Session.LeastPacketBytes connection.Session.MaximumPacketBytes
-
-            client.Session.Forgo()
             client.Doubt <- AnswerRules.mayBeOvertaken connection
 
             // Otherwise the connection had ended before its CONNACK came.
@@ -360,7 +357,7 @@ type BrokerModel(freedom: BrokerFreedom) =
         match session.Receiving.TryGetValue id with
         | true, receiving when receiving.PubrecSent ->
             if not (isNull receiving.Message) then
-                session.Released.Add receiving.Message.Number |> ignore
+                session.Released.Add(struct (receiving.Message.Number, id)) |> ignore
 
             session.Receiving[id] <- { receiving with PubrelReceived = true }
         | true, _ -> violate connection.Client "MQTT-4.3.3-4" "no PUBREL before PUBREC" $"PUBREL {id}"
@@ -454,7 +451,10 @@ type BrokerModel(freedom: BrokerFreedom) =
                 client.EndsAtLatest <- after now (max expiry other)
             elif client.EndsAtLatest = never then
                 client.EndsAtEarliest <- min client.EndsAtEarliest endsAt
-                client.EndsAtLatest <- endsAt
+
+                // A later connection that was answered goes on with the session, or had one without an end.
+                if obj.ReferenceEquals(client.Latest, connection) || not client.Latest.HasConnack then
+                    client.EndsAtLatest <- endsAt
             else
                 client.EndsAtLatest <- max client.EndsAtLatest endsAt
 

@@ -28,12 +28,14 @@ type private Sending =
         QoS: QoS
         Order: int
         mutable Connection: int
+        // On how many connections its PUBLISH was sent.
+        mutable Connections: int
         mutable PubrecReceived: bool
         mutable PubrelConnection: int
     }
 
 // A message that the client has received and not finished.
-type private Incoming = { QoS: QoS; mutable IsDelivered: bool; mutable PubrecSent: bool }
+type private Incoming = { Payload: Bytes; QoS: QoS; mutable IsDelivered: bool; mutable PubrecSent: bool }
 
 [<AllowNullLiteral>]
 type private ClientLink(number: int) =
@@ -144,6 +146,7 @@ type ClientModel(name: string) =
                     violate "MQTT-4.6.0-1" "messages sent again in their order" $"{id} after a later one"
 
                 known.Connection <- link.Number
+                known.Connections <- known.Connections + 1
                 link.LastOrder <- max link.LastOrder known.Order
             | true, _ -> violate "MQTT-2.2.1-3" "an identifier that is not in use" $"PUBLISH {id}"
             | _ ->
@@ -162,6 +165,7 @@ type ClientModel(name: string) =
                         QoS = qos
                         Order = order
                         Connection = link.Number
+                        Connections = 1
                         PubrecReceived = false
                         PubrelConnection = 0
                     }
@@ -254,18 +258,35 @@ type ClientModel(name: string) =
 
         link.Open.Remove id |> ignore
 
+    let incomingOf (publish: Publish) =
+        {
+            Payload = publish.Payload
+            QoS = publish.Delivery.QoS
+            IsDelivered = false
+            PubrecSent = false
+        }
+
     let receivedPublish (publish: Publish) =
         match publish.Delivery.PacketId with
         | ValueNone -> undelivered <- ValueSome publish
         | ValueSome id when publish.Delivery.QoS = QoS.AtLeastOnce ->
             link.ToPuback.Enqueue id.Value
-            incoming[id.Value] <- { QoS = QoS.AtLeastOnce; IsDelivered = false; PubrecSent = false }
+            incoming[id.Value] <- incomingOf publish
         | ValueSome id ->
             if not (link.ToPubrec.Contains id.Value) then
                 link.ToPubrec.Enqueue id.Value
 
-            if not (incoming.ContainsKey id.Value) then
-                incoming[id.Value] <- { QoS = QoS.ExactlyOnce; IsDelivered = false; PubrecSent = false }
+            match incoming.TryGetValue id.Value with
+            | true, held when held.QoS = QoS.ExactlyOnce && held.Payload.Equals publish.Payload -> ()
+            // The server has made a new session meanwhile, with a CONNACK that was lost. The client sees that unless the
+            // message is like one that is sent again [MQTT-3.3.1-1].
+            | true, held ->
+                incoming[id.Value] <- incomingOf publish
+
+                if held.QoS <> QoS.ExactlyOnce || not publish.Delivery.IsDup then
+                    undelivered <- ValueSome publish
+            | _ ->
+                incoming[id.Value] <- incomingOf publish
                 undelivered <- ValueSome publish
 
     let receivedConnack (connack: Connack) =
@@ -354,6 +375,18 @@ type ClientModel(name: string) =
             | ClientCall.Publish(payload, qos), ValueSome reason -> settledPublish payload qos reason
             | _ -> ()
         | _ -> violate "calls" "only calls that were made settle" $"call {ticket}"
+
+    /// A call was settled because it cannot succeed. A message with which five connections ended is not sent again: before
+    /// MQTT 5 a server cannot say that it does not take it.
+    member this.Rejected(at: Instant, ticket: int64) : unit =
+        this.Settled(at, ticket, ValueNone)
+
+        match calls.TryGetValue ticket with
+        | true, { Call = ClientCall.Publish(payload, _) } ->
+            for KeyValue(id, known) in Seq.toArray sending do
+                if known.Payload.Equals payload && known.Connections >= 5 then
+                    sending.Remove id |> ignore
+        | _ -> ()
 
     /// A message was handed to the application.
     member _.Delivered(at: Instant, publish: Publish) : unit =

@@ -1,5 +1,6 @@
 namespace Mqtt5.Verification
 
+open System
 open System.Collections.Generic
 open Mqtt5
 
@@ -34,6 +35,12 @@ module internal ConnectRules =
                 violate client "MQTT-3.2.2-16" "a Client Identifier that no other client has" id.Text
 
             client.Id <- id.Text
+
+    // The largest packet that the client takes, in bytes.
+    let packetLimitOf (connect: Connect) : int =
+        match connect.Properties.MaximumPacketSize with
+        | ValueSome most -> int (min most (uint32 Int32.MaxValue))
+        | ValueNone -> Int32.MaxValue
 
     // A CONNACK of success.
     let checkConnack

@@ -294,11 +294,12 @@ module internal DeliveryRules =
             | ValueNone -> false
 
         // A message of QoS 1 that was sent again is routed again, and so is one of QoS 2 whose client lost its session and
-        // sent it anew: it may have been lost at QoS 0 the first time, or the session may have subscribed since.
+        // sent it anew: it may have been lost at QoS 0 or been too large the first time, or the session may have subscribed since.
         let mayComeLate =
             ((message.QoS = QoS.AtLeastOnce && message.Sends > 1) || message.NewSends > 1)
             && (publish.Delivery.QoS = QoS.AtMostOnce
                 || mayHaveExpired
+                || not (session.AlwaysTook message)
                 || not (
                     message.Candidates.Exists(fun (struct (one, subscription)) ->
                         obj.ReferenceEquals(one, session)
@@ -495,10 +496,13 @@ module internal DeliveryRules =
 
                 // Copies of a Will that was due more than once are alike: which of them was released is not known.
                 elif known >= most && message.Dues.Count < 2 then
-                    if
-                        publish.Delivery.QoS = QoS.ExactlyOnce
-                        && session.Released.Contains message.Number
-                    then
+                    let isReleased =
+                        match publish.Delivery with
+                        | Delivery.ExactlyOnce(id, _) ->
+                            session.Released.Contains(struct (message.Number, id.Value))
+                        | _ -> false
+
+                    if isReleased then
                         violate client "MQTT-4.3.3-6" "no PUBLISH again after PUBREL" message.Topic
                     else
                         ended

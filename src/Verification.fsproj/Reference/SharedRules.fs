@@ -45,7 +45,7 @@ module internal SharedRules =
                     && not message.IsWill
                     && not message.MayExpire
                     && NaiveTopics.matches all[0].Levels message.Levels
-                    && members.TrueForAll(fun one -> one.AlwaysTakes message && one.CountOf message = 0)
+                    && members.TrueForAll(fun one -> one.AlwaysTook message && one.CountOf message = 0)
                 then
                     match members.Find(stays message) with
                     | null -> ()

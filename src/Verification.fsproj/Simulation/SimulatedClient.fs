@@ -174,6 +174,7 @@ type internal SimulatedClient
             | Settle(ticket, reason) -> model.Settled(this.Now, ticket, ValueSome reason)
             | SettleWith(ticket, Settlement.Published(reason, _)) ->
                 model.Settled(this.Now, ticket, ValueSome reason)
+            | SettleWith(ticket, Settlement.Rejected _) -> model.Rejected(this.Now, ticket)
             | SettleWith(ticket, _) -> model.Settled(this.Now, ticket, ValueNone)
             | OpenTransport _ ->
                 let born = generation
