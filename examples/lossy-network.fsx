@@ -34,12 +34,12 @@ let settings =
     }
 
 let mutable client = ClientState.create 1UL (HashSeed.Of(1UL, 2UL)) settings
-let mutable server = ServerState.create 1L (ClientId.Of "meter") BrokerSettings.Default
+let mutable server = ServerState.create (SessionId 1L) (ClientId.Of "meter") BrokerSettings.Default
 
-// The network: packets under way in both directions, and which connection is open, 0 for none.
+// The network: packets under way in both directions, and which connection is open, if one is.
 let toServer = Queue<Packet>()
 let toClient = Queue<Packet>()
-let mutable connection = 0L
+let mutable connection = ConnectionId.None
 let mutable connections = 0L
 let mutable wantsConnection = false
 let mutable lost = 0
@@ -48,8 +48,8 @@ let mutable repeated = 0
 // What came out at the two ends, and the tokens that are to be acknowledged.
 let atServer = List<string>()
 let atClient = List<string>()
-let serverTokens = Queue<int64>()
-let clientTokens = Queue<int64>()
+let serverTokens = Queue<DeliveryToken>()
+let clientTokens = Queue<DeliveryToken>()
 let settled = HashSet<int64>()
 
 let textOf (publish: Publish) = Text.Encoding.UTF8.GetString publish.Payload.Span
@@ -75,7 +75,7 @@ let message (text: string) (ticket: int64) : Outgoing =
     }
 
 // What both machines ask for alike.
-let transmit (link: Queue<Packet>) (deliver: string -> int64 -> unit) (effect: Effect) =
+let transmit (link: Queue<Packet>) (deliver: string -> DeliveryToken -> unit) (effect: Effect) =
     match effect with
     | Send packet -> link.Enqueue packet
     | SendMessage(message, id, alias, isNamed) ->
@@ -137,7 +137,7 @@ let arriveAtServer (packet: Packet) =
                     Protocol = Protocol.V5
                     Connect = connect
                     Assigned = false
-                    SessionPresent = connection > 1L
+                    SessionPresent = (connection <> ConnectionId 1L)
                     Authentication = ValueNone
                     UserName = ValueNone
                     AuthenticatedUntil = ValueNone
@@ -150,10 +150,10 @@ let arriveAtClient (packet: Packet) =
     stepClient (Received packet)
 
 let cut () =
-    if connection > 0L then
+    if not connection.IsNone then
         let ended = connection
         lost <- lost + toServer.Count + toClient.Count
-        connection <- 0L
+        connection <- ConnectionId.None
         toServer.Clear()
         toClient.Clear()
         stepServer (ServerEvent.TransportClosed(ended, Cause.TransportFailed "cut"))
@@ -163,7 +163,7 @@ let connect () =
     if wantsConnection then
         wantsConnection <- false
         connections <- connections + 1L
-        connection <- connections
+        connection <- ConnectionId connections
         stepClient (TransportOpened Credentials.None)
 
 // The next thing that can happen, whichever it is; false when there is nothing.

@@ -6,7 +6,7 @@ namespace Mqtt5.CliTests;
 public sealed partial class DependencyTests
 {
     [Theory]
-    [InlineData("FParsec", "*.fs", "src/Core.fsproj/Grammar/", "src/Core.fsproj/Notation/", "src/Core.fsproj/Server/AccessFile.fs")]
+    [InlineData("FParsec", "*.fs", "src/Core.fsproj/Grammar/", "src/Core.fsproj/Notation/", "src/Core.fsproj/Broker/AccessFile.fs")]
     [InlineData("Spectre.Console", "*.cs", "src/CSharp/Mqtt5.Cli/Display/", "src/CSharp/Mqtt5.Cli/Bench/BenchText.cs", "src/CSharp/Mqtt5.Cli/Demo/DemoStep.cs")]
     [InlineData("System.CommandLine", "*.cs", "src/CSharp/Mqtt5.Cli/")]
     public void A_package_is_used_where_the_page_says(string name, string pattern, params string[] places)
@@ -21,7 +21,7 @@ public sealed partial class DependencyTests
         var row = GuidePages.Read("docs/dependencies.md").Split('\n').Single(line => line.StartsWith($"| {name} ", StringComparison.Ordinal));
 
         if (places.Length > 1)
-            Assert.All(places, place => Assert.Contains(place.Split('/', 4)[^1].Replace("Mqtt5.Cli/", "", StringComparison.Ordinal).Replace("Server/AccessFile.fs", "AccessFile.fs", StringComparison.Ordinal), row, StringComparison.Ordinal));
+            Assert.All(places, place => Assert.Contains(place.Split('/', 4)[^1].Replace("Mqtt5.Cli/", "", StringComparison.Ordinal).Replace("Broker/AccessFile.fs", "AccessFile.fs", StringComparison.Ordinal), row, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -182,16 +182,16 @@ public sealed partial class GuideTests
         Assert.True(events.Count >= 25);
         Assert.All(events, match => Assert.Contains($"| {match.Groups[1].Value} | {match.Groups[2].Value} |", page, StringComparison.Ordinal));
 
-        var topics = SystemTopic().Matches(GuidePages.Read("src/Core.fsproj/Server/SystemTopics.fs")).Select(match => match.Groups[1].Value).ToArray();
+        var topics = SystemTopic().Matches(GuidePages.Read("src/Core.fsproj/Broker/SystemTopics.fs")).Select(match => match.Groups[1].Value).ToArray();
         Assert.True(topics.Length >= 15);
         Assert.All(topics, topic => Assert.Contains($"`{topic}`", page, StringComparison.Ordinal));
     }
 
     [Theory]
     [InlineData("The client", "src/Core.fsproj/Sessions/ClientState.fs", "ClientPhase", "src/Core.fsproj/Sessions/ClientModel.fs", "ClientEvent")]
-    [InlineData("The handshake", "src/Core.fsproj/Server/Handshake.fs", "HandshakePhase", "src/Core.fsproj/Server/Handshake.fs", "HandshakeEvent")]
-    [InlineData("The session of a server", null, null, "src/Core.fsproj/Server/ServerModel.fs", "ServerEvent")]
-    [InlineData("The node", "src/Core.fsproj/Server/Turn.fs", "Pause", "src/Core.fsproj/Server/Node.fs", null)]
+    [InlineData("The handshake", "src/Core.fsproj/Broker/Handshake.fs", "HandshakePhase", "src/Core.fsproj/Broker/Handshake.fs", "HandshakeEvent")]
+    [InlineData("The session of a server", null, null, "src/Core.fsproj/Broker/ServerModel.fs", "ServerEvent")]
+    [InlineData("The node", "src/Core.fsproj/Broker/Turn.fs", "Pause", "src/Core.fsproj/Broker/Node.fs", null)]
     public void A_state_diagram_has_the_states_and_events_of_the_code(string heading, string? stateFile, string? states, string eventFile, string? events)
     {
         var page = GuidePages.Read("docs/architecture.md");

@@ -53,6 +53,7 @@ module AllTests =
             ClientIdentifierTests.tests
             ClientVersionTests.tests
             ClientNegotiationTests.tests
+            IdentifierTests.tests
             RoutingTests.tests
             AccessTests.tests
             LimitTableTests.tests

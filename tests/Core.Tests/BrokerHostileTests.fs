@@ -193,14 +193,14 @@ let private grants =
 
 type private Prediction =
     {
-        Session: int64
+        Session: SessionId
         Verdict: DeliveryVerdict
         /// The tickets of the copies that the session was given, in order.
         Tickets: List<int64>
     }
 
 let private run whenFull (deeds: Deed list) =
-    let forwarded = Dictionary<int64, int64>()
+    let forwarded = Dictionary<int64, SessionId>()
     let dropped = HashSet<int64>()
     let predictions = List<Prediction>()
     let mutable current: Prediction list = []
@@ -287,10 +287,10 @@ let private run whenFull (deeds: Deed list) =
         | Congest(client, full) ->
             let link = links[client]
 
-            if link.Session <> 0L then
-                world.Step(link.Session, ServerEvent.Congested(link.Number, full))
+            if not link.Session.IsNone then
+                world.Step(link.Session, ServerEvent.Congested(link.Id, full))
         | Fail client -> world.Drop links[client]
-        | Rush client -> world.Step(links[client].Session, ServerEvent.RateExceeded links[client].Number)
+        | Rush client -> world.Step(links[client].Session, ServerEvent.RateExceeded links[client].Id)
         | Close client ->
             let event = ServerEvent.Close(ReasonCode.AdministrativeAction, ValueNone)
             world.Step(links[client].Session, event)
@@ -344,12 +344,12 @@ let private run whenFull (deeds: Deed list) =
 let private config = { Clauses.config with arbitrary = [ typeof<Generators> ] }
 
 // Every kind of event, for a session that is over.
-let private events (connection: int64) : ServerEvent list =
+let private events (connection: ConnectionId) : ServerEvent list =
     let message =
         Routing.copy
             1L
             {
-                Session = 1L
+                Session = SessionId 1L
                 GrantedQoS = QoS.AtLeastOnce
                 RetainAsPublished = false
                 Identifiers = SubscriptionIdentifiers.Empty
@@ -360,7 +360,7 @@ let private events (connection: int64) : ServerEvent list =
             }
 
     [
-        ServerEvent.TakeOver(connection + 1L)
+        ServerEvent.TakeOver connection.Next
         ServerEvent.Received(connection, Packet.Pingreq)
         ServerEvent.ReceivedAck(connection, PacketType.Puback, 1us, ReasonCode.Success)
         ServerEvent.ReceivedAck(connection, PacketType.Pubrel, 1us, ReasonCode.Success)
@@ -368,7 +368,7 @@ let private events (connection: int64) : ServerEvent list =
         ServerEvent.RateExceeded connection
         ServerEvent.TransportClosed(connection, Cause.ByApplication)
         ServerEvent.Forward(message, ValueNone, System.Int64.MaxValue)
-        ServerEvent.Acknowledge(65_537L, ReasonCode.Success)
+        ServerEvent.Acknowledge(DeliveryToken 65_537L, ReasonCode.Success)
         ServerEvent.Judged(connection, Judgement.Accepted(ValueNone, ValueNone))
         ServerEvent.Congested(connection, true)
         ServerEvent.Close(ReasonCode.ServerShuttingDown, ValueNone)
@@ -398,7 +398,7 @@ let tests =
                         (ServerEvent.End ReasonCode.SessionTakenOver)
                         world.Machines[link.Session]
 
-                for event in events link.Number do
+                for event in events link.Id do
                     let struct (next, effects) = ServerSession.step world.Now event state
                     Expect.equal effects.Count 0 $"{event}"
                     Expect.isTrue (obj.ReferenceEquals(next, state)) "and no change"
@@ -410,7 +410,7 @@ let tests =
                 let link = connectKept world "a"
                 let state = world.Machines[link.Session]
 
-                for event in events (link.Number - 1L) do
+                for event in events (ConnectionId(link.Id.Value - 1L)) do
                     match event with
                     | ServerEvent.Forward _
                     | ServerEvent.Close _

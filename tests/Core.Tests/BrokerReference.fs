@@ -56,21 +56,21 @@ let allowed (grants: AccessGrant[]) (publishing: bool) (client: string) (topic: 
     && not (about |> Array.exists (fun grant -> not grant.Allows))
 
 type Reference(grants: AccessGrant[]) =
-    let clients = Dictionary<int64, string>()
-    let subscriptions = Dictionary<int64, List<NaiveSubscription>>()
+    let clients = Dictionary<SessionId, string>()
+    let subscriptions = Dictionary<SessionId, List<NaiveSubscription>>()
     let retained = Dictionary<string, string * QoS * string>()
-    let expected = Dictionary<int64, List<Expected>>()
+    let expected = Dictionary<SessionId, List<Expected>>()
     let shared = List<ExpectedShared>()
 
     /// Who subscribed with each identifier: every subscription has one of its own.
-    let owners = Dictionary<uint32, int64 * TopicFilter>()
+    let owners = Dictionary<uint32, SessionId * TopicFilter>()
     let accepted = Dictionary<string, int>()
 
     member _.Clients = clients
     member _.Shared = shared
     member _.Owners = owners
     member _.Accepted = accepted
-    member _.Expected(session: int64) = expected[session]
+    member _.Expected(session: SessionId) = expected[session]
 
     member private _.Members(filter: string) =
         [
@@ -90,16 +90,16 @@ type Reference(grants: AccessGrant[]) =
             if members |> List.exists (fun (_, one) -> one.Options.MaximumQoS = QoS.AtMostOnce) then
                 message.AllGranted <- false
 
-    member _.Began(session: int64, client: string) =
+    member _.Began(session: SessionId, client: string) =
         clients[session] <- client
         subscriptions[session] <- List()
         expected[session] <- List()
 
-    member this.Ended(session: int64) =
+    member this.Ended(session: SessionId) =
         subscriptions.Remove session |> ignore
         this.CheckGroups()
 
-    member this.Subscribed(session: int64, request: Subscribe, codes: ReasonCode list) =
+    member this.Subscribed(session: SessionId, request: Subscribe, codes: ReasonCode list) =
         let list = subscriptions[session]
         let identifier = request.Properties.SubscriptionIdentifier.Value
 
@@ -144,7 +144,7 @@ type Reference(grants: AccessGrant[]) =
         this.CheckGroups()
 
     /// Retained messages that had not been delivered need not be any more [MQTT-3.10.4-2].
-    member this.Unsubscribed(session: int64, request: Unsubscribe, cut: uint32 list) =
+    member this.Unsubscribed(session: SessionId, request: Unsubscribe, cut: uint32 list) =
         let messages = expected[session]
 
         for index in 0 .. messages.Count - 1 do
@@ -162,7 +162,7 @@ type Reference(grants: AccessGrant[]) =
 
         this.CheckGroups()
 
-    member _.Accept(publisher: int64, topic: string, payload: string, qos: QoS, retain: bool) =
+    member _.Accept(publisher: SessionId, topic: string, payload: string, qos: QoS, retain: bool) =
         accepted[payload] <-
             1
             + (match accepted.TryGetValue payload with

@@ -109,9 +109,9 @@ let private compareWith (changes: Change list) =
     let mutable broker = Broker.create 0L<ms> (HashSeed.Of(1UL, 2UL)) settings
     let mutable now = 0
     let mutable number = 0
-    let sessions = Dictionary<int, int64>()
-    let connections = Dictionary<int, int64>()
-    let earlier = Dictionary<int, int64>()
+    let sessions = Dictionary<int, SessionId>()
+    let connections = Dictionary<int, ConnectionId>()
+    let earlier = Dictionary<int, ConnectionId>()
 
     let take struct (next: Broker, outcome: BrokerOutcome) =
         match Broker.sound next with

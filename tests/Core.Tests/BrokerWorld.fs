@@ -16,14 +16,14 @@ type Link(connect: Link -> SimulatedConnection) as this =
     /// The connection as the node has it.
     member _.Connection = connection
 
-    /// The number that the ledger gave it; 0 before.
-    member _.Number = connection.Number
+    /// What the ledger named it; none before.
+    member _.Id = connection.Id
 
-    /// The session that it belongs to; 0 before.
+    /// The session that it belongs to; none before.
     member _.Session =
         match connection.Session with
-        | null -> 0L
-        | session -> session.Number
+        | null -> SessionId.None
+        | session -> session.Id
 
     /// What the server sent and the client has not read.
     member val Inbox = Queue<Packet>()
@@ -47,15 +47,15 @@ type Link(connect: Link -> SimulatedConnection) as this =
 /// What the world tells of what happened.
 type Happening =
     /// A message of a client is about to be routed.
-    | Accepted of session: int64 * message: ServerMessage
+    | Accepted of session: SessionId * message: ServerMessage
     /// A message went to a session.
-    | Forwarded of session: int64 * ticket: int64
-    | Subscribed of session: int64 * request: Subscribe * codes: ReasonCode list
+    | Forwarded of session: SessionId * ticket: int64
+    | Subscribed of session: SessionId * request: Subscribe * codes: ReasonCode list
     /// With the Subscription Identifiers of subscriptions whose retained messages had not all been delivered.
-    | Unsubscribed of session: int64 * request: Unsubscribe * cut: uint32 list
-    | SessionEnded of session: int64
-    | SessionBegan of session: int64 * client: string
-    | MessageDropped of session: int64 * message: Outgoing * why: Fault
+    | Unsubscribed of session: SessionId * request: Unsubscribe * cut: uint32 list
+    | SessionEnded of session: SessionId
+    | SessionBegan of session: SessionId * client: string
+    | MessageDropped of session: SessionId * message: Outgoing * why: Fault
 
 let everything: AccessGrant[] =
     [|
@@ -93,8 +93,8 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
     let host = SimulatedHost(settings, (fun () -> now))
     let opened = ResizeArray<Link>()
     let settled = HashSet<int64>()
-    let requests = Dictionary<int64, Packet>()
-    let cut = Dictionary<int64, uint32 list>()
+    let requests = Dictionary<SessionId, Packet>()
+    let cut = Dictionary<SessionId, uint32 list>()
     let copies = Dictionary<int64, Outgoing>()
     let dropped = HashSet<int64>()
     let mutable passing = false
@@ -114,7 +114,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         host.Dropped <-
             fun session ticket why ->
                 Expect.isTrue (dropped.Add ticket) "a message is dropped once"
-                happened (MessageDropped(session.Number, copies[ticket], why))
+                happened (MessageDropped(session.Id, copies[ticket], why))
 
         host.Became <-
             fun _ _ after ->
@@ -142,7 +142,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
                 // One that the limits do not allow to be retained is not routed.
                 if (Broker.retain message host.Broker).IsOk then
                     this.BeforeRoute message
-                    happened (Accepted(session.Number, message))
+                    happened (Accepted(session.Id, message))
 
     member val Judge: Packet -> Judgement = (fun _ -> Judgement.Accepted(ValueNone, ValueNone)) with get, set
     /// The versions that connections take.
@@ -164,7 +164,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
     member _.Broker = host.Broker
 
     /// The states of the sessions, by their numbers.
-    member _.Machines: Dictionary<int64, ServerState> =
+    member _.Machines: Dictionary<SessionId, ServerState> =
         host.Sessions
         |> Seq.map (fun (KeyValue(number, session)) -> KeyValuePair(number, session.State))
         |> Dictionary
@@ -175,7 +175,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         if ticket <> 0L then
             Expect.isTrue (settled.Add ticket) "a ticket settles once"
 
-    member private this.Watch(session: int64, event: ServerEvent, effects: Effects) =
+    member private this.Watch(session: SessionId, event: ServerEvent, effects: Effects) =
         match event with
         | ServerEvent.Forward(message, _, _) ->
             copies[message.Ticket] <- message
@@ -291,7 +291,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
             if
                 FastPath.tryPublishIn link.Version ClientToServer (ReadOnlySpan bytes) &view
-                && SessionRuns.way link.Number &view session.State = PublishWay.Run
+                && SessionRuns.way link.Id &view session.State = PublishWay.Run
                 && inbound.Open < inbound.Window + inbound.Allowance
             then
                 passing <- not passing
@@ -301,7 +301,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
                     if (nonNull session.Permissions).MayPublish topic then
                         let client = ValueSome session.State.ClientId
-                        let message = ServerMessage.ofPublish now session.Number client topic publish
+                        let message = ServerMessage.ofPublish now session.Id client topic publish
                         host.Routing session message
         | _ -> ()
 
@@ -337,10 +337,10 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             | null ->
                 NodeAdmission.handshake turn link.Connection (HandshakeEvent.ReceivedFault fault)
                 |> ignore
-            | session -> NodeSteps.step turn session (ServerEvent.ReceivedFault(link.Number, fault)))
+            | session -> NodeSteps.step turn session (ServerEvent.ReceivedFault(link.Id, fault)))
 
     /// Something happens to a session, which may have room for more then.
-    member _.Step(session: int64, event: ServerEvent) =
+    member _.Step(session: SessionId, event: ServerEvent) =
         match host.Sessions.TryGetValue session with
         | true, known ->
             host.Run(fun turn ->
@@ -359,13 +359,13 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
             host.Run(fun turn -> Node.transportClosed turn link.Connection "test")
 
     /// Ends a session.
-    member _.Remove(session: int64, reason: ReasonCode) =
+    member _.Remove(session: SessionId, reason: ReasonCode) =
         match host.Sessions.TryGetValue session with
         | true, known -> host.Run(fun turn -> Node.endSession turn known reason)
         | _ -> ()
 
     /// Whether a session may get messages of a topic.
-    member _.MayReceive(session: int64, topic: TopicName) =
+    member _.MayReceive(session: SessionId, topic: TopicName) =
         match host.Sessions[session].Permissions with
         | null -> true
         | permissions -> permissions.MayReceive topic

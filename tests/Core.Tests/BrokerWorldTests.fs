@@ -131,7 +131,7 @@ type private Received = { Payload: string; Topic: string; QoS: QoS; Retain: bool
 type private Exchange = { Id: uint16; Packet: Publish; mutable Released: bool }
 
 /// A client that keeps to the rules and loses what the network loses.
-type private Client(name: string, world: World, logs: Dictionary<int64, List<Received>>) =
+type private Client(name: string, world: World, logs: Dictionary<SessionId, List<Received>>) =
     let mutable link: Link voption = ValueNone
     let mutable nextId = 0us
     let unacknowledged = List<Exchange>()
@@ -188,7 +188,7 @@ type private Client(name: string, world: World, logs: Dictionary<int64, List<Rec
 
     member _.Congest(full: bool) =
         match link with
-        | ValueSome link -> world.Step(link.Session, ServerEvent.Congested(link.Number, full))
+        | ValueSome link -> world.Step(link.Session, ServerEvent.Congested(link.Id, full))
         | ValueNone -> ()
 
     member _.Mute() =
@@ -272,7 +272,7 @@ type private Client(name: string, world: World, logs: Dictionary<int64, List<Rec
 
     member private _.Finish(id: uint16) = unacknowledged.RemoveAll(fun exchange -> exchange.Id = id) |> ignore
 
-    member private this.Take(session: int64, publish: Publish) =
+    member private this.Take(session: SessionId, publish: Publish) =
         let topic =
             match publish.Topic with
             | TopicReference.Name name -> name.Text
@@ -357,7 +357,7 @@ let private settings =
 
 // Order is promised for what is not shared. It counts the first copy of what came again, and leaves out what the
 // publisher itself sent again, since that stands at two places in the order.
-let private checkOrder (session: int64) (reference: Reference) (log: List<Received>) =
+let private checkOrder (session: SessionId) (reference: Reference) (log: List<Received>) =
     let isShared received =
         received.Identifiers
         |> List.exists (fun identifier -> (snd reference.Owners[identifier]).IsShared)
@@ -393,8 +393,8 @@ let private checkOrder (session: int64) (reference: Reference) (log: List<Receiv
 
 let private run (strategy: SharedStrategy) (operations: Operation list) =
     let reference = Reference grants
-    let logs = Dictionary<int64, List<Received>>()
-    let alive = HashSet<int64>()
+    let logs = Dictionary<SessionId, List<Received>>()
+    let alive = HashSet<SessionId>()
 
     let happened happening =
         match happening with

@@ -16,11 +16,11 @@ let private again (one: Script) =
     one.Lose()
     one.Connect sessionPresent
 
-let private acknowledge (one: Script) (token: int64) =
+let private acknowledge (one: Script) (token: DeliveryToken) =
     one.Do(ClientEvent.Acknowledge(token, ReasonCode.Success))
 
 // A message arrives; its token.
-let private take (one: Script) (packet: Packet) : int64 =
+let private take (one: Script) (packet: Packet) : DeliveryToken =
     one.Receive packet
     Expect.equal one.Tokens.Length 1 "it is handed over"
     one.Tokens.Head
@@ -160,7 +160,9 @@ let private publishing =
                     one.Receive(publish (TopicReference.Alias alias))
 
                     match one.Effects with
-                    | [| Effect.Deliver(Packet.Publish { Topic = TopicReference.Name name }, 0L) |] ->
+                    | [| Effect.Deliver(Packet.Publish { Topic = TopicReference.Name name }, token) |] when
+                        token.IsNone
+                        ->
                         Expect.equal name.Text $"t{number}" "the topic in full"
                     | _ -> failtest "it is handed over"
 

@@ -248,7 +248,7 @@ type Held =
     {
         Id: uint16
         QoS: QoS
-        mutable Token: int64
+        mutable Token: DeliveryToken
         /// What the application decided.
         mutable Decided: ReasonCode voption
         mutable AwaitsPubrel: bool
@@ -328,7 +328,7 @@ type ReceivingModel() =
                     {
                         Id = id
                         QoS = qos
-                        Token = 0L
+                        Token = DeliveryToken.None
                         Decided = ValueNone
                         AwaitsPubrel = false
                         Counted = true
@@ -378,10 +378,10 @@ type ReceivingModel() =
 
             NoDelivery
 
-    member _.Delivered(token: int64) = held[held.Count - 1].Token <- token
+    member _.Delivered(token: DeliveryToken) = held[held.Count - 1].Token <- token
 
-    member _.Acknowledged(token: int64, reason: ReasonCode) =
-        match held |> Seq.tryFind (fun one -> token <> 0L && one.Token = token) with
+    member _.Acknowledged(token: DeliveryToken, reason: ReasonCode) =
+        match held |> Seq.tryFind (fun one -> not token.IsNone && one.Token = token) with
         | Some one when one.Decided.IsNone ->
             one.Decided <- ValueSome reason
             flush one.QoS

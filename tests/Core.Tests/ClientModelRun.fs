@@ -50,7 +50,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
     let receiving = ReceivingModel()
     let messages = List<Message>()
     let outstanding = HashSet<int64>()
-    let tokens = List<int64>([ 0L; 65_537L ])
+    let tokens = List<DeliveryToken>([ DeliveryToken.None; DeliveryToken 65_537L ])
     let pubrels = List<struct (uint16 * ReasonCode)>()
     let sentAcks = List<struct (PacketType * uint16 * ReasonCode)>()
     let mutable challenged = false
@@ -143,7 +143,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
             Expect.equal delivery Delivery "a message that is due"
             Expect.isTrue publish.Topic.IsName "with its topic in full"
 
-            if token <> 0L then
+            if not token.IsNone then
                 receiving.Delivered token
                 tokens.Add token
 
@@ -458,7 +458,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
 
         this.Step(ClientEvent.Received(Packet.Publish publish), breach)
 
-    member this.Acknowledge(token: int64, reason: ReasonCode) =
+    member this.Acknowledge(token: DeliveryToken, reason: ReasonCode) =
         // A client has fewer codes than a server [MQTT-3.4.2-1].
         let sent =
             if reason = ReasonCode.NoMatchingSubscribers then

@@ -225,7 +225,7 @@ type World(settings: ClientSettings, receiveMaximum: uint16, refuses: uint16 -> 
     let server = Server(receiveMaximum, refuses)
     let toServer = Queue<Packet>()
     let delivered = List<struct (QoS * int)>()
-    let tokens = List<int64>()
+    let tokens = List<DeliveryToken>()
     let settled = Dictionary<int64, bool>()
 
     let acknowledgement kind id reason =
@@ -246,7 +246,7 @@ type World(settings: ClientSettings, receiveMaximum: uint16, refuses: uint16 -> 
         | Effect.Deliver(Packet.Publish publish, token) ->
             delivered.Add(struct (publish.Delivery.QoS, numberOf publish.Payload))
 
-            if token <> 0L then
+            if not token.IsNone then
                 tokens.Add token
         | Effect.Settle(ticket, _) -> settled.Add(ticket, true)
         | Effect.SettleWith(ticket, settlement) ->

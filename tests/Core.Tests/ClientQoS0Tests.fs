@@ -40,7 +40,7 @@ let tests =
 
                     match one.Effects with
                     | [| Effect.Deliver(Packet.Publish delivered, token) |] ->
-                        Expect.equal token 0L "nothing to acknowledge"
+                        Expect.equal token DeliveryToken.None "nothing to acknowledge"
                         Expect.equal delivered publish "the message as it came"
                     | _ -> failtest "one delivery"
                 else

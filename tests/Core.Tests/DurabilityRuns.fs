@@ -113,7 +113,7 @@ let attachment connection connect : Attachment =
         Protocol = Protocol.V5
         Connect = connect
         Assigned = false
-        SessionPresent = connection > 1L
+        SessionPresent = (connection <> ConnectionId 1L)
         Authentication = ValueNone
         UserName = ValueNone
         AuthenticatedUntil = ValueNone
@@ -138,11 +138,11 @@ let pick which (items: 'T[]) = if items.Length = 0 then None else Some items[whi
 
 /// A session to which things happen, and which is checked after each.
 type private Subject(settings: BrokerSettings) =
-    let mutable state = ServerState.create 1L (ClientId.Of "a") settings
+    let mutable state = ServerState.create (SessionId 1L) (ClientId.Of "a") settings
     let mutable now: Instant = 1_000L<ms>
-    let mutable connection = 0L
+    let mutable connection = ConnectionId.None
     let mutable number = 0
-    let tokens = ResizeArray<int64>()
+    let tokens = ResizeArray<DeliveryToken>()
 
     let next () =
         number <- number + 1
@@ -159,7 +159,7 @@ type private Subject(settings: BrokerSettings) =
 
         for effect in effects do
             match effect with
-            | Deliver(_, token) when token <> 0L -> tokens.Add token
+            | Deliver(_, token) when not token.IsNone -> tokens.Add token
             | _ -> ()
 
         become after
@@ -171,7 +171,7 @@ type private Subject(settings: BrokerSettings) =
     member _.Do(event: SessionEvent) =
         match event with
         | Connect(expiry, receiveMaximum) ->
-            let next = connection + 1L
+            let next = connection.Next
             step (ServerEvent.TakeOver next)
             connection <- next
             step (ServerEvent.Attach(attachment next (connectPacket expiry receiveMaximum)))

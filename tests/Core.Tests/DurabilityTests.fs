@@ -10,12 +10,12 @@ open Mqtt5.Tests.Clauses
 open Mqtt5.Tests.DurabilityRuns
 
 let private online receiveMaximum expiry =
-    let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+    let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
     let struct (state, _) =
         ServerSession.step
             0L<ms>
-            (ServerEvent.Attach(attachment 1L (connectPacket expiry receiveMaximum)))
+            (ServerEvent.Attach(attachment (ConnectionId 1L) (connectPacket expiry receiveMaximum)))
             state
 
     state
@@ -40,11 +40,11 @@ let private examples =
                 (changesOf brief (forward (outgoing 1 0L ValueNone 1) brief))
                 "QoS 1 without expiry"
 
-            let created = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+            let created = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
             Expect.isEmpty (changesOf created brief) "its CONNECT")
 
         testCase "a message of QoS 2 goes from one place to the next" (fun () ->
-            let ack kind = stepped (ServerEvent.ReceivedAck(1L, kind, 1us, ReasonCode.Success))
+            let ack kind = stepped (ServerEvent.ReceivedAck(ConnectionId 1L, kind, 1us, ReasonCode.Success))
             let start = online 10us 60u
             let sent = forward (outgoing 2 0L ValueNone 1) start
             let released = ack PacketType.Pubrec sent
@@ -67,7 +67,9 @@ let private examples =
 
         testCase "one change for a message that joins or leaves a long queue" (fun () ->
             let away =
-                stepped (ServerEvent.TransportClosed(1L, Cause.TransportFailed "gone")) (online 10us 60u)
+                stepped
+                    (ServerEvent.TransportClosed(ConnectionId 1L, Cause.TransportFailed "gone"))
+                    (online 10us 60u)
 
             let long =
                 Seq.fold
@@ -99,7 +101,10 @@ let private examples =
 
         testCase "what expires by the wall clock expires at the same time in another process" (fun () ->
             let kept = online 10us 60u
-            let away = stepped (ServerEvent.TransportClosed(1L, Cause.TransportFailed "gone")) kept
+
+            let away =
+                stepped (ServerEvent.TransportClosed(ConnectionId 1L, Cause.TransportFailed "gone")) kept
+
             let waiting = forward (outgoing 1 0L (ValueSome 30_000L<ms>) 1) away
             let written = 1_700_000_000_000L<unixMs>
             let clock = WallClock.Of(0L<ms>, written)
@@ -124,7 +129,9 @@ let private examples =
                 "where the clock stands before, no time has passed")
 
         testCase "a session that was restored goes on as the one that was stored" (fun () ->
-            let ack kind id = stepped (ServerEvent.ReceivedAck(1L, kind, id, ReasonCode.Success))
+            let ack kind id =
+                stepped (ServerEvent.ReceivedAck(ConnectionId 1L, kind, id, ReasonCode.Success))
+
             let start = online 2us 60u
 
             let state =
@@ -133,15 +140,17 @@ let private examples =
                     forward (outgoing qos 0L ValueNone (state.Outbound.InFlight.Count + 1)) state)
                 |> ack PacketType.Pubrec 2us
 
-            let away = stepped (ServerEvent.TransportClosed(1L, Cause.TransportFailed "gone")) state
+            let away =
+                stepped (ServerEvent.TransportClosed(ConnectionId 1L, Cause.TransportFailed "gone")) state
+
             let stored = Durability.project DurabilityLaws.clock (DurableState.Of away)
 
             let again =
                 Durability.restore DurabilityLaws.clock 1L stored
-                |> Durability.toSession 1L (ClientId.Of "a") BrokerSettings.Default
+                |> Durability.toSession (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
             let resumed (state: ServerState) =
-                let event = ServerEvent.Attach(attachment 5L (connectPacket 60u 2us))
+                let event = ServerEvent.Attach(attachment (ConnectionId 5L) (connectPacket 60u 2us))
                 let struct (after, effects) = ServerSession.step 0L<ms> event state
 
                 let sent =
@@ -203,7 +212,7 @@ let private costs =
 
                     stepped
                         (ServerEvent.ReceivedAck(
-                            1L,
+                            (ConnectionId 1L),
                             PacketType.Puback,
                             sent.Outbound.LastId,
                             ReasonCode.Success
@@ -221,7 +230,7 @@ let private costs =
                     else
                         stepped
                             (ServerEvent.ReceivedAck(
-                                1L,
+                                (ConnectionId 1L),
                                 PacketType.Puback,
                                 state.Outbound.LastId,
                                 ReasonCode.Success
@@ -286,7 +295,7 @@ let private brokers =
             let session client =
                 match broker.Sessions.TryFind $"c{client}" with
                 | Some entry -> entry.Session
-                | None -> 0L
+                | None -> SessionId.None
 
             for event in events do
                 number <- number + 1
@@ -383,7 +392,7 @@ let private brokers =
                                     ValueNone
                                 else
                                     ValueSome(now + int64 expires * 1_000L<ms>)
-                            Publisher = 1L
+                            Publisher = SessionId 1L
                             PublisherId = ValueNone
                         }
 

@@ -14,7 +14,7 @@ let private noChoice = SharedChoice(fun _ -> -1)
 
 // The filters of one client that all match the topic "a/b/...": each with its own identifier.
 let private overlapping (sessions: int) (filters: int) =
-    let mutable all = Subscriptions.empty<int64>(HashSeed.Of(1UL, 2UL))
+    let mutable all = Subscriptions.empty<SessionId>(HashSeed.Of(1UL, 2UL))
     let names = [| "a"; "+" |]
 
     for session in 1..sessions do
@@ -24,7 +24,7 @@ let private overlapping (sessions: int) (filters: int) =
 
             let struct (next, _) =
                 Subscriptions.subscribe
-                    (int64 session)
+                    (SessionId(int64 session))
                     (TopicFilter.Of(String.Join('/', levels)))
                     (SubscriptionOptions.Of QoS.AtMostOnce)
                     (ValueSome(uint32 number + 1u))
@@ -36,12 +36,12 @@ let private overlapping (sessions: int) (filters: int) =
 
 let private topic = String.Join('/', Array.replicate 10 "a")
 
-let private planned (subscriptions: Subscriptions<int64>) =
-    let matches = SubscriptionMatches<int64>()
+let private planned (subscriptions: Subscriptions<SessionId>) =
+    let matches = SubscriptionMatches<SessionId>()
     let route = Route()
     let utf8 = Text.Encoding.UTF8.GetBytes topic
     Subscriptions.find (ReadOnlySpan utf8) matches subscriptions
-    Routing.plan 0L noChoice matches route
+    Routing.plan SessionId.None noChoice matches route
     struct (matches, route)
 
 let private bytesOf (action: unit -> unit) =
@@ -102,7 +102,7 @@ let tests =
                     let subscriptions = overlapping 4 1_000
                     let struct (matches, route) = planned subscriptions
 
-                    let bytes = bytesOf (fun () -> Routing.plan 0L noChoice matches route)
+                    let bytes = bytesOf (fun () -> Routing.plan SessionId.None noChoice matches route)
                     Expect.equal route.Targets.Length 4 "one copy for each client"
 
                     for index in 0..3 do
@@ -121,7 +121,13 @@ let tests =
                         let decisions: ReasonCode[] = Array.zeroCreate request.Subscriptions.Count
 
                         let struct (next, _, _) =
-                            Registry.subscribe settings 1L true request (ReadOnlySpan decisions) registry
+                            Registry.subscribe
+                                settings
+                                (SessionId 1L)
+                                true
+                                request
+                                (ReadOnlySpan decisions)
+                                registry
 
                         next
 
@@ -222,12 +228,12 @@ let tests =
 
                 let answer (outcome: SubscriptionOutcome) state =
                     let struct (state, _) =
-                        ServerSession.step 0L<ms> (ServerEvent.Answered(0L, outcome)) state
+                        ServerSession.step 0L<ms> (ServerEvent.Answered(ConnectionId.None, outcome)) state
 
                     state
 
                 let suback = outcomeOf (Packet.Suback(answerOf 1us))
-                let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+                let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
                 let waiting = answer { suback with Retained = Array.init 1_000 cursorOf } state
 

@@ -22,6 +22,8 @@ let private number =
                 (Gen.choose (0, 33))
         ]
 
+let private session = Gen.map SessionId number
+
 let private time: Gen<UnixTime> = Gen.map LanguagePrimitives.Int64WithMeasure number
 
 let private maybe (value: Gen<'T>) : Gen<'T voption> =
@@ -120,10 +122,10 @@ let private sessionChange =
 let private owner: Gen<StoredOwner> =
     gen {
         let! connect = connect
-        let! session = number
+        let! session = session
         let! client = client
         let! epoch = number
-        let! connection = number
+        let! connection = Gen.map ConnectionId number
         let! willAt = maybe time
         let! endsAt = maybe time
         let! awaySince = maybe time
@@ -149,7 +151,7 @@ let private retained: Gen<StoredRetained> =
         let! publish = publish
         let! topic = topic
         let! expiresAt = maybe time
-        let! publisher = number
+        let! publisher = session
         let! publisherId = maybe client
 
         return
@@ -169,9 +171,9 @@ let private brokerChange =
     Gen.oneof
         [
             Gen.map StoredChange.SessionSet owner
-            Gen.map2 (fun session client -> StoredChange.SessionEnded(session, client)) number client
+            Gen.map2 (fun session client -> StoredChange.SessionEnded(session, client)) session client
             gen {
-                let! session = number
+                let! session = session
                 let! subscription = subscription
                 let! identifier = maybe (Gen.map uint32 (Gen.choose (1, 268_435_455)))
                 return StoredChange.Subscribed(session, subscription.Filter, subscription.Options, identifier)
@@ -179,7 +181,7 @@ let private brokerChange =
             Gen.map2
                 (fun session (subscription: Subscription) ->
                     StoredChange.Unsubscribed(session, subscription.Filter))
-                number
+                session
                 subscription
             Gen.map StoredChange.Retained retained
             Gen.map StoredChange.RetainedRemoved topic
@@ -188,13 +190,13 @@ let private brokerChange =
 let private record =
     Gen.frequency
         [
-            3, Gen.map2 (fun session change -> JournalRecord.Session(session, change)) number sessionChange
+            3, Gen.map2 (fun session change -> JournalRecord.Session(session, change)) session sessionChange
             3, Gen.map JournalRecord.Broker brokerChange
             1,
             Gen.map3
                 (fun session connection time -> JournalRecord.Counters(session, connection, time))
-                number
-                number
+                session
+                (Gen.map ConnectionId number)
                 time
         ]
 
@@ -301,7 +303,7 @@ let private messageOf (payload: string) : Outgoing =
 let private examples =
     [
         testCase "a later format is told from damage, with both versions" (fun () ->
-            let group = groupOf [ JournalRecord.Counters(1L, 2L, 3L<unixMs>) ]
+            let group = groupOf [ JournalRecord.Counters(SessionId 1L, ConnectionId 2L, 3L<unixMs>) ]
             group[0] <- byte (JournalCodec.Format + 1)
 
             match read group with
@@ -317,7 +319,7 @@ let private examples =
 
             for session in 1L .. 50L do
                 group.Add(
-                    session,
+                    SessionId session,
                     ReadOnlySpan [| SessionChange.Kept(1L, StoredPlace.Waiting, message, ValueNone) |]
                 )
 
@@ -331,7 +333,7 @@ let private examples =
                     [
                         for session in 1L .. 50L ->
                             JournalRecord.Session(
-                                session,
+                                SessionId session,
                                 SessionChange.Kept(1L, StoredPlace.Waiting, message, ValueNone)
                             )
                     ]
@@ -342,17 +344,21 @@ let private examples =
             let group = JournalGroup()
             let message = StoredMessage.Of(DurabilityLaws.clock, messageOf "one")
             let change = [| SessionChange.Kept(1L, StoredPlace.Waiting, message, ValueNone) |]
-            group.Add(1L, ReadOnlySpan change)
+            group.Add(SessionId 1L, ReadOnlySpan change)
             group.Seal() |> ignore
             group.Clear()
             Expect.equal (group.Count, group.Bytes) (0, 0) "cleared"
-            group.Add(JournalRecord.Counters(1L, 1L, 0L<unixMs>))
-            group.Add(2L, ReadOnlySpan change)
+            group.Add(JournalRecord.Counters(SessionId 1L, ConnectionId 1L, 0L<unixMs>))
+            group.Add(SessionId 2L, ReadOnlySpan change)
             let records = read (group.Seal().ToArray())
 
             Expect.equal
                 records
-                (Ok [ JournalRecord.Counters(1L, 1L, 0L<unixMs>); JournalRecord.Session(2L, change[0]) ])
+                (Ok
+                    [
+                        JournalRecord.Counters(SessionId 1L, ConnectionId 1L, 0L<unixMs>)
+                        JournalRecord.Session(SessionId 2L, change[0])
+                    ])
                 "the second group")
 
         testCase "the payload refers to the group" (fun () ->
@@ -362,7 +368,7 @@ let private examples =
                 groupOf
                     [
                         JournalRecord.Session(
-                            1L,
+                            SessionId 1L,
                             SessionChange.Kept(1L, StoredPlace.Waiting, message, ValueNone)
                         )
                     ]

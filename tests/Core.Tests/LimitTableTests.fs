@@ -115,11 +115,11 @@ let tests =
                 let acknowledged qos (change: Connect -> Connect) =
                     let settings = BrokerSettings.Default
                     let id = ClientId.Of "c"
-                    let state = ServerState.create 1L id settings
+                    let state = ServerState.create (SessionId 1L) id settings
 
                     let attachment =
                         {
-                            Connection = 1L
+                            Connection = ConnectionId 1L
                             Protocol = Protocol.V5
                             Connect = change (connectPacket "c")
                             Assigned = false
@@ -147,7 +147,10 @@ let tests =
                         }
 
                     let struct (state, effects) =
-                        ServerSession.step 0L<ms> (ServerEvent.Received(1L, Packet.Publish publish)) state
+                        ServerSession.step
+                            0L<ms>
+                            (ServerEvent.Received(ConnectionId 1L, Packet.Publish publish))
+                            state
 
                     let token =
                         match effects[0] with

@@ -15,7 +15,7 @@ let private stepped event state =
 let private attached (change: Connect -> Connect) =
     let attachment =
         {
-            Connection = 1L
+            Connection = ConnectionId 1L
             Protocol = Protocol.V5
             Connect = change (connectPacket "a")
             Assigned = false
@@ -25,7 +25,7 @@ let private attached (change: Connect -> Connect) =
             AuthenticatedUntil = ValueNone
         }
 
-    let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+    let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
     let struct (state, _) = stepped (ServerEvent.Attach attachment) state
     state
 
@@ -82,7 +82,7 @@ let private publishedTogether (qos: int) (byRun: bool) : Seen =
     let world = world ()
     world.Host.ShowsDeliveries <- false
     let sound = world.Host.Became
-    let changed = System.Collections.Generic.Dictionary<int64, StoredSession>()
+    let changed = System.Collections.Generic.Dictionary<SessionId, StoredSession>()
 
     world.Host.Became <-
         fun session before after ->
@@ -91,11 +91,11 @@ let private publishedTogether (qos: int) (byRun: bool) : Seen =
             let after = DurableState.Of after
 
             let stored =
-                match changed.TryGetValue session.Number with
+                match changed.TryGetValue session.Id with
                 | true, known -> known
                 | _ -> StoredSession.Empty
 
-            changed[session.Number] <-
+            changed[session.Id] <-
                 DurabilityLaws.changesBetween before after
                 |> Seq.fold (fun stored change -> Durability.apply change stored) stored
 
@@ -370,13 +370,13 @@ let tests =
 
                         match Broker.tryFind link.Session world.Broker with
                         | ValueSome entry ->
-                            Expect.equal entry.Connection link.Number "the new connection has it"
+                            Expect.equal entry.Connection link.Id "the new connection has it"
                         | ValueNone -> failtest "there is a session")
 
             testCase "while the authenticator decides, the client is not silent" (fun () ->
                 let state = attached withScram
                 Expect.equal (ServerState.deadline 0L<ms> state) (ValueSome 15_000L<ms>) "its Keep Alive"
-                let event = ServerEvent.Received(1L, auth ReasonCode.ReAuthenticate)
+                let event = ServerEvent.Received(ConnectionId 1L, auth ReasonCode.ReAuthenticate)
                 let struct (judging, _) = stepped event state
                 Expect.equal (ServerState.deadline 0L<ms> judging) ValueNone "nothing is read from it"
 
@@ -387,7 +387,10 @@ let tests =
                 let struct (after, _) =
                     ServerSession.step
                         60_000L<ms>
-                        (ServerEvent.Judged(1L, Judgement.Accepted(ValueSome(scram "done"), ValueNone)))
+                        (ServerEvent.Judged(
+                            ConnectionId 1L,
+                            Judgement.Accepted(ValueSome(scram "done"), ValueNone)
+                        ))
                         late
 
                 Expect.equal

@@ -9,7 +9,7 @@ open Mqtt5.Tests.Clauses
 
 type Entry =
     {
-        Session: int64
+        Session: SessionId
         Filter: string
         QoS: int
         NoLocal: bool
@@ -17,7 +17,7 @@ type Entry =
         Identifier: uint32
     }
 
-type Entries = { Entries: Entry list; Publisher: int64 }
+type Entries = { Entries: Entry list; Publisher: SessionId }
 
 type Members = { Members: SharedMember list; Turn: int64 }
 
@@ -37,7 +37,7 @@ type Generators =
 
                 return
                     {
-                        Session = int64 session
+                        Session = SessionId(int64 session)
                         Filter = filter
                         QoS = quality
                         NoLocal = noLocal
@@ -49,7 +49,7 @@ type Generators =
         gen {
             let! entries = Gen.choose (0, 60) |> Gen.bind (fun count -> Gen.listOfLength count entry)
             let! publisher = Gen.choose (0, 20)
-            return { Entries = entries; Publisher = int64 publisher }
+            return { Entries = entries; Publisher = SessionId(int64 publisher) }
         }
         |> Arb.fromGen
 
@@ -74,7 +74,7 @@ let private config = { Clauses.config with arbitrary = [ typeof<Generators> ] }
 let private noChoice = SharedChoice(fun _ -> -1)
 
 let private subscriptionsOf (entries: Entry list) =
-    let mutable all = Subscriptions.empty<int64>(HashSeed.Of(1UL, 2UL))
+    let mutable all = Subscriptions.empty<SessionId>(HashSeed.Of(1UL, 2UL))
 
     for entry in entries do
         let options =
@@ -103,7 +103,7 @@ let private settings = BrokerSettings.Default
 let private connected (settings: BrokerSettings) =
     let attachment =
         {
-            Connection = 1L
+            Connection = ConnectionId 1L
             Protocol = Protocol.V5
             Connect = BrokerWorld.connectPacket "a"
             Assigned = false
@@ -113,7 +113,7 @@ let private connected (settings: BrokerSettings) =
             AuthenticatedUntil = ValueNone
         }
 
-    let state = ServerState.create 1L (ClientId.Of "a") settings
+    let state = ServerState.create (SessionId 1L) (ClientId.Of "a") settings
     let struct (state, _) = ServerSession.step 0L<ms> (ServerEvent.Attach attachment) state
     state
 
@@ -125,7 +125,7 @@ let private judge (settings: BrokerSettings) (publish: Publish) =
 
     let mutable view = PublishView()
     Expect.isTrue (FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view) "a plain PUBLISH"
-    SessionRuns.way 1L &view (connected settings)
+    SessionRuns.way (ConnectionId 1L) &view (connected settings)
 
 let private plain = BrokerWorld.publishPacket Delivery.AtMostOnce "plant/7/temp" "21.5"
 
@@ -158,7 +158,7 @@ let tests =
                             |> List.sort)
                         |> List.sort
 
-                    let matches = SubscriptionMatches<int64>()
+                    let matches = SubscriptionMatches<SessionId>()
                     let route = Route()
                     let topic = TopicName.Of "a/b"
                     let subscriptions = subscriptionsOf one.Entries
@@ -249,7 +249,7 @@ let tests =
                     [
                         for session in 1L .. 30L do
                             {
-                                Session = session
+                                Session = SessionId session
                                 Filter = (if session % 2L = 0L then "plant/+/temp" else "plant/7/temp")
                                 QoS = 1
                                 NoLocal = false
@@ -259,7 +259,7 @@ let tests =
                     ]
 
                 let subscriptions = subscriptionsOf entries
-                let matches = SubscriptionMatches<int64>()
+                let matches = SubscriptionMatches<SessionId>()
                 let route = Route()
 
                 let frame =
@@ -275,13 +275,13 @@ let tests =
                     let mutable view = PublishView()
 
                     if FastPath.tryPublish ClientToServer (ReadOnlySpan frame) &view then
-                        if SessionRuns.way 1L &view state = PublishWay.Run then
+                        if SessionRuns.way (ConnectionId 1L) &view state = PublishWay.Run then
                             run.TryAdd(ProtocolVersion.V5, ReadOnlyMemory frame, frame.Length, &view)
                             |> ignore
 
                             matches.Clear()
                             Subscriptions.find view.Topic matches subscriptions
-                            Routing.plan 99L noChoice matches route
+                            Routing.plan (SessionId 99L) noChoice matches route
                             let targets = route.Targets
 
                             for index in 0 .. targets.Length - 1 do

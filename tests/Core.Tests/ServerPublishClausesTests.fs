@@ -211,7 +211,7 @@ let private receiving =
 
         testCase "a client that publishes too fast is cut off with 0x96" (fun () ->
             let world, publisher, _ = pair BrokerSettings.Default 0
-            world.Step(publisher.Session, ServerEvent.RateExceeded publisher.Number)
+            world.Step(publisher.Session, ServerEvent.RateExceeded publisher.Id)
             Expect.equal (dismissed publisher) ReasonCode.MessageRateTooHigh "0x96")
     ]
 
@@ -503,7 +503,7 @@ let private sending =
 
                     let attachment =
                         {
-                            Connection = 1L
+                            Connection = ConnectionId 1L
                             Protocol = Protocol.V5
                             Connect = connect
                             Assigned = false
@@ -514,10 +514,10 @@ let private sending =
                         }
 
                     let now = 0L<ms>
-                    let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+                    let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
                     let struct (state, _) = ServerSession.step now (ServerEvent.Attach attachment) state
                     let request = subscribePacket 5us [ "a", SubscriptionOptions.Of QoS.AtMostOnce ]
-                    let event = ServerEvent.Received(1L, Packet.Subscribe request)
+                    let event = ServerEvent.Received(ConnectionId 1L, Packet.Subscribe request)
                     let struct (state, _) = ServerSession.step now event state
 
                     let answer: SubscriptionAcknowledgement =
@@ -527,7 +527,7 @@ let private sending =
                             Reasons = ReasonCodeList.Of [ ReasonCode.Success ]
                         }
 
-                    let event = ServerEvent.Answered(1L, outcomeOf (Packet.Suback answer))
+                    let event = ServerEvent.Answered(ConnectionId 1L, outcomeOf (Packet.Suback answer))
                     let struct (state, effects) = ServerSession.step now event state
 
                     match effects[0] with
@@ -535,10 +535,15 @@ let private sending =
                         Expect.equal sent.Properties.ReasonString ValueNone "SUBACK"
                     | _ -> failtest "SUBACK is due"
 
-                    let event = ServerEvent.Received(1L, Packet.Unsubscribe(unsubscribePacket 6us [ "a" ]))
+                    let event =
+                        ServerEvent.Received(
+                            ConnectionId 1L,
+                            Packet.Unsubscribe(unsubscribePacket 6us [ "a" ])
+                        )
+
                     let struct (state, _) = ServerSession.step now event state
                     let answer = { answer with PacketId = PacketId.Of 6us }
-                    let event = ServerEvent.Answered(1L, outcomeOf (Packet.Unsuback answer))
+                    let event = ServerEvent.Answered(ConnectionId 1L, outcomeOf (Packet.Unsuback answer))
                     let struct (_, effects) = ServerSession.step now event state
 
                     match effects[0] with

@@ -199,13 +199,13 @@ let private queues =
             Expect.equal (away bytes WhenFull.Refuse) ([ "1"; "2" ], [ "3"; "4"; "5" ]) "two bytes each")
 
         testCase "what is in no room of all sessions together is dropped" (fun () ->
-            let state = ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default
+            let state = ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
             let message =
                 Routing.copy
                     1L
                     {
-                        Session = 1L
+                        Session = SessionId 1L
                         GrantedQoS = QoS.AtLeastOnce
                         RetainAsPublished = false
                         Identifiers = SubscriptionIdentifiers.Empty
@@ -271,11 +271,11 @@ let private queues =
 
         testCase "clients that hold all that there is take nothing from one that reads" (fun () ->
             let limits limits = { limits with SendBufferBytes = 10L }
-            let state = ServerState.create 1L (ClientId.Of "a") (withLimits limits)
+            let state = ServerState.create (SessionId 1L) (ClientId.Of "a") (withLimits limits)
 
             let attachment =
                 {
-                    Connection = 1L
+                    Connection = ConnectionId 1L
                     Protocol = Protocol.V5
                     Connect = connectPacket "a"
                     Assigned = false
@@ -320,12 +320,12 @@ let private queues =
             let publisher = connect world "p"
             let link = connect world "s"
             subscribe world link "t" 1
-            world.Step(link.Session, ServerEvent.Congested(link.Number, true))
+            world.Step(link.Session, ServerEvent.Congested(link.Id, true))
             publish world publisher 0 "t" "zero"
             publish world publisher 1 "t" "one"
             Expect.isEmpty (arrived link) "nothing is written"
             Expect.equal (Seq.toList dropped) [ "zero" ] "QoS 0 is dropped"
-            world.Step(link.Session, ServerEvent.Congested(link.Number, false))
+            world.Step(link.Session, ServerEvent.Congested(link.Id, false))
             Expect.equal (payloads (arrived link)) [ "one" ] "QoS 1 comes")
     ]
 

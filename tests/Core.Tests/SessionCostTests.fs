@@ -56,7 +56,7 @@ let server receiveMaximum =
 
     let attachment =
         {
-            Connection = 1L
+            Connection = ConnectionId 1L
             Protocol = Protocol.V5
             Connect = connect
             Assigned = false
@@ -70,7 +70,7 @@ let server receiveMaximum =
         ServerSession.step
             now
             (ServerEvent.Attach attachment)
-            (ServerState.create 1L (ClientId.Of "a") BrokerSettings.Default)
+            (ServerState.create (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default)
 
     state
 
@@ -129,7 +129,12 @@ let private costs =
                             struct (state, state.Outbound.LastId))
                         (fun id state ->
                             let event =
-                                ServerEvent.ReceivedAck(1L, PacketType.Puback, id, ReasonCode.Success)
+                                ServerEvent.ReceivedAck(
+                                    ConnectionId 1L,
+                                    PacketType.Puback,
+                                    id,
+                                    ReasonCode.Success
+                                )
 
                             let struct (state, _) = ServerSession.step now event state
                             state)
@@ -188,11 +193,11 @@ let private mayPass (id: uint16) (state: ServerState) =
 
         Expect.isTrue (FastPath.tryPublish ClientToServer (ReadOnlySpan bytes) &view) "a plain PUBLISH"
 
-        SessionRuns.way 1L &view state = PublishWay.Run
+        SessionRuns.way (ConnectionId 1L) &view state = PublishWay.Run
 
 let private publishes (id: uint16) (state: ServerState) =
     let packet = Packet.Publish(Outgoing.toPublish id 0us true (outgoing QoS.AtLeastOnce 0L))
-    ServerSession.step now (ServerEvent.Received(1L, packet)) state
+    ServerSession.step now (ServerEvent.Received(ConnectionId 1L, packet)) state
 
 let private passing =
     testList
@@ -231,15 +236,16 @@ let private passing =
                 let state = server ValueNone
                 let cause = Cause.TransportFailed "gone"
 
-                let struct (lost, _) = ServerSession.step now (ServerEvent.TransportClosed(1L, cause)) state
+                let struct (lost, _) =
+                    ServerSession.step now (ServerEvent.TransportClosed(ConnectionId 1L, cause)) state
 
                 let pubacks connection state =
                     (SessionRuns.acknowledge connection (PublishRun()) 0 1 ReasonCode.Success state).Count
 
-                Expect.equal (pubacks 1L state) 1 "it is there"
-                Expect.equal (pubacks 2L state) 0 "another one"
+                Expect.equal (pubacks (ConnectionId 1L) state) 1 "it is there"
+                Expect.equal (pubacks (ConnectionId 2L) state) 0 "another one"
                 Expect.isFalse (mayPass 7us lost) "it is gone"
-                Expect.equal (pubacks 1L lost) 0 "nothing is written")
+                Expect.equal (pubacks (ConnectionId 1L) lost) 0 "nothing is written")
         ]
 
 let private waiting =

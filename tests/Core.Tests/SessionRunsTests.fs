@@ -44,7 +44,7 @@ let private singly (event: ServerEvent) (state: ServerState) =
     let struct (state, effects) = ServerSession.step now event state
     struct (state, sentBy effects)
 
-let private ackOf kind id = ServerEvent.ReceivedAck(1L, kind, id, ReasonCode.Success)
+let private ackOf kind id = ServerEvent.ReceivedAck(ConnectionId 1L, kind, id, ReasonCode.Success)
 
 let private forwardOf message = ServerEvent.Forward(message, ValueNone, Int64.MaxValue)
 
@@ -94,7 +94,7 @@ let private forwardedAsRun (messages: Outgoing[]) state =
     struct (after, sentBy effects)
 
 let private acknowledgedAsRun kind (ids: uint16[]) state =
-    let struct (after, effects) = SessionRuns.acknowledged now 1L kind ids ids.Length state
+    let struct (after, effects) = SessionRuns.acknowledged now (ConnectionId 1L) kind ids ids.Length state
     struct (after, sentBy effects)
 
 let private idsOf (state: ServerState) =
@@ -188,7 +188,7 @@ let private running =
                             Expect.equal (inEachOrder sent) (inEachOrder expected) "what is sent"
                             after
                         | Traffic.Congested isCongested ->
-                            let event = ServerEvent.Congested(1L, isCongested)
+                            let event = ServerEvent.Congested(ConnectionId 1L, isCongested)
                             let struct (after, sent) = singly event run
                             run <- after
                             let struct (after, expected) = singly event stepped
@@ -230,11 +230,12 @@ let private reconnected (state: ServerState) =
 let private exactlyOnce id =
     Packet.Publish(Outgoing.toPublish (uint16 id) 0us true (outgoing QoS.ExactlyOnce 0L))
 
-// Takes a PUBLISH by a step; the token is 0 where it is not a new message.
+// Takes a PUBLISH by a step; there is no token where it is not a new message.
 let private arrived id (state: ServerState) =
-    let struct (state, effects) = ServerSession.step now (ServerEvent.Received(1L, exactlyOnce id)) state
+    let struct (state, effects) =
+        ServerSession.step now (ServerEvent.Received(ConnectionId 1L, exactlyOnce id)) state
 
-    let mutable given = 0L
+    let mutable given = DeliveryToken.None
 
     for effect in effects do
         match effect with
@@ -251,7 +252,7 @@ let private arrivedBySteps ids state =
     ||> List.fold (fun (struct (state, sent)) id ->
         let struct (state, answer, token) = arrived id state
 
-        if token = 0L then
+        if token.IsNone then
             struct (state, sent @ answer)
         else
             let struct (state, more) = accepted token state
@@ -274,8 +275,8 @@ let private arrivedAsRun ids between bySteps state =
     let run = PublishRun()
     fill run [ for id in ids -> exactlyOnce id ]
 
-    match SessionRuns.receive 1L run state with
-    | struct (_, 0L) -> bySteps ids state
+    match SessionRuns.receive (ConnectionId 1L) run state with
+    | struct (_, token) when token.IsNone -> bySteps ids state
     | struct (entered, first) ->
         let struct (after, effects) =
             SessionRuns.acknowledgeReceived run first ReasonCode.Success (between entered)

@@ -280,7 +280,7 @@ let private sourceRules =
 
             Expect.equal
                 (List.sort reacting)
-                [ "src/Core.fsproj/Server/NodeAdmission.fs"; "src/Core.fsproj/Server/NodeTasks.fs" ]
+                [ "src/Core.fsproj/Broker/NodeAdmission.fs"; "src/Core.fsproj/Broker/NodeTasks.fs" ]
                 "the node")
     ]
 

@@ -147,7 +147,7 @@ let private facts (broker: Broker) =
         [
             for KeyValue(session, filters) in registry.Filters do
                 for KeyValue(_, filter) in filters.Filters do
-                    match Subscriptions.tryFind session filter registry.Subscriptions with
+                    match Subscriptions.tryFind (SessionId session) filter registry.Subscriptions with
                     | ValueSome entry ->
                         struct (session, entry.Filter.Text, entry.Options.Byte, entry.Identifier)
                     | ValueNone -> failtest "a filter without its subscription"

@@ -181,7 +181,7 @@ let private clientMutants =
         client "the client hands a repeated message of QoS 2 over again" (fun () event _ effect ->
             match event, effect with
             | Received(Packet.Publish publish), SendAck(PacketType.Pubrec, _, _) when publish.Delivery.IsDup ->
-                [ Deliver(Packet.Publish publish, 0L); effect ]
+                [ Deliver(Packet.Publish publish, DeliveryToken.None); effect ]
             | _ -> [ effect ])
         client "the client forgets a cancelled call" (fun () _ _ effect ->
             match effect with

@@ -187,7 +187,7 @@ public sealed class MqttBroker : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(message);
         var verdict = DeliveryVerdict.NoSession;
         var publisher = publisherId is null ? null : Engine.Registry.Current.Sessions.TryFind(publisherId)?.Value;
-        var asked = ServerMessages.Of(message, Engine.Now(), publisher?.Session ?? 0);
+        var asked = ServerMessages.Of(message, Engine.Now(), publisher?.Session ?? SessionId.None);
         Engine.With(clientId, (turn, session) => verdict = Node.Explain(turn, session, asked));
         return verdict;
     }

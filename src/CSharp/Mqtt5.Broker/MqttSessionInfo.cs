@@ -27,7 +27,7 @@ public sealed record MqttSessionInfo(
         var outbound = session?.State.Outbound;
         return new MqttSessionInfo(
             entry.ClientId.Text,
-            entry.Connection != 0,
+            !entry.Connection.IsNone,
             ((Connection?)session?.Connection)?.Origin.EndPoint,
             [.. BrokerModule.FiltersOf(entry.Session, engine.Registry.Current).Keys],
             outbound?.InFlight.Count ?? 0,

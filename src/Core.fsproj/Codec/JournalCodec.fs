@@ -11,10 +11,10 @@ type JournalRecord =
     /// A change of what the broker knows beside the messages of its sessions.
     | Broker of Change: StoredChange
     /// A change of what a session keeps.
-    | Session of Session: int64 * Change: SessionChange
+    | Session of Session: SessionId * Change: SessionChange
     /// The numbers of the next session and of the next connection, which are not used again, and the time at which the
     /// group was made.
-    | Counters of NextSession: int64 * NextConnection: int64 * WrittenAt: UnixTime
+    | Counters of NextSession: SessionId * NextConnection: ConnectionId * WrittenAt: UnixTime
 
 /// The bytes of the journal. A group is what is made durable at once: a header of <c>HeaderBytes</c> bytes - the version of
 /// the format, the length of the records and the CRC-32C of all else - and the records, one after another. A message that
@@ -142,12 +142,12 @@ module JournalCodec =
         let Counters = 32uy
 
     let private writeOwner (entry: StoredOwner) output =
-        JournalWriter.integer entry.Session output
+        JournalWriter.integer entry.Session.Value output
         JournalWriter.text entry.ClientId.Text output
         JournalWriter.optionalText entry.Owner output
         JournalWriter.optionalText entry.Address output
         JournalWriter.integer entry.Epoch output
-        JournalWriter.integer entry.Connection output
+        JournalWriter.integer entry.Connection.Value output
         JournalWriter.integer (int64 entry.SessionExpiry) output
         JournalBodies.writeWill entry.Will output
         JournalWriter.optionalTime entry.WillAt output
@@ -156,12 +156,12 @@ module JournalCodec =
 
     let private readOwner (cursor: byref<JournalCursor>) : StoredOwner =
         {
-            Session = cursor.Integer "session"
+            Session = SessionId(cursor.Integer "session")
             ClientId = cursor.ClientId "Client Identifier"
             Owner = cursor.OptionalText "user"
             Address = cursor.OptionalText "address"
             Epoch = cursor.Integer "epoch"
-            Connection = cursor.Integer "connection"
+            Connection = ConnectionId(cursor.Integer "connection")
             SessionExpiry =
                 LanguagePrimitives.UInt32WithMeasure(
                     uint32 (cursor.Within("Session Expiry Interval", 0L, int64 UInt32.MaxValue))
@@ -173,7 +173,7 @@ module JournalCodec =
         }
 
     let private writeRetained (message: StoredRetained) output =
-        JournalWriter.integer message.Publisher output
+        JournalWriter.integer message.Publisher.Value output
 
         JournalWriter.optionalText
             (match message.PublisherId with
@@ -185,7 +185,7 @@ module JournalCodec =
         JournalBodies.write message.Topic message.Payload message.QoS true properties message.ExpiresAt output
 
     let private readRetained (cursor: byref<JournalCursor>) : StoredRetained =
-        let publisher = cursor.Integer "publisher"
+        let publisher = SessionId(cursor.Integer "publisher")
 
         let publisherId =
             if cursor.Flag "Client Identifier" then
@@ -212,18 +212,18 @@ module JournalCodec =
             writeOwner entry output
         | StoredChange.SessionEnded(session, client) ->
             JournalWriter.byte Tag.SessionEnded output
-            JournalWriter.integer session output
+            JournalWriter.integer session.Value output
             JournalWriter.text client.Text output
         | StoredChange.Subscribed(session, filter, options, identifier) ->
             JournalWriter.byte Tag.Subscribed output
-            JournalWriter.integer session output
+            JournalWriter.integer session.Value output
             JournalWriter.bytes filter.Utf8.Span output
             JournalWriter.byte options.Byte output
             // No Subscription Identifier is 0.
             JournalWriter.integer (int64 (ValueOption.defaultValue 0u identifier)) output
         | StoredChange.Unsubscribed(session, filter) ->
             JournalWriter.byte Tag.Unsubscribed output
-            JournalWriter.integer session output
+            JournalWriter.integer session.Value output
             JournalWriter.bytes filter.Utf8.Span output
         | StoredChange.Retained message ->
             JournalWriter.byte Tag.Retained output
@@ -246,7 +246,7 @@ module JournalCodec =
         SubscriptionOptions.OfValid options
 
     let private readSubscribed (cursor: byref<JournalCursor>) =
-        let session = cursor.Integer "session"
+        let session = SessionId(cursor.Integer "session")
         let filter = cursor.TopicFilter "Topic Filter"
         let options = readOptions &cursor
 
@@ -316,9 +316,9 @@ module JournalCodec =
             output
 
     // What stands before the body of a message.
-    let private writeKept tag session order place shared output =
+    let private writeKept tag (session: SessionId) order place shared output =
         JournalWriter.byte tag output
-        JournalWriter.integer session output
+        JournalWriter.integer session.Value output
         JournalWriter.integer order output
         writePlace place output
         writeShared shared output
@@ -341,13 +341,13 @@ module JournalCodec =
     let internal writeKeptBody (message: inref<StoredMessage>) (output: IBufferWriter<byte>) : unit =
         writeBody &message output
 
-    let private writeHead (tag: byte) (session: int64) output =
+    let private writeHead (tag: byte) (session: SessionId) output =
         JournalWriter.byte tag output
-        JournalWriter.integer session output
+        JournalWriter.integer session.Value output
 
     /// Writes a change of a session.
     let internal writeSession
-        (session: int64)
+        (session: SessionId)
         (change: inref<SessionChange>)
         (output: IBufferWriter<byte>)
         : unit =
@@ -381,8 +381,8 @@ module JournalCodec =
         | JournalRecord.Session(session, change) -> writeSession session &change output
         | JournalRecord.Counters(nextSession, nextConnection, writtenAt) ->
             JournalWriter.byte Tag.Counters output
-            JournalWriter.integer nextSession output
-            JournalWriter.integer nextConnection output
+            JournalWriter.integer nextSession.Value output
+            JournalWriter.integer nextConnection.Value output
             JournalWriter.time writtenAt output
 
     let private messageOf (body: JournalBodies.Body) : StoredMessage =
@@ -401,7 +401,7 @@ module JournalCodec =
 
     let private readKept (isAgain: bool) (cursor: byref<JournalCursor>) =
         let start = cursor.At
-        let session = cursor.Integer "session"
+        let session = SessionId(cursor.Integer "session")
         let order = cursor.Integer "order"
         let place = readPlace &cursor
         let shared = readShared &cursor
@@ -421,7 +421,7 @@ module JournalCodec =
         JournalRecord.Session(session, SessionChange.Kept(order, place, message, shared))
 
     let private readSession (tag: byte) (cursor: byref<JournalCursor>) =
-        let session = cursor.Integer "session"
+        let session = SessionId(cursor.Integer "session")
 
         let change =
             match tag with
@@ -440,18 +440,18 @@ module JournalCodec =
         match tag with
         | Tag.SessionSet -> StoredChange.SessionSet(readOwner &cursor)
         | Tag.SessionEnded ->
-            let session = cursor.Integer "session"
+            let session = SessionId(cursor.Integer "session")
             StoredChange.SessionEnded(session, cursor.ClientId "Client Identifier")
         | Tag.Subscribed -> readSubscribed &cursor
         | Tag.Unsubscribed ->
-            let session = cursor.Integer "session"
+            let session = SessionId(cursor.Integer "session")
             StoredChange.Unsubscribed(session, cursor.TopicFilter "Topic Filter")
         | Tag.Retained -> StoredChange.Retained(readRetained &cursor)
         | _ -> StoredChange.RetainedRemoved(cursor.TopicName "Topic Name")
 
     let private readCounters (cursor: byref<JournalCursor>) =
-        let nextSession = cursor.Integer "number of the next session"
-        let nextConnection = cursor.Integer "number of the next connection"
+        let nextSession = SessionId(cursor.Integer "number of the next session")
+        let nextConnection = ConnectionId(cursor.Integer "number of the next connection")
         JournalRecord.Counters(nextSession, nextConnection, cursor.Time "time of the group")
 
     /// Reads the record at an offset of a group, and moves the offset to the next; the group has ended when that is its
@@ -477,7 +477,7 @@ module JournalCodec =
                 | tag when tag >= Tag.Moved && tag <= Tag.Cleared -> readSession tag &cursor
                 | tag ->
                     cursor.Fail(start, "record", $"there is no record {tag}")
-                    JournalRecord.Counters(0L, 0L, 0L<unixMs>)
+                    JournalRecord.Counters(SessionId.None, ConnectionId.None, 0L<unixMs>)
 
             match cursor.Fault with
             | ValueSome fault -> Error fault
@@ -516,7 +516,7 @@ type JournalGroup() =
         JournalCodec.write record output
 
     /// Adds the changes of a session. The body of a message that is in the group already is not written again.
-    member _.Add(session: int64, changes: ReadOnlySpan<SessionChange>) : unit =
+    member _.Add(session: SessionId, changes: ReadOnlySpan<SessionChange>) : unit =
         for index in 0 .. changes.Length - 1 do
             begin' ()
 

@@ -284,7 +284,7 @@ type ClientEvent =
     /// The application no longer waits for a ticket.
     | Cancel of Ticket: int64
     /// The application has dealt with a message that was delivered to it under this token.
-    | Acknowledge of Ticket: int64 * Reason: ReasonCode
+    | Acknowledge of Token: DeliveryToken * Reason: ReasonCode
     /// The authenticator answers a challenge.
     | Answer of Authentication: Authentication
     /// The authenticator gives up.
@@ -298,7 +298,7 @@ type ClientEvent =
     /// The transport has not taken so many acknowledgments. Has to happen where they are more than
     /// <c>ClientSession.MaximumUnsentAcknowledgments</c>.
     | UnsentAcknowledgments of Count: int
-    /// No subscriber took a message that was delivered; <c>Ticket</c> is its token.
-    | Unclaimed of Packet: Packet * Ticket: int64
+    /// No subscriber took a message that was delivered under this token.
+    | Unclaimed of Packet: Packet * Token: DeliveryToken
     /// Time has passed.
     | Tick of Traffic: Traffic

@@ -7,7 +7,7 @@ module ClientQoS0 =
 
     /// True when a PUBLISH of the server may be handed to the subscriptions without a step: the connection is open, and
     /// the message changes no state, because it has neither a Packet Identifier nor a Topic Alias. A step would give the
-    /// same state and nothing but <c>Deliver</c> with token 0.
+    /// same state and nothing but <c>Deliver</c> without a token.
     [<CompiledName("MayDeliver")>]
     let mayDeliver (view: inref<PublishView>) (state: ClientState) : bool =
         state.IsConnected && view.QoS = QoS.AtMostOnce && view.TopicAliasAt < 0

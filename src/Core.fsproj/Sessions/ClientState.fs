@@ -76,7 +76,7 @@ type ClientSubscriptions =
         /// The filters of an inherited session that the application has given up, by their text.
         GivenUp: Map<string, TopicFilter>
         /// The messages that no subscription takes yet, with their tokens, in the order of arrival.
-        Unclaimed: Fifo<struct (Publish * int64)>
+        Unclaimed: Fifo<struct (Publish * DeliveryToken)>
     }
 
 /// What belongs to one connection of a client and is forgotten with it.

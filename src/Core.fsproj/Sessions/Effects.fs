@@ -91,7 +91,7 @@ type Notice =
 type ConnectionEnd =
     {
         /// The number of the connection.
-        Connection: int64
+        Connection: ConnectionId
         /// Whether the Will Message stays due: there was no DISCONNECT with 0x00 from the client.
         KeepsWill: bool
         /// The Session Expiry Interval in force, in seconds.
@@ -159,8 +159,8 @@ type Effect =
     /// Write a PUBACK, PUBREC, PUBREL or PUBCOMP without properties to the connection for each of these identifiers from
     /// the first index on, in order. The array belongs to the caller of the step, who uses it again.
     | SendAcks of Kind: PacketType * Ids: uint16[] * First: int * Count: int * Reason: ReasonCode
-    /// Hand a received message over. The token names it in the acknowledgement that is due; 0: none is due.
-    | Deliver of Packet: Packet * Ticket: int64
+    /// Hand a received message over. The token names it in the acknowledgement that is due; none: none is due.
+    | Deliver of Packet: Packet * Token: DeliveryToken
     /// Tell the holder of a ticket that its message was acknowledged with a reason code of success.
     | Settle of Ticket: int64 * Reason: ReasonCode
     /// Tell the holder of a ticket what became of its request.
@@ -232,7 +232,7 @@ module internal PackedEffect =
     let settle (ticket: int64) (reason: ReasonCode) =
         { of' EffectKind.Settle null ticket with Reason = reason }
 
-    let deliver (packet: Packet) (ticket: int64) = of' EffectKind.Deliver packet ticket
+    let deliver (packet: Packet) (token: DeliveryToken) = of' EffectKind.Deliver packet token.Value
 
     let pack (effect: Effect) : PackedEffect =
         match effect with
@@ -240,7 +240,7 @@ module internal PackedEffect =
         | Send packet -> of' EffectKind.Send packet 0L
         | SendMessage(outgoing, id, alias, isNamed) -> message outgoing id alias isNamed
         | SendAck(kind, id, reason) -> ack kind id reason
-        | Deliver(packet, ticket) -> deliver packet ticket
+        | Deliver(packet, token) -> deliver packet token
         | Settle(ticket, reason) -> settle ticket reason
         | SettleWith(ticket, settlement) -> of' EffectKind.SettleWith settlement ticket
         | OpenTransport(server, ValueSome reference) ->
@@ -264,7 +264,7 @@ module internal PackedEffect =
         | EffectKind.Send -> Send(content packed)
         | EffectKind.SendMessage -> SendMessage(content packed, packed.Id, packed.Alias, packed.IsNamed)
         | EffectKind.SendAck -> SendAck(packed.Packet, packed.Id, packed.Reason)
-        | EffectKind.Deliver -> Deliver(content packed, packed.Number)
+        | EffectKind.Deliver -> Deliver(content packed, DeliveryToken packed.Number)
         | EffectKind.Settle -> Settle(packed.Number, packed.Reason)
         | EffectKind.SettleWith -> SettleWith(packed.Number, content packed)
         | EffectKind.OpenTransport ->
@@ -364,8 +364,8 @@ type Effects =
     member internal this.AddSettle(ticket: int64, reason: ReasonCode) : Effects =
         this.AddPacked(PackedEffect.settle ticket reason)
 
-    member internal this.AddDeliver(packet: Packet, ticket: int64) : Effects =
-        this.AddPacked(PackedEffect.deliver packet ticket)
+    member internal this.AddDeliver(packet: Packet, token: DeliveryToken) : Effects =
+        this.AddPacked(PackedEffect.deliver packet token)
 
     /// These effects and those of another step after them.
     member this.Append(others: Effects) : Effects =

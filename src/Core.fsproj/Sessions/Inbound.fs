@@ -14,8 +14,8 @@ type Receipt =
 [<NoComparison; NoEquality>]
 type Held =
     {
-        /// Names this receipt and no other, whatever its Packet Identifier; the identifier is in the lower 16 bits.
-        Token: int64
+        /// Names this receipt and no other, whatever its Packet Identifier.
+        Token: DeliveryToken
         /// QoS 1 or 2.
         QoS: QoS
         /// Where it stands.
@@ -46,18 +46,18 @@ type Inbound =
         /// The exchanges, by the peer's Packet Identifier.
         Held: PacketIdMap<Held>
         /// Tokens of QoS 1 that are not acknowledged, in the order of arrival.
-        PubackOrder: Fifo<int64>
+        PubackOrder: Fifo<DeliveryToken>
         /// Tokens of QoS 2 that got no PUBREC, in the order of arrival.
-        PubrecOrder: Fifo<int64>
-        /// The number of the next token.
-        NextToken: int64
+        PubrecOrder: Fifo<DeliveryToken>
+        /// The place of the next message in the order of arrival, which its token holds.
+        NextSequence: int64
     }
 
 /// What to do with a PUBLISH that arrived.
 [<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
 type Arrival =
     /// Hand it over; the token names it in <c>Inbound.acknowledge</c>.
-    | Accept of Token: int64
+    | Accept of Token: DeliveryToken
     /// It repeats a message that was handed over; only the effects are due.
     | Repeated
     /// It breaks a rule.
@@ -78,10 +78,8 @@ module Inbound =
             Held = PacketIdMap.empty
             PubackOrder = Fifo.empty
             PubrecOrder = Fifo.empty
-            NextToken = 1L
+            NextSequence = 1L
         }
-
-    let private idOf (token: int64) = uint16 (token &&& 0xFFFFL)
 
     /// What must hold of every state that these functions make: the open messages are those held and counted, and
     /// within what the peer may have under way. Gives the first breach.
@@ -130,7 +128,7 @@ module Inbound =
     let doubted (state: Inbound) : Inbound = { state with Doubts = state.Doubts + 1 }
 
     /// The session is lost: nothing is held any more, and tokens given out mean nothing.
-    let sessionLost (state: Inbound) : Inbound = { empty with NextToken = state.NextToken }
+    let sessionLost (state: Inbound) : Inbound = { empty with NextSequence = state.NextSequence }
 
     let private receiveMaximumExceeded =
         Fault.peer
@@ -156,12 +154,12 @@ module Inbound =
 
     let private closed (held: Held) (state: Inbound) =
         { state with
-            Held = PacketIdMap.remove (idOf held.Token) state.Held
+            Held = PacketIdMap.remove held.Token.PacketId state.Held
             Open = if held.Counted then state.Open - 1 else state.Open
         }
 
-    let private tryHeld token (state: Inbound) =
-        match PacketIdMap.tryFind (idOf token) state.Held with
+    let private tryHeld (token: DeliveryToken) (state: Inbound) =
+        match PacketIdMap.tryFind token.PacketId state.Held with
         | ValueSome held when held.Token = token -> ValueSome held
         | _ -> ValueNone
 
@@ -180,7 +178,7 @@ module Inbound =
     // is free [MQTT-4.3.2-5] [MQTT3-4.3.2-2], and so it is after a PUBREC of failure [MQTT-4.3.3-9]. Without reason codes
     // PUBREC means success, and PUBREL is due [MQTT3-4.3.3-2].
     let private acknowledgeFirst (held: Held) reason (state: Inbound) (effects: Effects) =
-        let id = idOf held.Token
+        let id = held.Token.PacketId
         let reason = told reason state
         let left = if held.Counted then state.Open - 1 else state.Open
 
@@ -240,7 +238,7 @@ module Inbound =
         if state.Open >= state.Window + state.Allowance then
             struct (state, Arrival.Breach receiveMaximumExceeded, Effects.none)
         else
-            let token = (state.NextToken <<< 16) ||| int64 id
+            let token = DeliveryToken.Of(state.NextSequence, id)
 
             let held =
                 {
@@ -257,7 +255,7 @@ module Inbound =
             struct ({ state with
                         Held = PacketIdMap.add id held state.Held
                         Open = state.Open + 1
-                        NextToken = state.NextToken + 1L
+                        NextSequence = state.NextSequence + 1L
                         PubackOrder =
                             if isQoS1 then
                                 Fifo.enqueue token state.PubackOrder
@@ -290,7 +288,7 @@ module Inbound =
                 { state with
                     Held =
                         PacketIdMap.add
-                            (idOf held.Token)
+                            held.Token.PacketId
                             { held with Counted = true; Doubts = state.Doubts }
                             state.Held
                     Open = state.Open + 1
@@ -301,7 +299,7 @@ module Inbound =
                 // [MQTT-4.3.3-10]
                 struct (state,
                         Arrival.Repeated,
-                        Effects.ack PacketType.Pubrec (idOf held.Token) ReasonCode.Success)
+                        Effects.ack PacketType.Pubrec held.Token.PacketId ReasonCode.Success)
             | Receipt.AwaitPubrel ->
                 // Its PUBREC may not overtake those of messages that came again before it [MQTT-4.6.0-3].
                 let decided =
@@ -311,7 +309,7 @@ module Inbound =
                         Doubts = state.Doubts
                     }
 
-                let held = PacketIdMap.add (idOf held.Token) decided state.Held
+                let held = PacketIdMap.add held.Token.PacketId decided state.Held
                 let state = queued decided.QoS decided.Token { state with Held = held }
                 struct (state, Arrival.Repeated, Effects.none)
             | Receipt.InHand
@@ -348,7 +346,7 @@ module Inbound =
     /// Takes a PUBLISH of QoS 1 or 2.
     let arrived (delivery: Delivery) (state: Inbound) : struct (Inbound * Arrival * Effects) =
         match delivery.PacketId with
-        | ValueNone -> struct (state, Arrival.Accept 0L, Effects.none)
+        | ValueNone -> struct (state, Arrival.Accept DeliveryToken.None, Effects.none)
         | ValueSome id ->
             let qos = delivery.QoS
 
@@ -390,7 +388,11 @@ module Inbound =
 
     /// Decides the acknowledgement of a message that was handed over. A token of a lost session, or one that was
     /// used before, changes nothing. The acknowledgement is sent when those of all earlier messages of its QoS are.
-    let acknowledge (token: int64) (reason: ReasonCode) (state: Inbound) : struct (Inbound * Effects) =
+    let acknowledge
+        (token: DeliveryToken)
+        (reason: ReasonCode)
+        (state: Inbound)
+        : struct (Inbound * Effects) =
         match tryHeld token state with
         | ValueSome({ Receipt = Receipt.InHand } as held) ->
             match Fifo.tryPeek (orderOf held.QoS state) with
@@ -401,12 +403,12 @@ module Inbound =
                 flush held.QoS state effects
             | _ ->
                 let held = { held with Receipt = Receipt.Decided reason }
-                struct ({ state with Held = PacketIdMap.add (idOf token) held state.Held }, Effects.none)
+                struct ({ state with Held = PacketIdMap.add token.PacketId held state.Held }, Effects.none)
         | _ -> struct (state, Effects.none)
 
     /// The message of this token is not taken after all, and its connection ends without an acknowledgment: if it comes again,
     /// it is a new one.
-    let withdraw (token: int64) (state: Inbound) : Inbound =
+    let withdraw (token: DeliveryToken) (state: Inbound) : Inbound =
         match tryHeld token state with
         | ValueSome({ Receipt = Receipt.InHand } as held) -> closed held state
         | _ -> state

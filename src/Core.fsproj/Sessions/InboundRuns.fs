@@ -7,15 +7,23 @@ open System
 [<RequireQualifiedAccess>]
 module InboundRuns =
 
-    /// The token of the message at an index of those that were entered together.
-    let tokenOf (first: int64) (index: int) (id: uint16) : int64 = ((first + int64 index) <<< 16) ||| int64 id
+    /// The token of the message at an index of those that were entered together, by the token of the first.
+    let tokenOf (first: DeliveryToken) (index: int) (id: uint16) : DeliveryToken =
+        DeliveryToken.Of(first.Sequence + int64 index, id)
 
-    /// Enters messages of QoS 2 whose identifiers ascend, and gives the number that <c>tokenOf</c> makes their tokens of. 0:
-    /// nothing was entered, since one of them is not new, a PUBREC is due before theirs, or the peer may not have so many
-    /// under way.
-    let arrived (ids: ReadOnlySpan<uint16>) (state: Inbound) : struct (Inbound * int64) =
+    /// Enters messages of QoS 2 whose identifiers ascend, and gives the token of the first, of which <c>tokenOf</c> makes
+    /// those of the others. None: nothing was entered, since one of them is not new, a PUBREC is due before theirs, or the
+    /// peer may not have so many under way.
+    let arrived (ids: ReadOnlySpan<uint16>) (state: Inbound) : struct (Inbound * DeliveryToken) =
+        let first =
+            if ids.IsEmpty then
+                DeliveryToken.None
+            else
+                DeliveryToken.Of(state.NextSequence, ids[0])
+
         let mutable isNew =
-            state.PubrecOrder.IsEmpty
+            not first.IsNone
+            && state.PubrecOrder.IsEmpty
             && state.Open + ids.Length <= state.Window + state.Allowance
 
         let mutable held = state.Held
@@ -27,7 +35,7 @@ module InboundRuns =
             if PacketIdMap.contains id held then
                 isNew <- false
             else
-                let token = tokenOf state.NextToken index id
+                let token = tokenOf first index id
 
                 let one =
                     {
@@ -42,25 +50,29 @@ module InboundRuns =
                 index <- index + 1
 
         if not isNew then
-            struct (state, 0L)
+            struct (state, DeliveryToken.None)
         else
             let mutable order = []
 
             for index in ids.Length - 1 .. -1 .. 0 do
-                order <- tokenOf state.NextToken index ids[index] :: order
+                order <- tokenOf first index ids[index] :: order
 
             struct ({ state with
                         Held = held
                         Open = state.Open + ids.Length
                         PubrecOrder = Fifo.Of(order, [], ids.Length)
-                        NextToken = state.NextToken + int64 ids.Length
+                        NextSequence = state.NextSequence + int64 ids.Length
                     },
-                    state.NextToken)
+                    first)
 
     /// Decides the acknowledgment of messages that <c>arrived</c> entered, as one of success, and gives how many of the first
     /// are acknowledged now: the caller writes a PUBREC for each [MQTT-4.3.3-8] [MQTT3-4.3.3-2]. The others need
     /// <c>Inbound.acknowledge</c>, as where a later connection has the session.
-    let acknowledged (first: int64) (ids: ReadOnlySpan<uint16>) (state: Inbound) : struct (Inbound * int) =
+    let acknowledged
+        (first: DeliveryToken)
+        (ids: ReadOnlySpan<uint16>)
+        (state: Inbound)
+        : struct (Inbound * int) =
         let mutable held = state.Held
         let mutable order = state.PubrecOrder.Front
         let mutable count = 0

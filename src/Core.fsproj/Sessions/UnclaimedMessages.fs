@@ -24,11 +24,11 @@ module internal UnclaimedMessages =
                 (effects.Append acknowledged).Add(Notify(Notice.DroppedUnclaimed publish)))
 
     /// No subscription took a message. It waits if one may follow, or is dropped.
-    let add (publish: Publish) (token: int64) (state: ClientState) : struct (ClientState * Effects) =
+    let add (publish: Publish) (token: DeliveryToken) (state: ClientState) : struct (ClientState * Effects) =
         let subscriptions = state.Subscriptions
 
         if
-            token <> 0L
+            not token.IsNone
             && state.Settings.WhenUnclaimed.IsWait
             && subscriptions.IsInherited
             && not (matches subscriptions.GivenUp publish)

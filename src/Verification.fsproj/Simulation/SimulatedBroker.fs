@@ -48,9 +48,9 @@ type internal SimulatedBroker
     let connections = Dictionary<Link, BrokerConnection>(HashIdentity.Reference)
     // Those that were closed as well: a turn of their reading may still be under way.
     let byConnection = Dictionary<NodeConnection, BrokerConnection>(HashIdentity.Reference)
-    let byNumber = Dictionary<int64, BrokerConnection>()
-    let touched = HashSet<int64>()
-    let timers = Dictionary<int64, Instant>()
+    let byNumber = Dictionary<ConnectionId, BrokerConnection>()
+    let touched = HashSet<SessionId>()
+    let timers = Dictionary<SessionId, Instant>()
     let mutable steps = 0
     let mutable conditions = 0L
     let mutable registryTimerAt: Instant = Int64.MaxValue * 1L<ms>
@@ -83,14 +83,14 @@ type internal SimulatedBroker
 
         host.Became <-
             fun session before after ->
-                touched.Add session.Number |> ignore
+                touched.Add session.Id |> ignore
 
                 match machines.Watch with
                 | null -> ()
                 | watch -> watch.Stepped(before, after)
 
                 if this.IsTimeToLook() then
-                    this.Check(session.Number, before, after)
+                    this.Check(session.Id, before, after)
 
         host.Changed <-
             fun before next changes ->
@@ -128,7 +128,7 @@ type internal SimulatedBroker
         steps <- steps + 1
         steps % 61 = 0
 
-    member private _.Check(session: int64, _: ServerState, after: ServerState) =
+    member private _.Check(session: SessionId, _: ServerState, after: ServerState) =
         match ServerState.sound after with
         | ValueSome breach -> unsound $"session {session}: {breach}"
         | ValueNone -> ()
@@ -142,12 +142,12 @@ type internal SimulatedBroker
                 let known =
                     match Ledger.tryFind number ledger with
                     | ValueSome entry -> entry.Connection
-                    | ValueNone -> 0L
+                    | ValueNone -> ConnectionId.None
 
                 let current =
                     match session.State.Connection with
-                    | ValueSome connection -> connection.Number
-                    | ValueNone -> 0L
+                    | ValueSome connection -> connection.Id
+                    | ValueNone -> ConnectionId.None
 
                 if known <> current then
                     unsound $"session {number}: connection {current}, in the ledger {known}"
@@ -195,13 +195,13 @@ type internal SimulatedBroker
             )
         | _ -> ()
 
-    member private _.TimerOf(session: int64) : Instant =
+    member private _.TimerOf(session: SessionId) : Instant =
         match timers.TryGetValue session with
         | true, due -> due
         | _ -> Int64.MaxValue * 1L<ms>
 
     // Sets the timer of a session if it is due earlier than planned.
-    member private this.Plan(session: int64) =
+    member private this.Plan(session: SessionId) =
         match host.Sessions.TryGetValue session with
         | true, known ->
             match Node.deadline known with
@@ -211,7 +211,7 @@ type internal SimulatedBroker
             | _ -> ()
         | _ -> timers.Remove session |> ignore
 
-    member private this.Tick(session: int64, due: Instant) =
+    member private this.Tick(session: SessionId, due: Instant) =
         match host.Sessions.TryGetValue session with
         | true, known when this.TimerOf session = due ->
             timers.Remove session |> ignore
@@ -267,7 +267,7 @@ type internal SimulatedBroker
             host.Return turn
             one.Bytes <- one.Bytes[int (taken - one.Taken) ..]
             one.Taken <- taken
-            byNumber[one.Connection.Number] <- one
+            byNumber[one.Connection.Id] <- one
             one.IsReading <- false
             this.Plan()
             this.Pass(one, pause)
@@ -301,7 +301,7 @@ type internal SimulatedBroker
             one.IsReading <- true
             let pause = host.Run next
             one.IsReading <- false
-            byNumber[one.Connection.Number] <- one
+            byNumber[one.Connection.Id] <- one
             this.Plan()
             this.Pass(one, pause)
             this.FinishReading one
@@ -434,7 +434,7 @@ type internal SimulatedBroker
             | null -> ()
             | session ->
                 match session.State.Connection with
-                | ValueSome current when current.Number = one.Connection.Number && current.IsCongested ->
+                | ValueSome current when current.Id = one.Connection.Id && current.IsCongested ->
                     this.Turn(fun turn -> Node.takesData turn one.Connection)
                 | _ -> ()
         | _ -> ()

@@ -67,7 +67,7 @@ type SimulatedSession(state: ServerState, machine: SessionStep, gates: Simulated
     /// The step of its machine.
     member _.Machine = machine
 
-    override _.Number = state.Session
+    override _.Id = state.Session
     override val State = state with get, set
     override val Connection = null with get, set
     override val Leaving = null with get, set
@@ -89,7 +89,7 @@ type SimulatedConnection(gates: SimulatedGates, written: byte[] -> unit, closed:
     member val IsFull: int -> bool = (fun _ -> false) with get, set
 
     override _.IsClosing = isClosing
-    override val Number = 0L with get, set
+    override val Id = ConnectionId.None with get, set
     override val Session = null with get, set
     override val Handshake = null with get, set
     override val Protocol = Protocol.V5 with get, set

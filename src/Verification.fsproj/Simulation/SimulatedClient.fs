@@ -142,10 +142,10 @@ type internal SimulatedClient
             model.Observe(this.Now, old.Number, Observed.Closed)
             observe Observed.Closed old.Number
 
-    member private this.Handed(publish: Publish, token: int64) =
+    member private this.Handed(publish: Publish, token: DeliveryToken) =
         model.Delivered(this.Now, publish)
 
-        if token <> 0L then
+        if not token.IsNone then
             let born = generation
             let delay = int64 (dice.Below 30) * 1L<ms>
 

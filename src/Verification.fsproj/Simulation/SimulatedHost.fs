@@ -12,7 +12,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
 
     let seed = HashSeed.Of(1UL, 2UL)
     let gates = SimulatedGates()
-    let sessions = Dictionary<int64, SimulatedSession>()
+    let sessions = Dictionary<SessionId, SimulatedSession>()
     let counters = Dictionary<int64, int64>()
     let turns = Stack<Turn>()
     let mutable broker = Broker.create (clock ()) seed settings
@@ -34,7 +34,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     member val Opening: ServerState -> ServerState = id with get, set
 
     /// Told of each step, with its session.
-    member val Watch: int64 -> ServerEvent -> Effects -> unit = (fun _ _ _ -> ()) with get, set
+    member val Watch: SessionId -> ServerEvent -> Effects -> unit = (fun _ _ _ -> ()) with get, set
 
     /// Told of each state that a session had and has, also of those that a batch made.
     member val Became: NodeSession -> ServerState -> ServerState -> unit = (fun _ _ _ -> ()) with get, set
@@ -43,7 +43,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     member val Changed: Broker -> Broker -> BrokerChange[] -> unit = (fun _ _ _ -> ()) with get, set
 
     /// Told of sessions that were forgotten.
-    member val Ended: int64 -> unit = ignore with get, set
+    member val Ended: SessionId -> unit = ignore with get, set
 
     /// What a client may do.
     member val PermissionsOf: ClientId -> string | null -> ClientPermissions | null =

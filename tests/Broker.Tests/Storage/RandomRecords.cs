@@ -9,10 +9,10 @@ internal sealed class RandomRecords(int seed)
 {
     private const int MostSessions = 6;
     private readonly Random random = new(seed);
-    private readonly SortedDictionary<long, SortedSet<long>> kept = [];
-    private readonly Dictionary<long, long> orders = [];
+    private readonly SortedDictionary<SessionId, SortedSet<long>> kept = [];
+    private readonly Dictionary<SessionId, long> orders = [];
     private readonly JournalGroup group = new();
-    private long nextSession = 1;
+    private SessionId nextSession = new(1);
 
     public byte[] NextGroup(int records, int mostPayloadBytes = 200)
     {
@@ -30,7 +30,8 @@ internal sealed class RandomRecords(int seed)
         {
             kept[nextSession] = [];
             orders[nextSession] = 1;
-            group.Add(JournalRecord.NewBroker(StoredChange.NewSessionSet(Owner(nextSession++))));
+            group.Add(JournalRecord.NewBroker(StoredChange.NewSessionSet(Owner(nextSession))));
+            nextSession = nextSession.Next;
             return;
         }
 
@@ -72,7 +73,7 @@ internal sealed class RandomRecords(int seed)
                 Add(session, SessionChange.Cleared);
                 break;
             case 9:
-                group.Add(JournalRecord.NewCounters(nextSession, random.Next(100), random.NextInt64(1 << 40)));
+                group.Add(JournalRecord.NewCounters(nextSession, new ConnectionId(random.Next(100)), random.NextInt64(1 << 40)));
                 break;
             case 10 or 11 when messages.Count > 0:
                 Add(session, SessionChange.NewMoved(messages.ElementAt(random.Next(messages.Count)), Place(session)));
@@ -90,9 +91,9 @@ internal sealed class RandomRecords(int seed)
         }
     }
 
-    private void Add(long session, SessionChange change) => group.Add(session, [change]);
+    private void Add(SessionId session, SessionChange change) => group.Add(session, [change]);
 
-    private StoredPlace Place(long session) =>
+    private StoredPlace Place(SessionId session) =>
         random.Next(3) switch
         {
             0 => StoredPlace.Waiting,
@@ -116,13 +117,13 @@ internal sealed class RandomRecords(int seed)
 
     private TopicFilter Filter() => TopicFilter.Of($"t/{random.Next(5)}/#");
 
-    private StoredOwner Owner(long session) =>
+    private StoredOwner Owner(SessionId session) =>
         new(session,
             ClientId.Of($"c{session}"),
-            session % 2 == 0 ? FSharpValueOption<string>.None : "anna",
+            session.Value % 2 == 0 ? FSharpValueOption<string>.None : "anna",
             FSharpValueOption<string>.None,
             epoch: 1,
-            connection: random.Next(3),
+            connection: new ConnectionId(random.Next(3)),
             sessionExpiry: 3_600,
             FSharpValueOption<Will>.None,
             FSharpValueOption<long>.None,
@@ -134,8 +135,8 @@ internal sealed class RandomRecords(int seed)
 internal sealed class FoldedRecords
 {
     private readonly SortedDictionary<string, string> rows = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<long, StoredSession> sessions = [];
-    private readonly HashSet<long> known = [];
+    private readonly SortedDictionary<SessionId, StoredSession> sessions = [];
+    private readonly HashSet<SessionId> known = [];
 
     public static FoldedRecords Of(IEnumerable<ReadOnlyMemory<byte>> groups)
     {
@@ -164,7 +165,7 @@ internal sealed class FoldedRecords
         .. sessions.Where(one => known.Contains(one.Key)).SelectMany(one => Lines(one.Key, one.Value)),
     ];
 
-    private static IEnumerable<string> Lines(long session, StoredSession stored)
+    private static IEnumerable<string> Lines(SessionId session, StoredSession stored)
     {
         foreach (var (order, entry) in stored.Messages)
             yield return $"{session}/{order}: {Hex(JournalRecord.NewSession(session, SessionChange.NewKept(order, entry.Place, entry.Message, entry.Shared)))}";

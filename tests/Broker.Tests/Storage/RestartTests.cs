@@ -172,7 +172,7 @@ public sealed class RestartTests
 
         var before = first.Engine.Registry.Current.Ledger.NextSession;
         await using var second = await StartAsync(store.Crashed());
-        Assert.True(second.Engine.Registry.Current.Ledger.NextSession >= before);
+        Assert.True(second.Engine.Registry.Current.Ledger.NextSession.Value >= before.Value);
     }
 
     [Fact]

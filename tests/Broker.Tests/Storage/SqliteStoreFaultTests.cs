@@ -221,9 +221,9 @@ public sealed class SqliteStoreFaultTests : StoreFiles
                 group.Clear();
 
                 if (order == 1)
-                    group.Add(JournalRecord.NewBroker(StoredChange.NewSessionSet(new StoredOwner(1, ClientId.Of("c"), default, default, 1, 0, 3_600, default, default, default, default))));
+                    group.Add(JournalRecord.NewBroker(StoredChange.NewSessionSet(new StoredOwner(new SessionId(1), ClientId.Of("c"), default, default, 1, ConnectionId.None, 3_600, default, default, default, default))));
 
-                group.Add(1, [SqliteStoreTests.Kept(order, payload)]);
+                group.Add(new SessionId(1), [SqliteStoreTests.Kept(order, payload)]);
                 var bytes = group.Seal().ToArray();
 
                 try

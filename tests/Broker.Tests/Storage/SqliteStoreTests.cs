@@ -77,7 +77,7 @@ public sealed class SqliteStoreTests : StoreFiles
     {
         await using var store = await OpenAsync(Folder);
         var group = new JournalGroup();
-        group.Add(1, [Kept(1), SessionChange.NewMoved(1, StoredPlace.NewSent(1)), SessionChange.NewGone(1)]);
+        group.Add(new SessionId(1), [Kept(1), SessionChange.NewMoved(1, StoredPlace.NewSent(1)), SessionChange.NewGone(1)]);
         store.Commit(group.Seal().Span);
         store.Settle();
         Assert.Equal(0, Number(Folder, "store.db", "SELECT count(*) FROM queue"));
@@ -174,7 +174,7 @@ public sealed class SqliteStoreTests : StoreFiles
             for (var order = 1L; order <= 200; order++)
             {
                 group.Clear();
-                group.Add(1, [Kept(order, payload)]);
+                group.Add(new SessionId(1), [Kept(order, payload)]);
                 store.Commit(group.Seal().Span);
             }
 
@@ -183,7 +183,7 @@ public sealed class SqliteStoreTests : StoreFiles
             group.Clear();
 
             for (var order = 1L; order <= 200; order++)
-                group.Add(1, [SessionChange.NewGone(order)]);
+                group.Add(new SessionId(1), [SessionChange.NewGone(order)]);
 
             store.Commit(group.Seal().Span);
             store.Settle();
@@ -203,8 +203,8 @@ public sealed class SqliteStoreTests : StoreFiles
     {
         var group = new JournalGroup();
         group.Add(JournalRecord.NewBroker(StoredChange.NewSessionSet(new StoredOwner(
-            1, ClientId.Of("anna"), default, default, 1, 0, 3_600, default, default, default, default))));
-        group.Add(1, [Kept(1, "hello"u8.ToArray()), Kept(2, "world"u8.ToArray())]);
+            new SessionId(1), ClientId.Of("anna"), default, default, 1, ConnectionId.None, 3_600, default, default, default, default))));
+        group.Add(new SessionId(1), [Kept(1, "hello"u8.ToArray()), Kept(2, "world"u8.ToArray())]);
         await using var store = await OpenAsync(Folder);
         store.Commit(group.Seal().Span);
         store.Settle();

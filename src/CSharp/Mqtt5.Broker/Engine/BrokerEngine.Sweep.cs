@@ -21,7 +21,7 @@ internal sealed partial class BrokerEngine
 
     private readonly ITimer sweep;
     private readonly DeadlineWheel wheel = new();
-    private readonly List<long> due = [];
+    private readonly List<SessionId> due = [];
 
     // The connections that have no session yet, or that end.
     private readonly ConcurrentDictionary<Connection, bool> unsettled = new();
@@ -45,7 +45,7 @@ internal sealed partial class BrokerEngine
         var slot = DeadlineWheel.SlotOf(until);
 
         if (slot < session.Slot)
-            session.Slot = wheel.Enter(session.Number, slot);
+            session.Slot = wheel.Enter(session.Id, slot);
     }
 
     // Has a connection looked at in every sweep: it has no session, or it ends.

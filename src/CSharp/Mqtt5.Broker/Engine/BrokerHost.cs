@@ -39,11 +39,11 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
 
     public override void ExitRegistry() => engine.Registry.Lock.Exit();
 
-    public override NodeSession? TryFind(long session) => engine.Registry.TryFind(session);
+    public override NodeSession? TryFind(SessionId session) => engine.Registry.TryFind(session);
 
     public override NodeSession Open(ServerState state) => engine.Registry.Open(state);
 
-    public override NodeSession? Forget(long session) => engine.Registry.Forget(session);
+    public override NodeSession? Forget(SessionId session) => engine.Registry.Forget(session);
 
     public override (ServerState, Effects) Step(long now, in ServerEvent @event, ServerState state)
     {
@@ -60,7 +60,7 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
 
     public override long NextTicket() => Interlocked.Increment(ref ticket);
 
-    public override long NextTurn(SharedGroup<long> group) => engine.SharedCounters.Next(group);
+    public override long NextTurn(SharedGroup<SessionId> group) => engine.SharedCounters.Next(group);
 
     public override ClientId NewClientId() =>
         ClientId.Of($"auto-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12))}");

@@ -100,7 +100,7 @@ internal sealed partial class Connection
                 // The reader completed the pipe with an exception. A logger may call back into the broker, so it must not run
                 // under the gate.
                 ThreadPool.UnsafeQueueUserWorkItem(
-                    static it => Log.TransportFailed(it.Logger, it.Number, it.failure), (engine.Logger, Number, failure), preferLocal: false);
+                    static it => Log.TransportFailed(it.Logger, it.Number, it.failure), (engine.Logger, Number: Id.Value, failure), preferLocal: false);
                 Seal();
                 flushed?.TrySetResult();
                 Close();
@@ -151,7 +151,7 @@ internal sealed partial class Connection
         }
         catch (Exception failure)
         {
-            Log.TransportFailed(engine.Logger, Number, failure);
+            Log.TransportFailed(engine.Logger, Id.Value, failure);
         }
 
         // The transport accepts no more data.

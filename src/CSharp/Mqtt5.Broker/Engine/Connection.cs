@@ -53,7 +53,7 @@ internal sealed partial class Connection : NodeConnection
 
     public PacketWriter Writer { get; }
 
-    public override long Number { get; set; }
+    public override ConnectionId Id { get; set; }
 
     // What the authenticator keeps for the connection.
     public object? AuthenticationState => authentication?.State;
@@ -125,7 +125,7 @@ internal sealed partial class Connection : NodeConnection
 
     // Whether the state machine knows that the connection is congested.
     private bool IsCongested =>
-        Session?.State.Connection is { IsSome: true, Value: { IsCongested: true } current } && current.Number == Number;
+        Session?.State.Connection is { IsSome: true, Value: { IsCongested: true } current } && current.Id.Equals(Id);
 
     private Lock Gate => ((Session?)Session)?.Gate ?? ownGate;
 
@@ -134,7 +134,7 @@ internal sealed partial class Connection : NodeConnection
     public override void Exit() => ownGate.Exit();
 
     // Called by the sweep. A thread that is using the route keeps its reference.
-    public void ForgetRoute(Subscriptions<long> current)
+    public void ForgetRoute(Subscriptions<SessionId> current)
     {
         if (cache is { } known && !known.IsOf(current))
             cache = null;
@@ -269,11 +269,11 @@ internal sealed partial class Connection : NodeConnection
         catch (Exception failure) when (failure is IOException or OperationCanceledException or InvalidOperationException
             or Microsoft.AspNetCore.Connections.ConnectionAbortedException)
         {
-            Log.TransportFailed(engine.Logger, Number, failure);
+            Log.TransportFailed(engine.Logger, Id.Value, failure);
         }
         catch (Exception failure)
         {
-            Log.Defect(engine.Logger, Number, failure);
+            Log.Defect(engine.Logger, Id.Value, failure);
         }
 
         if (isPending)
@@ -295,7 +295,7 @@ internal sealed partial class Connection : NodeConnection
         }
         catch (Exception failure)
         {
-            Log.TransportFailed(engine.Logger, Number, failure);
+            Log.TransportFailed(engine.Logger, Id.Value, failure);
         }
 
         Seal();
@@ -469,7 +469,7 @@ internal sealed partial class Connection : NodeConnection
         }
         catch (Exception failure)
         {
-            Log.TransportFailed(engine.Logger, Number, failure);
+            Log.TransportFailed(engine.Logger, Id.Value, failure);
         }
     }
 
@@ -504,7 +504,7 @@ internal sealed partial class Connection : NodeConnection
         catch (Exception failure)
         {
             // Already closed, or failing; the shutdown continues because others wait for it.
-            Log.TransportFailed(engine.Logger, Number, failure);
+            Log.TransportFailed(engine.Logger, Id.Value, failure);
         }
     }
 

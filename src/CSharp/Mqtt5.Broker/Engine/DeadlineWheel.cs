@@ -14,7 +14,7 @@ internal sealed class DeadlineWheel
     private const int Slots = 256;
 
     private readonly Lock gate = new();
-    private readonly List<long>[] slots = new List<long>[Slots];
+    private readonly List<SessionId>[] slots = new List<SessionId>[Slots];
     private long passed = -1;
 
     public DeadlineWheel()
@@ -27,7 +27,7 @@ internal sealed class DeadlineWheel
     public static long SlotOf(long due) => (due + Period - 1) / Period;
 
     // Enters a session for the slot, or for the nearest that the wheel has. Returns which it is.
-    public long Enter(long session, long slot)
+    public long Enter(SessionId session, long slot)
     {
         lock (gate)
         {
@@ -38,7 +38,7 @@ internal sealed class DeadlineWheel
     }
 
     // Takes the sessions of the next slot that has begun. False: none has.
-    public bool TryTake(long now, List<long> taken, out long slot)
+    public bool TryTake(long now, List<SessionId> taken, out long slot)
     {
         taken.Clear();
 

@@ -79,7 +79,7 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger, BrokerWat
     {
         var clientId = session.State.ClientId.Text;
         var version = Spec.version(connection.Protocol.Version).Name;
-        Log.Connected(logger, clientId, version, connection.Origin.EndPoint, connection.Number, sessionPresent);
+        Log.Connected(logger, clientId, version, connection.Origin.EndPoint, connection.Id.Value, sessionPresent);
         Telemetry.Connected(logger, version);
         watching.Connected(clientId, VersionNames.Of(connection.Protocol.Version));
 

@@ -6,7 +6,7 @@ namespace Mqtt5.Serving;
 // serialized by a lock that is last in the lock order.
 internal sealed class Registry(Broker broker)
 {
-    private readonly ConcurrentDictionary<long, Session> sessions = new();
+    private readonly ConcurrentDictionary<SessionId, Session> sessions = new();
     private Broker current = broker;
 
     public Lock Lock { get; } = new();
@@ -26,7 +26,7 @@ internal sealed class Registry(Broker broker)
 
     public Session Open(ServerState state) => sessions[state.Session] = new Session(state);
 
-    public Session? TryFind(long session) => sessions.GetValueOrDefault(session);
+    public Session? TryFind(SessionId session) => sessions.GetValueOrDefault(session);
 
-    public Session? Forget(long session) => sessions.TryRemove(session, out var known) ? known : null;
+    public Session? Forget(SessionId session) => sessions.TryRemove(session, out var known) ? known : null;
 }

@@ -6,7 +6,7 @@ namespace Mqtt5.Serving;
 internal static class ServerMessages
 {
     // Throws ArgumentException for what no packet can hold, which would otherwise fail where it is sent.
-    public static ServerMessage Of(MqttMessage message, long now, long publisher = 0)
+    public static ServerMessage Of(MqttMessage message, long now, SessionId publisher = default)
     {
         var expiry = message.Expiry is { } lifetime ? (uint)Math.Clamp(Math.Ceiling(lifetime.TotalSeconds), 0, uint.MaxValue) : (uint?)null;
         var properties = new PublishProperties(

@@ -10,7 +10,7 @@ internal sealed class Session(ServerState state) : NodeSession
     private ConnectionEnd? ending;
     private ConcurrentDictionary<long, Delivery>? deliveries;
 
-    public override long Number { get; } = state.Session;
+    public override SessionId Id { get; } = state.Session;
 
     public Lock Gate { get; } = new();
 

@@ -14,7 +14,7 @@ internal sealed class SharedCounters
     public int Count => counters.Count;
 
     // Increments the counter and returns it.
-    public long Next(SharedGroup<long> group)
+    public long Next(SharedGroup<SessionId> group)
     {
         if (!counters.TryGetValue(group.Id, out var counter))
             counter = counters.GetOrAdd(group.Id, static (_, filter) => new Counter(filter), group.Filter);
@@ -23,7 +23,7 @@ internal sealed class SharedCounters
     }
 
     // Called periodically, never concurrently.
-    public void ForgetEnded(Subscriptions<long> subscriptions)
+    public void ForgetEnded(Subscriptions<SessionId> subscriptions)
     {
         if (subscriptions.Version - lookedAt < Math.Max(1, counters.Count))
             return;

@@ -32,7 +32,7 @@ public sealed partial class MqttBrokerInspection
             if (query?.Contains is { } part && !clientId.Contains(part, StringComparison.Ordinal))
                 continue;
 
-            if (query?.IsConnected is { } isConnected && isConnected != (entry.Connection != 0))
+            if (query?.IsConnected is { } isConnected && isConnected == entry.Connection.IsNone)
                 continue;
 
             var client = InfoOf(entry, current);
@@ -259,7 +259,7 @@ public sealed partial class MqttBrokerInspection
         return new MqttClientInfo
         {
             ClientId = entry.ClientId.Text,
-            IsConnected = entry.Connection != 0,
+            IsConnected = !entry.Connection.IsNone,
             UserName = connection?.UserName is { IsSome: true, Value: var name } ? name : null,
             Owner = entry.Owner is { IsSome: true, Value: var owner } ? owner : null,
             EndPoint = ((Connection?)session?.Connection)?.Origin.EndPoint,
@@ -277,7 +277,7 @@ public sealed partial class MqttBrokerInspection
         };
     }
 
-    private static MqttSubscriptionInfo InfoOf(SessionEntry entry, SubscriptionEntry<long> subscription) => new()
+    private static MqttSubscriptionInfo InfoOf(SessionEntry entry, SubscriptionEntry<SessionId> subscription) => new()
     {
         ClientId = entry.ClientId.Text,
         Filter = subscription.Filter.Text,
@@ -287,7 +287,7 @@ public sealed partial class MqttBrokerInspection
         Identifier = subscription.Identifier is { IsSome: true, Value: var identifier } ? identifier : null,
     };
 
-    private static MqttSharedGroupInfo InfoOf(SharedGroup<long> group, Broker current) => new()
+    private static MqttSharedGroupInfo InfoOf(SharedGroup<SessionId> group, Broker current) => new()
     {
         Filter = group.Filter.Text,
         ShareName = group.ShareName,

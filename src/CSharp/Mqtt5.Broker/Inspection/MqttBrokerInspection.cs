@@ -168,6 +168,6 @@ public sealed partial class MqttBrokerInspection
         return [.. all.Where(one => versions.HasFlag(one.Flag)).Select(one => VersionNames.Of(one.Version))];
     }
 
-    private static string? ClientOf(long session, Broker current) =>
+    private static string? ClientOf(SessionId session, Broker current) =>
         BrokerModule.TryFind(session, current) is { IsSome: true, Value: var entry } ? entry.ClientId.Text : null;
 }

@@ -10,7 +10,7 @@ internal sealed partial class BrokerHost
     public override bool IsStoreFull => engine.Journal!.IsFull;
 
     public override long Append(NodeSession session, ServerState before, ServerState after) =>
-        engine.Journal!.Append(session.Number, before, after);
+        engine.Journal!.Append(session.Id, before, after);
 
     public override long Append(Broker before, BrokerChange[] changes) => engine.Journal!.Append(before, changes);
 

@@ -103,7 +103,7 @@ internal sealed class Journal : IAsyncDisposable
     }
 
     // Appends what a step changed; 0: nothing. Called within the gate of the session.
-    public long Append(long session, ServerState before, ServerState after)
+    public long Append(SessionId session, ServerState before, ServerState after)
     {
         var changes = scratch ??= new SessionChanges();
         changes.Clear();

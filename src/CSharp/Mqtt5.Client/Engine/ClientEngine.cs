@@ -377,7 +377,7 @@ internal sealed class ClientEngine
                 SendAcknowledgement(effect.Kind, effect.Id, effect.Reason);
                 break;
             case Effect.Tags.Deliver:
-                Subscriptions.Deliver((Packet.Publish)effect.Packet!, effect.Ticket);
+                Subscriptions.Deliver((Packet.Publish)effect.Packet!, effect.Token);
                 break;
             case Effect.Tags.Settle:
                 if (pending.Remove(effect.Ticket, out var settled))

@@ -4,5 +4,5 @@ namespace Mqtt5.Engine;
 internal interface IReceipt
 {
     // Called once for each subscription that got the message; the token names it in the machine.
-    void Settle(long token, ReasonCode reason);
+    void Settle(DeliveryToken token, ReasonCode reason);
 }

@@ -9,7 +9,7 @@ internal sealed class SharedReceipt(SubscriptionRegistry registry, int receivers
     private ReasonCode verdict = ReasonCode.UnspecifiedError;
     private bool accepted;
 
-    public void Settle(long token, ReasonCode reason)
+    public void Settle(DeliveryToken token, ReasonCode reason)
     {
         lock (gate)
         {

@@ -95,9 +95,9 @@ internal sealed class SubscriptionRegistry : IReceipt
     }
 
     // The application has finished with a message delivered to a single subscription.
-    public void Settle(long token, ReasonCode reason) => engine.Post(ClientEvent.NewAcknowledge(token, reason));
+    public void Settle(DeliveryToken token, ReasonCode reason) => engine.Post(ClientEvent.NewAcknowledge(token, reason));
 
-    public void Deliver(Packet.Publish packet, long token)
+    public void Deliver(Packet.Publish packet, DeliveryToken token)
     {
         var publish = packet.Publish;
         var topic = TopicOf(publish);
@@ -110,7 +110,7 @@ internal sealed class SubscriptionRegistry : IReceipt
             return;
         }
 
-        IReceipt? receipt = token == 0 ? null : found.Length == 1 ? this : new SharedReceipt(this, found.Length);
+        IReceipt? receipt = token.IsNone ? null : found.Length == 1 ? this : new SharedReceipt(this, found.Length);
 
         foreach (var target in found)
         {
@@ -152,7 +152,7 @@ internal sealed class SubscriptionRegistry : IReceipt
         var payload = Bytes.Copy(view.Payload);
 
         foreach (var target in route.Targets)
-            target.Offer(new MqttReceivedMessage(route.Topic, payload, route.Properties, QoS.AtMostOnce, 0, view.Retain, false, null, 0));
+            target.Offer(new MqttReceivedMessage(route.Topic, payload, route.Properties, QoS.AtMostOnce, 0, view.Retain, false, null, default));
     }
 
     private Route AddRoute(in PublishView view)

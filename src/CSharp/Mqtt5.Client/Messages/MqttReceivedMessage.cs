@@ -13,7 +13,7 @@ public sealed class MqttReceivedMessage
     private readonly TopicName topic;
     private readonly PublishProperties properties;
     private readonly IReceipt? receipt;
-    private readonly long token;
+    private readonly DeliveryToken token;
     private readonly QoS qos;
     private readonly ushort packetId;
     private readonly bool retain;
@@ -30,7 +30,7 @@ public sealed class MqttReceivedMessage
         bool retain,
         bool duplicate,
         IReceipt? receipt,
-        long token)
+        DeliveryToken token)
     {
         this.topic = topic;
         this.payload = payload;

@@ -9,7 +9,7 @@ namespace Mqtt5.Storage.Files;
 internal sealed class SettlingBatch
 {
     /// <summary>The sessions that something is known of.</summary>
-    public Dictionary<long, SessionWork> Sessions { get; } = [];
+    public Dictionary<SessionId, SessionWork> Sessions { get; } = [];
 
     /// <summary>The topics whose retained messages changed; null: it was removed.</summary>
     public Dictionary<TopicName, StoredRetained?> Retained { get; } = [];
@@ -84,7 +84,7 @@ internal sealed class SettlingBatch
         }
     }
 
-    private SessionWork Work(long session)
+    private SessionWork Work(SessionId session)
     {
         ref var work = ref CollectionsMarshal.GetValueRefOrAddDefault(Sessions, session, out _);
         return work ??= new SessionWork();

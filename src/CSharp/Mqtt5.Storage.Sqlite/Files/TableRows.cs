@@ -37,11 +37,11 @@ internal sealed record TableRows(string Name, string Select, Func<Statement, str
         new("inbound", "SELECT session, checksum, packet FROM inbound ORDER BY session, packet",
             row => $"({Number(row, 0)}, {Number(row, 2)})",
             row => row.Number(1) == TableSchema.Of(row.Number(0), row.Number(2)),
-            (row, group) => group.Add(JournalRecord.NewSession(row.Number(0), SessionChange.NewHeld((ushort)row.Number(2))))),
+            (row, group) => group.Add(JournalRecord.NewSession(new SessionId(row.Number(0)), SessionChange.NewHeld((ushort)row.Number(2))))),
         new("sequence", "SELECT session, checksum, next_order FROM sequence ORDER BY session",
             row => Number(row, 0),
             row => row.Number(1) == TableSchema.Of(row.Number(0), row.Number(2)),
-            (row, group) => group.Add(JournalRecord.NewSession(row.Number(0), SessionChange.NewNumbered(row.Number(2))))),
+            (row, group) => group.Add(JournalRecord.NewSession(new SessionId(row.Number(0)), SessionChange.NewNumbered(row.Number(2))))),
     ];
 
     // The record has the place that the message came to first.
@@ -55,7 +55,7 @@ internal sealed record TableRows(string Name, string Select, Func<Statement, str
             _ => StoredPlace.NewReleased(packet, row.Number(6)),
         };
         group.Add(row.Bytes(2));
-        group.Add(JournalRecord.NewSession(row.Number(0), SessionChange.NewMoved(row.Number(3), place)));
+        group.Add(JournalRecord.NewSession(new SessionId(row.Number(0)), SessionChange.NewMoved(row.Number(3), place)));
     }
 
     private static string Number(Statement row, int column) => row.Number(column).ToString(CultureInfo.InvariantCulture);

@@ -32,7 +32,7 @@ internal sealed class TableWriter : IDisposable
     private readonly Statement[] end;
 
     // A step that a session began before it ended may be told after it. Its number is not used again.
-    private HashSet<long> endedBefore = [];
+    private HashSet<SessionId> endedBefore = [];
 
     /// <summary>Opens the file to write to it.</summary>
     /// <param name="path">The file.</param>
@@ -137,13 +137,13 @@ internal sealed class TableWriter : IDisposable
     /// <inheritdoc/>
     public void Dispose() => database.Dispose();
 
-    private static void Remove(Statement[] statements, long session)
+    private static void Remove(Statement[] statements, SessionId session)
     {
         foreach (var statement in statements)
-            statement.Bind(1, session).Run();
+            statement.Bind(1, session.Value).Run();
     }
 
-    private void Apply(long session, SessionWork work)
+    private void Apply(SessionId session, SessionWork work)
     {
         if (work.IsCleared)
             Remove(clear, session);
@@ -156,7 +156,7 @@ internal sealed class TableWriter : IDisposable
             if (change is StoredChange.Subscribed subscribed)
                 Apply(subscribed);
             else
-                removeSubscription.Bind(1, session).BindText(2, filter.Utf8.Span).Run();
+                removeSubscription.Bind(1, session.Value).BindText(2, filter.Utf8.Span).Run();
         }
 
         foreach (var (order, message) in work.Messages)
@@ -165,13 +165,13 @@ internal sealed class TableWriter : IDisposable
         foreach (var (packet, isHeld) in work.Held)
         {
             if (isHeld)
-                hold.Bind(1, session).Bind(2, (long)packet).Bind(3, TableSchema.Of(session, (long)packet)).Run();
+                hold.Bind(1, session.Value).Bind(2, (long)packet).Bind(3, TableSchema.Of(session.Value, (long)packet)).Run();
             else
-                free.Bind(1, session).Bind(2, (long)packet).Run();
+                free.Bind(1, session.Value).Bind(2, (long)packet).Run();
         }
 
         if (work.NextOrder > 0)
-            number.Bind(1, session).Bind(2, work.NextOrder).Bind(3, TableSchema.Of(session, work.NextOrder)).Run();
+            number.Bind(1, session.Value).Bind(2, work.NextOrder).Bind(3, TableSchema.Of(session.Value, work.NextOrder)).Run();
     }
 
     private void Apply(StoredChange.SessionSet set)
@@ -179,17 +179,17 @@ internal sealed class TableWriter : IDisposable
         var entry = set.Entry;
         var bytes = Encoded(JournalRecord.NewBroker(set));
         setSession
-            .Bind(1, entry.Session)
+            .Bind(1, entry.Session.Value)
             .BindText(2, entry.ClientId.Text)
             .BindText(3, entry.Owner is { IsSome: true, Value: var user } ? user : null)
-            .Bind(4, entry.Connection == 0 ? 0L : 1L)
+            .Bind(4, entry.Connection.IsNone ? 0L : 1L)
             .Bind(5, (long)entry.SessionExpiry)
             .Bind(6, entry.AwaySince is { IsSome: true, Value: var away } ? (long?)away : null)
             .Bind(7, entry.EndsAt is { IsSome: true, Value: var endsAt } ? (long?)endsAt : null)
             .BindText(8, entry.Will is { IsSome: true, Value: var will } ? will.Topic.Text : null)
             .Bind(9, entry.WillAt is { IsSome: true, Value: var willAt } ? (long?)willAt : null)
             .BindBytes(10, bytes)
-            .Bind(11, TableSchema.Of(entry.Session, bytes))
+            .Bind(11, TableSchema.Of(entry.Session.Value, bytes))
             .Run();
     }
 
@@ -199,7 +199,7 @@ internal sealed class TableWriter : IDisposable
         var filter = subscribed.Filter.Utf8.Span;
         var options = subscribed.Options;
         setSubscription
-            .Bind(1, subscribed.Session)
+            .Bind(1, subscribed.Session.Value)
             .BindText(2, filter)
             .Bind(3, (long)options.MaximumQoS)
             .Bind(4, options.NoLocal ? 1L : 0L)
@@ -207,31 +207,31 @@ internal sealed class TableWriter : IDisposable
             .Bind(6, (long)options.RetainHandling)
             .Bind(7, subscribed.Identifier is { IsSome: true, Value: var identifier } ? (long?)identifier : null)
             .BindBytes(8, bytes)
-            .Bind(9, TableSchema.Of(subscribed.Session, filter, bytes))
+            .Bind(9, TableSchema.Of(subscribed.Session.Value, filter, bytes))
             .Run();
     }
 
-    private void Apply(long session, long order, in MessageWork message)
+    private void Apply(SessionId session, long order, in MessageWork message)
     {
         if (message.IsGone)
         {
-            removeMessage.Bind(1, session).Bind(2, order).Run();
+            removeMessage.Bind(1, session.Value).Bind(2, order).Run();
             return;
         }
 
         var (place, packet, released) = Columns(message.Place);
-        var placeChecksum = TableSchema.OfPlace(session, order, place, packet, released);
+        var placeChecksum = TableSchema.OfPlace(session.Value, order, place, packet, released);
 
         if (!message.HasMessage)
         {
-            moveMessage.Bind(1, session).Bind(2, order).Bind(3, place).Bind(4, packet).Bind(5, released).Bind(6, placeChecksum).Run();
+            moveMessage.Bind(1, session.Value).Bind(2, order).Bind(3, place).Bind(4, packet).Bind(5, released).Bind(6, placeChecksum).Run();
             return;
         }
 
         var bytes = Encoded(JournalRecord.NewSession(session, message.Kept));
         var stored = message.Kept.Message;
         setMessage
-            .Bind(1, session)
+            .Bind(1, session.Value)
             .Bind(2, order)
             .Bind(3, place)
             .Bind(4, packet)
@@ -241,7 +241,7 @@ internal sealed class TableWriter : IDisposable
             .Bind(8, (long)stored.QoS)
             .Bind(9, stored.ExpiresAt is { IsSome: true, Value: var expires } ? (long?)expires : null)
             .Bind(10, (long)stored.Payload.Length)
-            .Bind(11, TableSchema.Of(session, order, bytes))
+            .Bind(11, TableSchema.Of(session.Value, order, bytes))
             .BindBytes(12, bytes)
             .Run();
     }

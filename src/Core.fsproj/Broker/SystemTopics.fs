@@ -103,6 +103,6 @@ module SystemTopics =
             Retain = true
             Properties = PublishProperties.Empty
             ExpiresAt = ValueNone
-            Publisher = 0L
+            Publisher = SessionId.None
             PublisherId = ValueNone
         }

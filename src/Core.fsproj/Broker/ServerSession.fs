@@ -258,7 +258,7 @@ module ServerSession =
 
         match state.Connection, outcome.Answer with
         | ValueSome connection, (Packet.Suback acknowledgement | Packet.Unsuback acknowledgement) when
-            connection.Number = number
+            connection.Id = number
             && PacketIdMap.tryFind acknowledgement.PacketId.Value connection.Asked =
                 ValueSome outcome.Answer.Type
             ->
@@ -506,9 +506,9 @@ module ServerSession =
         | _ -> struct (state, expired)
 
     // The acknowledgement of this token gets properties, as far as the client wants and takes them.
-    let private acknowledgeWith (token: int64) reason properties (state: ServerState) =
+    let private acknowledgeWith (token: DeliveryToken) reason properties (state: ServerState) =
         let struct (inbound, effects) = Inbound.acknowledge token reason state.Inbound
-        let id = uint16 (token &&& 0xFFFFL)
+        let id = token.PacketId
 
         let withProperties (connection: ServerConnection) effect =
             let full kind =
@@ -539,7 +539,7 @@ module ServerSession =
     // Runs a transition of the connection with this number, if it is the session's.
     let inline private on number (state: ServerState) ([<InlineIfLambda>] transition) =
         match state.Connection with
-        | ValueSome connection when connection.Number = number -> transition connection state
+        | ValueSome connection when connection.Id = number -> transition connection state
         | _ -> struct (state, Effects.none)
 
     let inline private next (now: Instant) (event: ServerEvent) (state: ServerState) =

@@ -4,7 +4,7 @@ namespace Mqtt5
 [<NoComparison; NoEquality>]
 type StoredBroker =
     {
-        /// The sessions, by their numbers.
+        /// The sessions, by the <c>Value</c> of each, as in the other maps.
         Owners: Map<int64, StoredOwner>
         /// The subscriptions of each session, by the text of the filter.
         Subscriptions: Map<int64, Map<string, StoredChange>>
@@ -12,10 +12,10 @@ type StoredBroker =
         Retained: Map<string, StoredRetained>
         /// What each session keeps.
         Sessions: Map<int64, StoredSession>
-        /// The number of the next session.
-        NextSession: int64
+        /// The next session.
+        NextSession: SessionId
         /// The number of the next connection.
-        NextConnection: int64
+        NextConnection: ConnectionId
         /// When the last group was made; absent: there was none.
         WrittenAt: UnixTime voption
     }
@@ -27,8 +27,8 @@ type StoredBroker =
             Subscriptions = Map.empty
             Retained = Map.empty
             Sessions = Map.empty
-            NextSession = 1L
-            NextConnection = 1L
+            NextSession = SessionId 1L
+            NextConnection = ConnectionId 1L
             WrittenAt = ValueNone
         }
 
@@ -49,25 +49,27 @@ type RestoredBroker =
 module Recovery =
 
     // What is stored of a session goes with it.
-    let private ended session (stored: StoredBroker) =
+    let private ended (session: SessionId) (stored: StoredBroker) =
         { stored with
-            Owners = Map.remove session stored.Owners
-            Subscriptions = Map.remove session stored.Subscriptions
-            Sessions = Map.remove session stored.Sessions
+            Owners = Map.remove session.Value stored.Owners
+            Subscriptions = Map.remove session.Value stored.Subscriptions
+            Sessions = Map.remove session.Value stored.Sessions
         }
 
     let private changed (change: StoredChange) (stored: StoredBroker) =
-        let filters session = Map.tryFind session stored.Subscriptions |> Option.defaultValue Map.empty
+        let filters (session: SessionId) =
+            Map.tryFind session.Value stored.Subscriptions |> Option.defaultValue Map.empty
 
         match change with
-        | StoredChange.SessionSet entry -> { stored with Owners = Map.add entry.Session entry stored.Owners }
+        | StoredChange.SessionSet entry ->
+            { stored with Owners = Map.add entry.Session.Value entry stored.Owners }
         | StoredChange.SessionEnded(session, _) -> ended session stored
         | StoredChange.Subscribed(session, filter, _, _) ->
             let filters = Map.add filter.Text change (filters session)
-            { stored with Subscriptions = Map.add session filters stored.Subscriptions }
+            { stored with Subscriptions = Map.add session.Value filters stored.Subscriptions }
         | StoredChange.Unsubscribed(session, filter) ->
             let filters = Map.remove filter.Text (filters session)
-            { stored with Subscriptions = Map.add session filters stored.Subscriptions }
+            { stored with Subscriptions = Map.add session.Value filters stored.Subscriptions }
         | StoredChange.Retained message ->
             { stored with Retained = Map.add message.Topic.Text message stored.Retained }
         | StoredChange.RetainedRemoved topic ->
@@ -79,14 +81,19 @@ module Recovery =
         match record with
         | JournalRecord.Broker change -> changed change stored
         | JournalRecord.Session(session, SessionChange.Cleared) ->
-            { stored with Sessions = Map.remove session stored.Sessions }
+            { stored with Sessions = Map.remove session.Value stored.Sessions }
         | JournalRecord.Session(session, change) ->
-            let kept = Map.tryFind session stored.Sessions |> Option.defaultValue StoredSession.Empty
-            { stored with Sessions = Map.add session (Durability.apply change kept) stored.Sessions }
+            let kept =
+                Map.tryFind session.Value stored.Sessions
+                |> Option.defaultValue StoredSession.Empty
+
+            { stored with
+                Sessions = Map.add session.Value (Durability.apply change kept) stored.Sessions
+            }
         | JournalRecord.Counters(nextSession, nextConnection, writtenAt) ->
             { stored with
-                NextSession = max stored.NextSession nextSession
-                NextConnection = max stored.NextConnection nextConnection
+                NextSession = SessionId.Max(stored.NextSession, nextSession)
+                NextConnection = ConnectionId.Max(stored.NextConnection, nextConnection)
                 WrittenAt =
                     match stored.WrittenAt with
                     | ValueSome earlier -> ValueSome(max earlier writtenAt)
@@ -135,25 +142,25 @@ module Recovery =
         let mutable ticket = 1L
         let add change = broker <- Broker.apply (StoredChange.toChange clock change) broker
 
-        for KeyValue(session, entry) in stored.Owners do
+        for KeyValue(number, entry) in stored.Owners do
             add (StoredChange.SessionSet entry)
 
             for KeyValue(_, filter) in
-                Map.tryFind session stored.Subscriptions |> Option.defaultValue Map.empty do
+                Map.tryFind number stored.Subscriptions |> Option.defaultValue Map.empty do
                 add filter
 
-            let kept = Map.tryFind session stored.Sessions |> Option.defaultValue StoredSession.Empty
+            let kept = Map.tryFind number stored.Sessions |> Option.defaultValue StoredSession.Empty
             let state = Durability.restore clock ticket kept
             ticket <- ticket + int64 state.Shared.Count
-            sessions.Add(Durability.toSession session entry.ClientId settings state)
+            sessions.Add(Durability.toSession entry.Session entry.ClientId settings state)
 
         for KeyValue(_, message) in stored.Retained do
             add (StoredChange.Retained message)
 
         let ledger =
             { broker.Ledger with
-                NextSession = max broker.Ledger.NextSession stored.NextSession
-                NextConnection = max broker.Ledger.NextConnection stored.NextConnection
+                NextSession = SessionId.Max(broker.Ledger.NextSession, stored.NextSession)
+                NextConnection = ConnectionId.Max(broker.Ledger.NextConnection, stored.NextConnection)
             }
 
         {

@@ -39,14 +39,14 @@ module Node =
         | null -> NodeAdmission.authenticated turn connection result
         | session ->
             match session.State.Connection with
-            | ValueSome current when current.Number = connection.Number ->
+            | ValueSome current when current.Id = connection.Id ->
                 let struct (judgement, isAnother) = Authenticating.rejudge current result
 
                 if isAnother then
                     turn.Host.Renamed session
 
                 let judgement = NodeJudging.authorizedAgain turn connection session current judgement
-                NodeSteps.step turn session (ServerEvent.Judged(connection.Number, judgement))
+                NodeSteps.step turn session (ServerEvent.Judged(connection.Id, judgement))
                 NodeTasks.drain turn
             | _ -> ()
 
@@ -68,7 +68,7 @@ module Node =
         match connection.Session with
         | null -> NodeAdmission.handshake turn connection HandshakeEvent.TransportClosed |> ignore
         | session ->
-            let event = ServerEvent.TransportClosed(connection.Number, Cause.TransportFailed how)
+            let event = ServerEvent.TransportClosed(connection.Id, Cause.TransportFailed how)
             NodeSteps.step turn session event
             NodeTasks.drain turn
 
@@ -78,7 +78,7 @@ module Node =
         match connection.Session with
         | null -> ()
         | session ->
-            NodeSteps.step turn session (ServerEvent.Congested(connection.Number, false))
+            NodeSteps.step turn session (ServerEvent.Congested(connection.Id, false))
             NodeTasks.drain turn
             NodeRouting.deliverRetained turn session
 
@@ -191,7 +191,7 @@ module Node =
     let endSession (turn: Turn) (session: NodeSession) (reason: ReasonCode) : unit =
         let outcome =
             NodeTasks.change turn (fun broker ->
-                let struct (next, outcome) = Broker.remove turn.Now session.Number reason broker
+                let struct (next, outcome) = Broker.remove turn.Now session.Id reason broker
                 struct (next, outcome.Changes, outcome))
 
         NodeTasks.follow turn outcome

@@ -25,7 +25,7 @@ type internal StrictPermissions(permissions: ClientPermissions) =
 module internal NodeJudging =
 
     let private allowsAll (turn: Turn) (session: NodeSession) (permissions: ClientPermissions) =
-        Broker.filtersOf session.Number turn.Host.Broker
+        Broker.filtersOf session.Id turn.Host.Broker
         |> Seq.forall (fun (KeyValue(_, filter)) -> permissions.MaySubscribe filter)
 
     // Topics of waiting messages, each once, that the client may not get.
@@ -98,7 +98,7 @@ module internal NodeJudging =
         let isPresent =
             try
                 match session.State.Connection with
-                | ValueSome current when current.Number = connection.Number ->
+                | ValueSome current when current.Id = connection.Id ->
                     session.Permissions <- effective
                     true
                 | _ -> false

@@ -337,7 +337,7 @@ module internal NodeSteps =
             | null -> ()
             | connection when not current.IsCongested && connection.IsOverBudget() ->
                 turn.Congested()
-                stepOn turn session connection (ServerEvent.Congested(current.Number, true))
+                stepOn turn session connection (ServerEvent.Congested(current.Id, true))
             | _ -> ()
 
     /// A step whose effects go to this connection. Within the gate.

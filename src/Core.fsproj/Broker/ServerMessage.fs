@@ -17,7 +17,7 @@ type ServerMessage =
         /// When it expires; absent: never.
         ExpiresAt: Instant voption
         /// The session that published it; 0: the server itself, or a session that is over.
-        Publisher: int64
+        Publisher: SessionId
         /// The Client Identifier of the publisher; absent: the server itself.
         PublisherId: ClientId voption
     }
@@ -49,7 +49,7 @@ module ServerMessage =
     [<CompiledName("OfPublish")>]
     let ofPublish
         (now: Instant)
-        (session: int64)
+        (session: SessionId)
         (client: ClientId voption)
         (topic: TopicName)
         (publish: Publish)
@@ -88,7 +88,7 @@ module ServerMessage =
 
     /// The message of a Will that is published now. Its lifetime begins now; its delay is not part of it.
     [<CompiledName("OfWill")>]
-    let ofWill (now: Instant) (session: int64) (client: ClientId) (will: Will) : ServerMessage =
+    let ofWill (now: Instant) (session: SessionId) (client: ClientId) (will: Will) : ServerMessage =
         let properties = will.Properties
 
         {

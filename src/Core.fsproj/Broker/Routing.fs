@@ -8,7 +8,7 @@ open System.Collections.Generic
 type Target =
     {
         /// The session.
-        Session: int64
+        Session: SessionId
         /// The greatest QoS that was granted to it by the subscriptions that match.
         GrantedQoS: QoS
         /// Whether it gets the RETAIN flag that the message was published with.
@@ -32,7 +32,7 @@ type SharedMember =
     }
 
 /// Chooses the member of a shared subscription that gets a message: its index, or -1 when none may have it.
-type SharedChoice = Func<SharedGroup<int64>, int>
+type SharedChoice = Func<SharedGroup<SessionId>, int>
 
 /// Where a message goes. It belongs to the caller, who uses it again and again, from one thread at a time: once it is
 /// large enough, planning a route allocates nothing but Subscription Identifiers.
@@ -40,7 +40,7 @@ type SharedChoice = Func<SharedGroup<int64>, int>
 type Route() =
     let mutable targets: Target[] = Array.zeroCreate 8
     let mutable count = 0
-    let places = Dictionary<int64, int>()
+    let places = Dictionary<SessionId, int>()
 
     // One object for all that have none: a route is planned without allocating.
     let none = SubscriptionIdentifiers.Empty
@@ -52,7 +52,7 @@ type Route() =
     let mutable lastIdentifiers: int[] = Array.zeroCreate 8
     let ofTarget = List<uint32>()
 
-    let placeOf (session: int64) =
+    let placeOf (session: SessionId) =
         if count <= Route.Few then
             let mutable index = count - 1
 
@@ -120,7 +120,7 @@ type Route() =
                         { targets[index] with Identifiers = SubscriptionIdentifiers.Of ofTarget }
 
     // Adds a subscription that is not shared to the target of its session.
-    member internal this.Merge(entry: SubscriptionEntry<int64>) =
+    member internal this.Merge(entry: SubscriptionEntry<SessionId>) =
         match placeOf entry.Subscriber with
         | -1 ->
             this.Append
@@ -158,13 +158,13 @@ type Route() =
 [<RequireQualifiedAccess>]
 module Routing =
 
-    let private identifierOf (entry: SubscriptionEntry<int64>) =
+    let private identifierOf (entry: SubscriptionEntry<SessionId>) =
         match entry.Identifier with
         | ValueNone -> SubscriptionIdentifiers.Empty
         | ValueSome identifier -> SubscriptionIdentifiers.Of [ identifier ]
 
     /// The target that a member of a shared subscription is [MQTT-4.8.2-3].
-    let private memberTarget (group: SharedGroup<int64>) index : Target =
+    let private memberTarget (group: SharedGroup<SessionId>) index : Target =
         let entry = group.Members[index]
 
         {
@@ -178,9 +178,9 @@ module Routing =
     /// Plans the route of a message of this publisher, 0 for none, from what a look-up found.
     [<CompiledName("Plan")>]
     let plan
-        (publisher: int64)
+        (publisher: SessionId)
         (choice: SharedChoice)
-        (matches: SubscriptionMatches<int64>)
+        (matches: SubscriptionMatches<SessionId>)
         (route: Route)
         : unit =
         route.Clear()
@@ -206,7 +206,7 @@ module Routing =
     let redeliver
         (filter: TopicFilter)
         (choice: SharedChoice)
-        (subscriptions: Subscriptions<int64>)
+        (subscriptions: Subscriptions<SessionId>)
         : Target voption =
         match Subscriptions.tryFindGroup filter subscriptions with
         | ValueNone -> ValueNone
@@ -301,7 +301,7 @@ module Routing =
         : Outgoing =
         let target =
             {
-                Session = 0L
+                Session = SessionId.None
                 GrantedQoS = granted
                 RetainAsPublished = true
                 Identifiers =

@@ -5,7 +5,7 @@ namespace Mqtt5
 type StoredOwner =
     {
         /// The number of the session, which its subscriptions name it by.
-        Session: int64
+        Session: SessionId
         /// The client.
         ClientId: ClientId
         /// The authenticated user that created the session; absent: the client was not authenticated.
@@ -15,7 +15,7 @@ type StoredOwner =
         /// How often the Client Identifier was claimed.
         Epoch: int64
         /// The number of its connection; 0: the client is away.
-        Connection: int64
+        Connection: ConnectionId
         /// The Session Expiry Interval in force, in seconds.
         SessionExpiry: uint32<s>
         /// The Will Message of the connection, or the one that is still due.
@@ -43,7 +43,7 @@ type StoredRetained =
         /// When it expires; absent: never.
         ExpiresAt: UnixTime voption
         /// The session that published it; 0: the server itself, or a session that is over.
-        Publisher: int64
+        Publisher: SessionId
         /// The Client Identifier of the publisher; absent: the server itself.
         PublisherId: ClientId voption
     }
@@ -54,15 +54,15 @@ type StoredChange =
     /// A session was opened, or its entry has other values.
     | SessionSet of Entry: StoredOwner
     /// A session ended, and so did its subscriptions.
-    | SessionEnded of Session: int64 * ClientId: ClientId
+    | SessionEnded of Session: SessionId * ClientId: ClientId
     /// A session is subscribed to a filter, with the options that were granted.
     | Subscribed of
-        Session: int64 *
+        Session: SessionId *
         Filter: TopicFilter *
         Options: SubscriptionOptions *
         Identifier: uint32 voption
     /// A session is not subscribed to a filter any more.
-    | Unsubscribed of Session: int64 * Filter: TopicFilter
+    | Unsubscribed of Session: SessionId * Filter: TopicFilter
     /// A message was retained, in place of the one of its topic.
     | Retained of Message: StoredRetained
     /// The retained message of a topic was removed, or expired.

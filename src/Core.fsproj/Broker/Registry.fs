@@ -20,8 +20,8 @@ type SessionFilters =
 type Registry =
     {
         /// All subscriptions. The same object for as long as none changes.
-        Subscriptions: Subscriptions<int64>
-        /// The subscriptions of each session. Sessions without subscriptions are absent.
+        Subscriptions: Subscriptions<SessionId>
+        /// The subscriptions of each session, by its <c>Value</c>. Sessions without subscriptions are absent.
         Filters: Map<int64, SessionFilters>
         /// The sessions that have ended and whose subscriptions have not all been removed yet.
         Ended: Set<int64>
@@ -63,13 +63,13 @@ module Registry =
     [<Literal>]
     let private MostEnds = 64
 
-    let private sessionFilters (session: int64) (registry: Registry) : SessionFilters =
-        match Map.tryFind session registry.Filters with
+    let private sessionFilters (session: SessionId) (registry: Registry) : SessionFilters =
+        match Map.tryFind session.Value registry.Filters with
         | Some filters -> filters
         | None -> SessionFilters.None
 
     /// The subscriptions of a session, by the text of the filter.
-    let filtersOf (session: int64) (registry: Registry) : Map<string, TopicFilter> =
+    let filtersOf (session: SessionId) (registry: Registry) : Map<string, TopicFilter> =
         (sessionFilters session registry).Filters
 
     /// What a subscription costs in memory, in bytes: the filter as bytes and as text, and a node for each of its levels.
@@ -79,21 +79,22 @@ module Registry =
         256L + 3L * int64 utf8.Length + 128L * int64 levels
 
     // The registry with other filters of a session, so many more of them.
-    let private withFilters session filters more (cost: int64) (registry: Registry) =
+    let private withFilters (session: SessionId) filters more (cost: int64) (registry: Registry) =
         let known = sessionFilters session registry
         let count = known.Count + more
 
         if count = 0 then
             { registry with
-                Filters = Map.remove session registry.Filters
-                Ended = Set.remove session registry.Ended
+                Filters = Map.remove session.Value registry.Filters
+                Ended = Set.remove session.Value registry.Ended
                 SubscriptionBytes = registry.SubscriptionBytes - known.Bytes
             }
         else
             let bytes = known.Bytes + int64 more * cost
 
             { registry with
-                Filters = Map.add session { Filters = filters; Count = count; Bytes = bytes } registry.Filters
+                Filters =
+                    Map.add session.Value { Filters = filters; Count = count; Bytes = bytes } registry.Filters
                 SubscriptionBytes = registry.SubscriptionBytes + int64 more * cost
             }
 
@@ -121,9 +122,9 @@ module Registry =
 
     // Its subscriptions are removed afterwards, in pieces. Meanwhile they lead nowhere: the number of a session is not
     // used again. What it published with RETAIN stays: it is not part of the session [MQTT3-3.1.2-7].
-    let private sessionEnded session (registry: Registry) =
-        if Map.containsKey session registry.Filters then
-            { registry with Ended = Set.add session registry.Ended }
+    let private sessionEnded (session: SessionId) (registry: Registry) =
+        if Map.containsKey session.Value registry.Filters then
+            { registry with Ended = Set.add session.Value registry.Ended }
         else
             registry
 
@@ -217,7 +218,7 @@ module Registry =
     // [MQTT3-3.8.4-4]: the change, or the reason for the refusal.
     let private judge
         (settings: BrokerSettings)
-        (session: int64)
+        (session: SessionId)
         (identifier: uint32 voption)
         (decision: ReasonCode)
         (subscription: Subscription)
@@ -274,7 +275,7 @@ module Registry =
     /// the reason code to refuse it with. For a session that has ended, every code is 0x80.
     let subscribe
         (settings: BrokerSettings)
-        (session: int64)
+        (session: SessionId)
         (isThere: bool)
         (request: Subscribe)
         (decisions: System.ReadOnlySpan<ReasonCode>)
@@ -322,7 +323,7 @@ module Registry =
     /// [MQTT3-3.10.4-3];
     /// nothing new is added [MQTT-3.10.4-2].
     let unsubscribe
-        (session: int64)
+        (session: SessionId)
         (request: Unsubscribe)
         (registry: Registry)
         : struct (Registry * SubscriptionOutcome * BrokerChange[]) =
@@ -382,7 +383,7 @@ module Registry =
         if registry.Ended.IsEmpty then
             struct (registry, [||])
         else
-            let session = registry.Ended.MinimumElement
+            let session = SessionId registry.Ended.MinimumElement
             let changes = ResizeArray<BrokerChange>()
             let mutable bytes = 0
             let mutable registry = registry
@@ -479,7 +480,7 @@ module Registry =
             || known.Bytes <> (known.Filters |> Map.toSeq |> Seq.sumBy (snd >> costOfFilter))
             || known.Filters
                |> Map.exists (fun _ filter ->
-                   (Subscriptions.tryFind session filter registry.Subscriptions).IsNone)
+                   (Subscriptions.tryFind (SessionId session) filter registry.Subscriptions).IsNone)
 
         if
             registry.Subscriptions.Count <> Array.sumBy _.Count all

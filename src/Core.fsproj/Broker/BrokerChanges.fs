@@ -5,7 +5,7 @@ namespace Mqtt5
 type SessionEntry =
     {
         /// The number of the session, which its subscriptions name it by.
-        Session: int64
+        Session: SessionId
         /// The client.
         ClientId: ClientId
         /// The authenticated user that created the session; absent: the client was not authenticated.
@@ -16,7 +16,7 @@ type SessionEntry =
         /// longer the owner.
         Epoch: int64
         /// The number of its connection; 0: the client is away.
-        Connection: int64
+        Connection: ConnectionId
         /// The Session Expiry Interval in force, in seconds.
         SessionExpiry: uint32<s>
         /// The Will Message of the connection, or the one that is still due.
@@ -38,15 +38,15 @@ type BrokerChange =
     /// A session was opened, or its entry has other values.
     | SessionSet of Entry: SessionEntry
     /// A session ended, and so did its subscriptions.
-    | SessionEnded of Session: int64 * ClientId: ClientId
+    | SessionEnded of Session: SessionId * ClientId: ClientId
     /// A session is subscribed to a filter, with the options that were granted.
     | Subscribed of
-        Session: int64 *
+        Session: SessionId *
         Filter: TopicFilter *
         Options: SubscriptionOptions *
         Identifier: uint32 voption
     /// A session is not subscribed to a filter any more.
-    | Unsubscribed of Session: int64 * Filter: TopicFilter
+    | Unsubscribed of Session: SessionId * Filter: TopicFilter
     /// A message was retained, in place of the one of its topic.
     | Retained of Message: ServerMessage
     /// The retained message of a topic was removed, or expired.
@@ -57,7 +57,7 @@ type BrokerChange =
 type EndedSession =
     {
         /// The number of the session.
-        Session: int64
+        Session: SessionId
         /// The client.
         ClientId: ClientId
         /// The reason for the DISCONNECT, if the client is connected.

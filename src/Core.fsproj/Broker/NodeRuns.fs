@@ -46,21 +46,20 @@ module internal NodeRuns =
         let run = turn.Run
 
         for index in first .. first + count - 1 do
-            let mutable token = 0L
+            let mutable token = DeliveryToken.None
             session.Enter()
 
             try
                 let before = session.State
 
-                let struct (after, held, effects) =
-                    SessionRuns.hold connection.Number run.PacketIds[index] before
+                let struct (after, held, effects) = SessionRuns.hold connection.Id run.PacketIds[index] before
 
                 token <- held
                 NodeSteps.commit turn session session.Connection before after effects
             finally
                 session.Exit()
 
-            if token <> 0L then
+            if not token.IsNone then
                 let acknowledgement = { Session = session; Token = token; Reason = reason; Properties = null }
 
                 if condition = 0L then
@@ -82,7 +81,7 @@ module internal NodeRuns =
             let state = session.State
 
             if state.Inbound.PubackOrder.IsEmpty then
-                let effects = SessionRuns.acknowledge connection.Number turn.Run first count reason state
+                let effects = SessionRuns.acknowledge connection.Id turn.Run first count reason state
                 NodeSteps.commit turn session session.Connection state state effects
                 true
             else
@@ -187,7 +186,7 @@ module internal NodeRuns =
             ValueOption.iter (NodeTasks.exceeded turn) why
 
             if NodeTasks.closesFor turn connection reason then
-                NodeTasks.closeFor turn session connection 0L reason
+                NodeTasks.closeFor turn session connection DeliveryToken.None reason
             else
                 acknowledge turn session connection index 1 reason
 
@@ -206,16 +205,16 @@ module internal NodeRuns =
                     invalidOp unexpected
 
                 let packet = Packet.Publish(view.ToPublish frame)
-                NodeSteps.step turn session (ServerEvent.Received(connection.Number, packet))
+                NodeSteps.step turn session (ServerEvent.Received(connection.Id, packet))
                 NodeTasks.drain turn
 
     // Enters the packets of a run of QoS 2, so that they are known should they come again on another connection.
-    let private receive (turn: Turn) (session: NodeSession) (connection: NodeConnection) : int64 =
+    let private receive (turn: Turn) (session: NodeSession) (connection: NodeConnection) : DeliveryToken =
         session.Enter()
 
         try
             let before = session.State
-            let struct (after, first) = SessionRuns.receive connection.Number turn.Run before
+            let struct (after, first) = SessionRuns.receive connection.Id turn.Run before
             NodeSteps.commit turn session session.Connection before after Effects.none
             first
         finally
@@ -261,9 +260,13 @@ module internal NodeRuns =
             && cache.IsComplete
             && isNull (NodeTasks.roomProblem turn QoS.ExactlyOnce false (payloadBytes turn.Run))
 
-        let first = if isPlain then receive turn session connection else 0L
+        let first =
+            if isPlain then
+                receive turn session connection
+            else
+                DeliveryToken.None
 
-        if first = 0L then
+        if first.IsNone then
             stepEach turn session connection
         else
             forwardAll turn session cache
@@ -282,7 +285,7 @@ module internal NodeRuns =
                 turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
 
                 if NodeTasks.closesFor turn connection ReasonCode.NotAuthorized then
-                    NodeTasks.closeFor turn session connection 0L ReasonCode.NotAuthorized
+                    NodeTasks.closeFor turn session connection DeliveryToken.None ReasonCode.NotAuthorized
                 else
                     acknowledge turn session connection 0 run.Count ReasonCode.NotAuthorized
             else
@@ -292,7 +295,7 @@ module internal NodeRuns =
                     NodeTasks.exceeded turn problem
 
                     if NodeTasks.closesFor turn connection problem.Reason then
-                        NodeTasks.closeFor turn session connection 0L problem.Reason
+                        NodeTasks.closeFor turn session connection DeliveryToken.None problem.Reason
                     else
                         acknowledge turn session connection 0 run.Count problem.Reason
                 | Null when not cache.IsComplete -> routeEach turn session connection
@@ -332,11 +335,11 @@ module internal NodeRuns =
                 let before = session.State
 
                 if count = 1 then
-                    let event = ServerEvent.ReceivedAck(connection.Number, kind, ids[0], ReasonCode.Success)
+                    let event = ServerEvent.ReceivedAck(connection.Id, kind, ids[0], ReasonCode.Success)
                     NodeSteps.stepOn turn session session.Connection event
                 else
                     let struct (after, effects) =
-                        SessionRuns.acknowledged turn.Now connection.Number kind ids count before
+                        SessionRuns.acknowledged turn.Now connection.Id kind ids count before
 
                     NodeSteps.commit turn session session.Connection before after effects
             finally

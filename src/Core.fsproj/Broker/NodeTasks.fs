@@ -73,14 +73,14 @@ module internal NodeTasks =
         (turn: Turn)
         (session: NodeSession)
         (connection: NodeConnection | null)
-        (token: int64)
+        (token: DeliveryToken)
         (reason: ReasonCode)
         =
         match connection with
         | null -> ()
         | connection ->
             let fault = { closed with Reason = reason }
-            NodeSteps.step turn session (ServerEvent.CloseFor(connection.Number, token, fault))
+            NodeSteps.step turn session (ServerEvent.CloseFor(connection.Id, token, fault))
 
     let private refused (turn: Turn) (session: NodeSession) (topic: TopicName | null) (why: Fault) =
         turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
@@ -137,7 +137,7 @@ module internal NodeTasks =
 
     /// The message of a PUBLISH, with memory of its own.
     let messageOf (turn: Turn) (session: NodeSession) (topic: TopicName) (publish: Publish) : ServerMessage =
-        ServerMessage.ofPublish turn.Now session.Number (ValueSome session.State.ClientId) topic publish
+        ServerMessage.ofPublish turn.Now session.Id (ValueSome session.State.ClientId) topic publish
 
     /// Acknowledges a message, once what it waits for has happened.
     let acknowledge (turn: Turn) (acknowledgement: HeldAcknowledgement) : unit =
@@ -155,13 +155,13 @@ module internal NodeTasks =
         (turn: Turn)
         session
         connection
-        token
+        (token: DeliveryToken)
         reason
         (properties: AcknowledgementProperties | null)
         =
         if closesFor turn connection reason then
             closeFor turn session connection token reason
-        elif token <> 0L then
+        elif not token.IsNone then
             let condition = turn.Host.Condition()
 
             if condition = 0L && isNull properties then
@@ -300,7 +300,7 @@ module internal NodeTasks =
                     let decisions = System.ReadOnlySpan(decisions, first, piece.Count)
 
                     let struct (next, outcome, changes) =
-                        Broker.subscribe session.Number request decisions broker
+                        Broker.subscribe session.Id request decisions broker
 
                     struct (next, changes, outcome))
             )
@@ -321,7 +321,7 @@ module internal NodeTasks =
 
             pieces.Add(
                 change turn (fun broker ->
-                    let struct (next, outcome, changes) = Broker.unsubscribe session.Number request broker
+                    let struct (next, outcome, changes) = Broker.unsubscribe session.Id request broker
                     struct (next, changes, outcome))
             )
 
@@ -346,10 +346,10 @@ module internal NodeTasks =
         (connection: NodeConnection | null)
         (request: Packet)
         =
-        let struct (number, version) =
+        let struct (id, version) =
             match connection with
-            | null -> struct (0L, ProtocolVersion.V5)
-            | connection -> struct (connection.Number, connection.Protocol.Version)
+            | null -> struct (ConnectionId.None, ProtocolVersion.V5)
+            | connection -> struct (connection.Id, connection.Protocol.Version)
 
         let outcome =
             match request with
@@ -371,7 +371,7 @@ module internal NodeTasks =
                     { outcome with Answer = Packet.Suback answer }
                 | _ -> outcome
 
-            NodeSteps.step turn session (ServerEvent.Answered(number, outcome))
+            NodeSteps.step turn session (ServerEvent.Answered(id, outcome))
             NodeRouting.deliverRetained turn session
 
     let private detached (turn: Turn) (session: NodeSession) connection (ending: ConnectionEnd) =
@@ -381,7 +381,7 @@ module internal NodeTasks =
 
         let outcome =
             change turn (fun broker ->
-                let struct (next, outcome) = Broker.detach turn.Now session.Number ending broker
+                let struct (next, outcome) = Broker.detach turn.Now session.Id ending broker
                 struct (next, outcome.Changes, outcome))
 
         session.Enter()
@@ -403,7 +403,7 @@ module internal NodeTasks =
     /// their sessions expire from now on.
     let detachRestored (turn: Turn) : unit =
         for KeyValue(_, entry) in turn.Host.Broker.Ledger.Sessions do
-            if entry.Connection <> 0L then
+            if not entry.Connection.IsNone then
                 let ending =
                     {
                         Connection = entry.Connection
@@ -441,7 +441,7 @@ module internal NodeTasks =
         refused turn session null why
 
         if closesFor turn connection why.Reason then
-            closeFor turn session connection 0L why.Reason
+            closeFor turn session connection DeliveryToken.None why.Reason
 
     /// Does what the effects left to do, in order, and what that leaves to do.
     let drain (turn: Turn) : unit =
@@ -453,7 +453,8 @@ module internal NodeTasks =
             match work.Kind with
             | DeferredKind.Publish ->
                 match PackedEffect.contentOf<Packet> work.Content with
-                | Packet.Publish content -> publish turn session work.Connection content work.Number
+                | Packet.Publish content ->
+                    publish turn session work.Connection content (DeliveryToken work.Number)
                 | _ -> ()
             | DeferredKind.Settled ->
                 turn.Host.Delivered(session, work.Number, null, DeliveryEnd.Acknowledged work.Reason)

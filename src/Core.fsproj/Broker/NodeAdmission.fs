@@ -164,13 +164,13 @@ module internal NodeAdmission =
 
         try
             // No earlier connection has been attached since the takeover, but a later one may have been.
-            connection.Number <- attachment.Connection
+            connection.Id <- attachment.Connection
             connection.Session <- session
             NodeSteps.stepOn turn session connection (ServerEvent.Attach attachment)
 
             let isAttached =
                 match session.State.Connection with
-                | ValueSome current -> current.Number = attachment.Connection
+                | ValueSome current -> current.Id = attachment.Connection
                 | ValueNone -> false
 
             if isAttached then
@@ -190,7 +190,7 @@ module internal NodeAdmission =
 
         let untold =
             match Ledger.tryFindClient request.ClientId broker.Ledger with
-            | ValueSome entry when entry.Connection <> 0L ->
+            | ValueSome entry when not entry.Connection.IsNone ->
                 match turn.Host.TryFind entry.Session with
                 | null -> ValueNone
                 | session ->
@@ -420,7 +420,7 @@ module internal NodeAdmission =
         | ValueNone -> null
         | ValueSome id ->
             match Ledger.tryFindClient id turn.Host.Broker.Ledger with
-            | ValueSome entry when entry.Connection <> 0L ->
+            | ValueSome entry when not entry.Connection.IsNone ->
                 match turn.Host.TryFind entry.Session with
                 | null -> null
                 | session ->

@@ -50,7 +50,7 @@ module internal ServerConnections =
         Serve(
             ServerTask.Detached
                 {
-                    Connection = connection.Number
+                    Connection = connection.Id
                     KeepsWill = keepsWill
                     SessionExpiry = connection.SessionExpiry
                     Cause = cause
@@ -126,15 +126,15 @@ module internal ServerConnections =
     /// A later connection takes the session over [MQTT-3.1.4-3] [MQTT3-3.1.4-2]. The ledger has recorded the new owner
     /// already, so no <c>Detached</c> follows.
     /// An earlier one that was claimed and is not attached yet is not attached any more: it would get its own Will.
-    let takeOver (next: int64) (state: ServerState) =
+    let takeOver (next: ConnectionId) (state: ServerState) =
         let state =
-            if state.LatestConnection < next - 1L then
-                { state with Context.LatestConnection = next - 1L }
+            if state.LatestConnection.Value < next.Value - 1L then
+                { state with Context.LatestConnection = ConnectionId(next.Value - 1L) }
             else
                 state
 
         match state.Connection with
-        | ValueSome connection when next > connection.Number ->
+        | ValueSome connection when next.Value > connection.Id.Value ->
             struct (loseConnection state, disconnecting takenOver.Reason takenOver.Detail ValueNone connection)
         | _ -> struct (state, Effects.none)
 
@@ -172,7 +172,7 @@ module internal ServerConnections =
 
         let connection =
             {
-                Number = attachment.Connection
+                Id = attachment.Connection
                 Protocol = attachment.Protocol
                 AllowedSilence = int64 keepAlive * 1_500L<ms>
                 MaximumPacketBytes =
@@ -268,7 +268,7 @@ module internal ServerConnections =
         let struct (connack, connection, reduced) = connack now attachment state
 
         match fit connection (Packet.Connack connack) with
-        | _ when attachment.Connection <= state.LatestConnection ->
+        | _ when attachment.Connection.Value <= state.LatestConnection.Value ->
             // A later connection was faster.
             struct (state, Effects.one CloseTransport)
         | ValueNone ->

@@ -13,7 +13,7 @@ module internal NodeRouting =
         | permissions -> permissions.MayReceive topic
 
     // The current capacity of a member of a shared subscription.
-    let private memberOf (turn: Turn) (topic: TopicName) (number: int64) : SharedMember =
+    let private memberOf (turn: Turn) (topic: TopicName) (number: SessionId) : SharedMember =
         match turn.Host.TryFind number with
         | null -> { Eligible = false; Ready = false; InFlight = 0 }
         | session ->
@@ -28,7 +28,7 @@ module internal NodeRouting =
                 InFlight = ServerState.load state
             }
 
-    let private choose (turn: Turn) (group: SharedGroup<int64>) : int =
+    let private choose (turn: Turn) (group: SharedGroup<SessionId>) : int =
         let members = turn.Members group.Members.Length
         let topic = turn.Choosing.Value
 
@@ -51,7 +51,7 @@ module internal NodeRouting =
             choice
         | choice -> choice
 
-    let private find (turn: Turn) (topic: ReadOnlySpan<byte>) (subscriptions: Subscriptions<int64>) =
+    let private find (turn: Turn) (topic: ReadOnlySpan<byte>) (subscriptions: Subscriptions<SessionId>) =
         turn.Matches.Clear()
         Subscriptions.find topic turn.Matches subscriptions
 
@@ -59,7 +59,7 @@ module internal NodeRouting =
 
     // The session of the publisher for No Local [MQTT-3.8.3-3]. Where the session that published has ended, it is the present
     // session of the same client. The subscriptions were looked up before.
-    let private publisherOf (turn: Turn) (session: int64) (client: ClientId voption) : int64 =
+    let private publisherOf (turn: Turn) (session: SessionId) (client: ClientId voption) : SessionId =
         match client with
         | ValueSome client when isNull (turn.Host.TryFind session) ->
             match Ledger.tryFindClient client turn.Host.Broker.Ledger with
@@ -96,7 +96,7 @@ module internal NodeRouting =
             find turn topic subscriptions
 
             if turn.Matches.Groups.IsEmpty then
-                let publisher = publisherOf turn session.Number (ValueSome session.State.ClientId)
+                let publisher = publisherOf turn session.Id (ValueSome session.State.ClientId)
                 Routing.plan publisher noChoice turn.Matches turn.Route
                 cache.Fill(turn.Route.Targets, turn.Find)
         elif not cache.IsComplete then

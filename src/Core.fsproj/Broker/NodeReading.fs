@@ -43,8 +43,8 @@ module internal NodeReading =
             match
                 Grammar.parseIn connection.Protocol.Version ClientToServer limit connection.Offset frame
             with
-            | Ok packet -> ServerEvent.Received(connection.Number, packet)
-            | Error fault -> ServerEvent.ReceivedFault(connection.Number, fault)
+            | Ok packet -> ServerEvent.Received(connection.Id, packet)
+            | Error fault -> ServerEvent.ReceivedFault(connection.Id, fault)
 
         NodeSteps.step turn session event
 
@@ -85,10 +85,10 @@ module internal NodeReading =
 
         if not (isInRate turn connection) then
             NodeRuns.endRun turn session connection
-            NodeSteps.step turn session (ServerEvent.RateExceeded connection.Number)
+            NodeSteps.step turn session (ServerEvent.RateExceeded connection.Id)
         elif exceedsIdentifiers turn session input.FirstSpan[0] then
             NodeRuns.endRun turn session connection
-            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, identifiersExceeded))
+            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Id, identifiersExceeded))
         else
             let memory = piece turn session connection length input
             let frame = memory.Slice(0, length)
@@ -107,7 +107,7 @@ module internal NodeReading =
                     if turn.Host.SeesMessages || view.QoS = QoS.ExactlyOnce && turn.Host.Keeps then
                         PublishWay.Step
                     else
-                        SessionRuns.way connection.Number &view session.State
+                        SessionRuns.way connection.Id &view session.State
 
                 match way with
                 | PublishWay.Run -> NodeRuns.add turn session connection memory length &view
@@ -117,7 +117,7 @@ module internal NodeReading =
                     NodeRuns.endRun turn session connection
                     // The resulting message owns its bytes; until it is made, the input must not change.
                     let packet = Packet.Publish(view.ToPublish frame)
-                    NodeSteps.step turn session (ServerEvent.Received(connection.Number, packet))
+                    NodeSteps.step turn session (ServerEvent.Received(connection.Id, packet))
 
     let private takeAcknowledgement turn session (connection: NodeConnection) (view: AcknowledgementView) =
         if view.Reason = ReasonCode.Success then
@@ -128,7 +128,7 @@ module internal NodeReading =
             NodeSteps.step
                 turn
                 session
-                (ServerEvent.ReceivedAck(connection.Number, view.Type, view.PacketId.Value, view.Reason))
+                (ServerEvent.ReceivedAck(connection.Id, view.Type, view.PacketId.Value, view.Reason))
 
     // One packet of a session.
     let private take
@@ -211,7 +211,7 @@ module internal NodeReading =
             | Framing.Broken fault ->
                 endRuns turn session connection
                 let fault = limited LimitName.MaximumPacketBytes fault
-                NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, fault))
+                NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Id, fault))
                 buffer <- buffer.Slice buffer.End
                 going <- false
             | Framing.Frame length ->
@@ -315,7 +315,7 @@ module internal NodeReading =
         match connection.Session with
         | null -> NodeAdmission.reject turn connection unparsedExceeded |> ignore
         | session ->
-            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Number, unparsedExceeded))
+            NodeSteps.step turn session (ServerEvent.ReceivedFault(connection.Id, unparsedExceeded))
             NodeTasks.drain turn
 
     // Counts what is kept of a packet until the rest of it comes.

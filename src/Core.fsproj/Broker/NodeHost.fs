@@ -24,8 +24,8 @@ module internal LargePayload =
 /// all effects of it; the node never holds two. The state may be read without the gate.
 [<AbstractClass; AllowNullLiteral(false)>]
 type NodeSession() =
-    /// The number of the session.
-    abstract Number: int64
+    /// The session.
+    abstract Id: SessionId
     /// The state of its machine. Written within the gate.
     abstract State: ServerState with get, set
     /// The connection that the state has; null: the client is away. Used within the gate.
@@ -53,8 +53,8 @@ type NodeSession() =
 /// A connection as its host keeps it: cells for what the node knows of it, and its sending end. What is written is used
 /// within the gate of its session, or within its own before it belongs to one.
 and [<AbstractClass; AllowNullLiteral(false)>] NodeConnection() =
-    /// The number that the ledger gave it; 0 before.
-    abstract Number: int64 with get, set
+    /// What the ledger named it; none before.
+    abstract Id: ConnectionId with get, set
     /// The session that it belongs to; null before.
     abstract Session: NodeSession | null with get, set
     /// Where it stands before it belongs to a session; null after that. Used within its own gate.
@@ -167,10 +167,10 @@ and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
     member internal _.Targets = Span<CachedTarget>(targets, 0, count)
 
     /// Whether nothing was subscribed or unsubscribed to since. Any thread may ask.
-    member _.IsOf(current: Subscriptions<int64>) = current.Version = version
+    member _.IsOf(current: Subscriptions<SessionId>) = current.Version = version
 
     member internal _.Knows
-        (utf8: ReadOnlySpan<byte>, current: Subscriptions<int64>, publisher: ClientPermissions | null)
+        (utf8: ReadOnlySpan<byte>, current: Subscriptions<SessionId>, publisher: ClientPermissions | null)
         =
         current.Version = version
         && obj.ReferenceEquals(publisher, permissions)
@@ -179,7 +179,7 @@ and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
     member internal _.Start
         (
             utf8: ReadOnlySpan<byte>,
-            current: Subscriptions<int64>,
+            current: Subscriptions<SessionId>,
             publisher: ClientPermissions | null,
             publisherMayPublish: bool
         ) =
@@ -199,7 +199,7 @@ and [<Sealed; AllowNullLiteral(false)>] RouteCache() =
         count <- 0
 
     // One that has ended since the snapshot gets nothing.
-    member internal _.Fill(found: ReadOnlySpan<Target>, find: Func<int64, NodeSession | null>) =
+    member internal _.Fill(found: ReadOnlySpan<Target>, find: Func<SessionId, NodeSession | null>) =
         if found.Length <= RouteCache.MostTargets then
             if targets.Length < found.Length then
                 targets <- Array.zeroCreate found.Length
@@ -240,7 +240,7 @@ type HeldAcknowledgement =
         /// The session of the publisher.
         Session: NodeSession
         /// What names the message there.
-        Token: int64
+        Token: DeliveryToken
         /// Its reason.
         Reason: ReasonCode
         /// Its properties; null: none.
@@ -276,11 +276,11 @@ type NodeHost() =
     /// Leaves it.
     abstract ExitRegistry: unit -> unit
     /// The session with this number; null: there is none.
-    abstract TryFind: session: int64 -> NodeSession | null
+    abstract TryFind: session: SessionId -> NodeSession | null
     /// Keeps a new session. Within the lock of the registry, before the session can be learned of.
     abstract Open: state: ServerState -> NodeSession
     /// Forgets a session that has ended, and gives it; null: there is none.
-    abstract Forget: session: int64 -> NodeSession | null
+    abstract Forget: session: SessionId -> NodeSession | null
 
     /// The step of a session. Within its gate.
     abstract Step:
@@ -330,7 +330,7 @@ type NodeHost() =
     /// A number that no other delivery has.
     abstract NextTicket: unit -> int64
     /// A number that each call raises by one for the same shared subscription.
-    abstract NextTurn: group: SharedGroup<int64> -> int64
+    abstract NextTurn: group: SharedGroup<SessionId> -> int64
     /// A Client Identifier to assign, drawn at random.
     abstract NewClientId: unit -> ClientId
 

@@ -386,7 +386,7 @@ module Durability =
         let hold (inbound: Inbound) (id: uint16) =
             let held =
                 {
-                    Token = (inbound.NextToken <<< 16) ||| int64 id
+                    Token = DeliveryToken.Of(inbound.NextSequence, id)
                     QoS = QoS.ExactlyOnce
                     Receipt = Receipt.AwaitPubrel
                     Counted = false
@@ -395,7 +395,7 @@ module Durability =
 
             { inbound with
                 Held = PacketIdMap.add id held inbound.Held
-                NextToken = inbound.NextToken + 1L
+                NextSequence = inbound.NextSequence + 1L
             }
 
         PacketIdSet.fold hold Inbound.empty stored.Held
@@ -412,7 +412,7 @@ module Durability =
     /// A session of a server that was restored, without a connection.
     [<CompiledName("ToSession")>]
     let toSession
-        (session: int64)
+        (session: SessionId)
         (client: ClientId)
         (settings: BrokerSettings)
         (restored: DurableState)

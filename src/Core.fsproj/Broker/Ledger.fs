@@ -27,13 +27,13 @@ type ClaimRequest =
 type Claim =
     {
         /// The session that the connection belongs to.
-        Session: int64
+        Session: SessionId
         /// The Client Identifier, given or assigned.
         ClientId: ClientId
         /// Whether it was assigned.
         Assigned: bool
         /// The number of the connection.
-        Connection: int64
+        Connection: ConnectionId
         /// How often the Client Identifier was claimed, this time included.
         Epoch: int64
         /// Whether the session existed before.
@@ -51,12 +51,12 @@ type Ledger =
     {
         /// The sessions, by Client Identifier [MQTT-3.1.3-2] [MQTT3-3.1.3-2].
         Sessions: Map<string, SessionEntry>
-        /// The Client Identifiers, by the number of the session.
+        /// The Client Identifiers, by the <c>Value</c> of the session.
         Clients: Map<int64, string>
         /// When a session ends or a Will is due: when, and the session.
-        Due: Set<struct (Instant * int64)>
+        Due: Set<struct (Instant * SessionId)>
         /// The sessions of clients that are away: since when, and the session.
-        Away: Set<struct (Instant * int64)>
+        Away: Set<struct (Instant * SessionId)>
         /// How many sessions each user has.
         PerUser: Map<string, int>
         /// How many sessions clients at each address have.
@@ -69,10 +69,10 @@ type Ledger =
         Connections: int
         /// The connections that may still be made now. It is not part of what changes tell.
         ConnectionRate: TokenBucket
-        /// The number of the next session.
-        NextSession: int64
+        /// The next session.
+        NextSession: SessionId
         /// The number of the next connection.
-        NextConnection: int64
+        NextConnection: ConnectionId
     }
 
 /// The transitions of the ledger: claim, takeover, Will and session expiry. None of them throws.
@@ -92,8 +92,8 @@ module Ledger =
             SessionCount = 0
             Connections = 0
             ConnectionRate = TokenBucket.full now (max 1 limits.ConnectionsPerSecond)
-            NextSession = 1L
-            NextConnection = 1L
+            NextSession = SessionId 1L
+            NextConnection = ConnectionId 1L
         }
 
     let private dueOf (entry: SessionEntry) = Deadlines.sooner entry.WillAt entry.EndsAt
@@ -126,7 +126,7 @@ module Ledger =
     let private costOfWill (will: Will voption) =
         match will with
         | ValueNone -> 0L
-        | ValueSome will -> 256L + (ServerMessage.ofWill 0L<ms> 0L (ClientId.Of "w") will).Cost
+        | ValueSome will -> 256L + (ServerMessage.ofWill 0L<ms> SessionId.None (ClientId.Of "w") will).Cost
 
     let private withoutAway (entry: SessionEntry) away =
         match entry.AwaySince with
@@ -138,7 +138,7 @@ module Ledger =
         | ValueSome since -> Set.add (struct (since, entry.Session)) away
         | ValueNone -> away
 
-    let private connections (entry: SessionEntry) = if entry.Connection = 0L then 0 else 1
+    let private connections (entry: SessionEntry) = if entry.Connection.IsNone then 0 else 1
 
     /// The entry of a client.
     let tryFindClient (client: ClientId) (ledger: Ledger) : SessionEntry voption =
@@ -147,8 +147,8 @@ module Ledger =
         | None -> ValueNone
 
     /// The entry of a session; <c>ValueNone</c> when it has ended.
-    let tryFind (session: int64) (ledger: Ledger) : SessionEntry voption =
-        match Map.tryFind session ledger.Clients with
+    let tryFind (session: SessionId) (ledger: Ledger) : SessionEntry voption =
+        match Map.tryFind session.Value ledger.Clients with
         | None -> ValueNone
         | Some key ->
             match Map.tryFind key ledger.Sessions with
@@ -159,7 +159,7 @@ module Ledger =
     let private without (entry: SessionEntry) (ledger: Ledger) =
         { ledger with
             Sessions = Map.remove entry.ClientId.Text ledger.Sessions
-            Clients = Map.remove entry.Session ledger.Clients
+            Clients = Map.remove entry.Session.Value ledger.Clients
             Due = withoutDue entry ledger.Due
             Away = withoutAway entry ledger.Away
             PerUser = counted -1 entry.Owner ledger.PerUser
@@ -180,7 +180,7 @@ module Ledger =
 
         { ledger with
             Sessions = Map.add key entry ledger.Sessions
-            Clients = Map.add entry.Session key ledger.Clients
+            Clients = Map.add entry.Session.Value key ledger.Clients
             Due = withDue entry ledger.Due
             Away = withAway entry ledger.Away
             PerUser = counted 1 entry.Owner ledger.PerUser
@@ -188,8 +188,8 @@ module Ledger =
             WillBytes = ledger.WillBytes + costOfWill entry.Will
             SessionCount = ledger.SessionCount + 1
             Connections = ledger.Connections + connections entry
-            NextSession = max ledger.NextSession (entry.Session + 1L)
-            NextConnection = max ledger.NextConnection (entry.Connection + 1L)
+            NextSession = SessionId.Max(ledger.NextSession, entry.Session.Next)
+            NextConnection = ConnectionId.Max(ledger.NextConnection, entry.Connection.Next)
         }
 
     /// The ledger after a change. Changes that are not about it leave it as it is.
@@ -314,7 +314,7 @@ module Ledger =
         | _ when not inRate -> ValueSome rateExceeded
         | Some _ when request.Assigned -> ValueSome identifierTaken
         | Some entry when not request.IsTrusted && entry.Owner <> request.Owner -> ValueSome ownedByAnother
-        | Some entry when entry.Connection = 0L && ledger.Connections >= limits.MaximumConnections ->
+        | Some entry when entry.Connection.IsNone && ledger.Connections >= limits.MaximumConnections ->
             ValueSome connectionsExceeded
         | None when ledger.Connections >= limits.MaximumConnections -> ValueSome connectionsExceeded
         | _ when
@@ -350,7 +350,7 @@ module Ledger =
     // [MQTT3-3.1.2-8]; a delayed one is canceled
     // by going on with the session [MQTT-3.1.3-9].
     let private supersede now (cleanStart: bool) (entry: SessionEntry) =
-        let connected = entry.Connection <> 0L
+        let connected = not entry.Connection.IsNone
 
         let isDue at =
             match at with
@@ -476,14 +476,14 @@ module Ledger =
     /// A connection of a session ended. The session ends with it, not before it [MQTT3-4.1.0-2], or is kept for its Session
     /// Expiry Interval [MQTT-3.1.2-23]; its Will is dropped, published or delayed [MQTT-3.1.2-8] [MQTT-3.1.2-10]
     /// [MQTT3-3.1.2-10]. Nothing happens if a later connection has the session already.
-    let detach (now: Instant) (session: int64) (ending: ConnectionEnd) (ledger: Ledger) : BrokerOutcome =
+    let detach (now: Instant) (session: SessionId) (ending: ConnectionEnd) (ledger: Ledger) : BrokerOutcome =
         match tryFind session ledger with
         | ValueSome entry when entry.Connection = ending.Connection ->
             let will = if ending.KeepsWill then entry.Will else ValueNone
 
             let away =
                 { entry with
-                    Connection = 0L
+                    Connection = ConnectionId.None
                     SessionExpiry = ending.SessionExpiry
                     Will = will
                     AwaySince = ValueSome now
@@ -521,7 +521,7 @@ module Ledger =
         | _ -> BrokerOutcome.Nothing
 
     /// Ends a session at once, for this reason, whether the client is connected or not. Its Will is published.
-    let remove (now: Instant) (session: int64) (reason: ReasonCode) (ledger: Ledger) : BrokerOutcome =
+    let remove (now: Instant) (session: SessionId) (reason: ReasonCode) (ledger: Ledger) : BrokerOutcome =
         match tryFind session ledger with
         | ValueSome entry -> finish now reason entry
         | ValueNone -> BrokerOutcome.Nothing
@@ -574,7 +574,7 @@ module Ledger =
             ValueSome "sessions and Client Identifiers do not correspond"
         elif
             entries
-            |> Array.exists (fun entry -> entry.AwaySince.IsNone = (entry.Connection = 0L))
+            |> Array.exists (fun entry -> entry.AwaySince.IsNone = entry.Connection.IsNone)
             || ledger.Away.Count <> entries.Length - connected
         then
             ValueSome "those that are away are not those of the entries"
@@ -591,7 +591,7 @@ module Ledger =
             ValueSome "what is due is not what the entries say"
         elif
             entries
-            |> Array.exists (fun entry -> entry.Connection <> 0L && (dueOf entry).IsSome)
+            |> Array.exists (fun entry -> not entry.Connection.IsNone && (dueOf entry).IsSome)
         then
             ValueSome "something is due of a session that is connected"
         elif entries |> Array.exists (fun entry -> entry.Session >= ledger.NextSession) then

@@ -66,12 +66,12 @@ module Broker =
 
     /// The entry of a session; <c>ValueNone</c> when it has ended.
     [<CompiledName("TryFind")>]
-    let tryFind (session: int64) (broker: Broker) : SessionEntry voption =
+    let tryFind (session: SessionId) (broker: Broker) : SessionEntry voption =
         Ledger.tryFind session broker.Ledger
 
     /// The subscriptions of a session, by the text of the filter.
     [<CompiledName("FiltersOf")>]
-    let filtersOf (session: int64) (broker: Broker) : Map<string, TopicFilter> =
+    let filtersOf (session: SessionId) (broker: Broker) : Map<string, TopicFilter> =
         Registry.filtersOf session broker.Registry
 
     /// Admits a client that claims a Client Identifier. The error is the reason for the refusal.
@@ -99,7 +99,7 @@ module Broker =
     [<CompiledName("Detach")>]
     let detach
         (now: Instant)
-        (session: int64)
+        (session: SessionId)
         (ending: ConnectionEnd)
         (broker: Broker)
         : struct (Broker * BrokerOutcome) =
@@ -109,7 +109,7 @@ module Broker =
     [<CompiledName("Remove")>]
     let remove
         (now: Instant)
-        (session: int64)
+        (session: SessionId)
         (reason: ReasonCode)
         (broker: Broker)
         : struct (Broker * BrokerOutcome) =
@@ -133,7 +133,7 @@ module Broker =
     /// application allow it, or the reason code to refuse it with.
     [<CompiledName("Subscribe")>]
     let subscribe
-        (session: int64)
+        (session: SessionId)
         (request: Subscribe)
         (decisions: System.ReadOnlySpan<ReasonCode>)
         (broker: Broker)
@@ -148,7 +148,7 @@ module Broker =
     /// Deals with an UNSUBSCRIBE of a session.
     [<CompiledName("Unsubscribe")>]
     let unsubscribe
-        (session: int64)
+        (session: SessionId)
         (request: Unsubscribe)
         (broker: Broker)
         : struct (Broker * SubscriptionOutcome * BrokerChange[]) =
@@ -184,7 +184,7 @@ module Broker =
         let strays =
             broker.Registry.Filters
             |> Map.exists (fun session _ ->
-                (tryFind session broker).IsNone
+                (tryFind (SessionId session) broker).IsNone
                 && not (Set.contains session broker.Registry.Ended))
 
         match Ledger.sound limits broker.Ledger, Registry.sound limits broker.Registry with

@@ -43,7 +43,7 @@ type Turn(host: NodeHost) =
     let deferred = Queue<Deferred>()
     let dirty = List<NodeConnection>()
     let counts = TurnCounts()
-    let matches = SubscriptionMatches<int64>()
+    let matches = SubscriptionMatches<SessionId>()
     let route = Route()
     let run = PublishRun()
     let acks: uint16[] = Array.zeroCreate 256
@@ -62,7 +62,7 @@ type Turn(host: NodeHost) =
     let mutable judging: Packet voption = ValueNone
     let mutable choosing: TopicName voption = ValueNone
     let mutable choice: SharedChoice | null = null
-    let find = Func<int64, NodeSession | null>(fun session -> host.TryFind session)
+    let find = Func<SessionId, NodeSession | null>(fun session -> host.TryFind session)
 
     // Room for more work than this is given back in the first turn that does not need it, as after one in which many
     // sessions ended.

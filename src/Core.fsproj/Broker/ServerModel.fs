@@ -86,7 +86,7 @@ type SubscriptionOutcome =
 type Attachment =
     {
         /// The number of the connection; later ones are higher.
-        Connection: int64
+        Connection: ConnectionId
         /// The version, and whether the client is a bridge.
         Protocol: Protocol
         /// The CONNECT.
@@ -108,39 +108,39 @@ type Attachment =
 [<Struct; RequireQualifiedAccess; NoComparison; NoEquality>]
 type ServerEvent =
     /// A later connection, with this number, takes the session over. The effects are for the present connection.
-    | TakeOver of Connection: int64
+    | TakeOver of Connection: ConnectionId
     /// A connection is attached. The effects are for this connection.
     | Attach of Attachment: Attachment
     /// A packet arrived.
-    | Received of Connection: int64 * Packet: Packet
+    | Received of Connection: ConnectionId * Packet: Packet
     /// A PUBACK, PUBREC, PUBREL or PUBCOMP without properties arrived.
-    | ReceivedAck of Connection: int64 * Kind: PacketType * Id: uint16 * Reason: ReasonCode
+    | ReceivedAck of Connection: ConnectionId * Kind: PacketType * Id: uint16 * Reason: ReasonCode
     /// Bytes arrived that are no packet, or no allowed one.
-    | ReceivedFault of Connection: int64 * Fault: Fault
+    | ReceivedFault of Connection: ConnectionId * Fault: Fault
     /// PUBLISH packets arrive faster than the limit.
-    | RateExceeded of Connection: int64
+    | RateExceeded of Connection: ConnectionId
     /// The transport failed or was closed.
-    | TransportClosed of Connection: int64 * Cause: Cause
+    | TransportClosed of Connection: ConnectionId * Cause: Cause
     /// A message for this session; by which shared subscription, if by one; and how many more bytes may wait in
     /// all sessions together.
     | Forward of Message: Outgoing * Shared: SharedDelivery voption * Spare: int64
     /// The client may not get messages of these topics any more: those that wait are dropped.
     | Withdraw of Topics: System.Collections.Generic.IReadOnlySet<string>
     /// A message that the client published and that was delivered under this token is dealt with.
-    | Acknowledge of Ticket: int64 * Reason: ReasonCode
+    | Acknowledge of Token: DeliveryToken * Reason: ReasonCode
     /// The same, with properties for its PUBACK or PUBREC.
-    | AcknowledgeWith of Ticket: int64 * Reason: ReasonCode * Properties: AcknowledgementProperties
-    /// A message that this connection published and that was delivered under this token, 0 for none, is refused, which ends the
+    | AcknowledgeWith of Token: DeliveryToken * Reason: ReasonCode * Properties: AcknowledgementProperties
+    /// A message that this connection published and that was delivered under this token, if under one, is refused, which ends the
     /// connection. If the message comes again, it is judged again.
-    | CloseFor of Connection: int64 * Ticket: int64 * Fault: Fault
+    | CloseFor of Connection: ConnectionId * Token: DeliveryToken * Fault: Fault
     /// What the registry answers to a SUBSCRIBE or an UNSUBSCRIBE of this connection.
-    | Answered of Connection: int64 * Outcome: SubscriptionOutcome
+    | Answered of Connection: ConnectionId * Outcome: SubscriptionOutcome
     /// Retained messages of the first cursor were dealt with.
     | RetainedAdvanced of Progress: RetainedProgress
     /// What the authenticator made of an AUTH.
-    | Judged of Connection: int64 * Judgement: Judgement
+    | Judged of Connection: ConnectionId * Judgement: Judgement
     /// The connection takes no more data for now, or takes it again.
-    | Congested of Connection: int64 * Stalled: bool
+    | Congested of Connection: ConnectionId * Stalled: bool
     /// The server ends the connection with this reason, and with the Server Reference if there is one.
     | Close of Reason: ReasonCode * Reference: Utf8String voption
     /// The registry ended the session; if it is connected, the client is told this reason.
@@ -152,8 +152,8 @@ type ServerEvent =
 [<NoComparison; NoEquality>]
 type ServerConnection =
     {
-        /// Its number.
-        Number: int64
+        /// What names it.
+        Id: ConnectionId
         /// The version, and whether the client is a bridge.
         Protocol: Protocol
         /// How long nothing may arrive, in milliseconds: one and a half times the Keep Alive in force; 0: for ever.
@@ -195,7 +195,7 @@ type ServerConnection =
 type ServerContext =
     {
         /// The number of the session, which subscriptions name it by. Not used again for another.
-        Session: int64
+        Session: SessionId
         /// The client.
         ClientId: ClientId
         /// How the broker behaves.
@@ -203,7 +203,7 @@ type ServerContext =
         /// The connection; absent: the client is away.
         Connection: ServerConnection voption
         /// The number of the latest connection.
-        LatestConnection: int64
+        LatestConnection: ConnectionId
         /// The tickets of messages that came by a shared subscription, and what another member would need.
         Shared: Map<int64, SharedDelivery>
         /// The retained messages that are still due, those of the oldest subscription first.
@@ -264,7 +264,7 @@ module ServerState =
 
     /// A new session without a connection.
     [<CompiledName("Create")>]
-    let create (session: int64) (client: ClientId) (settings: BrokerSettings) : ServerState =
+    let create (session: SessionId) (client: ClientId) (settings: BrokerSettings) : ServerState =
         {
             Outbound = Outbound.empty
             Inbound = Inbound.empty
@@ -274,7 +274,7 @@ module ServerState =
                     ClientId = client
                     Settings = settings
                     Connection = ValueNone
-                    LatestConnection = 0L
+                    LatestConnection = ConnectionId.None
                     Shared = Map.empty
                     Retained = [||]
                     IsKept = false

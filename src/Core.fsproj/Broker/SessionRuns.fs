@@ -26,11 +26,11 @@ module SessionRuns =
     /// is looked at, and so do those of QoS 2 that are new. All else goes by a step: RETAIN, a Topic Alias, a payload to be
     /// checked, at QoS 0 a Message Expiry Interval, which is counted down wherever a copy waits, an identifier in use, and a
     /// message that has to wait for an acknowledgement before its own [MQTT-4.6.0-2] [MQTT-4.6.0-3]. Nothing is allocated.
-    let way (connection: int64) (view: inref<PublishView>) (state: ServerState) : PublishWay =
+    let way (connection: ConnectionId) (view: inref<PublishView>) (state: ServerState) : PublishWay =
         let settings = state.Settings
 
         match state.Connection with
-        | ValueSome current when current.Number = connection && isPlain settings &view ->
+        | ValueSome current when current.Id = connection && isPlain settings &view ->
             if view.QoS = QoS.AtMostOnce then
                 if view.MessageExpiryAt >= 0 then PublishWay.Step
                 elif TopicLimits.isRefused settings view.Topic then PublishWay.Drop
@@ -137,7 +137,7 @@ module SessionRuns =
     /// The PUBACKs of packets of a run of this connection, which went past its session: <c>count</c> of them from the
     /// first on, all with this reason. No state changes. Nothing is sent once a later connection has the session.
     let acknowledge
-        (connection: int64)
+        (connection: ConnectionId)
         (run: PublishRun)
         (first: int)
         (count: int)
@@ -145,45 +145,50 @@ module SessionRuns =
         (state: ServerState)
         : Effects =
         match state.Connection with
-        | ValueSome current when current.Number = connection && count > 0 ->
+        | ValueSome current when current.Id = connection && count > 0 ->
             // Before MQTT 5 a PUBACK always means success [MQTT3-3.3.5-2].
             let told = if current.Version.IsV5 then reason else ReasonCode.Success
             Effects.one (SendAcks(PacketType.Puback, run.IdArray, first, count, told))
         | _ -> Effects.none
 
     /// Enters a packet of a run in the receiving half, where its acknowledgement has to wait for something else, and
-    /// gives the token that names it there. Beyond the Receive Maximum the connection is ended; the token is 0 then.
+    /// gives the token that names it there. Beyond the Receive Maximum the connection is ended, and there is no token.
     let hold
-        (connection: int64)
+        (connection: ConnectionId)
         (packetId: uint16)
         (state: ServerState)
-        : struct (ServerState * int64 * Effects) =
+        : struct (ServerState * DeliveryToken * Effects) =
         match state.Connection with
-        | ValueSome current when current.Number = connection ->
+        | ValueSome current when current.Id = connection ->
             let delivery = Delivery.AtLeastOnce(PacketId.OfValid packetId, false)
             let struct (inbound, arrival, effects) = Inbound.arrived delivery state.Inbound
 
             match arrival with
             | Arrival.Accept token -> struct ({ state with Inbound = inbound }, token, effects)
-            | Arrival.Repeated -> struct ({ state with Inbound = inbound }, 0L, effects)
+            | Arrival.Repeated -> struct ({ state with Inbound = inbound }, DeliveryToken.None, effects)
             | Arrival.Breach fault ->
                 let struct (state, effects) = ServerConnections.fail fault current state
-                struct (state, 0L, effects)
-        | _ -> struct (state, 0L, Effects.none)
+                struct (state, DeliveryToken.None, effects)
+        | _ -> struct (state, DeliveryToken.None, Effects.none)
 
-    /// Enters the packets of a run of QoS 2 of this connection in the receiving half, and gives the number that
-    /// <c>InboundRuns.tokenOf</c> makes their tokens of. 0: nothing was entered, and each packet needs a step of its own.
-    let receive (connection: int64) (run: PublishRun) (state: ServerState) : struct (ServerState * int64) =
+    /// Enters the packets of a run of QoS 2 of this connection in the receiving half, and gives the token of the
+    /// first, of which <c>InboundRuns.tokenOf</c> makes the others. None: nothing was entered, and each packet needs a step of
+    /// its own.
+    let receive
+        (connection: ConnectionId)
+        (run: PublishRun)
+        (state: ServerState)
+        : struct (ServerState * DeliveryToken) =
         match state.Connection with
-        | ValueSome current when current.Number = connection ->
+        | ValueSome current when current.Id = connection ->
             let struct (inbound, first) = InboundRuns.arrived run.PacketIds state.Inbound
-            struct ((if first = 0L then state else { state with Inbound = inbound }), first)
-        | _ -> struct (state, 0L)
+            struct ((if first.IsNone then state else { state with Inbound = inbound }), first)
+        | _ -> struct (state, DeliveryToken.None)
 
     /// Acknowledges the packets of a run of QoS 2 that <c>receive</c> entered, with a reason code of success.
     let acknowledgeReceived
         (run: PublishRun)
-        (first: int64)
+        (first: DeliveryToken)
         (reason: ReasonCode)
         (state: ServerState)
         : struct (ServerState * Effects) =
@@ -230,7 +235,7 @@ module SessionRuns =
     /// a lower identifier than it would have had.
     let acknowledged
         (now: Instant)
-        (connection: int64)
+        (connection: ConnectionId)
         (kind: PacketType)
         (ids: uint16[])
         (count: int)
@@ -243,8 +248,7 @@ module SessionRuns =
         while at < count do
             let struct (together, taken, more) =
                 match state.Connection with
-                | ValueSome current when current.Number = connection ->
-                    takeTogether now kind ids at count state
+                | ValueSome current when current.Id = connection -> takeTogether now kind ids at count state
                 | _ -> struct (state, 0, Effects.none)
 
             if taken > 0 then

@@ -14,7 +14,7 @@ type DeliveryVerdict =
     /// The only subscriptions that match have No Local, and the client published the message itself.
     | NoLocal
     /// The only subscription that matches is shared, and one member of these gets the message.
-    | SharedWith of Sessions: int64[]
+    | SharedWith of Sessions: SessionId[]
     /// The access rules do not let the client have messages of this topic.
     | NotAllowed
     /// The message has expired.
@@ -37,14 +37,14 @@ module DeliveryExplanation =
     // What routing makes of the message for this session, as if each shared subscription chose it: the target, and
     // the members of the shared subscription if it is of one.
     let private targetFor
-        (session: int64)
+        (session: SessionId)
         (message: ServerMessage)
-        (subscriptions: Subscriptions<int64>)
-        : struct (Target voption * int64[] * bool) =
-        let matches = SubscriptionMatches<int64>()
+        (subscriptions: Subscriptions<SessionId>)
+        : struct (Target voption * SessionId[] * bool) =
+        let matches = SubscriptionMatches<SessionId>()
         Subscriptions.find message.Topic.Utf8.Span matches subscriptions
 
-        let sessionsOf (group: SharedGroup<int64>) =
+        let sessionsOf (group: SharedGroup<SessionId>) =
             group.Members |> Seq.map (fun entry -> entry.Subscriber) |> Seq.toArray
 
         let choice = SharedChoice(fun group -> System.Array.IndexOf(sessionsOf group, session))
