@@ -110,4 +110,4 @@ module DeliveryExplanation =
             | ValueNone -> DeliveryVerdict.NoSubscription
             | ValueSome _ when not mayReceive -> DeliveryVerdict.NotAllowed
             | ValueSome { Shared = ValueSome _ } when members.Length > 1 -> DeliveryVerdict.SharedWith members
-            | ValueSome target -> deliver (Routing.copy 0L target message) spare state
+            | ValueSome target -> deliver (Routing.copy Ticket.None target message) spare state

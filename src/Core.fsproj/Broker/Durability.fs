@@ -53,10 +53,10 @@ module Durability =
             StoredPlace.Sent id
 
     let private sharedOf (message: Outgoing) (state: inref<DurableState>) =
-        if message.Ticket = 0L || Map.isEmpty state.Shared then
+        if message.Ticket.IsNone || Map.isEmpty state.Shared then
             ValueNone
         else
-            match Map.tryFind message.Ticket state.Shared with
+            match Map.tryFind message.Ticket.Value state.Shared with
             | Some shared -> ValueSome shared
             | None -> ValueNone
 
@@ -334,7 +334,7 @@ module Durability =
         | SessionChange.Cleared -> StoredSession.Empty
 
     // Messages without a ticket get this one, and those after it, where they came by a shared subscription.
-    let private sendingHalf (clock: WallClock) (ticket: int64) (stored: StoredSession) =
+    let private sendingHalf (clock: WallClock) (ticket: Ticket) (stored: StoredSession) =
         let mutable waiting = WaitingMessages.Empty
         let mutable soonest = ValueNone
         let mutable inFlight = PacketIdMap.empty
@@ -353,10 +353,10 @@ module Durability =
                 match entry.Shared with
                 | ValueSome delivery ->
                     let message = entry.Message.ToOutgoing(clock, ticket)
-                    shared <- Map.add ticket delivery shared
-                    ticket <- ticket + 1L
+                    shared <- Map.add ticket.Value delivery shared
+                    ticket <- ticket.Next
                     message
-                | ValueNone -> entry.Message.ToOutgoing(clock, 0L)
+                | ValueNone -> entry.Message.ToOutgoing(clock, Ticket.None)
 
             match entry.Place with
             | StoredPlace.Waiting ->
@@ -404,7 +404,7 @@ module Durability =
     /// connection and to the process. Messages have no ticket, but those of shared subscriptions get one each, from
     /// <c>ticket</c> on. <c>clock</c> is that of the state.
     [<CompiledName("Restore")>]
-    let restore (clock: WallClock) (ticket: int64) (stored: StoredSession) : DurableState =
+    let restore (clock: WallClock) (ticket: Ticket) (stored: StoredSession) : DurableState =
         let struct (outbound, shared) = sendingHalf clock ticket stored
 
         { Outbound = outbound; Inbound = receivingHalf stored; Shared = shared; IsKept = true }

@@ -328,7 +328,7 @@ type NodeHost() =
     abstract Queued: messages: int64 * bytes: int64 -> unit
 
     /// A number that no other delivery has.
-    abstract NextTicket: unit -> int64
+    abstract NextTicket: unit -> Ticket
     /// A number that each call raises by one for the same shared subscription.
     abstract NextTurn: group: SharedGroup<SessionId> -> int64
     /// A Client Identifier to assign, drawn at random.
@@ -375,7 +375,7 @@ type NodeHost() =
 
     /// What became of a copy with this ticket; the topic is null where only the ticket is known.
     abstract Delivered:
-        session: NodeSession * ticket: int64 * topic: (TopicName | null) * outcome: DeliveryEnd -> unit
+        session: NodeSession * ticket: Ticket * topic: (TopicName | null) * outcome: DeliveryEnd -> unit
 
     /// A PUBLISH of a client was not accepted.
     abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit

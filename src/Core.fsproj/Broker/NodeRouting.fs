@@ -129,7 +129,7 @@ module internal NodeRouting =
             if target.Shared.IsSome || host.SeesDeliveries then
                 host.NextTicket()
             else
-                0L
+                Ticket.None
 
         let copy = Routing.copy ticket target message
         deliver turn session copy (Routing.sharedDelivery target message)
@@ -273,7 +273,7 @@ module internal NodeRouting =
         let mutable hasRoom = takesData session.State
 
         while hasRoom && delivered < found.Count do
-            let ticket = if host.SeesDeliveries then host.NextTicket() else 0L
+            let ticket = if host.SeesDeliveries then host.NextTicket() else Ticket.None
 
             let copy =
                 Routing.copyRetained

@@ -209,7 +209,7 @@ module internal NodeSteps =
 
     let private notify turn session connection (notice: Notice) =
         match notice with
-        | Notice.Undeliverable(message, why) when message.Ticket = 0L ->
+        | Notice.Undeliverable(message, why) when message.Ticket.IsNone ->
             let dropped = ServerTask.Dropped(message, why)
             leave turn DeferredKind.ServerTask session connection dropped 0L ReasonCode.Success
         | _ -> ()

@@ -457,7 +457,7 @@ module internal NodeTasks =
                     publish turn session work.Connection content (DeliveryToken work.Number)
                 | _ -> ()
             | DeferredKind.Settled ->
-                turn.Host.Delivered(session, work.Number, null, DeliveryEnd.Acknowledged work.Reason)
+                turn.Host.Delivered(session, Ticket work.Number, null, DeliveryEnd.Acknowledged work.Reason)
             | DeferredKind.Lost ->
-                dropped turn session work.Number null (PackedEffect.contentOf<Fault> work.Content)
+                dropped turn session (Ticket work.Number) null (PackedEffect.contentOf<Fault> work.Content)
             | _ -> perform turn session work.Connection (PackedEffect.contentOf<ServerTask> work.Content)

@@ -41,7 +41,7 @@ type RestoredBroker =
         /// The states of its sessions, none of which has a connection.
         Sessions: ServerState[]
         /// The first ticket that none of their messages has.
-        NextTicket: int64
+        NextTicket: Ticket
     }
 
 /// Makes a broker of the records that an earlier process wrote.
@@ -139,7 +139,7 @@ module Recovery =
         : RestoredBroker =
         let mutable broker = Broker.create now seed settings
         let sessions = ResizeArray<ServerState>()
-        let mutable ticket = 1L
+        let mutable ticket = Ticket.None.Next
         let add change = broker <- Broker.apply (StoredChange.toChange clock change) broker
 
         for KeyValue(number, entry) in stored.Owners do
@@ -151,7 +151,7 @@ module Recovery =
 
             let kept = Map.tryFind number stored.Sessions |> Option.defaultValue StoredSession.Empty
             let state = Durability.restore clock ticket kept
-            ticket <- ticket + int64 state.Shared.Count
+            ticket <- Ticket(ticket.Value + int64 state.Shared.Count)
             sessions.Add(Durability.toSession entry.Session entry.ClientId settings state)
 
         for KeyValue(_, message) in stored.Retained do

@@ -250,7 +250,7 @@ module Routing =
     /// [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20]. The ticket settles once the copy is dealt
     /// with; 0: its delivery is not reported. A copy for a member of a shared subscription needs a ticket.
     [<CompiledName("Copy")>]
-    let copy (ticket: int64) (target: Target) (message: ServerMessage) : Outgoing =
+    let copy (ticket: Ticket) (target: Target) (message: ServerMessage) : Outgoing =
         {
             Topic = message.Topic
             Payload = message.Payload
@@ -278,7 +278,7 @@ module Routing =
     /// [MQTT-3.3.1-12] [MQTT-3.3.1-13].
     [<CompiledName("CopyRedelivered")>]
     let copyRedelivered
-        (ticket: int64)
+        (ticket: Ticket)
         (target: Target)
         (shared: SharedDelivery)
         (message: Outgoing)
@@ -294,7 +294,7 @@ module Routing =
     /// Published says, and the Subscription Identifier is that of the subscription.
     [<CompiledName("CopyRetained")>]
     let copyRetained
-        (ticket: int64)
+        (ticket: Ticket)
         (granted: QoS)
         (identifier: uint32 voption)
         (message: ServerMessage)

@@ -430,7 +430,7 @@ module ServerSession =
         let mutable effects = Effects.none
 
         let redeliver (message: Outgoing) =
-            match Map.tryFind message.Ticket state.Shared with
+            match Map.tryFind message.Ticket.Value state.Shared with
             | Some shared -> effects <- effects.Add(Serve(ServerTask.Redeliver(message, shared)))
             | None -> ()
 

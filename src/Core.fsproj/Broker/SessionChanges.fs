@@ -32,10 +32,10 @@ type StoredMessage private (message: Outgoing, expiresAt: UnixTime voption) =
 
     /// A message that was read from where it is stored. What expires when is <c>expiresAt</c> alone.
     static member Read(message: Outgoing, expiresAt: UnixTime voption) =
-        StoredMessage({ message with ExpiresAt = ValueNone; Ticket = 0L }, expiresAt)
+        StoredMessage({ message with ExpiresAt = ValueNone; Ticket = Ticket.None }, expiresAt)
 
     /// The message for a session whose times are those of this clock, with this ticket; 0: none.
-    member _.ToOutgoing(clock: WallClock, ticket: int64) : Outgoing =
+    member _.ToOutgoing(clock: WallClock, ticket: Ticket) : Outgoing =
         let expiresAt = clock.InstantOf expiresAt
 
         if message.Ticket = ticket && message.ExpiresAt = expiresAt then

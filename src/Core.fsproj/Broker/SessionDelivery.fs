@@ -71,8 +71,8 @@ module internal SessionDelivery =
             let struct (state, effects, taken) = take now message spare state
 
             match shared with
-            | ValueSome shared when taken && message.Ticket <> 0L && message.QoS <> QoS.AtMostOnce ->
-                struct ({ state with Context.Shared = Map.add message.Ticket shared state.Shared }, effects)
+            | ValueSome shared when taken && not message.Ticket.IsNone && message.QoS <> QoS.AtMostOnce ->
+                struct ({ state with Context.Shared = Map.add message.Ticket.Value shared state.Shared }, effects)
             | _ -> struct (state, effects)
 
     /// Drops the waiting messages of these topics. One that came by a shared subscription goes to another member.
@@ -87,9 +87,9 @@ module internal SessionDelivery =
             if not (topics.Contains message.Topic.Text) then
                 waiting <- waiting.Add(entry.Order, message)
             else
-                match Map.tryFind message.Ticket shared with
+                match Map.tryFind message.Ticket.Value shared with
                 | Some delivery ->
-                    shared <- Map.remove message.Ticket shared
+                    shared <- Map.remove message.Ticket.Value shared
                     effects <- effects.Add(Serve(ServerTask.Redeliver(message, delivery)))
                 | None -> effects <- effects.Add(dropped message Admission.notPermitted)
 
@@ -109,9 +109,9 @@ module internal SessionDelivery =
             for effect in effects do
                 match effect with
                 | Settle(ticket, _)
-                | SettleWith(ticket, _) -> shared <- Map.remove ticket shared
-                | Serve(ServerTask.Dropped(message, _)) -> shared <- Map.remove message.Ticket shared
-                | Notify(Notice.Undeliverable(message, _)) -> shared <- Map.remove message.Ticket shared
+                | SettleWith(ticket, _) -> shared <- Map.remove ticket.Value shared
+                | Serve(ServerTask.Dropped(message, _)) -> shared <- Map.remove message.Ticket.Value shared
+                | Notify(Notice.Undeliverable(message, _)) -> shared <- Map.remove message.Ticket.Value shared
                 | _ -> ()
 
             struct ((if obj.ReferenceEquals(shared, state.Shared) then

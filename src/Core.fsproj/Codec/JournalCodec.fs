@@ -394,7 +394,7 @@ module JournalCodec =
                 Retain = body.Retain
                 Properties = body.Properties
                 ExpiresAt = ValueNone
-                Ticket = 0L
+                Ticket = Ticket.None
             },
             body.ExpiresAt
         )

@@ -82,8 +82,8 @@ module internal ClientLifecycle =
         let struct (outbound, messages) = Outbound.abandon state.Outbound
         let mutable effects = effects
 
-        let settle ticket =
-            if ticket > 0L then
+        let settle (ticket: Ticket) =
+            if ticket.IsCall then
                 effects.Add(SettleWith(ticket, Settlement.Ended cause))
             else
                 effects
@@ -102,14 +102,14 @@ module internal ClientLifecycle =
                     Outbound = outbound
                     Context.Connection =
                         { state.Connection with
-                            Reauthentication = 0L
+                            Reauthentication = Ticket.None
                             AnswerDue = false
                             PingAsked = ValueNone
                             PingTaken = ValueNone
                         }
                     Context.Progress =
                         { state.Progress with
-                            StartTicket = 0L
+                            StartTicket = Ticket.None
                             SessionInDoubt = state.Progress.SessionInDoubt || isUnanswered cause state
                         }
                 },
@@ -269,7 +269,7 @@ module internal ClientLifecycle =
         match OutboundSuspects.remove id state.Outbound with
         | struct (outbound, ValueSome message) ->
             struct ({ state with Outbound = outbound },
-                    (if message.Ticket > 0L then
+                    (if message.Ticket.IsCall then
                          effects.Add(SettleWith(message.Ticket, settlement))
                      else
                          effects))
@@ -344,7 +344,7 @@ module internal ClientLifecycle =
             for { Order = order; Message = message } in state.Outbound.Waiting.Entries do
                 if message.QoS <> QoS.AtMostOnce then
                     waiting <- waiting.Add(order, message)
-                elif message.Ticket > 0L then
+                elif message.Ticket.IsCall then
                     let fault = ClientLimits.noConnection PacketType.Publish
                     effects <- effects.Add(SettleWith(message.Ticket, Settlement.Rejected fault))
 
@@ -373,7 +373,7 @@ module internal ClientLifecycle =
 
         let effects =
             match state.Connection.Reauthentication with
-            | ticket when ticket > 0L -> effects.Add(SettleWith(ticket, Settlement.Ended cause))
+            | ticket when ticket.IsCall -> effects.Add(SettleWith(ticket, Settlement.Ended cause))
             | _ -> effects
 
         let state =

@@ -240,7 +240,7 @@ type UnsubscribeRequest =
         Filters: TopicFilterList
         /// The subscriber that gives them up: the ticket of its SUBSCRIBE. A filter that another subscriber of this
         /// client still has is not unsubscribed from at the server.
-        Subscriber: int64
+        Subscriber: Ticket
         /// User Properties for the UNSUBSCRIBE.
         UserProperties: UserProperties
     }
@@ -264,7 +264,7 @@ type Traffic =
 [<Struct; NoComparison; NoEquality>]
 type ClientEvent =
     /// The application wants a connection; the ticket settles when it is open or given up.
-    | Start of Ticket: int64
+    | Start of Ticket: Ticket
     /// The transport is open; CONNECT may be sent with these credentials.
     | TransportOpened of Credentials: Credentials
     /// The transport could not be opened or was closed.
@@ -278,11 +278,11 @@ type ClientEvent =
     /// The application publishes a message; its ticket is in the message.
     | Publish of Message: Outgoing
     /// The application subscribes. The ticket names the subscriber from now on.
-    | Subscribe of Subscribe: SubscribeRequest * Ticket: int64
+    | Subscribe of Subscribe: SubscribeRequest * Ticket: Ticket
     /// The application unsubscribes.
-    | Unsubscribe of Unsubscribe: UnsubscribeRequest * Ticket: int64
+    | Unsubscribe of Unsubscribe: UnsubscribeRequest * Ticket: Ticket
     /// The application no longer waits for a ticket.
-    | Cancel of Ticket: int64
+    | Cancel of Ticket: Ticket
     /// The application has dealt with a message that was delivered to it under this token.
     | Acknowledge of Token: DeliveryToken * Reason: ReasonCode
     /// The authenticator answers a challenge.
@@ -290,9 +290,9 @@ type ClientEvent =
     /// The authenticator gives up.
     | GiveUp of Failure: Failure
     /// The application wants to authenticate again, with this method and data.
-    | Reauthenticate of Authentication: Authentication * Ticket: int64
+    | Reauthenticate of Authentication: Authentication * Ticket: Ticket
     /// The application ends the connection.
-    | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: int64
+    | Disconnect of Outcome: Outcome<DisconnectProperties> * Ticket: Ticket
     /// The transport takes about this many bytes of messages from now on; 0: none for now.
     | TransportRoom of Bytes: int64
     /// The transport has not taken so many acknowledgments. Has to happen where they are more than

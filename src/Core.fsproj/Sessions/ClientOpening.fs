@@ -58,7 +58,7 @@ module internal ClientOpening =
                         ClientId = clientId
                         WasConnected = true
                         SessionInDoubt = false
-                        StartTicket = 0L
+                        StartTicket = Ticket.None
                         IsVersionKnown = true
                         HasDiscarded = false
                     }
@@ -151,7 +151,7 @@ module internal ClientOpening =
                 let struct (state, effects) = accepted now connack state
 
                 // The call completes after the notice of the connection, so that its caller finds what the notice brought.
-                if ticket > 0L then
+                if ticket.IsCall then
                     struct (state, effects.Add(SettleWith(ticket, Settlement.Connected connack)))
                 else
                     struct (state, effects)

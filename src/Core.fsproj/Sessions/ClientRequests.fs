@@ -10,8 +10,8 @@ module internal ClientRequests =
     let private withSubscriptions subscriptions (state: ClientState) =
         { state with Context.Subscriptions = subscriptions }
 
-    let private settle ticket settlement (effects: Effects) =
-        if ticket > 0L then
+    let private settle (ticket: Ticket) settlement (effects: Effects) =
+        if ticket.IsCall then
             effects.Add(SettleWith(ticket, settlement))
         else
             effects
@@ -45,7 +45,7 @@ module internal ClientRequests =
         let ticket = state.Subscriptions.NextOwnTicket
         let state = enqueue ticket request state
 
-        withSubscriptions { state.Subscriptions with NextOwnTicket = ticket - 1L } state
+        withSubscriptions { state.Subscriptions with NextOwnTicket = ticket.NextOwn } state
 
     // Unsubscribes from those of the filters without a subscriber, on behalf of the client itself.
     let private giveBack (filters: seq<TopicFilter>) (state: ClientState) =
@@ -185,7 +185,7 @@ module internal ClientRequests =
         ClientVersions.check version (subscribePacket request.Identifier 1us request)
 
     /// Takes a request to subscribe. One that no server could take is rejected at once.
-    let subscribe (request: SubscribeRequest) (ticket: int64) (state: ClientState) =
+    let subscribe (request: SubscribeRequest) (ticket: Ticket) (state: ClientState) =
         let malformed = Encode.check ClientToServer (subscribePacket request.Identifier 1us request)
 
         match malformed, refuseIn state.Version request with
@@ -201,7 +201,7 @@ module internal ClientRequests =
             let request = ClientRequest.Subscribe(request, Set.empty, false, false)
             issue (enqueue ticket request (withSubscriptions subscriptions state)) Effects.none
 
-    let private unsubscribeFrom asked (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
+    let private unsubscribeFrom asked (request: UnsubscribeRequest) (ticket: Ticket) (state: ClientState) =
         let mutable subscriptions = state.Subscriptions
 
         // Its own SUBSCRIBE may have no answer yet.
@@ -229,7 +229,7 @@ module internal ClientRequests =
 
     /// Takes a request to unsubscribe. The subscriber gets nothing more from these filters at once; the server is
     /// asked about those without another subscriber. A request that the version cannot express changes nothing.
-    let unsubscribe (request: UnsubscribeRequest) (ticket: int64) (state: ClientState) =
+    let unsubscribe (request: UnsubscribeRequest) (ticket: Ticket) (state: ClientState) =
         let asked = Seq.toArray request.Filters
         let packet = packetFor state.Connection.Limits 1us
 
@@ -372,7 +372,7 @@ module internal ClientRequests =
 
     /// The caller no longer waits for this request. True if there is such a request. What a SUBSCRIBE got or gets
     /// is given back; an UNSUBSCRIBE goes its way.
-    let abandon (ticket: int64) (state: ClientState) : struct (ClientState * Effects * bool) =
+    let abandon (ticket: Ticket) (state: ClientState) : struct (ClientState * Effects * bool) =
         let subscriptions = state.Subscriptions
 
         match Map.tryFind ticket subscriptions.Requests with
@@ -396,7 +396,7 @@ module internal ClientRequests =
 
     /// The connection is gone: requests without an answer are to be asked again, in the order in which they were
     /// sent, before those that were not.
-    let connectionLost (tickets: int64[]) (state: ClientState) : ClientState =
+    let connectionLost (tickets: Ticket[]) (state: ClientState) : ClientState =
         let subscriptions = state.Subscriptions
 
         let mutable unsent = tickets |> Array.filter subscriptions.Requests.ContainsKey |> Fifo.ofSeq
@@ -442,7 +442,7 @@ module internal ClientRequests =
 
     // The subscriptions without the client's own requests that were not sent, which are to be made anew, and the
     // tickets of the others.
-    let private withoutOwn (state: ClientState) : struct (ClientSubscriptions * int64[]) =
+    let private withoutOwn (state: ClientState) : struct (ClientSubscriptions * Ticket[]) =
         let isOwn ticket =
             match Map.tryFind ticket state.Subscriptions.Requests with
             | Some(ClientRequest.Subscribe(Again = true)) -> true
@@ -455,7 +455,7 @@ module internal ClientRequests =
 
         struct ({ cleared with Unsent = Fifo.empty }, others)
 
-    let private behind (others: int64[]) (state: ClientState) : ClientState =
+    let private behind (others: Ticket[]) (state: ClientState) : ClientState =
         let mutable unsent = state.Subscriptions.Unsent
 
         for ticket in others do
@@ -511,8 +511,8 @@ module internal ClientRequests =
 
     /// The client ends: no request waits any more, and no subscriber is left. Gives the tickets of those that waited.
     /// What the server still has for the session is not unsubscribed from, since the application did not give it up.
-    let ended (state: ClientState) : struct (ClientState * int64[]) =
-        let tickets = ResizeArray<int64>()
+    let ended (state: ClientState) : struct (ClientState * Ticket[]) =
+        let tickets = ResizeArray<Ticket>()
 
         for KeyValue(ticket, request) in state.Subscriptions.Requests do
             match request with

@@ -7,7 +7,7 @@ open System.Collections.Generic
 [<RequireQualifiedAccess>]
 module ClientRoutes =
 
-    let private isNamed (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<int64>) =
+    let private isNamed (identifiers: SubscriptionIdentifiers) (entry: SubscriptionEntry<Ticket>) =
         let mutable isNamed = false
 
         match entry.Identifier with
@@ -22,8 +22,8 @@ module ClientRoutes =
     // SUBSCRIBE for the filter until the last of them is answered.
     let private isFilterNamed
         identifiers
-        (entry: SubscriptionEntry<int64>)
-        (matches: SubscriptionMatches<int64>)
+        (entry: SubscriptionEntry<Ticket>)
+        (matches: SubscriptionMatches<Ticket>)
         =
         let mutable isFilterNamed = isNamed identifiers entry
         let mutable index = 0
@@ -40,10 +40,10 @@ module ClientRoutes =
     // A subscription without an identifier cannot be named by the one copy of a message that is for it as well
     // [MQTT-3.3.4-4].
     let private isTarget identifiers entry matches =
-        (entry: SubscriptionEntry<int64>).Identifier.IsNone
+        (entry: SubscriptionEntry<Ticket>).Identifier.IsNone
         || isFilterNamed identifiers entry matches
 
-    let private namesAny identifiers (matches: SubscriptionMatches<int64>) =
+    let private namesAny identifiers (matches: SubscriptionMatches<Ticket>) =
         let mutable namesAny = false
 
         for entry in matches.Entries do
@@ -64,8 +64,8 @@ module ClientRoutes =
     let find
         (topic: ReadOnlySpan<byte>)
         (identifiers: SubscriptionIdentifiers)
-        (matches: SubscriptionMatches<int64>)
-        (subscribers: List<int64>)
+        (matches: SubscriptionMatches<Ticket>)
+        (subscribers: List<Ticket>)
         (state: ClientState)
         : unit =
         matches.Clear()

@@ -9,8 +9,8 @@ module ClientSession =
         let struct (outbound, effects) = result
         struct ({ state with Outbound = outbound }, effects)
 
-    let private rejected ticket fault =
-        if ticket > 0L then
+    let private rejected (ticket: Ticket) fault =
+        if ticket.IsCall then
             Effects.one (SettleWith(ticket, Settlement.Rejected fault))
         else
             Effects.none
@@ -41,7 +41,7 @@ module ClientSession =
         struct (state, effects, fits state)
 
     let private queueFull (message: Outgoing) (effects: Effects) =
-        if message.Ticket > 0L then
+        if message.Ticket.IsCall then
             effects.Add(SettleWith(message.Ticket, Settlement.QueueFull))
         else
             effects
@@ -154,16 +154,16 @@ module ClientSession =
         | ValueSome fault -> ClientLifecycle.fail now fault state
         | ValueNone ->
             match state.Connection.Reauthentication, auth.Reason with
-            | 0L, _ ->
+            | ticket, _ when ticket.IsNone ->
                 let detail = "no re-authentication is under way"
                 ClientLifecycle.fail now (unexpected PacketType.Auth "MQTT-4.12.1-1" detail) state
             | _, ReasonCode.ContinueAuthentication -> challenge auth state
             | ticket, _ ->
                 // The end of a re-authentication gets no answer [MQTT-4.12.0-3].
-                let connection = { state.Connection with Reauthentication = 0L; AnswerDue = false }
+                let connection = { state.Connection with Reauthentication = Ticket.None; AnswerDue = false }
 
                 let effects =
-                    if ticket > 0L then
+                    if ticket.IsCall then
                         Effects.one (SettleWith(ticket, Settlement.Authenticated auth))
                     else
                         Effects.none
@@ -255,7 +255,7 @@ module ClientSession =
             )
         | ValueNone -> Ok packet
 
-    let private reauthenticate (authentication: Authentication) ticket (state: ClientState) =
+    let private reauthenticate (authentication: Authentication) (ticket: Ticket) (state: ClientState) =
         let reject reason clause detail =
             let fault = Fault.caller reason PacketType.Auth "Authentication Method" clause detail
             struct (state, rejected ticket fault)
@@ -264,13 +264,13 @@ module ClientSession =
         | _ when not state.IsConnected ->
             struct (state, rejected ticket (ClientLimits.noConnection PacketType.Auth))
         | ValueSome method' when method'.Equals authentication.Method ->
-            if state.Connection.Reauthentication <> 0L then
+            if not state.Connection.Reauthentication.IsNone then
                 reject ReasonCode.ProtocolError "4.12.1" "a re-authentication is under way"
             else
                 match auth ReasonCode.ReAuthenticate authentication state with
                 | Error fault -> struct (state, rejected ticket fault)
                 | Ok packet ->
-                    let waiting = if ticket > 0L then ticket else -1L
+                    let waiting = if ticket.IsCall then ticket else Ticket.FirstOwn
 
                     struct ({ state with
                                 Context.Connection = { state.Connection with Reauthentication = waiting }
@@ -305,7 +305,7 @@ module ClientSession =
                         Effects.one (Send packet))
         | _ -> struct (state, Effects.none)
 
-    let private disconnect (outcome: Outcome<DisconnectProperties>) ticket (state: ClientState) =
+    let private disconnect (outcome: Outcome<DisconnectProperties>) (ticket: Ticket) (state: ClientState) =
         match ClientVersions.disconnectFault outcome state with
         | ValueSome fault -> struct (state, rejected ticket fault)
         | ValueNone ->
@@ -332,7 +332,7 @@ module ClientSession =
                     ClientLifecycle.finish Cause.ByApplication state effects
 
             struct (state,
-                    (if ticket > 0L then
+                    (if ticket.IsCall then
                          effects.Add(Settle(ticket, ReasonCode.Success))
                      else
                          effects))
@@ -345,19 +345,19 @@ module ClientSession =
             | _ -> Effects.none
 
         let settled = effects.Add(SettleWith(ticket, Settlement.Cancelled))
-        let progress = { state.Progress with StartTicket = 0L }
+        let progress = { state.Progress with StartTicket = Ticket.None }
         ClientLifecycle.finish Cause.ByApplication { state with Context.Progress = progress } settled
 
-    let private cancel now ticket (state: ClientState) =
+    let private cancel now (ticket: Ticket) (state: ClientState) =
         let cancelled = SettleWith(ticket, Settlement.Cancelled)
 
-        if ticket <= 0L then
+        if not ticket.IsCall then
             struct (state, Effects.none)
         elif ticket = state.Progress.StartTicket then
             cancelStart ticket state
         elif ticket = state.Connection.Reauthentication then
             // The exchange goes on, but its call was abandoned.
-            struct ({ state with Context.Connection = { state.Connection with Reauthentication = -1L } },
+            struct ({ state with Context.Connection = { state.Connection with Reauthentication = Ticket.FirstOwn } },
                     Effects.one cancelled)
         else
             match ClientRequests.abandon ticket state with

@@ -28,9 +28,9 @@ type ActiveSubscription =
         UserProperties: UserProperties
         /// The subscribers that get its messages: the tickets of their SUBSCRIBE. None of them is left while the
         /// answer to another SUBSCRIBE for the filter decides whether it is unsubscribed from.
-        Subscribers: Set<int64>
+        Subscribers: Set<Ticket>
         /// The ticket of the SUBSCRIBE that asked last, by which filters are subscribed to together again.
-        Owner: int64
+        Owner: Ticket
     }
 
 /// A SUBSCRIBE or an UNSUBSCRIBE that was not answered yet.
@@ -54,15 +54,15 @@ type ClientSubscriptions =
         /// The filters, by their text.
         Active: Map<string, ActiveSubscription>
         /// Which subscribers a message goes to, by its topic.
-        Routes: Subscriptions<int64>
+        Routes: Subscriptions<Ticket>
         /// How many times a filter is in requests to subscribe that were not answered.
         Pending: Map<string, int>
         /// The requests that were not answered, by ticket. Requests of the client itself have tickets below 0.
-        Requests: Map<int64, ClientRequest>
+        Requests: Map<Ticket, ClientRequest>
         /// The tickets of those that were not sent, in order.
-        Unsent: Fifo<int64>
+        Unsent: Fifo<Ticket>
         /// The ticket of the next request of the client itself.
-        NextOwnTicket: int64
+        NextOwnTicket: Ticket
         /// The Subscription Identifier that was assigned last; 0: none was.
         LastIdentifier: uint32
         /// The greatest Subscription Identifier that was ever used; 0: none was.
@@ -102,7 +102,7 @@ type ClientConnection =
         /// The Authentication Method of CONNECT.
         Method: Utf8String voption
         /// The ticket of the re-authentication under way; 0: none is; -1: one is, but its call was abandoned.
-        Reauthentication: int64
+        Reauthentication: Ticket
         /// Whether the authenticator was asked and has not answered yet.
         AnswerDue: bool
         /// Whether no session of an earlier connection can be there: CONNECT asked for a clean start, or, before MQTT 5, the
@@ -133,7 +133,7 @@ type ClientProgress =
         /// new session then, of which the next CONNACK only says that it is there.
         SessionInDoubt: bool
         /// The ticket that waits for the first connection; 0: none.
-        StartTicket: int64
+        StartTicket: Ticket
         /// How many connections in a row ended before they had done something.
         Futile: int
         /// How many connections in a row the server ended, with a reason that a message may have given it or, before MQTT 5,
@@ -222,7 +222,7 @@ module ClientState =
             OpenedAt = 0L<ms>
             HasServed = false
             Method = ValueNone
-            Reauthentication = 0L
+            Reauthentication = Ticket.None
             AnswerDue = false
             CleanStart = false
             IsForDiscarding = false
@@ -247,7 +247,7 @@ module ClientState =
                             Pending = Map.empty
                             Requests = Map.empty
                             Unsent = Fifo.empty
-                            NextOwnTicket = -1L
+                            NextOwnTicket = Ticket.FirstOwn
                             LastIdentifier = 0u
                             GreatestIdentifier = 0u
                             HeldIdentifiers = Map.empty
@@ -264,7 +264,7 @@ module ClientState =
                             ClientId = settings.ClientId
                             WasConnected = false
                             SessionInDoubt = false
-                            StartTicket = 0L
+                            StartTicket = Ticket.None
                             Futile = 0
                             Refusals = 0
                             Careful = 0
@@ -323,10 +323,10 @@ module ClientState =
                 ValueSome "a client that has ended has requests that wait"
             elif
                 not state.IsConnected
-                && (state.Connection.Reauthentication <> 0L || state.Connection.PingAsked.IsSome)
+                && (not state.Connection.Reauthentication.IsNone || state.Connection.PingAsked.IsSome)
             then
                 ValueSome "something of a connection outlived it"
-            elif state.IsConnected && state.Progress.StartTicket <> 0L then
+            elif state.IsConnected && not state.Progress.StartTicket.IsNone then
                 ValueSome "a connection is open and its ticket is not settled"
             elif not (state.Subscriptions.IsInherited || state.Subscriptions.Unclaimed.IsEmpty) then
                 ValueSome "messages wait for subscriptions in a session that is not inherited"

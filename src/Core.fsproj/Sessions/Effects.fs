@@ -162,9 +162,9 @@ type Effect =
     /// Hand a received message over. The token names it in the acknowledgement that is due; none: none is due.
     | Deliver of Packet: Packet * Token: DeliveryToken
     /// Tell the holder of a ticket that its message was acknowledged with a reason code of success.
-    | Settle of Ticket: int64 * Reason: ReasonCode
+    | Settle of Ticket: Ticket * Reason: ReasonCode
     /// Tell the holder of a ticket what became of its request.
-    | SettleWith of Ticket: int64 * Settlement: Settlement
+    | SettleWith of Ticket: Ticket * Settlement: Settlement
     /// Open a transport to the server with this index, counted from 0, or to the Server Reference if there is one.
     | OpenTransport of Server: int * Reference: Utf8String voption
     /// Close the transport, after what was sent before has been written.
@@ -229,8 +229,8 @@ module internal PackedEffect =
     let ack (packet: PacketType) (id: uint16) (reason: ReasonCode) =
         { of' EffectKind.SendAck null 0L with Packet = packet; Id = id; Reason = reason }
 
-    let settle (ticket: int64) (reason: ReasonCode) =
-        { of' EffectKind.Settle null ticket with Reason = reason }
+    let settle (ticket: Ticket) (reason: ReasonCode) =
+        { of' EffectKind.Settle null ticket.Value with Reason = reason }
 
     let deliver (packet: Packet) (token: DeliveryToken) = of' EffectKind.Deliver packet token.Value
 
@@ -242,7 +242,7 @@ module internal PackedEffect =
         | SendAck(kind, id, reason) -> ack kind id reason
         | Deliver(packet, token) -> deliver packet token
         | Settle(ticket, reason) -> settle ticket reason
-        | SettleWith(ticket, settlement) -> of' EffectKind.SettleWith settlement ticket
+        | SettleWith(ticket, settlement) -> of' EffectKind.SettleWith settlement ticket.Value
         | OpenTransport(server, ValueSome reference) ->
             of' EffectKind.OpenTransport (box reference) (int64 server)
         | OpenTransport(server, ValueNone) -> of' EffectKind.OpenTransport null (int64 server)
@@ -265,8 +265,8 @@ module internal PackedEffect =
         | EffectKind.SendMessage -> SendMessage(content packed, packed.Id, packed.Alias, packed.IsNamed)
         | EffectKind.SendAck -> SendAck(packed.Packet, packed.Id, packed.Reason)
         | EffectKind.Deliver -> Deliver(content packed, DeliveryToken packed.Number)
-        | EffectKind.Settle -> Settle(packed.Number, packed.Reason)
-        | EffectKind.SettleWith -> SettleWith(packed.Number, content packed)
+        | EffectKind.Settle -> Settle(Ticket packed.Number, packed.Reason)
+        | EffectKind.SettleWith -> SettleWith(Ticket packed.Number, content packed)
         | EffectKind.OpenTransport ->
             let reference =
                 match packed.Content with
@@ -361,7 +361,7 @@ type Effects =
     member internal this.AddAck(packet: PacketType, id: uint16, reason: ReasonCode) : Effects =
         this.AddPacked(PackedEffect.ack packet id reason)
 
-    member internal this.AddSettle(ticket: int64, reason: ReasonCode) : Effects =
+    member internal this.AddSettle(ticket: Ticket, reason: ReasonCode) : Effects =
         this.AddPacked(PackedEffect.settle ticket reason)
 
     member internal this.AddDeliver(packet: Packet, token: DeliveryToken) : Effects =

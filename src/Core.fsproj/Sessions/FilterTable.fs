@@ -24,7 +24,7 @@ module internal FilterTable =
 
     /// Messages for the filter go to the subscriber. The identifier is that of the request also where this server takes
     /// none, since the next one may.
-    let listen (subscriber: int64) (one: Subscription) request (subscriptions: ClientSubscriptions) =
+    let listen (subscriber: Ticket) (one: Subscription) request (subscriptions: ClientSubscriptions) =
         let struct (routes, _) =
             Subscriptions.subscribe
                 subscriber
@@ -41,7 +41,7 @@ module internal FilterTable =
         | None -> Set.empty
 
     /// Messages for the filter no longer go to the subscriber, unless it has them by an earlier request.
-    let unlisten (subscriber: int64) (filter: TopicFilter) (subscriptions: ClientSubscriptions) =
+    let unlisten (subscriber: Ticket) (filter: TopicFilter) (subscriptions: ClientSubscriptions) =
         if Set.contains subscriber (subscribersOf filter.Text subscriptions) then
             subscriptions
         else

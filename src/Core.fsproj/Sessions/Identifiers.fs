@@ -78,3 +78,33 @@ type DeliveryToken(value: int64) =
 
     /// The token of a message at this place in the order of arrival, 1 to 2^47 - 1, with this Packet Identifier.
     static member Of(sequence: int64, packetId: uint16) = DeliveryToken((sequence <<< 16) ||| int64 packetId)
+
+/// Names what waits for the end of a request: a call of the application, a request of the client itself, or the router for a
+/// message that it gave to a session. Those of calls and messages begin at 1 and grow, those of the client itself begin at -1
+/// and fall. Immutable.
+[<Struct>]
+type Ticket(value: int64) =
+
+    /// The number; 0 names nothing that waits.
+    member _.Value = value
+
+    /// Whether nothing waits.
+    member _.IsNone = value = 0L
+
+    /// Whether a call of the application waits, or the router, and not only the client itself.
+    member _.IsCall = value > 0L
+
+    /// The one after it.
+    member _.Next = Ticket(value + 1L)
+
+    /// The one after it among the requests of the client itself.
+    member _.NextOwn = Ticket(value - 1L)
+
+    /// The number in decimal.
+    override _.ToString() = value.ToString CultureInfo.InvariantCulture
+
+    /// Names nothing that waits; the default value.
+    static member None = Ticket 0L
+
+    /// The first of the requests of the client itself.
+    static member FirstOwn = Ticket -1L

@@ -40,7 +40,7 @@ module Outbound =
         let struct (connection, effects) = OutboundPackets.write now message 0us state.Connection effects
 
         let effects =
-            if message.Ticket = 0L then
+            if message.Ticket.IsNone then
                 effects
             else
                 effects.AddSettle(message.Ticket, ReasonCode.Success)
@@ -87,8 +87,8 @@ module Outbound =
                 (effects: Effects)
                     .Add(OutboundPackets.packet now (OutboundPackets.delivery message id true) message topic))
 
-    let private settle (ticket: int64) settlement (effects: Effects) =
-        if ticket = 0L then
+    let private settle (ticket: Ticket) settlement (effects: Effects) =
+        if ticket.IsNone then
             effects
         else
             effects.Add(SettleWith(ticket, settlement))
@@ -228,7 +228,7 @@ module Outbound =
             | ValueSome id -> sendNew now message state.NextOrder id state.Queue state Effects.none
 
     /// Gives a SUBSCRIBE or an UNSUBSCRIBE its Packet Identifier [MQTT-2.2.1-3]; none while all 65,535 are in use.
-    let reserve (answer: PacketType) (ticket: int64) (state: Outbound) : struct (Outbound * uint16 voption) =
+    let reserve (answer: PacketType) (ticket: Ticket) (state: Outbound) : struct (Outbound * uint16 voption) =
         match PacketIdMap.firstFree state.LastId state.InFlight with
         | ValueNone -> struct (state, ValueNone)
         | ValueSome id ->
@@ -249,9 +249,9 @@ module Outbound =
         (kind: PacketType)
         (id: uint16)
         (state: Outbound)
-        : Result<struct (Outbound * int64), Fault> =
+        : Result<struct (Outbound * Ticket), Fault> =
         match PacketIdMap.tryFind id state.InFlight with
-        | ValueNone -> Ok(struct (state, 0L))
+        | ValueNone -> Ok(struct (state, Ticket.None))
         | ValueSome(Exchange.Request(answer, ticket, _)) when answer = kind ->
             Ok(struct ({ state with InFlight = PacketIdMap.remove id state.InFlight }, ticket))
         | ValueSome _ -> Error(OutboundPackets.wrongKind kind)
@@ -274,7 +274,7 @@ module Outbound =
         state
         =
         let effects =
-            if message.Ticket = 0L then
+            if message.Ticket.IsNone then
                 Effects.none
             else
                 match properties with
@@ -352,8 +352,8 @@ module Outbound =
     /// The connection is gone: no quota, no aliases [MQTT-3.3.2-7], and the requests that waited for an answer
     /// lose their identifiers, since only PUBLISH and PUBREL are ever sent again [MQTT-4.4.0-1]. Gives the
     /// tickets of those requests, in the order in which they were sent.
-    let connectionLost (state: Outbound) : struct (Outbound * int64[]) =
-        let requests = ResizeArray<struct (int64 * int64)>()
+    let connectionLost (state: Outbound) : struct (Outbound * Ticket[]) =
+        let requests = ResizeArray<struct (int64 * Ticket)>()
 
         let lose inFlight id exchange =
             match exchange with
@@ -555,14 +555,14 @@ module Outbound =
 
     /// Takes a ticket back. A message that still waits is dropped; one that was sent finishes its exchange, as it
     /// has to, but its call is not settled. True if the ticket was found; its holder is settled by the caller.
-    let cancel (ticket: int64) (state: Outbound) : struct (Outbound * bool) =
+    let cancel (ticket: Ticket) (state: Outbound) : struct (Outbound * bool) =
         match state.Waiting.TakeBack ticket with
         | struct (waiting, true) -> struct ({ state with Queue.Waiting = waiting }, true)
         | struct (waiting, false) ->
             let forget struct (inFlight, found) id exchange =
                 match exchange with
                 | Exchange.Message(message, stage, order, released, holds) when message.Ticket = ticket ->
-                    let kept = Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds)
+                    let kept = Exchange.Message({ message with Ticket = Ticket.None }, stage, order, released, holds)
                     struct (PacketIdMap.add id kept inFlight, true)
                 | _ -> struct (inFlight, found)
 
@@ -573,23 +573,23 @@ module Outbound =
 
     /// No call waits any more: messages that were never sent are dropped, those under way stay in the session but
     /// have no ticket. Gives the tickets of all of them.
-    let abandon (state: Outbound) : struct (Outbound * int64[]) =
-        let tickets = ResizeArray<int64>()
+    let abandon (state: Outbound) : struct (Outbound * Ticket[]) =
+        let tickets = ResizeArray<Ticket>()
 
         for { Message = message } in OutboundOrder.published state do
-            if message.Ticket <> 0L then
+            if not message.Ticket.IsNone then
                 tickets.Add message.Ticket
 
         for message in state.Waiting do
-            if message.Ticket <> 0L then
+            if not message.Ticket.IsNone then
                 tickets.Add message.Ticket
 
         let forget inFlight id exchange =
             match exchange with
-            | Exchange.Message(message, stage, order, released, holds) when message.Ticket <> 0L ->
+            | Exchange.Message(message, stage, order, released, holds) when not message.Ticket.IsNone ->
                 PacketIdMap.add
                     id
-                    (Exchange.Message({ message with Ticket = 0L }, stage, order, released, holds))
+                    (Exchange.Message({ message with Ticket = Ticket.None }, stage, order, released, holds))
                     inFlight
             | _ -> inFlight
 

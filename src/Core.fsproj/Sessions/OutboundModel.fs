@@ -18,7 +18,7 @@ type Exchange =
     /// <c>HoldsQuota</c>: its PUBLISH was sent on this connection and is not yet answered.
     | Message of Message: Outgoing * Stage: Stage * Order: int64 * Released: int64 * HoldsQuota: bool
     /// A SUBSCRIBE or an UNSUBSCRIBE, and the type of the packet that answers it.
-    | Request of Answer: PacketType * Ticket: int64 * Order: int64
+    | Request of Answer: PacketType * Ticket: Ticket * Order: int64
 
 /// What of the sending half belongs to one connection and does not change with each message.
 [<NoComparison; NoEquality>]

@@ -108,7 +108,7 @@ module internal OutboundPackets =
 
     /// Each message that is dropped while it waits is told of once: by its ticket, or by itself if it has none.
     let dropExpired (message: Outgoing) (effects: Effects) : Effects =
-        if message.Ticket = 0L then
+        if message.Ticket.IsNone then
             effects.Add(Notify(Notice.Undeliverable(message, expiredFault)))
         else
             effects.Add(SettleWith(message.Ticket, Settlement.Expired))

@@ -75,7 +75,7 @@ module OutboundRuns =
 
             match PacketIdMap.tryFind id inFlight with
             | ValueSome(Exchange.Message(message, stage, _, _, holdsQuota)) when
-                stage = due && message.Ticket = 0L
+                stage = due && message.Ticket.IsNone
                 ->
                 inFlight <- PacketIdMap.remove id inFlight
                 bytes <- bytes + message.Cost

@@ -17,7 +17,7 @@ type Outgoing =
         /// When the message expires; absent: never.
         ExpiresAt: Instant voption
         /// The ticket that reports its outcome; 0: none. A ticket settles exactly once.
-        Ticket: int64
+        Ticket: Ticket
     }
 
     /// The size of the message while it is queued, in bytes: topic, payload and the properties that may be long.

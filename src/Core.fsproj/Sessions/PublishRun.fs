@@ -178,7 +178,7 @@ type PublishRun() =
                     Retain = false
                     Properties = PublishProperties.Empty
                     ExpiresAt = ValueNone
-                    Ticket = 0L
+                    Ticket = Ticket.None
                 }
 
             copiedBytes <- finish

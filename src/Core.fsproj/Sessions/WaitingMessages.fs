@@ -19,7 +19,7 @@ module private TakenBack =
     let isLive (costs: Map<int64, int64> | null) (item: WaitingMessage) =
         match costs with
         | null -> true
-        | costs -> item.Message.Ticket = 0L || costs.ContainsKey item.Message.Ticket
+        | costs -> item.Message.Ticket.IsNone || costs.ContainsKey item.Message.Ticket.Value
 
     let rec fromLive (costs: Map<int64, int64> | null) (items: Fifo<WaitingMessage>) =
         match Fifo.tryDequeue items with
@@ -83,8 +83,8 @@ type WaitingMessages
         let costs =
             match costs with
             | null -> null
-            | known when message.Ticket = 0L -> known
-            | known -> known.Add(message.Ticket, message.Cost)
+            | known when message.Ticket.IsNone -> known
+            | known -> known.Add(message.Ticket.Value, message.Cost)
 
         let item = { Order = order; Message = message }
         WaitingMessages(Fifo.enqueue item items, count + 1, bytes + message.Cost, costs)
@@ -121,12 +121,12 @@ type WaitingMessages with
             let costs =
                 match this.Costs with
                 | null -> null
-                | known -> known.Remove first.Message.Ticket
+                | known -> known.Remove first.Message.Ticket.Value
 
             WaitingMessages.Left(rest, this.Count - 1, this.Bytes - first.Message.Cost, costs)
 
     /// The queue without the message of this ticket, which is not 0, and whether it was there.
-    member this.TakeBack(ticket: int64) : struct (WaitingMessages * bool) =
+    member this.TakeBack(ticket: Ticket) : struct (WaitingMessages * bool) =
         match this.Costs with
         | null when this.IsEmpty -> struct (this, false)
         | null ->
@@ -134,21 +134,21 @@ type WaitingMessages with
                 this.Items
                 |> Fifo.fold
                     (fun (known: Map<int64, int64>) { Message = message } ->
-                        if message.Ticket = 0L then
+                        if message.Ticket.IsNone then
                             known
                         else
-                            known.Add(message.Ticket, message.Cost))
+                            known.Add(message.Ticket.Value, message.Cost))
                     Map.empty
 
             WaitingMessages.Of(this.Items, this.Count, this.Bytes, known).TakeBack ticket
         | known ->
-            match known.TryGetValue ticket with
+            match known.TryGetValue ticket.Value with
             | true, cost ->
                 struct (WaitingMessages.Left(
                             this.Items,
                             this.Count - 1,
                             this.Bytes - cost,
-                            known.Remove ticket
+                            known.Remove ticket.Value
                         ),
                         true)
             | _ -> struct (this, false)

@@ -59,7 +59,7 @@ type private ClientLink(number: int) =
 [<Sealed; AllowNullLiteral(false)>]
 type ClientModel(name: string) =
     let violations = List<Violation>()
-    let calls = Dictionary<int64, Call>()
+    let calls = Dictionary<Ticket, Call>()
     let sending = Dictionary<uint16, Sending>()
     let incoming = Dictionary<uint16, Incoming>()
     // How an exchange ended, by payload.
@@ -348,12 +348,12 @@ type ClientModel(name: string) =
         | _ -> ()
 
     /// The application asked for something. The ticket names the call; it is used once.
-    member _.Called(at: Instant, ticket: int64, call: ClientCall) : unit =
+    member _.Called(at: Instant, ticket: Ticket, call: ClientCall) : unit =
         now <- at
         calls[ticket] <- { Call = call; IsSettled = false; IsCancelled = false }
 
     /// The application no longer waits.
-    member _.Cancelled(at: Instant, ticket: int64) : unit =
+    member _.Cancelled(at: Instant, ticket: Ticket) : unit =
         now <- at
 
         match calls.TryGetValue ticket with
@@ -361,7 +361,7 @@ type ClientModel(name: string) =
         | _ -> ()
 
     /// A call was settled. The reason code is that of the answer; absent: there was none.
-    member _.Settled(at: Instant, ticket: int64, reason: ReasonCode voption) : unit =
+    member _.Settled(at: Instant, ticket: Ticket, reason: ReasonCode voption) : unit =
         now <- at
 
         match calls.TryGetValue ticket with
@@ -378,7 +378,7 @@ type ClientModel(name: string) =
 
     /// A call was settled because it cannot succeed. A message with which five connections ended is not sent again: before
     /// MQTT 5 a server cannot say that it does not take it.
-    member this.Rejected(at: Instant, ticket: int64) : unit =
+    member this.Rejected(at: Instant, ticket: Ticket) : unit =
         this.Settled(at, ticket, ValueNone)
 
         match calls.TryGetValue ticket with

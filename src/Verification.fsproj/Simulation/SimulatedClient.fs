@@ -71,7 +71,7 @@ type internal SimulatedClient
     let mutable connections = 0
     let mutable generation = 0
     let mutable steps = 0
-    let mutable ticket = 0L
+    let mutable ticket = Ticket.None
     let mutable holdUntil: Instant = 0L<ms>
     let mutable timerAt: Instant = Int64.MaxValue * 1L<ms>
     let output = Output()
@@ -293,8 +293,8 @@ type internal SimulatedClient
         | null -> ()
         | open' -> this.Lost open'
 
-    member private this.Call(call: ClientCall, event: int64 -> ClientEvent) =
-        ticket <- ticket + 1L
+    member private this.Call(call: ClientCall, event: Ticket -> ClientEvent) =
+        ticket <- ticket.Next
         model.Called(this.Now, ticket, call)
         this.Step(event ticket)
 
@@ -357,12 +357,12 @@ type internal SimulatedClient
         this.Call(ClientCall.Subscribe, event)
 
     member this.Unsubscribe(packet: Unsubscribe) : unit =
-        let event own =
+        let event (own: Ticket) =
             Unsubscribe(
                 {
                     Filters = packet.Filters
                     // The latest subscriber, as good as any.
-                    Subscriber = own - 1L
+                    Subscriber = Ticket(own.Value - 1L)
                     UserProperties = packet.UserProperties
                 },
                 own
@@ -371,7 +371,7 @@ type internal SimulatedClient
         this.Call(ClientCall.Unsubscribe, event)
 
     member this.Cancel() : unit =
-        if ticket > 0L then
+        if ticket.IsCall then
             model.Cancelled(this.Now, ticket)
             this.Step(Cancel ticket)
 

@@ -16,7 +16,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     let counters = Dictionary<int64, int64>()
     let turns = Stack<Turn>()
     let mutable broker = Broker.create (clock ()) seed settings
-    let mutable ticket = 0L
+    let mutable ticket = Ticket.None
     let mutable assigned = 0
     let mutable unparsed = 0L
     let mutable underWay = 0
@@ -53,7 +53,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     member val Routing: NodeSession -> ServerMessage -> unit = (fun _ _ -> ()) with get, set
 
     /// Told of what was dropped.
-    member val Dropped: NodeSession -> int64 -> Fault -> unit = (fun _ _ _ -> ()) with get, set
+    member val Dropped: NodeSession -> Ticket -> Fault -> unit = (fun _ _ _ -> ()) with get, set
 
     /// Draws what an acknowledgment waits for; 0: nothing.
     member val Conditions: unit -> int64 = (fun () -> 0L) with get, set
@@ -154,7 +154,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     override _.Queued(_, _) = ()
 
     override _.NextTicket() =
-        ticket <- ticket + 1L
+        ticket <- ticket.Next
         ticket
 
     override _.NextTurn group =

@@ -6,7 +6,7 @@ namespace Mqtt5.Serving;
 // What the node needs of this process. It relays, and decides nothing.
 internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthorizer? authorizer) : NodeHost
 {
-    private long ticket;
+    private long lastTicket;
 
     public override BrokerSettings Settings => engine.Settings;
 
@@ -58,7 +58,7 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
 
     public override long Unparsed(long bytes) => engine.Totals.Unparsed(bytes);
 
-    public override long NextTicket() => Interlocked.Increment(ref ticket);
+    public override Ticket NextTicket() => new(Interlocked.Increment(ref lastTicket));
 
     public override long NextTurn(SharedGroup<SessionId> group) => engine.SharedCounters.Next(group);
 
@@ -120,10 +120,10 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
     public override void Disconnected(NodeConnection connection, Cause cause) =>
         ((Connection)connection).TellDisconnected(cause);
 
-    public override void Delivered(NodeSession session, long ticket, TopicName? topic, DeliveryEnd outcome)
+    public override void Delivered(NodeSession session, Ticket ticket, TopicName? topic, DeliveryEnd outcome)
     {
         var one = (Session)session;
-        var delivery = ticket == 0 ? null : one.Unwatch(ticket);
+        var delivery = ticket.IsNone ? null : one.Unwatch(ticket);
 
         if (outcome is DeliveryEnd.Acknowledged acknowledged)
         {

@@ -8,7 +8,7 @@ internal sealed class Session(ServerState state) : NodeSession
     private ServerState state = state;
     private ClientPermissions? permissions;
     private ConnectionEnd? ending;
-    private ConcurrentDictionary<long, Delivery>? deliveries;
+    private ConcurrentDictionary<Ticket, Delivery>? deliveries;
 
     public override SessionId Id { get; } = state.Session;
 
@@ -42,7 +42,7 @@ internal sealed class Session(ServerState state) : NodeSession
     }
 
     // The outgoing copies whose delivery is reported to the application, by ticket; null: none.
-    public ConcurrentDictionary<long, Delivery>? Deliveries => deliveries;
+    public ConcurrentDictionary<Ticket, Delivery>? Deliveries => deliveries;
 
     public override void Enter() => Gate.Enter();
 
@@ -50,9 +50,9 @@ internal sealed class Session(ServerState state) : NodeSession
 
     // Called under the gate.
     public void Watch(Outgoing copy) =>
-        (deliveries ??= new ConcurrentDictionary<long, Delivery>())[copy.Ticket] = new Delivery(copy.Topic, copy.QoS);
+        (deliveries ??= new ConcurrentDictionary<Ticket, Delivery>())[copy.Ticket] = new Delivery(copy.Topic, copy.QoS);
 
     // Stops watching a copy; null: it was not watched.
-    public Delivery? Unwatch(long ticket) =>
+    public Delivery? Unwatch(Ticket ticket) =>
         deliveries is { } known && known.TryRemove(ticket, out var delivery) ? delivery : null;
 }

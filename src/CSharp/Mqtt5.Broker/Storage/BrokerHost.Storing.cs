@@ -21,5 +21,5 @@ internal sealed partial class BrokerHost
     public override void Held(NodeConnection connection) => engine.Journal!.Hold((Connection)connection);
 
     // Tickets below this one belong to messages that were restored.
-    public void StartTickets(long first) => Volatile.Write(ref ticket, first - 1);
+    public void StartTickets(Ticket first) => Volatile.Write(ref lastTicket, first.Value - 1);
 }

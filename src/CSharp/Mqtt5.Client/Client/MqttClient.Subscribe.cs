@@ -115,7 +115,7 @@ public sealed partial class MqttClient
     private async Task<IReadOnlyList<MqttUnsubscribeResult>> UnsubscribeUnknownAsync(
         TopicFilter[] filters, UserProperties? userProperties, CancellationToken cancellationToken)
     {
-        var request = new UnsubscribeRequest(TopicFilterList.Of(filters), 0, userProperties ?? UserProperties.Empty);
+        var request = new UnsubscribeRequest(TopicFilterList.Of(filters), Ticket.None, userProperties ?? UserProperties.Empty);
         var asked = engine.Ask(ticket => ClientEvent.NewUnsubscribe(request, ticket));
         var settlement = await engine.WaitAsync(asked, cancellationToken).ConfigureAwait(false);
         return Answers.ToUnsubscribeResults(filters, settlement, cancellationToken);

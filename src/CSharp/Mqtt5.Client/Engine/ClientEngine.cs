@@ -17,14 +17,14 @@ internal sealed class ClientEngine
     private const long LongestTimerMilliseconds = uint.MaxValue - 1L;
 
     private readonly MqttClientOptions options;
-    private readonly Dictionary<long, Pending> pending = [];
+    private readonly Dictionary<Ticket, Pending> pending = [];
     private readonly Queue<ClientEvent> deferred = new();
     private readonly ITimer timer;
     private readonly long origin;
     private ClientState state;
     private Link? current;
     private Task flushed = Task.CompletedTask;
-    private long nextTicket;
+    private Ticket lastTicket;
     private long armedFor = long.MaxValue;
     private int linkCount;
     private bool running;
@@ -161,7 +161,7 @@ internal sealed class ClientEngine
     }
 
     // A request whose ticket the machine settles. The event is made from the ticket.
-    public Request Ask(Func<long, ClientEvent> happening)
+    public Request Ask(Func<Ticket, ClientEvent> happening)
     {
         var request = new Request();
 
@@ -172,15 +172,16 @@ internal sealed class ClientEngine
     }
 
     // The same within the gate.
-    public void Ask(Pending request, Func<long, ClientEvent> happening)
+    public void Ask(Pending request, Func<Ticket, ClientEvent> happening)
     {
         Run(happening(Register(request)));
     }
 
     // Assigns a request its ticket. Called under the gate.
-    public long Register(Pending request)
+    public Ticket Register(Pending request)
     {
-        request.Ticket = ++nextTicket;
+        lastTicket = lastTicket.Next;
+        request.Ticket = lastTicket;
         pending.Add(request.Ticket, request);
         return request.Ticket;
     }
@@ -205,7 +206,7 @@ internal sealed class ClientEngine
         var cancellation = cancellationToken.UnsafeRegister(
             static state =>
             {
-                var (engine, ticket) = ((ClientEngine, long))state!;
+                var (engine, ticket) = ((ClientEngine, Ticket))state!;
                 engine.Cancel(ticket);
             },
             (this, request.Ticket));
@@ -215,7 +216,7 @@ internal sealed class ClientEngine
     }
 
     // The application no longer waits for this ticket.
-    public void Cancel(long ticket)
+    public void Cancel(Ticket ticket)
     {
         lock (Gate)
             Run(ClientEvent.NewCancel(ticket));

@@ -4,7 +4,7 @@ namespace Mqtt5.Engine;
 // them and once; what they complete goes on elsewhere.
 internal abstract class Pending
 {
-    public long Ticket { get; set; }
+    public Ticket Ticket { get; set; }
 
     public abstract void Settle(ReasonCode reason);
 

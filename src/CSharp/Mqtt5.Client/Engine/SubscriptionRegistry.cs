@@ -7,18 +7,18 @@ namespace Mqtt5.Engine;
 internal sealed class SubscriptionRegistry : IReceipt
 {
     private readonly ClientEngine engine;
-    private readonly Dictionary<long, MqttSubscription> subscriptions = [];
+    private readonly Dictionary<Ticket, MqttSubscription> subscriptions = [];
 
     // The subscriptions whose handler may run, including ended ones.
     private readonly HashSet<MqttSubscription> handling = [];
     private readonly List<MqttSubscription> targets = [];
-    private readonly List<long> subscribers = [];
-    private readonly SubscriptionMatches<long> matches = new();
+    private readonly List<Ticket> subscribers = [];
+    private readonly SubscriptionMatches<Ticket> matches = new();
     private readonly RouteCache routes = new();
 
     // Identifies the current set of subscriptions; replaced whenever the set changes.
     private object generation = new();
-    private Subscriptions<long>? routedSubscriptions;
+    private Subscriptions<Ticket>? routedSubscriptions;
 
     // Gets messages that match no subscription; null: the state machine decides.
     private readonly MqttSubscription? fallback;

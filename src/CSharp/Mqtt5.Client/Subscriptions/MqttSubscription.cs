@@ -46,7 +46,7 @@ public sealed partial class MqttSubscription : IAsyncEnumerable<MqttReceivedMess
     internal bool HasEnded => Volatile.Read(ref hasEnded);
 
     // Names the subscriber in the machine.
-    internal long Ticket { get; set; }
+    internal Ticket Ticket { get; set; }
 
     /// <summary>The messages, as they come. Several loops at a time share them.</summary>
     /// <param name="cancellationToken">Ends the loop.</param>
