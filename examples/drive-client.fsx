@@ -34,8 +34,8 @@ let settings = { ClientSettings.Default with Reconnect = ValueNone }
 let mutable state = ClientState.create 1UL (HashSeed.Of(1UL, 2UL)) settings
 
 // Tickets are numbers of our choice, by which the machine tells what became of a request.
-let starting, subscribing, publishing, disconnecting = 1L, 2L, 3L, 4L
-let settled = Collections.Generic.HashSet<int64>()
+let starting, subscribing, publishing, disconnecting = Ticket 1L, Ticket 2L, Ticket 3L, Ticket 4L
+let settled = Collections.Generic.HashSet<Ticket>()
 let mutable arrived = false
 
 let send (packet: Packet) =

@@ -50,7 +50,7 @@ let atServer = List<string>()
 let atClient = List<string>()
 let serverTokens = Queue<DeliveryToken>()
 let clientTokens = Queue<DeliveryToken>()
-let settled = HashSet<int64>()
+let settled = HashSet<Ticket>()
 
 let textOf (publish: Publish) = Text.Encoding.UTF8.GetString publish.Payload.Span
 
@@ -71,7 +71,7 @@ let message (text: string) (ticket: int64) : Outgoing =
         Retain = false
         Properties = PublishProperties.Empty
         ExpiresAt = ValueNone
-        Ticket = ticket
+        Ticket = Ticket ticket
     }
 
 // What both machines ask for alike.
@@ -196,7 +196,7 @@ let advance () =
             true
         | ValueNone -> false
 
-stepClient (Start 1L)
+stepClient (Start(Ticket 1L))
 
 // The session exists before the first cut.
 while not client.IsConnected && advance () do

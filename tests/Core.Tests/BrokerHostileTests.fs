@@ -196,12 +196,12 @@ type private Prediction =
         Session: SessionId
         Verdict: DeliveryVerdict
         /// The tickets of the copies that the session was given, in order.
-        Tickets: List<int64>
+        Tickets: List<Ticket>
     }
 
 let private run whenFull (deeds: Deed list) =
-    let forwarded = Dictionary<int64, SessionId>()
-    let dropped = HashSet<int64>()
+    let forwarded = Dictionary<Ticket, SessionId>()
+    let dropped = HashSet<Ticket>()
     let predictions = List<Prediction>()
     let mutable current: Prediction list = []
 
@@ -299,7 +299,7 @@ let private run whenFull (deeds: Deed list) =
         | Pass milliseconds -> world.Advance(milliseconds * 1L<ms>)
 
     // Each copy is settled, or still in its session, or gone with it; never two of these.
-    let held = HashSet<int64>()
+    let held = HashSet<Ticket>()
 
     for state in world.Machines.Values do
         for message in state.Outbound.Waiting do
@@ -313,7 +313,7 @@ let private run whenFull (deeds: Deed list) =
             | Exchange.Request _ -> ())
 
         for KeyValue(ticket, _) in state.Shared do
-            Expect.isTrue (held.Contains ticket) "what is remembered as shared is there"
+            Expect.isTrue (held.Contains(Ticket ticket)) "what is remembered as shared is there"
 
     for KeyValue(ticket, session) in forwarded do
         let settled = world.TicketsSettled.Contains ticket
@@ -347,7 +347,7 @@ let private config = { Clauses.config with arbitrary = [ typeof<Generators> ] }
 let private events (connection: ConnectionId) : ServerEvent list =
     let message =
         Routing.copy
-            1L
+            (Ticket 1L)
             {
                 Session = SessionId 1L
                 GrantedQoS = QoS.AtLeastOnce

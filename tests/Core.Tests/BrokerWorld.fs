@@ -49,7 +49,7 @@ type Happening =
     /// A message of a client is about to be routed.
     | Accepted of session: SessionId * message: ServerMessage
     /// A message went to a session.
-    | Forwarded of session: SessionId * ticket: int64
+    | Forwarded of session: SessionId * ticket: Ticket
     | Subscribed of session: SessionId * request: Subscribe * codes: ReasonCode list
     /// With the Subscription Identifiers of subscriptions whose retained messages had not all been delivered.
     | Unsubscribed of session: SessionId * request: Unsubscribe * cut: uint32 list
@@ -92,11 +92,11 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
     let mutable now: Instant = 1_000_000L<ms>
     let host = SimulatedHost(settings, (fun () -> now))
     let opened = ResizeArray<Link>()
-    let settled = HashSet<int64>()
+    let settled = HashSet<Ticket>()
     let requests = Dictionary<SessionId, Packet>()
     let cut = Dictionary<SessionId, uint32 list>()
-    let copies = Dictionary<int64, Outgoing>()
-    let dropped = HashSet<int64>()
+    let copies = Dictionary<Ticket, Outgoing>()
+    let dropped = HashSet<Ticket>()
     let mutable passing = false
 
     do
@@ -171,8 +171,8 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
     member _.TicketsSettled = settled
 
-    member private _.Settle ticket =
-        if ticket <> 0L then
+    member private _.Settle(ticket: Ticket) =
+        if not ticket.IsNone then
             Expect.isTrue (settled.Add ticket) "a ticket settles once"
 
     member private this.Watch(session: SessionId, event: ServerEvent, effects: Effects) =

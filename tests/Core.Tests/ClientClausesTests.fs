@@ -138,7 +138,7 @@ let private connecting =
                 Expect.equal (cleanStart one) (struct (false, id)) "again, for the same session"
                 one.Receive(Packet.Connack sessionPresent)
                 Expect.equal one.Sent [ "PUBLISH1 1 DUP" ] "the session was kept over the connection"
-                one.Do(ClientEvent.Disconnect(Outcome.Omitted, 2L))
+                one.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket 2L))
                 one.Connect accepted
                 Expect.isEmpty one.Sent "a clean start: what was under way is forgotten"
                 Expect.isTrue one.State.Outbound.InFlight.IsEmpty "nothing is under way"
@@ -195,9 +195,9 @@ let private connack =
                 Expect.equal (one.Rejected 1L) (Some ReasonCode.PacketTooLarge) "rejected"
                 one.Publish(ofSize 16)
                 Expect.equal one.Bytes.Length 16 "as large as may be"
-                one.Do(ClientEvent.Subscribe(subscribing [ "a/long/filter" ], 2L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "a/long/filter" ], Ticket 2L))
                 Expect.equal (one.Rejected 2L) (Some ReasonCode.PacketTooLarge) "a SUBSCRIBE as well"
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a/long/filter" ] 0L, 3L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a/long/filter" ] 0L, Ticket 3L))
                 Expect.equal (one.Rejected 3L) (Some ReasonCode.PacketTooLarge) "and an UNSUBSCRIBE"
                 Expect.isFalse (ClientSession.maySendQoS0 false 17 one.State) "nor past the machine"
 
@@ -319,7 +319,7 @@ let private authentication =
                 let one = opened settings withMethod
                 one.Publish(qos0 1L)
                 Expect.isEmpty one.Sent "PUBLISH waits"
-                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 2L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], Ticket 2L))
                 Expect.isEmpty one.Sent "SUBSCRIBE waits"
                 one.Now <- 9_000L<ms>
                 one.Tick 0L<ms>
@@ -341,7 +341,7 @@ let private authentication =
                 one.Do(ClientEvent.Answer(authenticationWith "m"))
                 Expect.isEmpty one.Sent "one answer"
                 one.Receive(Packet.Connack acceptedWithMethod)
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 5L))
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", Ticket 5L))
                 Expect.equal one.Sent [ "AUTH 19 m" ] "again"
                 one.Receive(auth ReasonCode.ContinueAuthentication "m")
                 one.Do(ClientEvent.Answer(authenticationWith "m"))
@@ -379,7 +379,7 @@ let private authentication =
             clause [ "MQTT-4.12.0-7" ] "without a method in CONNECT there is no AUTH"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 5L))
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", Ticket 5L))
                 Expect.isEmpty one.Sent "not sent"
                 Expect.equal (one.Rejected 5L) (Some ReasonCode.ProtocolError) "rejected"
                 one.Do(ClientEvent.Answer(authenticationWith "m"))
@@ -388,14 +388,14 @@ let private authentication =
             clause [ "MQTT-4.12.1-1" ] "a re-authentication has the method of CONNECT"
             <| fun () ->
                 let one = authenticated ()
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "other", 5L))
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "other", Ticket 5L))
                 Expect.isEmpty one.Sent "not sent"
                 Expect.equal (one.Rejected 5L) (Some ReasonCode.BadAuthenticationMethod) "rejected"
 
             clause [ "MQTT-4.12.1-2" ] "a re-authentication that fails ends the connection"
             <| fun () ->
                 let one = authenticated ()
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 5L))
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", Ticket 5L))
                 one.Receive(auth ReasonCode.ContinueAuthentication "m")
                 one.Do(ClientEvent.GiveUp(failedAuthenticator "wrong signature"))
                 one.EndsWith "DISCONNECT 80"
@@ -409,7 +409,7 @@ let private authentication =
                 "AUTH has flags 0, its own reason codes, and no Reason String or User Property"
             <| fun () ->
                 let one = authenticated ()
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 5L))
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", Ticket 5L))
 
                 Expect.equal
                     one.Bytes
@@ -428,7 +428,7 @@ let private disconnecting =
                 let one = connected ()
                 one.Receive(arriving1 1 false)
                 let token = one.Tokens.Head
-                one.Do(ClientEvent.Disconnect(Outcome.Omitted, 2L))
+                one.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket 2L))
                 one.EndsWith "DISCONNECT 00"
                 one.Do(ClientEvent.Acknowledge(token, ReasonCode.Success))
                 Expect.isEmpty one.Sent "no PUBACK"
@@ -441,13 +441,13 @@ let private disconnecting =
             clause [ "MQTT-3.14.1-1" ] "DISCONNECT has flags 0"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Disconnect(Outcome.Code ReasonCode.DisconnectWithWillMessage, 2L))
+                one.Do(ClientEvent.Disconnect(Outcome.Code ReasonCode.DisconnectWithWillMessage, Ticket 2L))
                 Expect.equal one.Bytes (packetOf "E0" "04") "DISCONNECT"
 
             clause [ "MQTT-3.14.2-1" ] "DISCONNECT has a reason code that a client may send"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Disconnect(Outcome.Code ReasonCode.ServerBusy, 2L))
+                one.Do(ClientEvent.Disconnect(Outcome.Code ReasonCode.ServerBusy, Ticket 2L))
                 Expect.isEmpty one.Sent "not sent"
                 Expect.equal (one.Rejected 2L) (Some ReasonCode.ProtocolError) "rejected"
                 Expect.isTrue one.State.IsConnected "still connected"
@@ -467,7 +467,7 @@ let private disconnecting =
                                 UserProperties = UserProperties.Of [ UserProperty.Of("k", "a long value") ]
                             }
                         ),
-                        2L
+                        (Ticket 2L)
                     )
                 )
 

@@ -45,9 +45,9 @@ let private publishing =
                 Expect.equal one.Bytes (packetOf "32" "0001 74 0001 00 6D657373616765 20 31") "QoS 1"
                 one.Publish(qos2 2L)
                 Expect.equal one.Bytes (packetOf "34" "0001 74 0002 00 6D657373616765 20 32") "QoS 2"
-                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 3L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], Ticket 3L))
                 Expect.equal one.Sent [ "SUBSCRIBE 3 f" ] "they share the identifiers"
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "g" ] 3L, 4L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "g" ] 3L, Ticket 4L))
                 Expect.equal one.Sent [ "UNSUBSCRIBE 4 g" ] "they share the identifiers"
                 one.Puback 1
 
@@ -235,7 +235,7 @@ let private publishing =
                 Expect.isEmpty one.Sent "no quota"
                 one.Publish(qos0 3L)
                 Expect.equal one.Sent [ "PUBLISH0" ] "QoS 0"
-                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 4L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], Ticket 4L))
                 Expect.equal one.Sent [ "SUBSCRIBE 2 f" ] "SUBSCRIBE"
                 acknowledge one (take one (arriving1 1 false))
                 Expect.equal one.Sent [ "PUBACK 1 00" ] "PUBACK"
@@ -486,7 +486,7 @@ let private requests =
                 "SUBSCRIBE: flags 2, at least one filter of UTF-8"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Subscribe(subscribing [ "é/+" ], 1L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "é/+" ], Ticket 1L))
                 Expect.equal one.Bytes (packetOf "82" "0001 00 0004 C3A92F2B 02") "SUBSCRIBE"
                 Expect.isError (SubscriptionList.Create []) "none is not a list"
                 Expect.isError (TopicFilter.Create(System.String('\uD800', 1))) "nor is this text"
@@ -506,7 +506,7 @@ let private requests =
                 "UNSUBSCRIBE: flags 2, at least one filter of UTF-8"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "é"; "f" ] 0L, 1L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "é"; "f" ] 0L, Ticket 1L))
                 Expect.equal one.Bytes (packetOf "A2" "0001 00 0002 C3A9 0001 66") "UNSUBSCRIBE"
                 Expect.isError (TopicFilterList.Create []) "none is not a list"
         ]

@@ -22,20 +22,20 @@ let private isEnded (settlement: Settlement option) =
 
 // The subscribers that get a message for this topic.
 let private routed (one: Script) (topic: string) : int64 list =
-    let subscribers = Collections.Generic.List<int64>()
+    let subscribers = Collections.Generic.List<Ticket>()
 
     ClientRoutes.find
         (ReadOnlySpan(Text.Encoding.UTF8.GetBytes topic))
         SubscriptionIdentifiers.Empty
-        (SubscriptionMatches<int64>())
+        (SubscriptionMatches<Ticket>())
         subscribers
         one.State
 
-    subscribers |> Seq.sort |> List.ofSeq
+    subscribers |> Seq.map _.Value |> Seq.sort |> List.ofSeq
 
 // Subscribes and gets its answer; the identifier is the one that comes next.
 let private subscribe (one: Script) (filters: string list) (ticket: int64) =
-    one.Do(ClientEvent.Subscribe(subscribing filters, ticket))
+    one.Do(ClientEvent.Subscribe(subscribing filters, Ticket ticket))
 
     match one.Packets with
     | [| Packet.Subscribe packet |] ->
@@ -62,12 +62,12 @@ let private delivery =
             let one = connected ()
             one.Publish(qos1 1L)
             one.Publish(qos2 2L)
-            one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 3L))
+            one.Do(ClientEvent.Subscribe(subscribing [ "f" ], Ticket 3L))
 
             for ticket in 1L .. 3L do
-                one.Do(ClientEvent.Cancel ticket)
+                one.Do(ClientEvent.Cancel(Ticket ticket))
                 Expect.isTrue (isCancelled (one.Settlement ticket)) "cancelled at once"
-                one.Do(ClientEvent.Cancel ticket)
+                one.Do(ClientEvent.Cancel(Ticket ticket))
                 Expect.isEmpty one.Effects "and once"
 
             one.Puback 1
@@ -210,10 +210,10 @@ let private lifecycle =
         <| fun () ->
             let one = connected ()
             one.Publish(qos1 1L)
-            one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 2L))
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "g" ] 0L, 3L))
+            one.Do(ClientEvent.Subscribe(subscribing [ "f" ], Ticket 2L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "g" ] 0L, Ticket 3L))
             subscribe one [ "h" ] 4L
-            one.Do(ClientEvent.Disconnect(Outcome.Omitted, 5L))
+            one.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket 5L))
 
             for ticket in 1L .. 3L do
                 Expect.isTrue (isEnded (one.Settlement ticket)) $"ticket {ticket} is settled"
@@ -257,14 +257,14 @@ let private lifecycle =
                 | _ -> failtest "both are made again"
 
             Expect.equal (routed one "c") [ 2L ] "messages still go to their subscriber"
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "c" ] 2L, 3L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "c" ] 2L, Ticket 3L))
             Expect.isEmpty (routed one "c") "until it gives the filter up"
             Expect.equal one.Packets.Length 1 "and the server is told"
 
         defect 5 "a filter that nobody subscribed to can be unsubscribed from"
         <| fun () ->
             let one = connected ()
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "unknown" ] 0L, 1L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "unknown" ] 0L, Ticket 1L))
             one.Receive(Packet.Unsuback(answer 1 [ ReasonCode.NoSubscriptionExisted ]))
 
             match one.Settlement 1L with
@@ -279,12 +279,12 @@ let private lifecycle =
         <| fun () ->
             let one = connected ()
             subscribe one [ "a"; "b"; "c" ] 1L
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 1L, 2L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 1L, Ticket 2L))
             Expect.equal one.Sent [ "UNSUBSCRIBE 2 b" ] "only that one"
             Expect.equal (List.map (routed one) [ "a"; "b"; "c" ]) [ [ 1L ]; []; [ 1L ] ] "the others stay"
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 1L, 3L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 1L, Ticket 3L))
             Expect.equal one.Sent [ "UNSUBSCRIBE 3 b" ] "the server answers the second as well"
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a"; "c" ] 1L, 4L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a"; "c" ] 1L, Ticket 4L))
             Expect.equal (List.map (routed one) [ "a"; "b"; "c" ]) [ []; []; [] ] "all are given up"
 
         defect 7 "a subscriber goes by its number, so one of two with the same filter can leave"
@@ -292,11 +292,11 @@ let private lifecycle =
             let one = connected ()
             subscribe one [ "a" ] 1L
             subscribe one [ "a" ] 2L
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a" ] 1L, 3L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a" ] 1L, Ticket 3L))
             Expect.isEmpty one.Sent "the other still wants it"
             Expect.equal (one.Settled 3L) (Some ReasonCode.Success) "which needs no answer of the server"
             Expect.equal (routed one "a") [ 2L ] "the other"
-            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a" ] 2L, 4L))
+            one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a" ] 2L, Ticket 4L))
             Expect.equal one.Sent [ "UNSUBSCRIBE 3 a" ] "now nobody does"
 
         defect 19 "jitter 0 means none, and the delay is doubled without it"
@@ -339,7 +339,7 @@ let private lifecycle =
                 one.Publish(qos1 ticket)
 
             publish ()
-            one.Do(ClientEvent.Start 1_000L)
+            one.Do(ClientEvent.Start(Ticket 1_000L))
             publish ()
             one.Do(ClientEvent.TransportOpened Credentials.None)
             publish ()
@@ -359,11 +359,11 @@ let private lifecycle =
         <| fun () ->
             let one = connected ()
             one.Lose()
-            one.Do(ClientEvent.Disconnect(Outcome.Omitted, 1L))
+            one.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket 1L))
             Expect.equal (one.Settled 1L) (Some ReasonCode.Success) "done"
             Expect.isEmpty one.Sent "there is no connection to send on"
             Expect.equal (one.Deadline 0L<ms>) ValueNone "nothing happens any more"
-            one.Do(ClientEvent.Disconnect(Outcome.Omitted, 2L))
+            one.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket 2L))
             Expect.equal (one.Settled 2L) (Some ReasonCode.Success) "twice is no error"
             one.Connect accepted
             Expect.isTrue one.State.IsConnected "started again"
@@ -446,7 +446,7 @@ let private packets =
                                             SubscriptionList.Of
                                                 [ { Filter = TopicFilter.Of "f"; Options = options } ]
                                     },
-                                    1L
+                                    (Ticket 1L)
                                 )
                             )
 

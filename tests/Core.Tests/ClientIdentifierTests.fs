@@ -17,7 +17,7 @@ let private asked (one: Script) =
 
 // Asks for filters; gives the Subscription Identifier of the SUBSCRIBE.
 let private ask (one: Script) ticket (filters: string list) (own: uint32 voption) =
-    one.Do(ClientEvent.Subscribe({ subscribing filters with Identifier = own }, ticket))
+    one.Do(ClientEvent.Subscribe({ subscribing filters with Identifier = own }, Ticket ticket))
 
     match asked one with
     | Packet.Subscribe packet -> packet.Properties.SubscriptionIdentifier
@@ -110,7 +110,7 @@ let private assignment =
                     let one = connectedWith { assigning with CleanStart = false } accepted
                     subscribe one 1L [ "a" ] ValueNone |> ignore
                     ask one 2L [ "b" ] ValueNone |> ignore
-                    one.Do(ClientEvent.Disconnect(Outcome.Omitted, 9L))
+                    one.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket 9L))
                     one.Connect connack
                     one
 
@@ -129,13 +129,17 @@ let private assignment =
             testCase "a request that no server could take uses none"
             <| fun () ->
                 let one = connectedWith assigning accepted
-                one.Do(ClientEvent.Subscribe({ subscribing [ "f" ] with Identifier = ValueSome 0u }, 1L))
+
+                one.Do(
+                    ClientEvent.Subscribe({ subscribing [ "f" ] with Identifier = ValueSome 0u }, Ticket 1L)
+                )
+
                 Expect.isSome (one.Rejected 1L) "0"
 
                 one.Do(
                     ClientEvent.Subscribe(
                         { subscribing [ "f" ] with Identifier = ValueSome(greatest + 1u) },
-                        2L
+                        (Ticket 2L)
                     )
                 )
 
@@ -145,11 +149,11 @@ let private assignment =
 
 let private resolution =
     let routed (one: Script) (named: uint32 list) =
-        let matches = SubscriptionMatches<int64>()
-        let found = List<int64>()
+        let matches = SubscriptionMatches<Ticket>()
+        let found = List<Ticket>()
         let topic = System.ReadOnlySpan "a/b"B
         ClientRoutes.find topic (SubscriptionIdentifiers.Of named) matches found one.State
-        found |> Seq.sort |> List.ofSeq
+        found |> Seq.map _.Value |> Seq.sort |> List.ofSeq
 
     testList
         "resolution"

@@ -202,19 +202,19 @@ let command (run: Run) (a: byte) (b: byte) (c: byte) : unit =
         let lifetime = pick [| ValueNone; ValueNone; ValueSome 1u; ValueSome 3u |] c
         let isSilent = run.State.Settings.Queue.WhenFull = WhenFull.Refuse && c >= 224uy
         run.Publish(pick [| "t/0"; "t/1"; "t/2" |] (b >>> 2), qos, b >= 200uy, lifetime, isSilent)
-    | 4uy -> run.Do(ClientEvent.Subscribe(subscribe b c, run.NewTicket()))
+    | 4uy -> run.Do(ClientEvent.Subscribe(subscribe b c, Ticket(run.NewTicket())))
     | 5uy ->
         run.Do(
             ClientEvent.Unsubscribe(
                 {
                     Filters = TopicFilterList.Of [ pick filters b; pick filters (b >>> 2) ]
-                    Subscriber = int64 c % (run.LastTicket + 1L)
+                    Subscriber = Ticket(int64 c % (run.LastTicket + 1L))
                     UserProperties = UserProperties.Empty
                 },
-                run.NewTicket()
+                Ticket(run.NewTicket())
             )
         )
-    | 6uy -> run.Do(ClientEvent.Cancel(int64 b % (run.LastTicket + 2L) - 1L))
+    | 6uy -> run.Do(ClientEvent.Cancel(Ticket(int64 b % (run.LastTicket + 2L) - 1L)))
     | 7uy
     | 8uy ->
         let token = run.Tokens[int b % run.Tokens.Count]
@@ -269,7 +269,7 @@ let command (run: Run) (a: byte) (b: byte) (c: byte) : unit =
         | 1uy -> run.AnswerChallenge()
         | 2uy when c < 100uy -> run.GiveUp()
         | _ ->
-            if run.State.Phase.IsConnecting || run.State.Connection.Reauthentication <> 0L then
+            if run.State.Phase.IsConnecting || not run.State.Connection.Reauthentication.IsNone then
                 run.Do(
                     ClientEvent.Received(
                         auth (pick [| ReasonCode.ContinueAuthentication; ReasonCode.Success |] c)

@@ -59,11 +59,13 @@ type Run(settings: ClientSettings, withMethod: bool) =
 
     let mix (value: int64) = fingerprint <- (fingerprint ^^^ uint64 value) * 1099511628211UL
 
-    let byTicket (ticket: int64) = messages |> Seq.tryFindBack (fun one -> ticket > 0L && one.Ticket = ticket)
+    let byTicket (ticket: Ticket) =
+        messages
+        |> Seq.tryFindBack (fun one -> ticket.IsCall && one.Ticket = ticket.Value)
 
-    let settled (ticket: int64) =
-        mix ticket
-        Expect.isTrue (outstanding.Remove ticket) $"ticket {ticket} settles once, and somebody has it"
+    let settled (ticket: Ticket) =
+        mix ticket.Value
+        Expect.isTrue (outstanding.Remove ticket.Value) $"ticket {ticket} settles once, and somebody has it"
 
     let settledWith ticket (settlement: Settlement) =
         seen.Add(nameOf settlement) |> ignore
@@ -327,7 +329,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
 
     member this.Do(event: ClientEvent) = this.Step(event, false)
 
-    member this.Start() = this.Do(ClientEvent.Start(this.NewTicket()))
+    member this.Start() = this.Do(ClientEvent.Start(Ticket(this.NewTicket())))
 
     member this.OpenTransport() =
         if state.Phase.IsOpening then
@@ -386,7 +388,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
                                 lifetime |> ValueOption.map LanguagePrimitives.UInt32WithMeasure<s>
                         }
                     ExpiresAt = expiresAt
-                    Ticket = ticket
+                    Ticket = Ticket ticket
                 }
         )
 
@@ -502,6 +504,7 @@ type Run(settings: ClientSettings, withMethod: bool) =
     member this.GiveUp() =
         this.Do(ClientEvent.GiveUp { Part = FailedPart.Authenticator; Detail = "no"; Origin = null })
 
-    member this.Reauthenticate() = this.Do(ClientEvent.Reauthenticate(authentication, this.NewTicket()))
+    member this.Reauthenticate() =
+        this.Do(ClientEvent.Reauthenticate(authentication, Ticket(this.NewTicket())))
 
-    member this.Disconnect() = this.Do(ClientEvent.Disconnect(Outcome.Omitted, this.NewTicket()))
+    member this.Disconnect() = this.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket(this.NewTicket())))

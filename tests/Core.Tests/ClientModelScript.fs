@@ -37,7 +37,7 @@ let message (topic: string) (qos: QoS) (ticket: int64) : Outgoing =
         Retain = false
         Properties = PublishProperties.Empty
         ExpiresAt = ValueNone
-        Ticket = ticket
+        Ticket = Ticket ticket
     }
 
 let qos0 ticket = message "t" QoS.AtMostOnce ticket
@@ -59,7 +59,7 @@ let subscribing (filters: string list) : SubscribeRequest =
 let unsubscribing (filters: string list) (subscriber: int64) : UnsubscribeRequest =
     {
         Filters = TopicFilterList.Of(filters |> List.map TopicFilter.Of)
-        Subscriber = subscriber
+        Subscriber = Ticket subscriber
         UserProperties = UserProperties.Empty
     }
 
@@ -203,7 +203,7 @@ type Script(settings: ClientSettings) =
 
     member _.NewTicket() =
         ticket <- ticket + 1L
-        ticket
+        Ticket ticket
 
     /// From a client that does nothing to CONNECT, or from one that waits to the next CONNECT.
     member this.Open(credentials: Credentials) =
@@ -246,8 +246,8 @@ type Script(settings: ClientSettings) =
         last
         |> Array.tryPick (fun effect ->
             match effect with
-            | Effect.Settle(one, reason) when one = ticket -> Some reason
-            | Effect.SettleWith(one, Settlement.Published(reason, _)) when one = ticket -> Some reason
+            | Effect.Settle(one, reason) when one = Ticket ticket -> Some reason
+            | Effect.SettleWith(one, Settlement.Published(reason, _)) when one = Ticket ticket -> Some reason
             | _ -> None)
 
     /// What the last event settled a ticket with.
@@ -255,7 +255,7 @@ type Script(settings: ClientSettings) =
         last
         |> Array.tryPick (fun effect ->
             match effect with
-            | Effect.SettleWith(one, settlement) when one = ticket -> Some settlement
+            | Effect.SettleWith(one, settlement) when one = Ticket ticket -> Some settlement
             | _ -> None)
 
     member _.Notices =

@@ -248,10 +248,10 @@ type World(settings: ClientSettings, receiveMaximum: uint16, refuses: uint16 -> 
 
             if not token.IsNone then
                 tokens.Add token
-        | Effect.Settle(ticket, _) -> settled.Add(ticket, true)
+        | Effect.Settle(ticket, _) -> settled.Add(ticket.Value, true)
         | Effect.SettleWith(ticket, settlement) ->
             settled.Add(
-                ticket,
+                ticket.Value,
                 match settlement with
                 | Settlement.Connected _ -> true
                 | Settlement.Answered answer ->
@@ -309,7 +309,7 @@ type World(settings: ClientSettings, receiveMaximum: uint16, refuses: uint16 -> 
     /// Connects, if there is no connection and none under way.
     member this.Connect() =
         match state.Phase with
-        | ClientPhase.Idle -> this.Do(ClientEvent.Start 1L)
+        | ClientPhase.Idle -> this.Do(ClientEvent.Start(Ticket 1L))
         | ClientPhase.Opening _ -> this.Do(ClientEvent.TransportOpened Credentials.None)
         | ClientPhase.Waiting until ->
             now <- max now until

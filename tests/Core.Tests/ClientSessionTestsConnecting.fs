@@ -81,7 +81,7 @@ let private backoff =
                     one.Do(ClientEvent.TransportOpened Credentials.None)
                     one.Receive(Packet.Connack accepted)
                     // A message is acknowledged.
-                    one.Publish(qos1 (one.NewTicket()))
+                    one.Publish(qos1 (one.NewTicket().Value))
                     one.Puback(int one.State.Outbound.LastId)
 
             testCase
@@ -106,7 +106,7 @@ let private backoff =
             testCase "holds for a first connection that is retried"
             <| fun () ->
                 let one = script { settings with RetryFirstConnection = true }
-                one.Do(ClientEvent.Start 1L)
+                one.Do(ClientEvent.Start(Ticket 1L))
 
                 let delays =
                     [
@@ -127,7 +127,7 @@ let private backoff =
             testCase "does without a retry unless asked for"
             <| fun () ->
                 let one = script settings
-                one.Do(ClientEvent.Start 1L)
+                one.Do(ClientEvent.Start(Ticket 1L))
                 one.Lose()
                 Expect.isTrue one.State.Phase.IsEnded "the first connection is not retried"
                 let two = connectedWith { settings with Reconnect = ValueNone } accepted
@@ -223,7 +223,7 @@ let private servers =
             testCase "a reference is followed from the first connection"
             <| fun () ->
                 let one = script { settings with FollowServerReference = true }
-                one.Do(ClientEvent.Start 1L)
+                one.Do(ClientEvent.Start(Ticket 1L))
                 one.Do(ClientEvent.TransportOpened Credentials.None)
                 one.Receive(refusedTo "other")
                 one.Tick one.Now

@@ -141,7 +141,11 @@ let private queue =
                 Expect.equal (one.Rejected 1L) (Some ReasonCode.MalformedPacket) "Correlation Data"
                 one.Publish { qos1 2L with QoS = LanguagePrimitives.EnumOfValue 3uy }
                 Expect.equal (one.Rejected 2L) (Some ReasonCode.MalformedPacket) "QoS 3"
-                one.Do(ClientEvent.Subscribe({ subscribing [ "f" ] with Identifier = ValueSome 0u }, 3L))
+
+                one.Do(
+                    ClientEvent.Subscribe({ subscribing [ "f" ] with Identifier = ValueSome 0u }, Ticket 3L)
+                )
+
                 Expect.equal (one.Rejected 3L) (Some ReasonCode.ProtocolError) "Subscription Identifier 0"
 
             testCase "messages of a lost session are published again in the order of their publishing"
@@ -181,7 +185,7 @@ let private requests =
                     one.Publish(qos1 ticket)
 
                 one.Publish(qos1 65_536L)
-                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 65_537L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], Ticket 65_537L))
                 Expect.isEmpty one.Sent "there is no identifier"
                 one.Puback 700
                 Expect.equal one.Sent [ "SUBSCRIBE 700 f" ] "the request, although a message waits longer"
@@ -191,11 +195,11 @@ let private requests =
             testCase "without an answer are asked again in the order in which they were sent"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Subscribe(subscribing [ "a" ], 9L))
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 0L, 5L))
-                one.Do(ClientEvent.Subscribe(subscribing [ "c" ], 7L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "a" ], Ticket 9L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 0L, Ticket 5L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "c" ], Ticket 7L))
                 one.Lose()
-                one.Do(ClientEvent.Subscribe(subscribing [ "d" ], 3L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "d" ], Ticket 3L))
                 one.Connect sessionPresent
 
                 Expect.equal
@@ -214,11 +218,14 @@ let private requests =
                         }
 
                 let one = connectedWith settings plain
-                one.Do(ClientEvent.Subscribe(subscribing [ "a/+" ], 1L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "a/+" ], Ticket 1L))
                 Expect.equal (one.Rejected 1L) (Some ReasonCode.WildcardSubscriptionsNotSupported) "wildcard"
-                one.Do(ClientEvent.Subscribe(subscribing [ "$share/g/a" ], 2L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "$share/g/a" ], Ticket 2L))
                 Expect.equal (one.Rejected 2L) (Some ReasonCode.SharedSubscriptionsNotSupported) "shared"
-                one.Do(ClientEvent.Subscribe({ subscribing [ "a" ] with Identifier = ValueSome 7u }, 3L))
+
+                one.Do(
+                    ClientEvent.Subscribe({ subscribing [ "a" ] with Identifier = ValueSome 7u }, Ticket 3L)
+                )
 
                 match one.Packets with
                 | [| Packet.Subscribe packet |] ->
@@ -226,7 +233,7 @@ let private requests =
                 | _ -> failtest "SUBSCRIBE is expected"
 
                 let two = connected ()
-                two.Do(ClientEvent.Subscribe(subscribing [ "a"; "b/#" ], 1L))
+                two.Do(ClientEvent.Subscribe(subscribing [ "a"; "b/#" ], Ticket 1L))
                 two.Receive(Packet.Suback(answer 1 [ ReasonCode.Success; ReasonCode.Success ]))
                 two.Lose()
                 two.Connect plain
@@ -248,7 +255,7 @@ let private requests =
                 one.Do(
                     ClientEvent.Subscribe(
                         subscribing [ "first/one"; "second/two"; "a/much/too/long/filter" ],
-                        1L
+                        (Ticket 1L)
                     )
                 )
 
@@ -269,7 +276,7 @@ let private requests =
             testCase "a wrong number of reason codes ends the connection"
             <| fun () ->
                 let one = connected ()
-                one.Do(ClientEvent.Subscribe(subscribing [ "a"; "b" ], 1L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "a"; "b" ], Ticket 1L))
                 one.Receive(Packet.Suback(answer 1 [ ReasonCode.Success ]))
                 one.EndsWith "DISCONNECT 82"
 
@@ -308,8 +315,8 @@ let private tickets =
             testCase "a start that is cancelled ends the client"
             <| fun () ->
                 let one = script settings
-                one.Do(ClientEvent.Start 1L)
-                one.Do(ClientEvent.Cancel 1L)
+                one.Do(ClientEvent.Start(Ticket 1L))
+                one.Do(ClientEvent.Cancel(Ticket 1L))
                 Expect.isTrue one.Closes "the transport is closed"
                 Expect.isTrue one.State.Phase.IsEnded "ended"
 
@@ -332,21 +339,21 @@ let private tickets =
                     )
                 )
 
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 5L))
-                one.Do(ClientEvent.Cancel 5L)
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", Ticket 5L))
+                one.Do(ClientEvent.Cancel(Ticket 5L))
                 Expect.isSome (one.Settlement 5L) "settled"
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 6L))
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", Ticket 6L))
                 Expect.equal (one.Rejected 6L) (Some ReasonCode.ProtocolError) "the first is still under way"
                 one.Receive(auth ReasonCode.Success "m")
                 Expect.isEmpty one.Effects "nobody is told"
-                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", 7L))
+                one.Do(ClientEvent.Reauthenticate(authenticationWith "m", Ticket 7L))
                 Expect.equal one.Sent [ "AUTH 19 m" ] "now another can begin"
 
             testCase "ticket 0 is nobody's"
             <| fun () ->
                 let one = connected ()
                 one.Publish(qos1 0L)
-                one.Do(ClientEvent.Cancel 0L)
+                one.Do(ClientEvent.Cancel(Ticket 0L))
                 Expect.isEmpty one.Effects "nothing to cancel"
                 one.Puback 1
                 Expect.isEmpty one.Effects "nobody to tell"

@@ -100,7 +100,7 @@ let private exchange (bytes: byte[]) =
                         Retain = false
                         Properties = PublishProperties.Empty
                         ExpiresAt = ValueNone
-                        Ticket = ticket
+                        Ticket = Ticket ticket
                     }
             )
         | 2
@@ -170,7 +170,7 @@ let private subscribing (trouble: Trouble) (bytes: byte[]) =
                     UserProperties = UserProperties.Empty
                 }
 
-            world.Do(ClientEvent.Subscribe(request, ticket))
+            world.Do(ClientEvent.Subscribe(request, Ticket ticket))
         | 3
         | 4 ->
             ticket <- ticket + 1L
@@ -179,13 +179,13 @@ let private subscribing (trouble: Trouble) (bytes: byte[]) =
                 ClientEvent.Unsubscribe(
                     {
                         Filters = TopicFilterList.Of [ first; second ]
-                        Subscriber = max 1L (ticket - 1L - int64 (choice % 7))
+                        Subscriber = Ticket(max 1L (ticket - 1L - int64 (choice % 7)))
                         UserProperties = UserProperties.Empty
                     },
-                    ticket
+                    Ticket ticket
                 )
             )
-        | 5 -> world.Do(ClientEvent.Cancel(max 2L (ticket - int64 (choice % 5))))
+        | 5 -> world.Do(ClientEvent.Cancel(Ticket(max 2L (ticket - int64 (choice % 5)))))
         | 6
         | 7 -> world.ToServer()
         | 8

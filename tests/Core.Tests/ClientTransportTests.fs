@@ -24,7 +24,7 @@ let private congestion =
                 one.Publish(qos1 2L)
                 Expect.isEmpty one.Sent "they wait"
                 Expect.isFalse (ClientSession.maySendQoS0 false 10 one.State) "nor past the machine"
-                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], 3L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "f" ], Ticket 3L))
                 Expect.equal one.Sent [ "SUBSCRIBE 1 f" ] "a request"
                 one.Receive(arriving1 7 false)
                 one.Do(ClientEvent.Acknowledge(one.Tokens.Head, ReasonCode.Success))
@@ -311,9 +311,9 @@ let private unclaimed =
                 refuse one
                 one.Lose()
                 one.Connect sessionPresent
-                one.Do(ClientEvent.Subscribe(subscribing [ "other" ], 1L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "other" ], Ticket 1L))
                 Expect.isEmpty one.Tokens "it matches none"
-                one.Do(ClientEvent.Subscribe(subscribing [ "+" ], 2L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "+" ], Ticket 2L))
                 Expect.equal one.Tokens.Length 2 "both"
                 Expect.isTrue one.State.Subscriptions.Unclaimed.IsEmpty "none waits"
 
@@ -336,14 +336,14 @@ let private unclaimed =
                 let one = inherited settings
                 one.Receive(arriving1 1 false)
                 refuse one
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "t" ] 0L, 1L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "t" ] 0L, Ticket 1L))
                 Expect.equal one.Sent [ "PUBACK 1 00"; "UNSUBSCRIBE 1 t" ] "dropped and unsubscribed from"
                 Expect.equal (drops one) 1 "told"
                 one.Receive(arriving1 2 false)
                 refuse one
                 Expect.equal one.Sent [ "PUBACK 2 00" ] "dropped"
-                one.Do(ClientEvent.Subscribe(subscribing [ "t" ], 2L))
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "u" ] 0L, 3L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "t" ], Ticket 2L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "u" ] 0L, Ticket 3L))
                 one.Receive(arriving1 3 false)
                 refuse one
                 Expect.isEmpty one.Sent "wanted again, so it waits"
@@ -361,10 +361,10 @@ let private unclaimed =
                 "a client that was closed unsubscribes from what was given up meanwhile, and from nothing else"
             <| fun () ->
                 let one = inherited settings
-                one.Do(ClientEvent.Subscribe(subscribing [ "a"; "b" ], 1L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "a"; "b" ], Ticket 1L))
                 one.Receive(Packet.Suback(answer 1 [ ReasonCode.GrantedQoS2; ReasonCode.GrantedQoS2 ]))
-                one.Do(ClientEvent.Disconnect(Outcome.Omitted, 2L))
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 1L, 3L))
+                one.Do(ClientEvent.Disconnect(Outcome.Omitted, Ticket 2L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "b" ] 1L, Ticket 3L))
                 one.Connect sessionPresent
                 Expect.equal one.Sent [ "UNSUBSCRIBE 2 b" ] "what was given up"
         ]

@@ -64,8 +64,8 @@ let isOpening (one: Script) =
         | Effect.OpenTransport _ -> true
         | _ -> false)
 
-let private unsupported (one: Script) ticket field =
-    match one.Settlement ticket with
+let private unsupported (one: Script) (ticket: Ticket) field =
+    match one.Settlement ticket.Value with
     | Some(Settlement.Rejected fault) ->
         Expect.equal fault.Reason ReasonCode.UnsupportedProtocolVersion "the version does not have it"
         Expect.equal fault.Blame Caller "the caller asked for it"
@@ -282,7 +282,7 @@ let private publishing =
 
                 let refused properties field =
                     let ticket = one.NewTicket()
-                    one.Publish(withProperties properties { qos1 ticket with Ticket = ticket })
+                    one.Publish(withProperties properties (qos1 ticket.Value))
                     unsupported one ticket field
 
                 refused
@@ -360,7 +360,7 @@ let private subscriptions =
                 "SUBSCRIBE has no identifier; SUBACK names failures; UNSUBACK without codes is success"
             <| fun () ->
                 let one = connectedWith { in311 with AssignIdentifiers = true } accepted
-                one.Do(ClientEvent.Subscribe(subscribing [ "a"; "b" ], 1L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "a"; "b" ], Ticket 1L))
                 Expect.equal (bytesIn V311 one) (packetOf "82" "0001 0001 61 02 0001 62 02") "SUBSCRIBE"
                 one.Receive(Packet.Suback(answer 1 [ ReasonCode.GrantedQoS1; ReasonCode.UnspecifiedError ]))
 
@@ -372,7 +372,7 @@ let private subscriptions =
                         "both"
                 | _ -> failtest "no answer"
 
-                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a" ] 1L, 2L))
+                one.Do(ClientEvent.Unsubscribe(unsubscribing [ "a" ] 1L, Ticket 2L))
                 Expect.equal (bytesIn V311 one) (packetOf "A2" "0002 0001 61") "UNSUBSCRIBE"
                 one.Receive(Packet.Unsuback(answer 2 []))
 
@@ -410,21 +410,21 @@ let private subscriptions =
             testCase "messages go to the subscribers whose filters match"
             <| fun () ->
                 let one = connectedWith { in311 with AssignIdentifiers = true } accepted
-                one.Do(ClientEvent.Subscribe(subscribing [ "a/+" ], 1L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "a/+" ], Ticket 1L))
                 one.Receive(Packet.Suback(answer 1 [ ReasonCode.Success ]))
-                one.Do(ClientEvent.Subscribe(subscribing [ "b" ], 2L))
+                one.Do(ClientEvent.Subscribe(subscribing [ "b" ], Ticket 2L))
                 one.Receive(Packet.Suback(answer 2 [ ReasonCode.Success ]))
-                let subscribers = ResizeArray<int64>()
+                let subscribers = ResizeArray<Ticket>()
                 let topic = System.ReadOnlySpan<byte>([| 97uy; 47uy; 98uy |])
 
                 ClientRoutes.find
                     topic
                     SubscriptionIdentifiers.Empty
-                    (SubscriptionMatches<int64>())
+                    (SubscriptionMatches<Ticket>())
                     subscribers
                     one.State
 
-                Expect.equal (List.ofSeq subscribers) [ 1L ] "the first"
+                Expect.equal (List.ofSeq subscribers) [ Ticket 1L ] "the first"
 
             clause
                 [ "MQTT3-3.1.2-4"; "MQTT3-3.2.2-3" ]
@@ -432,7 +432,7 @@ let private subscriptions =
             <| fun () ->
                 for version in [ V311; V31 ] do
                     let one = connectedWith { resuming with Version = VersionPolicy.Only version } accepted
-                    one.Do(ClientEvent.Subscribe(subscribing [ "a" ], 1L))
+                    one.Do(ClientEvent.Subscribe(subscribing [ "a" ], Ticket 1L))
                     one.Receive(Packet.Suback(answer 1 [ ReasonCode.Success ]))
                     one.Publish(qos2 2L)
                     let publish = one.Sent
@@ -461,7 +461,7 @@ let private ending =
             <| fun () ->
                 let ends outcome bytes =
                     let one = connectedWith in311 accepted
-                    one.Do(ClientEvent.Disconnect(outcome, 9L))
+                    one.Do(ClientEvent.Disconnect(outcome, Ticket 9L))
                     Expect.equal (bytesIn V311 one) bytes "what is sent"
                     Expect.isTrue one.Closes "closed"
                     Expect.equal (one.Settled 9L) (Some ReasonCode.Success) "settled"

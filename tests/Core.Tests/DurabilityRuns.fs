@@ -89,7 +89,7 @@ let outgoing qos ticket expiresAt number : Outgoing =
         Retain = false
         Properties = PublishProperties.Empty
         ExpiresAt = expiresAt
-        Ticket = ticket
+        Ticket = Ticket ticket
     }
 
 let connectPacket expiry receiveMaximum : Mqtt5.Connect =
@@ -374,7 +374,7 @@ let private happen (now: Instant) (number: int) (event: SendingEvent) (state: Ou
     | Send qos -> first (Outbound.publish now (message qos -1) state)
     | Answer which -> answer which ReasonCode.Success
     | Refuse which -> answer which ReasonCode.QuotaExceeded
-    | Request when state.IsOnline -> first (Outbound.reserve PacketType.Suback (int64 number) state)
+    | Request when state.IsOnline -> first (Outbound.reserve PacketType.Suback (Ticket(int64 number)) state)
     | Resume(most, refuses) when not state.IsOnline ->
         // Some are not deliverable on the new connection.
         let refuse (message: Outgoing) =
@@ -394,7 +394,7 @@ let private happen (now: Instant) (number: int) (event: SendingEvent) (state: Ou
     | Relief bytes -> first (Outbound.uncongested now (int64 bytes) state)
     | DropOldest -> first (Outbound.dropOldest state)
     | Expire _ -> first (Outbound.expire now state)
-    | Cancel ticket -> first (Outbound.cancel (int64 ticket) state)
+    | Cancel ticket -> first (Outbound.cancel (Ticket(int64 ticket)) state)
     | Abandon -> first (Outbound.abandon state)
     | _ -> state
 

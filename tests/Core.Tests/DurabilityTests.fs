@@ -116,7 +116,7 @@ let private examples =
                 "stored"
 
             let soonest clock =
-                let restored = Durability.restore clock 1L stored
+                let restored = Durability.restore clock (Ticket 1L) stored
                 restored.Outbound.SoonestExpiry
 
             let later = WallClock.After(500L<ms>, written + 10_000L<unixMs>, written)
@@ -146,7 +146,7 @@ let private examples =
             let stored = Durability.project DurabilityLaws.clock (DurableState.Of away)
 
             let again =
-                Durability.restore DurabilityLaws.clock 1L stored
+                Durability.restore DurabilityLaws.clock (Ticket 1L) stored
                 |> Durability.toSession (SessionId 1L) (ClientId.Of "a") BrokerSettings.Default
 
             let resumed (state: ServerState) =

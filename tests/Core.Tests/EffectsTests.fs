@@ -5,13 +5,13 @@ open Expecto
 open FsCheck.FSharp
 open Mqtt5
 
-let private settle (ticket: int) = Effect.Settle(int64 ticket, ReasonCode.Success)
+let private settle (ticket: int) = Effect.Settle(Ticket(int64 ticket), ReasonCode.Success)
 
 let private ticketsOf (effects: Effects) =
     [
         for effect in effects do
             match effect with
-            | Effect.Settle(ticket, _) -> int ticket
+            | Effect.Settle(ticket, _) -> int ticket.Value
             | _ -> failtest "only these were added"
     ]
 
@@ -47,7 +47,7 @@ let tests =
                 Expect.equal many.Count 1_000_000 "all of them"
 
                 match many[999_999] with
-                | Effect.Settle(ticket, _) -> Expect.equal ticket 1_000_000L "the last"
+                | Effect.Settle(ticket, _) -> Expect.equal ticket.Value 1_000_000L "the last"
                 | _ -> failtest "only these were added"
 
             testCase "have nothing beyond the last"

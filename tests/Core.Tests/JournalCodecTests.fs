@@ -78,7 +78,7 @@ let private message =
                     Retain = publish.Retain
                     Properties = publish.Properties
                     ExpiresAt = ValueNone
-                    Ticket = 0L
+                    Ticket = Ticket.None
                 },
                 expiresAt
             )
@@ -297,7 +297,7 @@ let private messageOf (payload: string) : Outgoing =
         Retain = false
         Properties = PublishProperties.Empty
         ExpiresAt = ValueSome 60_000L<ms>
-        Ticket = 0L
+        Ticket = Ticket.None
     }
 
 let private examples =

@@ -203,7 +203,7 @@ let private queues =
 
             let message =
                 Routing.copy
-                    1L
+                    (Ticket 1L)
                     {
                         Session = SessionId 1L
                         GrantedQoS = QoS.AtLeastOnce
@@ -296,7 +296,7 @@ let private queues =
                         Retain = false
                         Properties = PublishProperties.Empty
                         ExpiresAt = ValueNone
-                        Ticket = number
+                        Ticket = Ticket number
                     }
 
                 // Nothing is left of what all sessions together may hold.

@@ -30,13 +30,13 @@ let outgoing qos ticket : Outgoing =
         Retain = false
         Properties = PublishProperties.Empty
         ExpiresAt = ValueNone
-        Ticket = ticket
+        Ticket = Ticket ticket
     }
 
 let private client () =
     let mutable state = ClientState.create 1UL (HashSeed.Of(1UL, 2UL)) ClientSettings.Default
 
-    for event in [ Start 1L; TransportOpened Credentials.None; Received(Packet.Connack connack) ] do
+    for event in [ Start(Ticket 1L); TransportOpened Credentials.None; Received(Packet.Connack connack) ] do
         let struct (next, _) = ClientSession.step now event state
         state <- next
 
@@ -274,9 +274,11 @@ let private waiting =
                         queue <- queue.WithoutFirst()
                         Expect.isLessThanOrEqual queue.Count before.Count "the old queue stays"
                     | _ ->
-                        let expected = model |> List.exists (fun message -> message.Ticket = int64 number)
-                        model <- model |> List.filter (fun message -> message.Ticket <> int64 number)
-                        let struct (rest, found) = queue.TakeBack(int64 number)
+                        let expected =
+                            model |> List.exists (fun message -> message.Ticket.Value = int64 number)
+
+                        model <- model |> List.filter (fun message -> message.Ticket.Value <> int64 number)
+                        let struct (rest, found) = queue.TakeBack(Ticket(int64 number))
                         queue <- rest
                         Expect.equal found expected "found"
 

@@ -352,7 +352,7 @@ let private dropping =
         let struct (after, _) = forwardedAsRun [| for _ in 1..2 -> outgoing QoS.AtLeastOnce 0L |] waiting
 
         Expect.isFalse
-            (after.Outbound.Waiting |> Seq.exists (fun message -> message.Ticket = 7L))
+            (after.Outbound.Waiting |> Seq.exists (fun message -> message.Ticket = Ticket 7L))
             "it waits no more"
 
         Expect.isTrue after.Shared.IsEmpty "nor is it kept otherwise")

@@ -68,7 +68,7 @@ let private receiving (state: Inbound) =
 
 // Restored, a session is what it would be without its connection.
 let private restoring (state: DurableState) (stored: StoredSession) =
-    let firstTicket = 1_000_000L
+    let firstTicket = Ticket 1_000_000L
     let restored = Durability.restore clock firstTicket stored
     Expect.equal (Durability.project clock restored) stored "what is restored keeps the same"
     Expect.equal (Outbound.sound restored.Outbound) ValueNone "the sending half that is restored is sound"

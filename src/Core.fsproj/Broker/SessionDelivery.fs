@@ -72,7 +72,8 @@ module internal SessionDelivery =
 
             match shared with
             | ValueSome shared when taken && not message.Ticket.IsNone && message.QoS <> QoS.AtMostOnce ->
-                struct ({ state with Context.Shared = Map.add message.Ticket.Value shared state.Shared }, effects)
+                struct ({ state with Context.Shared = Map.add message.Ticket.Value shared state.Shared },
+                        effects)
             | _ -> struct (state, effects)
 
     /// Drops the waiting messages of these topics. One that came by a shared subscription goes to another member.

@@ -357,7 +357,9 @@ module ClientSession =
             cancelStart ticket state
         elif ticket = state.Connection.Reauthentication then
             // The exchange goes on, but its call was abandoned.
-            struct ({ state with Context.Connection = { state.Connection with Reauthentication = Ticket.FirstOwn } },
+            struct ({ state with
+                        Context.Connection = { state.Connection with Reauthentication = Ticket.FirstOwn }
+                    },
                     Effects.one cancelled)
         else
             match ClientRequests.abandon ticket state with

@@ -323,7 +323,8 @@ module ClientState =
                 ValueSome "a client that has ended has requests that wait"
             elif
                 not state.IsConnected
-                && (not state.Connection.Reauthentication.IsNone || state.Connection.PingAsked.IsSome)
+                && (not state.Connection.Reauthentication.IsNone
+                    || state.Connection.PingAsked.IsSome)
             then
                 ValueSome "something of a connection outlived it"
             elif state.IsConnected && not state.Progress.StartTicket.IsNone then

@@ -562,7 +562,9 @@ module Outbound =
             let forget struct (inFlight, found) id exchange =
                 match exchange with
                 | Exchange.Message(message, stage, order, released, holds) when message.Ticket = ticket ->
-                    let kept = Exchange.Message({ message with Ticket = Ticket.None }, stage, order, released, holds)
+                    let kept =
+                        Exchange.Message({ message with Ticket = Ticket.None }, stage, order, released, holds)
+
                     struct (PacketIdMap.add id kept inFlight, true)
                 | _ -> struct (inFlight, found)
 

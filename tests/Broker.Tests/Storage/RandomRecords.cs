@@ -103,7 +103,7 @@ internal sealed class RandomRecords(int seed)
 
     private StoredMessage Message(int mostPayloadBytes) =>
         StoredMessage.Read(
-            new Outgoing(Topic(), Payload(mostPayloadBytes), QoS.AtLeastOnce, false, PublishProperties.Empty, FSharpValueOption<long>.None, 0),
+            new Outgoing(Topic(), Payload(mostPayloadBytes), QoS.AtLeastOnce, false, PublishProperties.Empty, FSharpValueOption<long>.None, Ticket.None),
             random.Next(2) == 0 ? FSharpValueOption<long>.None : random.NextInt64(1 << 40));
 
     private Bytes Payload(int mostBytes)

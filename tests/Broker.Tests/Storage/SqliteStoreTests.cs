@@ -263,7 +263,7 @@ public sealed class SqliteStoreTests : StoreFiles
         SessionChange.NewKept(
             order,
             StoredPlace.Waiting,
-            StoredMessage.Read(new Outgoing(TopicName.Of("t"), Bytes.OfArray(payload ?? []), QoS.AtLeastOnce, false, PublishProperties.Empty, default, 0), default),
+            StoredMessage.Read(new Outgoing(TopicName.Of("t"), Bytes.OfArray(payload ?? []), QoS.AtLeastOnce, false, PublishProperties.Empty, default, Ticket.None), default),
             default);
 
     private static long Number(string folder, string file, string sql)
