@@ -76,7 +76,7 @@ let rec step (event: ClientEvent) =
             printfn "      the message is here: %s" (Encoding.UTF8.GetString publish.Payload.Span)
             arrived <- true
 
-            if token <> 0L then
+            if not token.IsNone then
                 events.Enqueue(Acknowledge(token, ReasonCode.Success))
         | Settle(ticket, _) -> settled.Add ticket |> ignore
         | SettleWith(_, Settlement.Rejected fault) -> failwith $"{fault}"

@@ -578,11 +578,7 @@ module Outbound =
     let abandon (state: Outbound) : struct (Outbound * Ticket[]) =
         let tickets = ResizeArray<Ticket>()
 
-        for { Message = message } in OutboundOrder.published state do
-            if not message.Ticket.IsNone then
-                tickets.Add message.Ticket
-
-        for message in state.Waiting do
+        for message in Seq.append (OutboundOrder.published state |> Seq.map _.Message) state.Waiting do
             if not message.Ticket.IsNone then
                 tickets.Add message.Ticket
 
