@@ -102,6 +102,9 @@ internal sealed class Poller : IDisposable
         Checked(ControlEpoll(epoll, operation, descriptor, ref MemoryMarshal.GetReference(one)));
     }
 
+    // Gives the processor away for at least so many microseconds.
+    public static void Sleep(uint microseconds) => _ = SleepMicroseconds(microseconds);
+
     [DllImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int CreateEpoll(int flags);
@@ -125,6 +128,10 @@ internal sealed class Poller : IDisposable
     [DllImport("libc", EntryPoint = "write", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern nint WriteNumber(int descriptor, ref ulong number, nint bytes);
+
+    [DllImport("libc", EntryPoint = "usleep")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SleepMicroseconds(uint microseconds);
 
     [DllImport("libc", EntryPoint = "close", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -344,6 +344,9 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
             return true;
         }
 
+        if (error == SocketError.Success)
+            loop.CountReceived(received);
+
         if (error == SocketError.WouldBlock)
         {
             if (left == 0)
