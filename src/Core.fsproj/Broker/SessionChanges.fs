@@ -34,7 +34,7 @@ type StoredMessage private (message: Outgoing, expiresAt: UnixTime voption) =
     static member Read(message: Outgoing, expiresAt: UnixTime voption) =
         StoredMessage({ message with ExpiresAt = ValueNone; Ticket = Ticket.None }, expiresAt)
 
-    /// The message for a session whose times are those of this clock, with this ticket; 0: none.
+    /// The message for a session whose times are those of this clock, with this ticket, or <c>Ticket.None</c>.
     member _.ToOutgoing(clock: WallClock, ticket: Ticket) : Outgoing =
         let expiresAt = clock.InstantOf expiresAt
 

@@ -101,7 +101,8 @@ type ClientConnection =
         HasServed: bool
         /// The Authentication Method of CONNECT.
         Method: Utf8String voption
-        /// The ticket of the re-authentication under way; 0: none is; -1: one is, but its call was abandoned.
+        /// The ticket of the re-authentication under way; <c>Ticket.None</c>: none is; <c>Ticket.FirstOwn</c>: one is, but its
+        /// call was abandoned.
         Reauthentication: Ticket
         /// Whether the authenticator was asked and has not answered yet.
         AnswerDue: bool
@@ -132,7 +133,7 @@ type ClientProgress =
         /// Whether a CONNECT was sent since the last connection and its answer never came: the server may have made a
         /// new session then, of which the next CONNACK only says that it is there.
         SessionInDoubt: bool
-        /// The ticket that waits for the first connection; 0: none.
+        /// The ticket that waits for the first connection, or <c>Ticket.None</c>.
         StartTicket: Ticket
         /// How many connections in a row ended before they had done something.
         Futile: int

@@ -244,7 +244,7 @@ module Outbound =
                     ValueSome id)
 
     /// Takes a SUBACK or an UNSUBACK: frees the identifier and gives the ticket of the request. An answer that
-    /// no call waits for is ignored: its ticket is 0.
+    /// no call waits for is ignored: it has no ticket.
     let answered
         (kind: PacketType)
         (id: uint16)

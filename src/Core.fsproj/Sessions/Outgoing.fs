@@ -16,7 +16,7 @@ type Outgoing =
         Properties: PublishProperties
         /// When the message expires; absent: never.
         ExpiresAt: Instant voption
-        /// The ticket that reports its outcome; 0: none. A ticket settles exactly once.
+        /// The ticket that reports its outcome, or <c>Ticket.None</c>. A ticket settles exactly once.
         Ticket: Ticket
     }
 

@@ -125,7 +125,7 @@ type WaitingMessages with
 
             WaitingMessages.Left(rest, this.Count - 1, this.Bytes - first.Message.Cost, costs)
 
-    /// The queue without the message of this ticket, which is not 0, and whether it was there.
+    /// The queue without the message of this ticket, which is not <c>Ticket.None</c>, and whether it was there.
     member this.TakeBack(ticket: Ticket) : struct (WaitingMessages * bool) =
         match this.Costs with
         | null when this.IsEmpty -> struct (this, false)
