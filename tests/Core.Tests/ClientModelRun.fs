@@ -65,7 +65,10 @@ type Run(settings: ClientSettings, withMethod: bool) =
 
     let settled (ticket: Ticket) =
         mix ticket.Value
-        Expect.isTrue (outstanding.Remove ticket.Value) $"ticket {ticket} settles once, and a call waits for it"
+
+        Expect.isTrue
+            (outstanding.Remove ticket.Value)
+            $"ticket {ticket} settles once, and a call waits for it"
 
     let settledWith ticket (settlement: Settlement) =
         seen.Add(nameOf settlement) |> ignore
