@@ -14,6 +14,12 @@ if (args is ["broker", .. var brokers])
 if (args is ["mqttnet-broker", .. var mqttNet])
     return await MqttNetBroker.RunAsync(mqttNet).ConfigureAwait(false);
 
+if (args is ["embedded", .. var embedded])
+    return EmbeddedLoad.Run(embedded);
+
+if (args is ["embedded-host", .. var host])
+    return await EmbeddedHost.RunAsync(host).ConfigureAwait(false);
+
 if (args is ["mqtt5-client", var task])
     return await Mqtt5Tasks.RunAsync(task).ConfigureAwait(false);
 

@@ -139,7 +139,7 @@ internal sealed class BrokerProcess : IDisposable
         return folder?.FullName ?? throw new InvalidOperationException("the benchmarks run within the repository only");
     }
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var probe = new TcpListener(IPAddress.Loopback, 0);
         probe.Start();
