@@ -38,6 +38,8 @@ public sealed partial class HostileCostTests(ITestOutputHelper output)
         ["retained messages under ever new topics"] = (10, RetainsManyAsync),
         ["members of a shared subscription that come and go"] = (50, SharesBrieflyAsync),
         ["20,000 PINGREQ at once"] = (4, PingsAsync),
+        ["100 SUBSCRIBE at once, each for 5,000 retained messages"] = (2, SubscribesToRetainedAsync),
+        ["5,000 topics at once that 8,000 filters almost match"] = (2, AlmostMatchesAsync),
         ["a PUBLISH of 200,000 User Properties"] = (2, HasManyPropertiesAsync),
         ["HTTP requests that never end"] = (50, NeverAsksForWebSocketAsync),
         ["TLS handshakes that never end"] = (50, NeverShakesHandsAsync),
@@ -59,8 +61,11 @@ public sealed partial class HostileCostTests(ITestOutputHelper output)
             else if (live == NeverShakesHandsAsync)
                 options.ListenTls(0, new MqttServerTlsOptions { Certificate = Certificate.Value });
         });
-        await using var overlapping = name.Contains("overlapping", StringComparison.Ordinal) ? await OverlapAsync(broker) : null;
-        var others = 2 + (overlapping?.Count ?? 0);
+        await using var prepared = live == PublishesToOverlappingAsync ? await OverlapAsync(broker)
+            : live == SubscribesToRetainedAsync ? await RetainAsync(broker)
+            : live == AlmostMatchesAsync ? await AlmostMatchAsync(broker)
+            : null;
+        var others = 2 + (prepared?.Count ?? 0);
         await using var pair = await HealthyPair.StartAsync(broker);
         var (ratio, milliseconds) = (0.0, double.MaxValue);
 

@@ -60,6 +60,20 @@ public sealed class BrokerListenerTests
             await AnswerAsync(broker.Address, connect + "820F0001000A2473686172652F672F7400" + "320A0006245359532F780001", 100));
     }
 
+    [Theory]
+    [InlineData("5", true, false, false)]
+    [InlineData("311", false, true, false)]
+    [InlineData("31", false, false, true)]
+    [InlineData("mqttv31,311", false, true, true)]
+    public async Task Versions_that_are_not_named_are_refused(string versions, bool takes5, bool takes311, bool takes31)
+    {
+        await using var broker = await BrokerProcess.StartAsync("--port", "0", "--versions", versions);
+        // The fourth byte of CONNACK is the reason code, which is 0x84 in MQTT 5, or the return code, which is 1 before it.
+        Assert.Equal(takes5 ? "00" : "84", (await AnswerAsync(broker.Address, "100D00044D51545405020000000000", 4))[6..]);
+        Assert.Equal(takes311 ? "00" : "01", (await AnswerAsync(broker.Address, "100D00044D51545404020000000163", 4))[6..]);
+        Assert.Equal(takes31 ? "00" : "01", (await AnswerAsync(broker.Address, "100F00064D514973647003020000000163", 4))[6..]);
+    }
+
     // What the broker answers, at most so many bytes.
     private static async Task<string> AnswerAsync(Uri address, string bytes, int most)
     {

@@ -73,6 +73,7 @@ module AllTests =
             InheritedSessionTests.tests
             BrokerHostileTests.tests
             NodeTests.tests
+            NodeWorkTests.tests
             ExpiringAuthenticationTests.tests
             BrokerWorldTests.tests
             TidyTests.tests

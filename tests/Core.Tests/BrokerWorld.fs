@@ -281,6 +281,8 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         | Pause.Claim -> this.Pass(link, host.Run(fun turn -> Node.claim turn link.Connection))
         // Nothing is under way.
         | Pause.EarlierEnd _ -> ()
+        // There are none that wait; the rest is given at once.
+        | Pause.Others -> ()
 
     // Every other PUBLISH of QoS 1 or 2 that may goes by a run, which shows no messages.
     member private this.TryPass(link: Link, publish: Publish, bytes: byte[]) =
@@ -319,13 +321,23 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
 
             this.SendBytes(link, bytes)
 
+    /// How many turns the reading of bytes has had.
+    member val TurnsRead = 0 with get, set
+
     /// Bytes of the client, which need not be whole packets.
     member this.SendBytes(link: Link, bytes: byte[]) =
         if link.IsOpen && link.Arrives then
-            let mutable buffer = ReadOnlySequence<byte> bytes
-            let turn = host.Rent()
-            let pause = Node.received turn link.Connection &buffer
-            host.Return turn
+            let mutable rest = bytes
+            let mutable pause = Pause.Others
+
+            while pause.IsOthers do
+                let mutable buffer = ReadOnlySequence<byte> rest
+                let turn = host.Rent()
+                pause <- Node.received turn link.Connection &buffer
+                rest <- buffer.ToArray()
+                host.Return turn
+                this.TurnsRead <- this.TurnsRead + 1
+
             host.ShowsMessages <- true
             this.Pass(link, pause)
             this.AfterSend()

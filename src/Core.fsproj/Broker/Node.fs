@@ -48,6 +48,7 @@ module Node =
                 let judgement = NodeJudging.authorizedAgain turn connection session current judgement
                 NodeSteps.step turn session (ServerEvent.Judged(connection.Id, judgement))
                 NodeTasks.drain turn
+                NodeRouting.deliverRetained turn session
             | _ -> ()
 
             Pause.Bytes

@@ -260,10 +260,18 @@ type DeliveryEnd =
 /// Where a member may be called within a gate, it says so.
 [<AbstractClass>]
 type NodeHost() =
+    // One or two milliseconds.
+    static member private DefaultTurnWork = 1_024
+
     /// How the broker behaves.
     abstract Settings: BrokerSettings
     /// Whether the broker shuts down.
     abstract IsStopping: bool
+    /// How much work reading from one connection may cause before others are served: steps of sessions, copies of
+    /// messages, and looks at retained messages together. One packet is always dealt with as a whole, but for the
+    /// retained messages of a SUBSCRIBE.
+    abstract TurnWork: int
+    default _.TurnWork = NodeHost.DefaultTurnWork
     /// The time.
     abstract Now: unit -> Instant
 

@@ -166,7 +166,7 @@ module internal NodeReading =
         | _ -> takeAny turn session connection (Framer.copy length input)
 
         if session.State.Retained.Length > 0 then
-            NodeRouting.deliverRetained turn session
+            NodeRouting.deliverRetainedInShare turn session
 
     // What a client publishes in MQTT 3.1.1 has one byte more in MQTT 5, where it must not be too large either.
     let private mostBytes (version: ProtocolVersion) (limit: int) =
@@ -205,7 +205,11 @@ module internal NodeReading =
         let mutable pause = ValueNone
         let mutable going = true
 
-        while going && pause.IsNone && not connection.IsClosing do
+        // What the turn before left.
+        if session.State.Retained.Length > 0 then
+            NodeRouting.deliverRetainedInShare turn session
+
+        while going && pause.IsNone && not turn.IsSpent && not connection.IsClosing do
             match Framer.nextIn version ClientToServer limit connection.Offset buffer with
             | Framing.Incomplete -> going <- false
             | Framing.Broken fault ->
@@ -224,7 +228,11 @@ module internal NodeReading =
 
         endRuns turn session connection
         NodeTasks.drain turn
-        pause |> ValueOption.defaultValue Pause.Bytes
+
+        match pause with
+        | ValueSome pause -> pause
+        | ValueNone when turn.IsSpent && not connection.IsClosing -> Pause.Others
+        | ValueNone -> Pause.Bytes
 
     // The connection speaks this protocol from now on.
     let private greet turn (connection: NodeConnection) protocol =
@@ -366,7 +374,8 @@ module internal NodeReading =
 
         match pause, connection.Session with
         | Pause.Bytes, null
-        | (Pause.Authenticator _ | Pause.EarlierInput _ | Pause.Claim | Pause.EarlierEnd _), _ -> pause
+        | (Pause.Authenticator _ | Pause.EarlierInput _ | Pause.Claim | Pause.EarlierEnd _ | Pause.Others), _ ->
+            pause
         | Pause.Bytes, session -> takeAll turn (nonNull session) connection &buffer
 
     /// Takes what is whole of the bytes that arrived, and cuts it off the buffer. What is left is to be given again, with

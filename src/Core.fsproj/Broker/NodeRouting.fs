@@ -28,8 +28,17 @@ module internal NodeRouting =
                 InFlight = ServerState.load state
             }
 
+    // What a copy for a shared subscription costs besides its step, in steps.
+    [<Literal>]
+    let private WorkOfChoice = 3
+
+    // To look at so many members costs about as much as a step.
+    [<Literal>]
+    let private MembersOfOneStep = 16
+
     let private choose (turn: Turn) (group: SharedGroup<SessionId>) : int =
         let members = turn.Members group.Members.Length
+        turn.Spend(members.Length / MembersOfOneStep)
         let topic = turn.Choosing.Value
 
         for index in 0 .. members.Length - 1 do
@@ -51,9 +60,14 @@ module internal NodeRouting =
             choice
         | choice -> choice
 
+    // So many nodes of the filters, or matches of one message, cost about as much as a step.
+    [<Literal>]
+    let private VisitsOfOneStep = 16
+
     let private find (turn: Turn) (topic: ReadOnlySpan<byte>) (subscriptions: Subscriptions<SessionId>) =
         turn.Matches.Clear()
         Subscriptions.find topic turn.Matches subscriptions
+        turn.Spend((turn.Matches.Walk.Visited + turn.Matches.Entries.Length) / VisitsOfOneStep)
 
     let private noChoice = SharedChoice(fun _ -> -1)
 
@@ -130,6 +144,10 @@ module internal NodeRouting =
                 host.NextTicket()
             else
                 Ticket.None
+
+        // The choice of a member, and what is kept in case that it does not take the message, cost as much again.
+        if target.Shared.IsSome then
+            turn.Spend WorkOfChoice
 
         let copy = Routing.copy ticket target message
         deliver turn session copy (Routing.sharedDelivery target message)
@@ -263,6 +281,7 @@ module internal NodeRouting =
             if mayReceive session messages.Current.Topic then
                 found.Add messages.Current
 
+        turn.Spend seen
         if seen < MostRetained then ValueNone else last
 
     // Delivers what was collected, as far as the session has room. Within its gate. The result tells whether to go on.
@@ -309,15 +328,13 @@ module internal NodeRouting =
         NodeSteps.stepOn turn session session.Connection (ServerEvent.RetainedAdvanced progress)
         isAll && hasRoom
 
-    /// Goes on with the retained messages that are due to a session, as far as it has room for them. While it has none,
-    /// they wait in its state; the code that makes room calls this function again.
-    let deliverRetained (turn: Turn) (session: NodeSession) : unit =
+    let private deliverWhile (isAllowed: Turn -> bool) (turn: Turn) (session: NodeSession) : unit =
         let mutable going = true
 
         while going do
             let state = session.State
 
-            if state.Retained.Length = 0 || not (takesData state) then
+            if state.Retained.Length = 0 || not (takesData state) || not (isAllowed turn) then
                 going <- false
             else
                 let cursor = state.Retained[0]
@@ -335,3 +352,25 @@ module internal NodeRouting =
                     session.Exit()
 
                 turn.Retained.Clear()
+
+    /// Goes on with the retained messages that are due to a session, as far as it has room for them. While it has none,
+    /// they wait in its state; the code that makes room calls this function again.
+    let deliverRetained (turn: Turn) (session: NodeSession) : unit = deliverWhile (fun _ -> true) turn session
+
+    /// The same while the connection is read from, which has its share of the work only.
+    let deliverRetainedInShare (turn: Turn) (session: NodeSession) : unit =
+        deliverWhile (fun turn -> not turn.IsSpent) turn session
+
+    /// To how many sessions a message of the topic of this publisher goes, more or less.
+    let width
+        (turn: Turn)
+        (session: NodeSession)
+        (connection: NodeConnection)
+        (topic: ReadOnlySpan<byte>)
+        : int =
+        let cache = cached turn session connection topic
+
+        if cache.IsComplete then
+            cache.Count
+        else
+            turn.Matches.Entries.Length + turn.Matches.Groups.Length

@@ -107,9 +107,14 @@ module internal NodeRuns =
             then
                 hold turn session connection condition first count reason
 
+    // To copy so many packets as they are costs about as much as a step.
+    [<Literal>]
+    let private FramesOfOneStep = 32
+
     // A run of QoS 0 for one target. False: the session has to see the messages.
     let private tryForwardFrames (turn: Turn) (session: NodeSession) : bool =
         let run = turn.Run
+        turn.Spend(run.Count / FramesOfOneStep)
         session.Enter()
 
         try
@@ -129,6 +134,7 @@ module internal NodeRuns =
             session.Exit()
 
     let private sendCopies (turn: Turn) (session: NodeSession) (copies: ReadOnlySpan<Outgoing>) =
+        turn.Spend copies.Length
         session.Enter()
 
         try
@@ -306,6 +312,27 @@ module internal NodeRuns =
             run.Clear()
             NodeTasks.drain turn
 
+    // A run of so many packets is worth a look at where it goes. Most have one.
+    [<Literal>]
+    let private WidthAskedAt = 2
+
+    // A run is dealt with as a whole, so one that goes to many sessions ends before it is more work than a turn may be.
+    let private bound (turn: Turn) (session: NodeSession) (connection: NodeConnection) =
+        let run = turn.Run
+
+        if run.Count = WidthAskedAt then
+            let weight =
+                if run.QoS = QoS.AtMostOnce && not turn.Host.SeesDeliveries then
+                    FramesOfOneStep
+                else
+                    1
+
+            let width = NodeRouting.width turn session connection run.Topic
+            run.MostCount <- max WidthAskedAt (turn.Host.TurnWork * weight / max 1 width)
+
+        if run.Count >= run.MostCount then
+            endRun turn session connection
+
     /// Takes up a PUBLISH that is at the beginning of the memory.
     let add
         turn
@@ -321,6 +348,8 @@ module internal NodeRuns =
         if not (run.TryAdd(version, memory, length, &view)) then
             endRun turn session connection
             run.TryAdd(version, memory, length, &view) |> ignore
+
+        bound turn session connection
 
     /// Steps the session with the acknowledgments that were taken up.
     let endAcks (turn: Turn) (session: NodeSession) (connection: NodeConnection) : unit =
@@ -349,7 +378,7 @@ module internal NodeRuns =
             NodeTasks.drain turn
 
             if session.State.Retained.Length > 0 then
-                NodeRouting.deliverRetained turn session
+                NodeRouting.deliverRetainedInShare turn session
 
     /// Takes up an acknowledgment of success without properties.
     let addAck turn session connection (kind: PacketType) (id: uint16) : unit =

@@ -310,6 +310,8 @@ module internal NodeSteps =
         (after: ServerState)
         (effects: Effects)
         : unit =
+        turn.Spend 1
+
         if not (obj.ReferenceEquals(before, after)) then
             session.State <- after
 

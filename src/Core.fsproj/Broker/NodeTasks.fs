@@ -307,6 +307,7 @@ module internal NodeTasks =
 
             at <- next
             count <- count + piece.Count
+            turn.Spend piece.Count
 
         Registry.join subscribe.PacketId pieces
 
@@ -372,7 +373,7 @@ module internal NodeTasks =
                 | _ -> outcome
 
             NodeSteps.step turn session (ServerEvent.Answered(id, outcome))
-            NodeRouting.deliverRetained turn session
+            NodeRouting.deliverRetainedInShare turn session
 
     let private detached (turn: Turn) (session: NodeSession) connection (ending: ConnectionEnd) =
         match ending.Cause with

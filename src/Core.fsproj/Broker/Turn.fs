@@ -17,6 +17,8 @@ type Pause =
     | Claim
     /// The end of all that an earlier connection has begun; then more bytes.
     | EarlierEnd of Connection: NodeConnection
+    /// The other connections: this one has used up its turn. Then the rest is given again, with more bytes or none.
+    | Others
 
 type internal DeferredKind =
     | Publish = 0uy
@@ -55,6 +57,7 @@ type Turn(host: NodeHost) =
     let mutable congestions = 0
     let mutable queuedMessages = 0L
     let mutable queuedBytes = 0L
+    let mutable work = 0
     let mutable ackCount = 0
     let mutable ackKind = PacketType.Puback
     let mutable log = 0L
@@ -99,6 +102,12 @@ type Turn(host: NodeHost) =
             this.Logged(host.Append(host.Broker, changes))
 
         host.Replace(next, changes)
+
+    // Counts work: a step, a copy, or a look at a retained message. A few bytes of one client can cause much of it.
+    member internal _.Spend(amount: int) = work <- work + amount
+
+    // Whether the connection that is read from has had its share, and others are to be served.
+    member internal _.IsSpent = work >= host.TurnWork
 
     member internal _.Matches = matches
     member internal _.Route = route
@@ -184,6 +193,7 @@ type Turn(host: NodeHost) =
     member internal _.Begin() =
         now <- host.Now()
         log <- 0L
+        work <- 0
 
     member internal this.End() =
         for connection in dirty do

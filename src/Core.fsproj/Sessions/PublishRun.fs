@@ -24,6 +24,7 @@ type PublishRun() =
     let mutable topicAt = 0
     let mutable topicLength = 0
     let mutable count = 0
+    let mutable mostCount = Int32.MaxValue
     let mutable qos = QoS.AtMostOnce
     let mutable hasProperties = false
     let mutable bytes = 0
@@ -78,6 +79,11 @@ type PublishRun() =
 
     /// How many packets there are.
     member _.Count = count
+
+    // How many there should be at most.
+    member internal _.MostCount
+        with get () = mostCount
+        and set value = mostCount <- value
 
     /// The version of the connection that they came from.
     member _.Version = version
@@ -248,6 +254,7 @@ type PublishRun() =
         source <- ReadOnlyMemory.Empty
         hasProperties <- false
         count <- 0
+        mostCount <- Int32.MaxValue
         bytes <- 0
         largestPacketBytes <- 0
         payloadBytes <- 0L

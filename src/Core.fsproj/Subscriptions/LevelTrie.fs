@@ -131,6 +131,7 @@ type internal LevelWalk<'Value when 'Value: not null and 'Value: not struct>() =
     let mutable levels = 0
     let mutable visits: LevelVisit<'Value>[] = Array.zeroCreate 16
     let mutable pending = 0
+    let mutable visited = 0
 
     let push (node: LevelNode<'Value> | null) depth =
         if pending = visits.Length then
@@ -181,7 +182,11 @@ type internal LevelWalk<'Value when 'Value: not null and 'Value: not struct>() =
     member _.Start(seed: HashSeed, root: LevelNode<'Value>, topic: ReadOnlySpan<byte>) : unit =
         split seed topic
         pending <- 0
+        visited <- 0
         push root 0
+
+    /// How many nodes were visited since the walk began, which is what it costs.
+    member _.Visited = visited
 
     /// The value of the next node that matches the topic that the walk began with; null when there is none left.
     member _.Next(topic: ReadOnlySpan<byte>) : 'Value | null =
@@ -197,6 +202,7 @@ type internal LevelWalk<'Value when 'Value: not null and 'Value: not struct>() =
 
             while not (isNull next) do
                 let node = nonNull next
+                visited <- visited + 1
                 // [MQTT-4.7.2-1]: a wildcard in first place doesn't match what begins with $.
                 let wildcards = depth > 0 || topic.IsEmpty || topic[0] <> '$'B
 

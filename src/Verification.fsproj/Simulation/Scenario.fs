@@ -82,10 +82,15 @@ type SimulatedBrokerSettings =
         SuspendsTurns: bool
         /// Whether clients before MQTT 5 have shared subscriptions.
         SharesBeforeV5: bool
+        /// How much work reading from one connection may cause before others are served, in steps.
+        TurnWork: int
     }
 
     /// So many bytes never wait for a client.
     static member NoCongestion = 1_000_000
+
+    /// The work of a turn that ships, in steps.
+    static member UsualTurnWork = 1_024
 
     /// A broker as it is where a script says nothing else.
     static member Usual =
@@ -98,6 +103,7 @@ type SimulatedBrokerSettings =
             CongestionBytes = 2_000
             SuspendsTurns = false
             SharesBeforeV5 = true
+            TurnWork = SimulatedBrokerSettings.UsualTurnWork
         }
 
 /// Everything that a run depends on: the same scenario runs the same way each time.

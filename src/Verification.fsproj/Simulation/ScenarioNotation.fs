@@ -57,7 +57,7 @@ module ScenarioNotation =
         line $"seed {scenario.Seed}"
 
         line
-            $"broker receive-maximum={broker.ReceiveMaximum} in-flight={broker.InFlightMessages} aliases={broker.TopicAliases} packet-bytes={broker.MaximumPacketBytes} last-id={broker.LastPacketId} congestion={broker.CongestionBytes} suspends={flag broker.SuspendsTurns} old-shares={flag broker.SharesBeforeV5}"
+            $"broker receive-maximum={broker.ReceiveMaximum} in-flight={broker.InFlightMessages} aliases={broker.TopicAliases} packet-bytes={broker.MaximumPacketBytes} last-id={broker.LastPacketId} congestion={broker.CongestionBytes} suspends={flag broker.SuspendsTurns} old-shares={flag broker.SharesBeforeV5} turn-work={broker.TurnWork}"
 
         for client in scenario.Clients do
             line
@@ -178,6 +178,13 @@ module ScenarioNotation =
                                     )
                                 SuspendsTurns = valueOr 0UL "suspends" values = 1UL
                                 SharesBeforeV5 = valueOr 1UL "old-shares" values = 1UL
+                                TurnWork =
+                                    int (
+                                        valueOr
+                                            (uint64 SimulatedBrokerSettings.UsualTurnWork)
+                                            "turn-work"
+                                            values
+                                    )
                             }
                     }
             | "client" ->

@@ -314,6 +314,12 @@ module Scenarios =
                     CongestionBytes = dice.Of [| 300; 2_000; SimulatedBrokerSettings.NoCongestion |]
                     SuspendsTurns = dice.Once 4
                     SharesBeforeV5 = not (versions.Once 4)
+                    // Scripts are short; a turn that ships would never end before them.
+                    TurnWork =
+                        if versions.Once 3 then
+                            versions.Between(1, 30)
+                        else
+                            SimulatedBrokerSettings.UsualTurnWork
                 }
             Clients = clients
             Steps = steps.ToArray() |> Array.sortBy (fun step -> step.At)

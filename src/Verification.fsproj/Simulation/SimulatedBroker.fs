@@ -57,6 +57,7 @@ type internal SimulatedBroker
     let suspended = SuspendedTurns(agenda, threads.Dice)
 
     do
+        host.Work <- scenario.TurnWork
         host.Gates.Yield <- suspended.BeforeGate
         host.Gates.Broken <- unsound
         host.Gates.Preempt <- fun () -> this.Preempt()
@@ -344,6 +345,16 @@ type internal SimulatedBroker
                 fun () ->
                     one.IsPaused <- false
                     this.Read one
+            )
+        | Pause.Others ->
+            one.IsPaused <- true
+
+            agenda.After(
+                0L<ms>,
+                fun () ->
+                    one.IsPaused <- false
+                    this.Read one
+                    this.FinishReading one
             )
 
     // The transport is gone. What the node says goes nowhere.

@@ -76,6 +76,9 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     /// Whether claims are made in a turn of their own.
     member val ClaimsLater = false with get, set
 
+    /// How much work reading from one connection may cause before others are served, in steps.
+    member val Work = 1_024 with get, set
+
     /// How many turns have begun and not ended.
     member _.TurnsUnderWay = underWay
 
@@ -107,6 +110,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
 
     override _.Settings = settings
     override _.IsStopping = false
+    override this.TurnWork = this.Work
     override _.Now() = clock ()
     override _.Broker = broker
 

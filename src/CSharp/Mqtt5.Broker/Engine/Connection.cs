@@ -350,6 +350,15 @@ internal sealed partial class Connection : NodeConnection
                     await ((Connection)earlier.Connection).ReadingEnded.WaitAsync(StopToken())
                         .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                     return;
+                case { IsOthers: true }:
+                    // Then the next read gives what is left, or nothing.
+                    if (!Origin.TryDefer())
+                    {
+                        input.CancelPendingRead();
+                        await Task.Yield();
+                    }
+
+                    return;
             }
 
             var turn = engine.Rent();

@@ -22,6 +22,10 @@ internal abstract class Origin
     // Whether the socket has received bytes that were not read yet.
     public virtual bool HasUnreadBytes() => false;
 
+    // Has the next read wait until the other connections of the thread have had their turns, and then give what is there.
+    // False: the reader has to let others be served itself.
+    public virtual bool TryDefer() => false;
+
     // Ends the transport at once.
     public abstract void Abort();
 

@@ -53,6 +53,9 @@ internal sealed class EventLoop : IDisposable
 
     public Poller Poller => poller;
 
+    // Whether the caller is on the thread of the loop.
+    public bool IsCurrent => Thread.CurrentThread == thread;
+
     // Gives the key under which a slot is registered. The key is not used again, even if its number is.
     public ulong Enter(ISlot slot)
     {

@@ -45,6 +45,8 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
     private bool isBusy;
     private bool isQueued;
     private bool wasRead;
+    private bool isDeferred;
+    private bool isResuming;
 
     public SocketInput(EventLoop loop, Socket socket, bool usesPool)
     {
@@ -85,6 +87,17 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
+        if (isDeferred)
+        {
+            isDeferred = false;
+
+            if (loop.IsCurrent)
+                return ReadDeferred();
+
+            // Another thread reads now.
+            isCanceled = true;
+        }
+
         if (TryRead(out var result))
             return new ValueTask<ReadResult>(result);
 
@@ -138,6 +151,10 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
             Move(ArrayPool<byte>.Shared.Rent(left));
         }
     }
+
+    // Has the next read wait until the other connections of the loop have had their turns, and then give what is there
+    // without receiving. False: the caller is not on the thread of the loop.
+    public bool TryDefer() => isDeferred = !usesPool && loop.IsCurrent;
 
     // Completes the read that is pending, or the next one.
     public override void CancelPendingRead()
@@ -209,7 +226,7 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
     {
         try
         {
-            return !Volatile.Read(ref isAborted) && Socket.Available > 0;
+            return !Volatile.Read(ref isAborted) && (Volatile.Read(ref isResuming) || Socket.Available > 0);
         }
         catch (Exception failed) when (failed is ObjectDisposedException or SocketException)
         {
@@ -250,7 +267,18 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
     public void ReadQueued()
     {
         isQueued = false;
-        Receive(Poller.Readable);
+
+        if (isResuming)
+        {
+            Volatile.Write(ref isResuming, false);
+
+            if (Interlocked.CompareExchange(ref phase, Reading, Waiting) == Waiting)
+                source.SetResult(true);
+        }
+        else
+        {
+            Receive(Poller.Readable);
+        }
     }
 
     void IThreadPoolWorkItem.Execute() => source.SetResult(true);
@@ -266,6 +294,26 @@ internal sealed class SocketInput : PipeReader, EventLoop.ISlot, IValueTaskSourc
     void IValueTaskSource<ReadResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         source.OnCompleted(continuation, state, token, flags);
+
+    private ValueTask<ReadResult> ReadDeferred()
+    {
+        Volatile.Write(ref isResuming, true);
+        // The socket may be ready meanwhile; it is not served before the others.
+        isBusy = true;
+        source.Reset();
+        Interlocked.Exchange(ref phase, Waiting);
+
+        if (!isQueued)
+        {
+            isQueued = true;
+            loop.Queue(this);
+        }
+
+        if (Volatile.Read(ref isCanceled) || Volatile.Read(ref isAborted))
+            CompleteOnPool();
+
+        return new ValueTask<ReadResult>(this, source.Version);
+    }
 
     private async ValueTask<ReadResult> ReadAsync(ValueTask<ReadResult> pending, CancellationToken cancellationToken)
     {

@@ -13,6 +13,8 @@ internal sealed class SocketOrigin(SocketInput input, System.Net.EndPoint? peer,
 
     public override bool HasUnreadBytes() => input.HasUnreadBytes();
 
+    public override bool TryDefer() => input.TryDefer();
+
     public override void Abort() => input.Abort();
 
     public override void Leave(BrokerEngine engine) => input.End();
