@@ -395,6 +395,7 @@ internal sealed partial class Connection : NodeConnection
             authentication!.Take(((Packet.Auth)packet).Auth.Authentication);
 
         authentication.IsReauthentication = Session is not null;
+        var began = engine.Time.GetTimestamp();
 
         try
         {
@@ -414,6 +415,10 @@ internal sealed partial class Connection : NodeConnection
         {
             Log.AuthenticatorFailed(engine.Logger, failure);
             return Authenticating.NoResult;
+        }
+        finally
+        {
+            Telemetry.Authenticated(engine.Logger, engine.Time.GetElapsedTime(began));
         }
     }
 
