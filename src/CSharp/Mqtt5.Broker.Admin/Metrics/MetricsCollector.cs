@@ -18,8 +18,14 @@ internal sealed class MetricsCollector : IDisposable
     {
         listener.InstrumentPublished = (instrument, one) =>
         {
-            if (instrument.Meter.Name == "Mqtt5" && instrument.Name.StartsWith(Prefix, StringComparison.Ordinal))
-                one.EnableMeasurementEvents(instrument);
+            if (instrument.Meter.Name != "Mqtt5" || !instrument.Name.StartsWith(Prefix, StringComparison.Ordinal))
+                return;
+
+            // Named before the first value, so that a metric of what has not happened yet is told apart from one that is not there.
+            lock (gate)
+                families.TryAdd(instrument.Name, new MetricFamily(instrument));
+
+            one.EnableMeasurementEvents(instrument);
         };
         listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) => Record(instrument, value, tags));
         listener.SetMeasurementEventCallback<int>((instrument, value, tags, _) => Record(instrument, value, tags));

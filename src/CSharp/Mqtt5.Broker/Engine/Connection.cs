@@ -404,6 +404,7 @@ internal sealed partial class Connection : NodeConnection
             authentication!.Take(((Packet.Auth)packet).Auth.Authentication);
 
         authentication.IsReauthentication = Session is not null;
+        var began = engine.Time.GetTimestamp();
 
         try
         {
@@ -423,6 +424,10 @@ internal sealed partial class Connection : NodeConnection
         {
             Log.AuthenticatorFailed(engine.Logger, failure);
             return Authenticating.NoResult;
+        }
+        finally
+        {
+            Telemetry.Authenticated(engine.Logger, engine.Time.GetElapsedTime(began));
         }
     }
 

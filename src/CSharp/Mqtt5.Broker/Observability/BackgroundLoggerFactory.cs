@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 
 namespace Mqtt5.Serving;
@@ -11,13 +10,8 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
     // Beyond this number, entries are dropped. An entry takes a few hundred bytes.
     internal const int MaximumEntries = 4_096;
 
-    private const string DroppedInstrument = "mqtt5.broker.log.dropped";
-
     // How long a change of a level may take to be noticed.
     private static readonly TimeSpan LevelsRefresh = TimeSpan.FromSeconds(1);
-
-    private static readonly Counter<long> DroppedCount =
-        new Meter("Mqtt5").CreateCounter<long>(DroppedInstrument, "{entry}", "Entries of the log that were dropped because it is written too slowly.");
 
     private readonly ILoggerFactory target;
     private readonly Func<string, LogLevel> least;
@@ -114,7 +108,7 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         // Meter listeners are called synchronously, and may throw.
         Guard<object>(() =>
         {
-            DroppedCount.Add(1);
+            Telemetry.LogEntryDropped();
             return null;
         });
     }

@@ -19,11 +19,18 @@ internal static class Telemetry
     private static readonly Counter<long> RefusedCount =
         Meter.CreateCounter<long>("mqtt5.broker.refused", "{connection}", "Connections that did not become clients, by mqtt5.reason.");
 
+    // Here rather than with the log, so that it is there before the first entry is dropped.
+    private static readonly Counter<long> LogDroppedCount =
+        Meter.CreateCounter<long>("mqtt5.broker.log.dropped", "{entry}", "Entries of the log that were dropped because it is written too slowly.");
+
     private static readonly Histogram<double> CommitDuration =
         Meter.CreateHistogram<double>("mqtt5.broker.store.commit.duration", "s", "How long a group of changes took until it was durable.");
 
     private static readonly Histogram<long> CommitSize =
         Meter.CreateHistogram<long>("mqtt5.broker.store.commit.size", "By", "The size of a group of changes.");
+
+    private static readonly Histogram<double> AuthenticationDuration =
+        Meter.CreateHistogram<double>("mqtt5.broker.authentication.duration", "s", "How long the authenticator took to answer a CONNECT or AUTH packet.");
 
     // The source of activities: one for each CONNECT, from its arrival to CONNACK.
     public static ActivitySource Source { get; } = new("Mqtt5");
@@ -44,6 +51,8 @@ internal static class Telemetry
         Observe("mqtt5.broker.store.lag", "{record}", "Records that are not durable yet.", (engine, _) => engine.Journal?.Lag ?? 0);
         ObserveTotal("mqtt5.broker.published", "{message}", "PUBLISH packets that arrived.", (_, counters) => counters.PublishReceived);
         ObserveTotal("mqtt5.broker.delivered", "{message}", "PUBLISH packets that were sent.", (_, counters) => counters.PublishSent);
+        ObserveTotal("mqtt5.broker.published.size", "By", "Bytes of the payloads that arrived.", (_, counters) => counters.PayloadBytesReceived);
+        ObserveTotal("mqtt5.broker.delivered.size", "By", "Bytes of the payloads that were sent.", (_, counters) => counters.PayloadBytesSent);
         ObserveTotal("mqtt5.broker.dropped", "{message}", "Messages that were refused or dropped.", (_, counters) => counters.PublishDropped);
         ObserveTotal("mqtt5.broker.received.size", "By", "Bytes that arrived.", (_, counters) => counters.BytesReceived);
         ObserveTotal("mqtt5.broker.sent.size", "By", "Bytes that were sent.", (_, counters) => counters.BytesSent);
@@ -72,6 +81,9 @@ internal static class Telemetry
 
     public static void Disconnected(ILogger logger) => Count(logger, DisconnectedCount);
 
+    // May throw, as listeners of the meter may.
+    public static void LogEntryDropped() => LogDroppedCount.Add(1);
+
     public static void Committed(ILogger logger, TimeSpan duration, int bytes)
     {
         try
@@ -82,6 +94,18 @@ internal static class Telemetry
         catch (Exception failure)
         {
             Log.HookFailed(logger, CommitDuration.Name, failure);
+        }
+    }
+
+    public static void Authenticated(ILogger logger, TimeSpan duration)
+    {
+        try
+        {
+            AuthenticationDuration.Record(duration.TotalSeconds);
+        }
+        catch (Exception failure)
+        {
+            Log.HookFailed(logger, AuthenticationDuration.Name, failure);
         }
     }
 
