@@ -11,7 +11,6 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     inherit NodeHost()
 
     let seed = HashSeed.Of(1UL, 2UL)
-    let gates = SimulatedGates()
     let sessions = Dictionary<SessionId, SimulatedSession>()
     let counters = Dictionary<int64, int64>()
     let turns = Stack<Turn>()
@@ -22,7 +21,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     let mutable underWay = 0
 
     /// The gates, for connections of this host and for what comes in between.
-    member _.Gates = gates
+    member val Gates = SimulatedGates()
 
     /// The sessions, by their numbers.
     member _.Sessions = sessions
@@ -119,22 +118,22 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
         broker <- next
         this.Changed before next changes
 
-    override _.EnterRegistry() = gates.EnterRegistry()
-    override _.ExitRegistry() = gates.ExitRegistry()
+    override this.EnterRegistry() = this.Gates.EnterRegistry()
+    override this.ExitRegistry() = this.Gates.ExitRegistry()
     override _.TryFind session = sessions.GetValueOrDefault session
 
     override this.Open state =
-        let session = SimulatedSession(this.Opening state, this.NewMachine(), gates)
+        let session = SimulatedSession(this.Opening state, this.NewMachine(), this.Gates)
         sessions[state.Session] <- session
         session
 
     override this.Forget session =
-        match sessions.TryGetValue session with
-        | true, known ->
-            sessions.Remove session |> ignore
+        let known = sessions.GetValueOrDefault session
+
+        if sessions.Remove session then
             this.Ended session
-            known
-        | _ -> null
+
+        known
 
     override this.Step(now, event: inref<ServerEvent>, state) =
         let event = event
@@ -150,21 +149,19 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
 
     override this.Stepped(session, before, after) = this.Became session before after
     override this.SpareBytes = this.Spare
+    override _.Queued(_, _) = ()
 
     override _.Unparsed bytes =
         unparsed <- unparsed + bytes
         unparsed
-
-    override _.Queued(_, _) = ()
 
     override _.NextTicket() =
         ticket <- ticket.Next
         ticket
 
     override _.NextTurn group =
-        let next = counters.GetValueOrDefault(group.Id, -1L) + 1L
-        counters[group.Id] <- next
-        next
+        counters[group.Id] <- counters.GetValueOrDefault(group.Id, -1L) + 1L
+        counters[group.Id]
 
     override _.NewClientId() =
         assigned <- assigned + 1
