@@ -9,7 +9,7 @@ namespace Mqtt5.Benchmarks;
 /// <c>embedded [--rounds N] [--seconds N]</c>.
 /// </summary>
 /// <remarks>
-/// The generator runs at the priority of what is done when nothing else is to do (<c>SCHED_IDLE</c>), as if it were on another machine: on a machine of two
+/// The generator runs at idle priority (<c>SCHED_IDLE</c>), as if it were on another machine: on a machine of two
 /// processors it would otherwise take turns with the application and the requests, and that would be measured.
 /// </remarks>
 internal static class EmbeddedLoad
