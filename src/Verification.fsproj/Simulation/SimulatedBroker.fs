@@ -20,6 +20,8 @@ type internal BrokerConnection(link: Link, connection: SimulatedConnection) =
     member val IsReading = false with get, set
     // Whether the reading waits for something else than bytes.
     member val IsPaused = false with get, set
+    // Whether the rest of what was read comes in a later turn.
+    member val IsDeferred = false with get, set
     // Whether more arrived during that turn.
     member val HasMore = false with get, set
     // Whether the thread that reads has not come to what arrived.
@@ -348,19 +350,21 @@ type internal SimulatedBroker
             )
         | Pause.Others ->
             one.IsPaused <- true
+            one.IsDeferred <- true
 
-            agenda.After(
-                0L<ms>,
-                fun () ->
-                    one.IsPaused <- false
-                    this.Read one
-                    this.FinishReading one
-            )
+            // Until the rest is read, nothing that waits for the input of this connection goes on.
+            let goOnReading () =
+                one.IsPaused <- false
+                one.IsDeferred <- false
+                this.ReadNow one
+                this.FinishReading one
+
+            agenda.After(0L<ms>, fun () -> this.Suspendable(12, goOnReading))
 
     // The transport is gone. What the node says goes nowhere.
     member private this.Ended(one: BrokerConnection) : unit =
-        if one.IsReading then
-            // The thread that reads notices it.
+        if one.IsReading || one.IsDeferred then
+            // The thread that reads notices it, once it has read what it has.
             one.WhenRead.Enqueue(fun () -> this.Ended one)
         elif not one.Link.BrokerIsDone then
             one.Link.BrokerIsDone <- true
