@@ -281,7 +281,7 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         | Pause.Claim -> this.Pass(link, host.Run(fun turn -> Node.claim turn link.Connection))
         // Nothing is under way.
         | Pause.EarlierEnd _ -> ()
-        // There are none that wait; the rest is given at once.
+        // What sends bytes gives the rest itself.
         | Pause.Others -> ()
 
     // Every other PUBLISH of QoS 1 or 2 that may goes by a run, which shows no messages.

@@ -260,8 +260,8 @@ type DeliveryEnd =
 /// Where a member may be called within a gate, it says so.
 [<AbstractClass>]
 type NodeHost() =
-    // One or two milliseconds.
-    static member private DefaultTurnWork = 1_024
+    /// The work of a turn where a host says nothing else, in steps. They take one or two milliseconds.
+    static member DefaultTurnWork = 1_024
 
     /// How the broker behaves.
     abstract Settings: BrokerSettings

@@ -328,13 +328,13 @@ module internal NodeRouting =
         NodeSteps.stepOn turn session session.Connection (ServerEvent.RetainedAdvanced progress)
         isAll && hasRoom
 
-    let private deliverWhile (isAllowed: Turn -> bool) (turn: Turn) (session: NodeSession) : unit =
+    let private deliverDue (inShare: bool) (turn: Turn) (session: NodeSession) : unit =
         let mutable going = true
 
         while going do
             let state = session.State
 
-            if state.Retained.Length = 0 || not (takesData state) || not (isAllowed turn) then
+            if state.Retained.Length = 0 || not (takesData state) || inShare && turn.IsSpent then
                 going <- false
             else
                 let cursor = state.Retained[0]
@@ -355,13 +355,12 @@ module internal NodeRouting =
 
     /// Goes on with the retained messages that are due to a session, as far as it has room for them. While it has none,
     /// they wait in its state; the code that makes room calls this function again.
-    let deliverRetained (turn: Turn) (session: NodeSession) : unit = deliverWhile (fun _ -> true) turn session
+    let deliverRetained (turn: Turn) (session: NodeSession) : unit = deliverDue false turn session
 
     /// The same while the connection is read from, which has its share of the work only.
-    let deliverRetainedInShare (turn: Turn) (session: NodeSession) : unit =
-        deliverWhile (fun turn -> not turn.IsSpent) turn session
+    let deliverRetainedInShare (turn: Turn) (session: NodeSession) : unit = deliverDue true turn session
 
-    /// To how many sessions a message of the topic of this publisher goes, more or less.
+    /// About how many sessions a message of the topic of this publisher goes to.
     let width
         (turn: Turn)
         (session: NodeSession)

@@ -89,9 +89,6 @@ type SimulatedBrokerSettings =
     /// So many bytes never wait for a client.
     static member NoCongestion = 1_000_000
 
-    /// The work of a turn that ships, in steps.
-    static member UsualTurnWork = 1_024
-
     /// A broker as it is where a script says nothing else.
     static member Usual =
         {
@@ -103,7 +100,7 @@ type SimulatedBrokerSettings =
             CongestionBytes = 2_000
             SuspendsTurns = false
             SharesBeforeV5 = true
-            TurnWork = SimulatedBrokerSettings.UsualTurnWork
+            TurnWork = NodeHost.DefaultTurnWork
         }
 
 /// Everything that a run depends on: the same scenario runs the same way each time.

@@ -181,7 +181,7 @@ module ScenarioNotation =
                                 TurnWork =
                                     int (
                                         valueOr
-                                            (uint64 SimulatedBrokerSettings.UsualTurnWork)
+                                            (uint64 SimulatedBrokerSettings.Usual.TurnWork)
                                             "turn-work"
                                             values
                                     )

@@ -319,7 +319,7 @@ module Scenarios =
                         if versions.Once 3 then
                             versions.Between(1, 30)
                         else
-                            SimulatedBrokerSettings.UsualTurnWork
+                            SimulatedBrokerSettings.Usual.TurnWork
                 }
             Clients = clients
             Steps = steps.ToArray() |> Array.sortBy (fun step -> step.At)

@@ -76,7 +76,7 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     member val ClaimsLater = false with get, set
 
     /// How much work reading from one connection may cause before others are served, in steps.
-    member val Work = 1_024 with get, set
+    member val Work = NodeHost.DefaultTurnWork with get, set
 
     /// How many turns have begun and not ended.
     member _.TurnsUnderWay = underWay
