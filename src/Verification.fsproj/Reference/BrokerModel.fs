@@ -479,6 +479,7 @@ type BrokerModel(freedom: BrokerFreedom) =
                             && not connection.DropsWill
                             && not isOvertaken
                             && not (isBack && freedom.MayDropWillAtReturn)
+                            && not (WillRules.mayBeResumedByEarlier connection)
                         UnansweredUntil = if connection.HasConnack then 0L<ms> else now
                     }
             | _ -> ()

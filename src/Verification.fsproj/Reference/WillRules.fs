@@ -45,8 +45,21 @@ module internal WillRules =
             let will = publications.OfWill connection.Connect.Value
             will.Dues.RemoveAt(will.Dues.Count - 1)
 
-    // The Will of this connection where a CONNECT before it was not answered yet: the two are on connections of their own, so
-    // the broker may take the earlier one last, and then this one is taken over. Null: there is none, or it would wait.
+    // The earlier CONNECTs of this client that were not answered: each is on another connection, so the broker may take
+    // it last, and then this connection is taken over by it.
+    let private unansweredBefore (connection: NaiveConnection) : Connect seq =
+        connection.Client.Connections.Values
+        |> Seq.filter (fun other ->
+            other.Number < connection.Number
+            && not (other.HasConnack || other.IsLostByBroker))
+        |> Seq.choose (fun other -> ValueOption.toOption other.Connect)
+
+    // Whether an earlier CONNECT may be taken after this connection: it goes on with the session, and so cancels the Will.
+    let mayBeResumedByEarlier (connection: NaiveConnection) =
+        unansweredBefore connection
+        |> Seq.exists (fun earlier -> not earlier.CleanStart)
+
+    // The Will of this connection where an earlier CONNECT may take it over. Null: there is none, or the Will would wait.
     let overtaken (publications: Publications) (connection: NaiveConnection) : Publication =
         match connection.Connect with
         | ValueSome({ Will = ValueSome will } as connect) ->
@@ -54,13 +67,10 @@ module internal WillRules =
                 ValueOption.defaultValue 0u<s> will.Properties.WillDelayInterval = 0u<s>
                 || AnswerRules.expiryBefore connection = 0u<s>
 
-            let mayOvertake (other: NaiveConnection) =
-                other.Number < connection.Number
-                && not (other.HasConnack || other.IsLostByBroker)
-                && other.Connect
-                   |> ValueOption.exists (fun earlier -> earlier.CleanStart || isUndelayed)
-
-            if Seq.exists mayOvertake connection.Client.Connections.Values then
+            if
+                unansweredBefore connection
+                |> Seq.exists (fun earlier -> earlier.CleanStart || isUndelayed)
+            then
                 publications.OfWill connect
             else
                 null
