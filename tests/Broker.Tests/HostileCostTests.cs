@@ -43,6 +43,9 @@ public sealed partial class HostileCostTests(ITestOutputHelper output)
         ["a PUBLISH of 200,000 User Properties"] = (2, HasManyPropertiesAsync),
         ["HTTP requests that never end"] = (50, NeverAsksForWebSocketAsync),
         ["TLS handshakes that never end"] = (50, NeverShakesHandsAsync),
+        ["20,000 WebSocket frames of one byte at once"] = (4, SendsFramesOfOneByteAsync),
+        ["20,000 empty WebSocket frames at once"] = (4, SendsEmptyFramesAsync),
+        ["20,000 WebSocket Ping frames at once"] = (4, SendsPingFramesAsync),
     };
 
     public static TheoryData<string> Names => [.. Attackers.Keys];
@@ -56,7 +59,7 @@ public sealed partial class HostileCostTests(ITestOutputHelper output)
         {
             options.Limits.ConnectTimeout = TimeSpan.FromSeconds(2);
 
-            if (live == NeverAsksForWebSocketAsync)
+            if (name.Contains("WebSocket", StringComparison.Ordinal) || live == NeverAsksForWebSocketAsync)
                 options.ListenWebSocket(0);
             else if (live == NeverShakesHandsAsync)
                 options.ListenTls(0, new MqttServerTlsOptions { Certificate = Certificate.Value });

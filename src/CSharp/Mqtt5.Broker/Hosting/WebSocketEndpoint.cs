@@ -1,6 +1,8 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.WebSockets;
 using Microsoft.AspNetCore.Http;
+using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
@@ -39,7 +41,7 @@ internal static class WebSocketEndpoint
         var input = new Pipe(new PipeOptions(useSynchronizationContext: false));
         var output = new Pipe(new PipeOptions(useSynchronizationContext: false));
         using var cut = new CancellationTokenSource();
-        var receiving = ReceiveAsync(socket, input.Writer, cut.Token);
+        var receiving = ReceiveAsync(socket, input.Writer, context, broker, cut.Token);
         var sending = SendAsync(socket, output.Reader, cut.Token);
         await broker.Engine.ServeAsync(input.Reader, output.Writer, new WebSocketOrigin(context, cut)).ConfigureAwait(false);
         await output.Writer.CompleteAsync().ConfigureAwait(false);
@@ -51,30 +53,54 @@ internal static class WebSocketEndpoint
         await receiving.ConfigureAwait(false);
     }
 
-    private static async Task ReceiveAsync(WebSocket socket, PipeWriter writer, CancellationToken cancellationToken)
+    private static async Task ReceiveAsync(
+        WebSocket socket, PipeWriter writer, HttpContext context, MqttBroker broker, CancellationToken cancellationToken)
     {
+        var buffer = new byte[ReadBytes];
+        var (start, end) = (0, 0);
+
         try
         {
             while (true)
             {
-                var result = await socket.ReceiveAsync(writer.GetMemory(ReadBytes), cancellationToken).ConfigureAwait(false);
+                var receiving = socket.ReceiveAsync(buffer.AsMemory(end), cancellationToken);
+
+                // Frames that have come are handed on together: a client may put each byte into a frame of its own.
+                if (!receiving.IsCompleted && start < end)
+                {
+                    await writer.WriteAsync(buffer.AsMemory(start, end - start), cancellationToken).ConfigureAwait(false);
+                    start = end;
+                }
+
+                var result = await receiving.ConfigureAwait(false);
 
                 // [MQTT-6.0.0-1] [MQTT3-6.0.0-1]
                 if (result.MessageType != WebSocketMessageType.Binary)
                     break;
 
-                writer.Advance(result.Count);
+                end += result.Count;
 
-                if ((await writer.FlushAsync(cancellationToken).ConfigureAwait(false)).IsCompleted)
+                if (end < buffer.Length)
+                    continue;
+
+                if ((await writer.WriteAsync(buffer.AsMemory(start), cancellationToken).ConfigureAwait(false)).IsCompleted)
                     break;
-            }
 
-            await writer.CompleteAsync().ConfigureAwait(false);
+                (start, end) = (0, 0);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The connection has ended.
         }
         catch (Exception failure)
         {
-            await writer.CompleteAsync(failure as IOException ?? new IOException("the web socket failed", failure)).ConfigureAwait(false);
+            Log.WebSocketFailed(broker.Engine.Logger, context.Connection.RemoteIpAddress, context.Connection.RemotePort, failure);
         }
+
+        // A pipe that is completed with an exception gives no more of what it has.
+        writer.Write(buffer.AsSpan(start, end - start));
+        await writer.CompleteAsync().ConfigureAwait(false);
     }
 
     private static async Task SendAsync(WebSocket socket, PipeReader reader, CancellationToken cancellationToken)

@@ -83,6 +83,9 @@ internal static partial class Log
     [LoggerMessage(118, LogLevel.Information, "The socket {Path} was left by a process that has ended, and is taken over")]
     public static partial void SocketTakenOver(ILogger logger, string path);
 
+    [LoggerMessage(121, LogLevel.Debug, "The WebSocket from {Address}, port {Port}, failed")]
+    public static partial void WebSocketFailed(ILogger logger, System.Net.IPAddress? address, int port, Exception failure);
+
     [LoggerMessage(140, LogLevel.Information, "The store is read: {Records} records, {Sessions} sessions, {Retained} retained messages, in {Milliseconds} ms")]
     public static partial void StoreRead(ILogger logger, long records, int sessions, int retained, long milliseconds);
 
