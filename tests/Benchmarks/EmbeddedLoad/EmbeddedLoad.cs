@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
 
 namespace Mqtt5.Benchmarks;
 
@@ -9,8 +8,9 @@ namespace Mqtt5.Benchmarks;
 /// <c>embedded [--rounds N] [--seconds N]</c>.
 /// </summary>
 /// <remarks>
-/// The generator runs at idle priority (<c>SCHED_IDLE</c>), as if it were on another machine: on a machine of two
-/// processors it would otherwise take turns with the application and the requests, and that would be measured.
+/// On a machine of two processors a generator takes one and the loop of the broker the other, and the requests wait for
+/// either; that would be measured. So there is a load whose work is in the loop, and a busy thread to compare it with. The
+/// generator runs at idle priority.
 /// </remarks>
 internal static class EmbeddedLoad
 {
@@ -18,16 +18,13 @@ internal static class EmbeddedLoad
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Warm = TimeSpan.FromSeconds(5);
 
-    private static readonly (string Title, string[] Arguments)[] Loads =
-    [
-        ("QoS 0, 1 to 1", ["--mode", "pair", "--pubs", "1", "--qos", "0"]),
-        ("QoS 1, 10 pairs", ["--mode", "pair", "--pubs", "10", "--qos", "1"]),
-    ];
+    private static readonly string[] OneToOne = ["--mode", "pair", "--pubs", "1", "--qos", "0"];
+    private static readonly string[] Pairs = ["--mode", "pair", "--pubs", "10", "--qos", "1"];
 
     public static int Run(string[] arguments)
     {
         var rounds = Option(arguments, "--rounds", 5);
-        var seconds = Option(arguments, "--seconds", 5);
+        var time = TimeSpan.FromSeconds(Option(arguments, "--seconds", 5));
         using var tools = LoadTools.TryBuild();
 
         if (tools is null)
@@ -39,19 +36,24 @@ internal static class EmbeddedLoad
         try
         {
             using var probe = new RequestProbe(http, Patience);
+            ILoadBeside Generate(string[] load, TimeSpan lasting) => new GeneratedLoad(tools, load, mqtt, (int)lasting.TotalSeconds + 2);
+            (string Title, Func<TimeSpan, ILoadBeside> Start)[] loads =
+            [
+                ("the loop at full load, 512 filters that match no topic", _ => new RoutedLoad(mqtt)),
+                ("no broker, but a busy thread of another process", _ => new BusyThread()),
+                ("QoS 0, 1 to 1, and its generator", lasting => Generate(OneToOne, lasting)),
+                ("QoS 1, 10 pairs, and their generator", lasting => Generate(Pairs, lasting)),
+            ];
             probe.Measure(Warm, Pause);
 
-            foreach (var load in Loads)
-            {
-                using (StartLoad(tools, load.Arguments, mqtt, (int)Warm.TotalSeconds))
-                    probe.Measure(Warm, Pause);
-            }
+            foreach (var (_, start) in loads)
+                MeasureBeside(probe, start, Warm);
 
             Console.WriteLine("| beside | messages a second | p50 in ms | p99 in ms | p50, with the load / without | p99, with / without |");
             Console.WriteLine("|---|---|---|---|---|---|");
 
-            foreach (var load in Loads)
-                Show(load.Title, [.. Enumerable.Range(0, rounds).Select(_ => Round(probe, tools, load.Arguments, mqtt, seconds))]);
+            foreach (var (title, start) in loads)
+                Show(title, [.. Enumerable.Range(0, rounds).Select(_ => Round(probe, start, time))]);
         }
         finally
         {
@@ -62,35 +64,23 @@ internal static class EmbeddedLoad
         return 0;
     }
 
-    private static Figures Round(RequestProbe probe, LoadTools tools, string[] load, int port, int seconds)
+    private static Figures Round(RequestProbe probe, Func<TimeSpan, ILoadBeside> start, TimeSpan time)
     {
-        var time = TimeSpan.FromSeconds(seconds);
         var quiet = probe.Measure(time, Pause);
-        using var generator = StartLoad(tools, load, port, seconds + 2);
-        var output = generator.StandardOutput.ReadToEndAsync();
-        Thread.Sleep(TimeSpan.FromSeconds(1));
-        var loaded = probe.Measure(time, Pause);
-        generator.WaitForExit();
-
-        if (generator.ExitCode != 0)
-            throw new InvalidOperationException($"the load failed: {output.Result}");
-
-        using var json = JsonDocument.Parse(output.Result);
-        var figures = new Figures(
-            json.RootElement.GetProperty("delivered_s").GetDouble(),
-            At(quiet, 0.5), At(quiet, 0.99), At(loaded, 0.5), At(loaded, 0.99));
+        var (rate, loaded) = MeasureBeside(probe, start, time);
+        var figures = new Figures(rate, At(quiet, 0.5), At(quiet, 0.99), At(loaded, 0.5), At(loaded, 0.99));
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"without p50 {figures.QuietMedian:0.000} p99 {figures.QuietPercentile99:0.000} ms, beside {figures.Rate:N0} a second p50 {figures.Median:0.000} p99 {figures.Percentile99:0.000} ms"));
         return figures;
     }
 
-    private static Process StartLoad(LoadTools tools, string[] load, int port, int seconds) =>
-        Process.Start(new ProcessStartInfo(
-            "chrt",
-            ["--idle", "0", tools.Generator, "--port", Text(port), .. load, "--size", "16", "--for", Text(seconds)])
-        {
-            RedirectStandardOutput = true,
-        })!;
+    private static (double Rate, double[] Times) MeasureBeside(RequestProbe probe, Func<TimeSpan, ILoadBeside> start, TimeSpan time)
+    {
+        using var load = start(time);
+        Thread.Sleep(TimeSpan.FromSeconds(1));
+        var times = probe.Measure(time, Pause);
+        return (load.Finish(), times);
+    }
 
     private static void Show(string title, Figures[] rounds) =>
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
