@@ -20,6 +20,15 @@ if (args is ["embedded", .. var embedded])
 if (args is ["embedded-host", .. var host])
     return await EmbeddedHost.RunAsync(host).ConfigureAwait(false);
 
+if (args is ["steady-client", .. var steady])
+    return SteadyClients.Run(steady);
+
+if (args is ["steady-client-host", .. var client])
+    return await SteadyClientHost.RunAsync(client).ConfigureAwait(false);
+
+if (args is ["growing", .. var growing])
+    return await GrowingInputs.RunAsync(growing).ConfigureAwait(false);
+
 if (args is ["mqtt5-client", var task])
     return await Mqtt5Tasks.RunAsync(task).ConfigureAwait(false);
 

@@ -92,14 +92,30 @@ internal sealed class LoadTools : IDisposable
         return (process.ExitCode, output.Result, error.Result);
     }
 
-    private string Build(string name)
+    /// <summary>Builds another program with a library of the system. Null: the library is not there, or cc failed.</summary>
+    /// <param name="name">The name of the source, and of the program.</param>
+    /// <param name="library">The option of the linker that names the library.</param>
+    public string? TryBuild(string name, string library)
+    {
+        try
+        {
+            return Build(name, library);
+        }
+        catch (InvalidOperationException exception)
+        {
+            Console.Error.WriteLine(exception.Message);
+            return null;
+        }
+    }
+
+    private string Build(string name, params string[] libraries)
     {
         var source = Path.Combine(AppContext.BaseDirectory, "load", $"{name}.c");
         var program = Path.Combine(folder.FullName, name);
 
         try
         {
-            var (exitCode, _, error) = Execute("cc", ["-O2", "-o", program, source]);
+            var (exitCode, _, error) = Execute("cc", ["-O2", "-o", program, source, .. libraries]);
             return exitCode == 0
                 ? program
                 : throw new InvalidOperationException($"cc cannot build {source}:\n{error}");

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 
 namespace Mqtt5.Benchmarks;
@@ -15,30 +14,31 @@ internal sealed class RoutedLoad : ILoadBeside
     private const int FiltersOfPacket = 64;
     private const int Topics = 500;
 
-    private readonly List<Socket> sockets = [];
+    private readonly RawMqtt subscriber;
+    private readonly RawMqtt publisher;
     private readonly Thread publishing;
     private readonly long started = Stopwatch.GetTimestamp();
     private long messages;
     private volatile bool isStopping;
 
     /// <param name="port">Where the broker listens.</param>
-    /// <exception cref="SocketException">The broker is not there, or ended a connection.</exception>
+    /// <exception cref="SocketException">Nothing listens there.</exception>
     public RoutedLoad(int port)
     {
-        var subscriber = Connect(port, "subscriber");
+        subscriber = RawMqtt.Connect(port, "subscriber");
 
         // Each filter matches all levels of the topics but the last.
         var filters = Enumerable.Range(0, 1 << Levels).Select(number =>
             $"\"{string.Join('/', Enumerable.Range(0, Levels).Select(level => ((number >> level) & 1) == 0 ? "a" : "+"))}/z\"");
 
         foreach (var packet in filters.Chunk(FiltersOfPacket))
-            Ask(subscriber, $"SUBSCRIBE id=1 filters[{string.Join(", ", packet)}]");
+            subscriber.Ask(RawMqtt.Bytes($"SUBSCRIBE id=1 filters[{string.Join(", ", packet)}]"));
 
-        var publisher = Connect(port, "publisher");
+        publisher = RawMqtt.Connect(port, "publisher");
         var topic = string.Join('/', Enumerable.Repeat("a", Levels));
-        byte[] packets = [.. Enumerable.Range(0, Topics).SelectMany(number => Bytes(string.Create(
+        byte[] packets = [.. Enumerable.Range(0, Topics).SelectMany(number => RawMqtt.Bytes(string.Create(
             CultureInfo.InvariantCulture, $"PUBLISH topic=\"{topic}/{number}\" payload=\"x\"")))];
-        publishing = new Thread(() => Publish(publisher, packets)) { IsBackground = true };
+        publishing = new Thread(() => Publish(packets)) { IsBackground = true };
         publishing.Start();
     }
 
@@ -54,11 +54,11 @@ internal sealed class RoutedLoad : ILoadBeside
     {
         Finish();
 
-        foreach (var socket in sockets)
-            socket.Dispose();
+        subscriber.Dispose();
+        publisher.Dispose();
     }
 
-    private void Publish(Socket publisher, byte[] packets)
+    private void Publish(byte[] packets)
     {
         while (!isStopping)
         {
@@ -66,25 +66,4 @@ internal sealed class RoutedLoad : ILoadBeside
             messages += Topics;
         }
     }
-
-    private Socket Connect(int port, string clientId)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        sockets.Add(socket);
-        socket.Connect(IPAddress.Loopback, port);
-        Ask(socket, $"CONNECT clean=1 clientid=\"{clientId}\"");
-        return socket;
-    }
-
-    // Sends a packet and waits for the beginning of its answer.
-    private static void Ask(Socket socket, string packet)
-    {
-        socket.Send(Bytes(packet));
-
-        if (socket.Receive(new byte[1_024]) == 0)
-            throw new InvalidOperationException($"the broker closed the connection after {packet}");
-    }
-
-    private static byte[] Bytes(string packet) =>
-        Encode.ToBytes(Direction.ClientToServer, Notation.Parse(packet).ResultValue).ResultValue;
 }
