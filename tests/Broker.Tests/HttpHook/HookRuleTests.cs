@@ -108,7 +108,12 @@ public sealed class HookRuleTests
             await client.SubscribeAsync("\"#\" qos=1");
         }
 
-        await using var setup = await HookBroker.StartAsync(configure: options => options.Store = store.Crashed());
+        await using var setup = await HookBroker.StartAsync(configure: options =>
+        {
+            options.Store = store.Crashed();
+            // Not what decides about a client that will have rules.
+            options.Authorizer = MqttAccessRules.Parse("everyone\n  deny all #");
+        });
         setup.Broker.Publish(new MqttMessage { Topic = "a/1", QoS = QoS.AtLeastOnce });
         setup.Broker.Publish(new MqttMessage { Topic = "b/1", QoS = QoS.AtLeastOnce });
         setup.Server.Say("""{"allow":true,"rules":["allow all b/#"]}""");
