@@ -79,7 +79,7 @@ public sealed class MqttHttpHookOptions
             throw new ArgumentOutOfRangeException(name, value, "the option is out of its range");
     }
 
-    // No message has the URL: whoever wrote a password into it would find it in the log.
+    // No message has the URL: a password in it would be in the log.
     private void CheckUrl(Uri? url, string name)
     {
         if (url is null)
