@@ -263,7 +263,8 @@ type NodeHost() =
     /// The work of a turn where a host says nothing else, in steps. They take one or two milliseconds.
     static member DefaultTurnWork = 1_024
 
-    /// How the broker behaves.
+    /// How the broker behaves. Its limits may change, and then <c>Node.Configured</c> has to be called; nothing else of it
+    /// does.
     abstract Settings: BrokerSettings
     /// Whether the broker shuts down.
     abstract IsStopping: bool
