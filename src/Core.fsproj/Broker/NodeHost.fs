@@ -389,6 +389,10 @@ type NodeHost() =
     /// A PUBLISH of a client was not accepted.
     abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit
 
+    /// So many messages of a run were dropped or refused for the same reason. It may be called within a gate.
+    abstract DroppedInRun: count: int * why: Fault -> unit
+    default _.DroppedInRun(_, _) = ()
+
     /// A connection was not accepted; the User Name is the one that CONNECT named, null if there is none.
     abstract Rejected:
         connection: NodeConnection * kind: RefusalKind * userName: (string | null) * why: Fault -> unit

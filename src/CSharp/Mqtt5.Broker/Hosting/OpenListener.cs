@@ -17,7 +17,7 @@ internal abstract class OpenListener(Listener listener, Uri address)
     // No more connections are accepted. Those that it accepted go on.
     public abstract Task CloseAsync();
 
-    protected static Uri AddressOf(Listener listener, object? endPoint)
+    public static Uri AddressOf(Listener listener, object? endPoint)
     {
         if (listener.Kind == ListenerKind.Unix)
             return new Uri($"unix://{listener.Path}");
