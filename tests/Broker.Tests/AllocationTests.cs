@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -42,6 +43,55 @@ public sealed class AllocationTests
         Close(subscribers);
         // What there is belongs to the sockets, a few hundred bytes a batch, not to the messages.
         Assert.InRange(least, 0, 1.5 * to.Length);
+    }
+
+    [Fact]
+    public async Task The_time_from_receipt_to_sending_costs_no_memory()
+    {
+        var measured = 0;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, one) =>
+            {
+                if (instrument.Name == "mqtt5.broker.publish.duration")
+                    one.EnableMeasurementEvents(instrument);
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((_, _, _, _) => Interlocked.Increment(ref measured));
+        listener.Start();
+        await A_message_of_QoS_0_costs_no_memory("5", "5");
+        Assert.InRange(measured, 1, int.MaxValue);
+    }
+
+    [Fact]
+    public async Task A_message_of_QoS_0_for_a_client_that_is_away_costs_no_more_memory_than_one_for_no_client()
+    {
+        await using var broker = await Brokers.StartAsync();
+
+        using (var away = Open(broker, "5", "CONNECT clean=1 clientid=\"away\" props{SessionExpiryInterval=100}", "SUBSCRIBE id=1 filters[\"a/b\"]"))
+        {
+            Skip(away);
+            Skip(away);
+        }
+
+        await Waits.UntilAsync(() => broker.ConnectionCount == 0);
+        using var publisher = Open(broker, "5", "CONNECT clean=1 clientid=\"p\"");
+        Skip(publisher);
+        var read = new byte[2];
+
+        double LeastFor(string topic)
+        {
+            byte[] batch = [.. Repeat(Bytes("5", $"PUBLISH topic=\"{topic}\" payload=\"0123456789\""), Batch), .. Bytes("5", "PINGREQ")];
+            return Least(() =>
+            {
+                publisher.Send(batch);
+                Receive(publisher, read, 2);
+            });
+        }
+
+        var none = LeastFor("a/c");
+        Assert.InRange(LeastFor("a/b"), 0, none + 1.5);
+        Assert.Equal(12 * Messages, Assert.Single(broker.Inspection.Drops().Reasons).Count);
     }
 
     [Fact]

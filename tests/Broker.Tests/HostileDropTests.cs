@@ -37,6 +37,11 @@ public sealed class HostileDropTests
         // Six for the client that is away, and one that is too large for the other.
         Assert.Equal(observed ? 1_006 : 0, told);
         Assert.Equal(7, broker.Engine.Totals.Read(0).PublishDropped);
+        var drops = broker.Inspection.Drops();
+        Assert.Equal(7, drops.Total);
+        // Each has its reason, also where no message was looked at.
+        Assert.Equal([6, 1], drops.Reasons.Select(one => one.Count));
+        Assert.Contains("the client is not connected", drops.Reasons[0].Reason, StringComparison.Ordinal);
         await using var back = await RawClient.ConnectAsync(broker, "CONNECT clientid=\"away\"", "CONNACK sp=1");
         await back.ExpectAsync("PUBLISH qos=1 topic=\"a\" id=1 payload=\"kept\"");
     }

@@ -57,8 +57,8 @@ public sealed class LimitTests
             folder = Path.GetDirectoryName(folder)!;
 
         var rows = LimitTable.All.Select(rule =>
-            $"| `{rule.Key}` | {rule.What} | {rule.Unit} | {rule.Default.ToString("N0", System.Globalization.CultureInfo.InvariantCulture)}{(rule.ZeroIsNone ? "; 0: no limit" : "")} | {rule.Beyond} |");
-        var table = "| Limit | What | Unit | Default | Beyond |\n|---|---|---|---|---|\n" + string.Join('\n', rows);
+            $"| `{rule.Key}` | {rule.What} | {rule.Unit} | {rule.Default.ToString("N0", System.Globalization.CultureInfo.InvariantCulture)}{(rule.ZeroIsNone ? "; 0: no limit" : "")} | {rule.Beyond} | {(rule.IsKept ? "new connections" : "at once")} |");
+        var table = "| Limit | What | Unit | Default | Beyond | A change is for |\n|---|---|---|---|---|---|\n" + string.Join('\n', rows);
         Assert.Contains(table, File.ReadAllText(Path.Combine(folder, "docs", "broker.md")), StringComparison.Ordinal);
     }
 

@@ -89,6 +89,22 @@ public sealed class LogTests
     }
 
     [Fact]
+    public async Task A_level_that_changes_before_the_first_entry_is_noticed()
+    {
+        var least = LogLevel.Warning;
+        using var log = new Recorder();
+        using var filtered = LoggerFactory.Create(logging => logging.AddFilter(level => level >= least).AddProvider(new Provider(log)));
+        using var background = new BackgroundLoggerFactory(filtered, _ => LogLevel.Trace);
+        var logger = background.CreateLogger("test");
+        Assert.False(logger.IsEnabled(LogLevel.Information));
+        least = LogLevel.Information;
+        await Waits.UntilAsync(() => logger.IsEnabled(LogLevel.Information));
+        least = LogLevel.Error;
+        await background.RefreshAsync(TimeSpan.FromSeconds(30));
+        Assert.False(logger.IsEnabled(LogLevel.Warning));
+    }
+
+    [Fact]
     public async Task Exceptions_of_any_call_to_the_log_end_nothing()
     {
         using var broken = new BrokenFactory();
@@ -127,6 +143,15 @@ public sealed class LogTests
 
         Assert.DoesNotContain(log.Lines, line => line.Contains("http://", StringComparison.OrdinalIgnoreCase));
         Assert.Equal(2, log.Lines.Count(line => line.StartsWith("Listening on ", StringComparison.Ordinal)));
+    }
+
+    private sealed class Provider(ILoggerFactory factory) : ILoggerProvider
+    {
+        public ILogger CreateLogger(string categoryName) => factory.CreateLogger(categoryName);
+
+        public void Dispose()
+        {
+        }
     }
 
     private sealed class BrokenFactory : ILoggerFactory

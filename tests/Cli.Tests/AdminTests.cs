@@ -150,6 +150,21 @@ public sealed class AdminTests : IDisposable
     }
 
     [Fact]
+    public async Task A_reload_by_the_API_reads_the_configuration_as_well()
+    {
+        var configuration = Path.Combine(folder, "broker.json");
+        await File.WriteAllTextAsync(configuration, "{}");
+        using var broker = await StartAsync("--config", configuration);
+        await File.WriteAllTextAsync(configuration, """{"receive-maximum":7,"ws-port":0}""");
+        Assert.Matches("(?m)^detail +reloaded; .*; changed receive-maximum from 100 to 7; listening ws://127.0.0.1:[0-9]+/mqtt$", await AskAsync(broker, 0, "reload"));
+        Assert.Contains("websocket", await AskAsync(broker, 0, "listeners"), StringComparison.Ordinal);
+        await using var client = await ConnectAsync(broker, "gauge-1");
+        Assert.Equal(7, (int)client.Server!.ReceiveMaximum);
+        await File.WriteAllTextAsync(configuration, """{"store":"there"}""");
+        Assert.Contains($"{configuration}: store: it cannot be changed without a restart", await AskAsync(broker, 1, "reload"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_broker_without_a_certificate_for_its_API_does_not_start()
     {
         var outcome = await CommandProcess.RunAsync(null, "broker", "--port", "0", "--admin-port", "0", "--admin-tls", "--admin-token-file", Tokens);

@@ -56,6 +56,8 @@ internal sealed class BrokerProcess : IAsyncDisposable
         return await ReadErrorLineAsync();
     }
 
+    public Task<string?> ReadLineAsync() => process.StandardOutput.ReadLineAsync().WaitAsync(Patience);
+
     public Task<string?> ReadErrorLineAsync() => process.StandardError.ReadLineAsync().WaitAsync(Patience);
 
     public async Task SignalAsync(string name)

@@ -37,7 +37,7 @@ public sealed partial class MetricsPageTests
         var sources = string.Concat(GuidePages.Sources("src/CSharp/Mqtt5.Client", "Telemetry.cs"), GuidePages.Sources("src/CSharp/Mqtt5.Broker", "Telemetry.cs"));
         var tags = Tag().Matches(sources).Select(match => match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal).ToArray();
         // Each has a few values that the code chooses.
-        Assert.Equal(["mqtt.qos", "mqtt5.limit", "mqtt5.reason", "mqtt5.version"], tags);
+        Assert.Equal(["mqtt.qos", "mqtt5.limit", "mqtt5.listener", "mqtt5.reason", "mqtt5.version"], tags);
         var documented = Row().Matches(GuidePages.Read("docs/observability.md"))
             .SelectMany(row => TagInRow().Matches(row.Groups["rest"].Value)).Select(match => match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal);
         Assert.Equal(tags, documented);

@@ -283,7 +283,7 @@ public sealed class MosquittoConfigurationTests : IDisposable
 
         // The files of each listener are read again.
         Write("passwd", Passwords[(Passwords.IndexOf('\n', StringComparison.Ordinal) + 1)..]);
-        Assert.Equal("mqtt5: reloaded; 1 session ended, 0 clients disconnected", await broker.ReloadAsync());
+        Assert.Equal("mqtt5: reloaded; 1 session ended, 0 clients disconnected (SIGHUP)", await broker.ReloadAsync());
         await Assert.ThrowsAnyAsync<MqttException>(() => ConnectAsync(inside, "anna", "one", null));
         Assert.Equal(MqttConnectionStatus.Connected, guest.State.Status);
     }

@@ -33,7 +33,7 @@ public sealed class ReloadTests : IDisposable
         var annaLost = LossOf(anna);
         Assert.Equal(0, (await CommandInProcess.RunAsync("passwd", Passwords, "anna", "--delete")).ExitCode);
         await SetPasswordAsync("carl", "three");
-        Assert.Equal("mqtt5: reloaded; 2 sessions ended, 0 clients disconnected", await broker.ReloadAsync());
+        Assert.Equal("mqtt5: reloaded; 2 sessions ended, 0 clients disconnected (SIGHUP)", await broker.ReloadAsync());
         Assert.Equal(ReasonCode.NotAuthorized, (await annaLost.WaitAsync(Patience))?.Reason);
         Assert.Equal(MqttConnectionStatus.Connected, bob.State.Status);
         var refused = await Assert.ThrowsAnyAsync<MqttException>(() => ConnectAsync(broker, "anna", "one", "client-a"));
@@ -50,7 +50,7 @@ public sealed class ReloadTests : IDisposable
         await using var anna = await ConnectAsync(broker, "anna", "one", "client-a");
         var lost = LossOf(anna);
         await SetPasswordAsync("anna", "two");
-        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected", await broker.ReloadAsync());
+        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected (SIGHUP)", await broker.ReloadAsync());
         Assert.Equal(ReasonCode.AdministrativeAction, (await lost.WaitAsync(Patience))?.Reason);
         await Assert.ThrowsAnyAsync<MqttException>(() => ConnectAsync(broker, "anna", "one", "client-a"));
         await using var again = await ConnectAsync(broker, "anna", "two", "client-a");
@@ -69,7 +69,7 @@ public sealed class ReloadTests : IDisposable
         var again = new TaskCompletionSource();
         reader.Reconnected += (_, _) => again.TrySetResult();
         await File.WriteAllTextAsync(Rules, "everyone\nallow publish #\nallow subscribe open/#\n");
-        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected", await broker.ReloadAsync());
+        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected (SIGHUP)", await broker.ReloadAsync());
         await again.Task.WaitAsync(Patience);
         await using var writer = await ConnectAsync(broker, null, null, "writer");
         await writer.PublishAsync("secret/1", "hidden", QoS.AtLeastOnce);
@@ -89,7 +89,7 @@ public sealed class ReloadTests : IDisposable
         await using var two = await ConnectAsync(broker, null, null, "two");
         var lost = LossOf(two);
         await File.WriteAllTextAsync(Rules, "everyone\nallow all #\nclient two\ndeny all x\n");
-        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected", await broker.ReloadAsync());
+        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected (SIGHUP)", await broker.ReloadAsync());
         await lost.WaitAsync(Patience);
         Assert.Equal(MqttConnectionStatus.Connected, one.State.Status);
     }
@@ -156,7 +156,7 @@ public sealed class ReloadTests : IDisposable
         await using var anna = await ConnectAsync(broker, "anna", "one", "client-a");
         var before = await File.ReadAllTextAsync(Passwords);
         await SetPasswordAsync("anna", "two");
-        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected", await broker.ReadErrorLineAsync());
+        Assert.Equal("mqtt5: reloaded; 0 sessions ended, 1 client disconnected (a file changed)", await broker.ReadErrorLineAsync());
         await File.WriteAllTextAsync(Passwords + ".new", "anna:pbkdf2-sha512:x\n");
         File.Move(Passwords + ".new", Passwords, overwrite: true);
         Assert.StartsWith("mqtt5: not reloaded, all stays as it was: password-file: ", await broker.ReadErrorLineAsync(), StringComparison.Ordinal);
@@ -198,7 +198,7 @@ public sealed class ReloadTests : IDisposable
                 for (var index = 0; index < reloads; index++)
                 {
                     await kind(index);
-                    Assert.Equal("mqtt5: reloaded; 0 sessions ended, 0 clients disconnected", await broker.ReloadAsync());
+                    Assert.Equal("mqtt5: reloaded; 0 sessions ended, 0 clients disconnected (SIGHUP)", await broker.ReloadAsync());
                     Interlocked.Increment(ref applied);
                 }
             }

@@ -74,6 +74,7 @@ module AllTests =
             BrokerHostileTests.tests
             NodeTests.tests
             NodeWorkTests.tests
+            ChangedLimitsTests.tests
             ExpiringAuthenticationTests.tests
             BrokerWorldTests.tests
             TidyTests.tests

@@ -90,7 +90,8 @@ type private RuledPermissions(access: ClientAccess) =
 
 type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening -> unit) as this =
     let mutable now: Instant = 1_000_000L<ms>
-    let host = SimulatedHost(settings, (fun () -> now))
+    let mutable settings = settings
+    let host = SimulatedHost((fun () -> settings), (fun () -> now))
     let opened = ResizeArray<Link>()
     let settled = HashSet<Ticket>()
     let requests = Dictionary<SessionId, Packet>()
@@ -369,6 +370,11 @@ type World(settings: BrokerSettings, grants: AccessGrant[], happened: Happening 
         if link.IsOpen then
             link.IsOpen <- false
             host.Run(fun turn -> Node.transportClosed turn link.Connection "test")
+
+    /// Changes the limits while the broker runs.
+    member _.Configure(change: BrokerLimits -> BrokerLimits) =
+        settings <- { settings with Limits = change settings.Limits }
+        host.Run(fun turn -> Node.configured turn (Seq.cast host.Sessions.Values))
 
     /// Ends a session.
     member _.Remove(session: SessionId, reason: ReasonCode) =

@@ -22,6 +22,7 @@ public sealed class MqttBroker : IAsyncDisposable
     private readonly Lock stopping = new();
     private readonly ConcurrentDictionary<Task, bool> served = new();
     private readonly MqttBrokerOptions options;
+    private readonly SemaphoreSlim changing = new(1);
     private NetworkHost? host;
     private Task? stopped;
 
@@ -36,7 +37,7 @@ public sealed class MqttBroker : IAsyncDisposable
         WebSocketSubProtocols = [.. options.WebSocketSubProtocols];
         Engine = new BrokerEngine(options);
 
-        Inspection = new MqttBrokerInspection(this, options);
+        Inspection = new MqttBrokerInspection(this);
 
         if (options.Machine is { Lowered: { Length: > 0 } lowered } machine)
             Log.LimitsDerived(Engine.Logger, Descriptors.Limit, machine.MemoryMegabytes, lowered);
@@ -45,7 +46,7 @@ public sealed class MqttBroker : IAsyncDisposable
     }
 
     /// <summary>The addresses that it listens at, with the ports that were given; valid once it is started.</summary>
-    public IReadOnlyList<Uri> Addresses { get; private set; } = [];
+    public IReadOnlyList<Uri> Addresses => [.. Listening.Select(one => one.Address)];
 
     /// <summary>How many clients are connected.</summary>
     public int ConnectionCount => Engine.Registry.Current.Connections;
@@ -74,6 +75,11 @@ public sealed class MqttBroker : IAsyncDisposable
         "mqtt5 " + (typeof(MqttBroker).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0");
 
     internal BrokerEngine Engine { get; }
+
+    // How many Kestrels serve its listeners.
+    internal int KestrelCount => host?.KestrelCount ?? 0;
+
+    internal IReadOnlyList<OpenListener> Listening => host?.Open ?? [];
 
     internal WebAccess WebAccess { get; }
 
@@ -132,6 +138,79 @@ public sealed class MqttBroker : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(message);
         Engine.CheckRecovered();
         return Engine.Publish(ServerMessages.Of(message, Engine.Now()));
+    }
+
+    /// <summary>
+    /// Changes limits and listeners while the broker runs; the levels of the log are asked for again. All or nothing: where it
+    /// throws, all stays as it was. One change is made at a time.
+    /// <para>
+    /// Limits are in force at once, but for those that a connection was told or began with
+    /// (<see cref="LimitRule.IsKept"/>), which new connections have. What is there beyond a lower limit stays.
+    /// </para>
+    /// <para>
+    /// Listeners that are the same stay, with the same object of <see cref="MqttServerTlsOptions"/> if they have one. Others
+    /// are closed: they accept no more connections, and those that they accepted go on. New ones are opened; where one is at
+    /// the place of another that is closed, no connection is accepted there for a moment.
+    /// </para>
+    /// </summary>
+    /// <param name="options">
+    /// The options, of which all but limits and listeners has to be as at the start. The logger factory, the clock and the
+    /// functions of the application stay those of the start. Not looked at later.
+    /// </param>
+    /// <param name="committing">
+    /// Called once all that can fail is done, before anything changes, such as to replace what an authenticator knows; must
+    /// not block. If it throws, nothing changes.
+    /// </param>
+    /// <param name="cancellationToken">Gives it up while listeners are opened.</param>
+    /// <returns>When it is done.</returns>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// An option cannot be changed while the broker runs; the message names it. Or the broker has not started, or has stopped,
+    /// or would listen to the world without knowing its clients.
+    /// </exception>
+    /// <exception cref="MqttListenException">A listener cannot be opened; the message says which one and why.</exception>
+    public async Task ReconfigureAsync(MqttBrokerOptions options, Action? committing = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        options.CheckUnchanged(this.options);
+        options.Machine = this.options.Machine!.Again();
+        await changing.WaitAsync(cancellationToken).ConfigureAwait(false);
+
+        try
+        {
+            if (!IsRunning || host is not { } network)
+                throw new InvalidOperationException("the broker does not run");
+
+            var settings = options.ToSettings();
+            var change = await network.PrepareAsync(options, cancellationToken).ConfigureAwait(false);
+
+            try
+            {
+                committing?.Invoke();
+            }
+            catch
+            {
+                await network.AbandonAsync(change).ConfigureAwait(false);
+                throw;
+            }
+
+            Engine.Configure(settings);
+            await network.CommitAsync(change, options.Limits.ConnectTimeout).ConfigureAwait(false);
+
+            foreach (var closed in change.Removed)
+                Log.NotListening(Engine.Logger, closed.Address);
+
+            foreach (var opened in change.Added)
+                Log.Listening(Engine.Logger, opened.Address);
+
+            if (this.options.BackgroundLoggers is { } loggers)
+                await loggers.RefreshAsync(LogPatience).ConfigureAwait(false);
+        }
+        finally
+        {
+            changing.Release();
+        }
     }
 
     /// <summary>Ends the connection of a client, and tells it why. Its session goes on as it asked for.</summary>
@@ -211,11 +290,9 @@ public sealed class MqttBroker : IAsyncDisposable
     {
         await Engine.RecoverAsync(cancellationToken).ConfigureAwait(false);
 
-        if (options.Listeners.Count == 0)
-            return;
-
         host = new NetworkHost(this, options);
-        Addresses = await host.StartAsync(cancellationToken).ConfigureAwait(false);
+        var listeners = await host.PrepareAsync(options, cancellationToken).ConfigureAwait(false);
+        await host.CommitAsync(listeners, options.Limits.ConnectTimeout).ConfigureAwait(false);
 
         foreach (var address in Addresses)
             Log.Listening(Engine.Logger, address);
@@ -229,6 +306,7 @@ public sealed class MqttBroker : IAsyncDisposable
 
     private async Task ShutDownAsync()
     {
+        await changing.WaitAsync().ConfigureAwait(false);
         var closing = host?.CloseListenersAsync() ?? Task.CompletedTask;
         await Engine.StopAsync(options.CloseTimeout).ConfigureAwait(false);
         await closing.ConfigureAwait(false);
@@ -242,6 +320,8 @@ public sealed class MqttBroker : IAsyncDisposable
             await loggers.FlushAsync(LogPatience).ConfigureAwait(false);
             loggers.Dispose();
         }
+
+        changing.Release();
     }
 
     // The messages of the web host are hidden: they speak of HTTP, and the broker logs its listeners itself.

@@ -8,6 +8,8 @@ type Broker =
     {
         /// The settings of the broker.
         Settings: BrokerSettings
+        /// For each limit, the greatest value since the start: what was accepted under it may still be there.
+        Bounds: BrokerLimits
         /// The owners of Client Identifiers: sessions, connections, Wills.
         Ledger: Ledger
         /// The subscriptions and the retained messages.
@@ -41,8 +43,18 @@ module Broker =
     let create (now: Instant) (seed: HashSeed) (settings: BrokerSettings) : Broker =
         {
             Settings = settings
+            Bounds = settings.Limits
             Ledger = Ledger.empty now settings.Limits
             Registry = Registry.empty seed
+        }
+
+    /// The broker with other limits. What is there beyond a lower one stays, and nothing more is let in until there is
+    /// less.
+    [<CompiledName("Configured")>]
+    let configured (settings: BrokerSettings) (broker: Broker) : Broker =
+        { broker with
+            Settings = settings
+            Bounds = BrokerLimits.bounds broker.Bounds settings.Limits
         }
 
     /// The broker after a change.
@@ -179,7 +191,7 @@ module Broker =
     /// Checks the invariants of a broker, and gives the first violation. O(n); for tests, simulation and assertions.
     [<CompiledName("Sound")>]
     let sound (broker: Broker) : string voption =
-        let limits = broker.Settings.Limits
+        let limits = broker.Bounds
 
         let strays =
             broker.Registry.Filters

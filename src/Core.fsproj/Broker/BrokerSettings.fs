@@ -130,6 +130,59 @@ type BrokerLimits =
             NameBytes = 1_024
         }
 
+/// What becomes of limits that change while a broker runs.
+[<RequireQualifiedAccess>]
+module BrokerLimits =
+
+    // Whether one is nowhere lower than the other, in what is kept.
+    let private covers (one: BrokerLimits) (other: BrokerLimits) =
+        one.MaximumConnections >= other.MaximumConnections
+        && one.MaximumSessions >= other.MaximumSessions
+        && one.InFlightMessages >= other.InFlightMessages
+        && one.QueuedMessages >= other.QueuedMessages
+        && one.QueuedBytes >= other.QueuedBytes
+        && one.RetainedMessages >= other.RetainedMessages
+        && one.RetainedBytes >= other.RetainedBytes
+        && one.TotalSubscriptionBytes >= other.TotalSubscriptionBytes
+
+    /// The limits that what is there keeps to after a change: what an earlier limit allowed to be kept is not dropped
+    /// because of a lower one, which is for what comes after the change.
+    [<CompiledName("Bounds")>]
+    let bounds (earlier: BrokerLimits) (next: BrokerLimits) : BrokerLimits =
+        // Sessions share what they are given, where nothing has to be made.
+        if covers next earlier then
+            next
+        elif covers earlier next then
+            earlier
+        else
+            { next with
+                MaximumConnections = max earlier.MaximumConnections next.MaximumConnections
+                MaximumSessions = max earlier.MaximumSessions next.MaximumSessions
+                InFlightMessages = max earlier.InFlightMessages next.InFlightMessages
+                QueuedMessages = max earlier.QueuedMessages next.QueuedMessages
+                QueuedBytes = max earlier.QueuedBytes next.QueuedBytes
+                RetainedMessages = max earlier.RetainedMessages next.RetainedMessages
+                RetainedBytes = max earlier.RetainedBytes next.RetainedBytes
+                TotalSubscriptionBytes = max earlier.TotalSubscriptionBytes next.TotalSubscriptionBytes
+            }
+
+    /// The limits for a connection that CONNACK has told other ones: Maximum Packet Size, Receive Maximum and Topic Alias
+    /// Maximum stay as they were announced, and the rest changes.
+    [<CompiledName("Announced")>]
+    let announced (earlier: BrokerLimits) (next: BrokerLimits) : BrokerLimits =
+        if
+            earlier.MaximumPacketBytes = next.MaximumPacketBytes
+            && earlier.ReceiveMaximum = next.ReceiveMaximum
+            && earlier.TopicAliasMaximum = next.TopicAliasMaximum
+        then
+            next
+        else
+            { next with
+                MaximumPacketBytes = earlier.MaximumPacketBytes
+                ReceiveMaximum = earlier.ReceiveMaximum
+                TopicAliasMaximum = earlier.TopicAliasMaximum
+            }
+
 /// A set of protocol versions.
 [<System.Flags>]
 type ProtocolVersions =

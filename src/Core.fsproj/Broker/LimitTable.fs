@@ -24,6 +24,9 @@ type LimitRule =
         What: string
         /// What happens beyond it.
         Beyond: string
+        /// Whether a connection keeps the value that it began with, where the limit changes while the broker runs. The others
+        /// are in force at once; what is there beyond a lower one stays.
+        IsKept: bool
     }
 
 /// The limits of a broker as a table, and their names, units and ranges.
@@ -67,6 +70,19 @@ module LimitTable =
         | LimitName.SessionsPerAddress -> int64 limits.SessionsPerAddress
         | _ -> int64 limits.NameBytes
 
+    // Those that CONNACK announces, and those that the beginning of a connection settles.
+    let private isKept (name: LimitName) : bool =
+        match name with
+        | LimitName.ConnectTimeout
+        | LimitName.MaximumPacketBytes
+        | LimitName.ReceiveMaximum
+        | LimitName.InFlightMessages
+        | LimitName.TopicAliasMaximum
+        | LimitName.OutboundTopicAliases
+        | LimitName.SessionExpiry
+        | LimitName.KeepAlive -> true
+        | _ -> false
+
     let private rule name key unit' least most zeroIsNone what beyond =
         {
             Name = name
@@ -78,6 +94,7 @@ module LimitTable =
             Default = read name defaults
             What = what
             Beyond = beyond
+            IsKept = isKept name
         }
 
     let private int32Most = int64 Int32.MaxValue

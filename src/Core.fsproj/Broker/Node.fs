@@ -159,6 +159,40 @@ module Node =
         NodeTasks.drain turn
         tickRegistry turn
 
+    /// The limits of the host's settings have changed. These are its sessions, also those that were opened meanwhile. What
+    /// a connection was told by CONNACK stays in force for it; all else is in force from now on, and nothing is dropped
+    /// that an earlier limit allowed.
+    [<CompiledName("Configured")>]
+    let configured (turn: Turn) (sessions: NodeSession seq) : unit =
+        let settings = turn.Host.Settings
+
+        NodeTasks.change turn (fun broker -> struct (Broker.configured settings broker, [||], ()))
+
+        // Connections that were told the same share the result.
+        let shared =
+            System.Collections.Generic.Dictionary<BrokerSettings, BrokerSettings> HashIdentity.Reference
+
+        for session in sessions do
+            session.Enter()
+
+            try
+                let state = session.State
+
+                let next =
+                    if not state.IsConnected then
+                        settings
+                    else
+                        match shared.TryGetValue state.Settings with
+                        | true, known -> known
+                        | _ ->
+                            let made = ServerState.settingsFor settings state
+                            shared[state.Settings] <- made
+                            made
+
+                session.State <- ServerState.configured next state
+            finally
+                session.Exit()
+
     /// Publishes a message in the name of the broker itself. The result is success, 0x10 without matching subscribers,
     /// or the reason for the refusal.
     [<CompiledName("Publish")>]

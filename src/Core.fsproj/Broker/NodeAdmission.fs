@@ -166,6 +166,7 @@ module internal NodeAdmission =
             // No earlier connection has been attached since the takeover, but a later one may have been.
             connection.Id <- attachment.Connection
             connection.Session <- session
+            NodeSteps.configure turn.Host.Settings session
             NodeSteps.stepOn turn session connection (ServerEvent.Attach attachment)
 
             let isAttached =

@@ -263,7 +263,8 @@ type NodeHost() =
     /// The work of a turn where a host says nothing else, in steps. They take one or two milliseconds.
     static member DefaultTurnWork = 1_024
 
-    /// How the broker behaves.
+    /// How the broker behaves. Its limits may change, and then <c>Node.Configured</c> has to be called; nothing else of it
+    /// does.
     abstract Settings: BrokerSettings
     /// Whether the broker shuts down.
     abstract IsStopping: bool
@@ -387,6 +388,10 @@ type NodeHost() =
 
     /// A PUBLISH of a client was not accepted.
     abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit
+
+    /// So many messages of a run were dropped or refused for the same reason. It may be called within a gate.
+    abstract DroppedInRun: count: int * why: Fault -> unit
+    default _.DroppedInRun(_, _) = ()
 
     /// A connection was not accepted; the User Name is the one that CONNECT named, null if there is none.
     abstract Rejected:

@@ -37,7 +37,7 @@ module internal NodeReading =
         (connection: NodeConnection)
         (frame: ReadOnlyMemory<byte>)
         =
-        let limit = turn.Host.Settings.Limits.MaximumPacketBytes
+        let limit = session.State.Settings.Limits.MaximumPacketBytes
 
         let event =
             match
@@ -70,7 +70,8 @@ module internal NodeReading =
     // may be under way at a time are always taken, so that clients that do not release theirs take nothing from others.
     let private exceedsIdentifiers (turn: Turn) (session: NodeSession) (flags: byte) =
         flags &&& 0b100uy <> 0uy
-        && session.State.Inbound.Held.Count >= int turn.Host.Settings.Limits.ReceiveMaximum
+        && session.State.Inbound.Held.Count
+           >= int session.State.Settings.Limits.ReceiveMaximum
         && turn.Host.SpareBytes <= 0L
 
     let private takePublish
@@ -112,7 +113,11 @@ module internal NodeReading =
                 match way with
                 | PublishWay.Run -> NodeRuns.add turn session connection memory length &view
                 | PublishWay.Drop ->
-                    NodeTasks.refuse turn session connection (TopicLimits.why turn.Host.Settings view.Topic)
+                    NodeTasks.refuse
+                        turn
+                        session
+                        connection
+                        (TopicLimits.why session.State.Settings view.Topic)
                 | _ ->
                     NodeRuns.endRun turn session connection
                     // The resulting message owns its bytes; until it is made, the input must not change.
@@ -195,13 +200,13 @@ module internal NodeReading =
 
     // The whole packets of a session, up to one that the authenticator has to decide about; the rest is left.
     let private takeAll
-        turn
+        (turn: Turn)
         (session: NodeSession)
         (connection: NodeConnection)
         (buffer: byref<ReadOnlySequence<byte>>)
         =
         let version = connection.Protocol.Version
-        let limit = mostBytes version (turn: Turn).Host.Settings.Limits.MaximumPacketBytes
+        let limit = mostBytes version session.State.Settings.Limits.MaximumPacketBytes
         let mutable pause = ValueNone
         let mutable going = true
 

@@ -111,6 +111,11 @@ module internal NodeRuns =
     [<Literal>]
     let private FramesOfOneStep = 32
 
+    // None of the messages of a run goes on.
+    let private droppedAll (turn: Turn) (why: Fault) =
+        turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 turn.Run.Count
+        turn.Host.DroppedInRun(turn.Run.Count, why)
+
     // A run of QoS 0 for one target. False: the session has to see the messages.
     let private tryForwardFrames (turn: Turn) (session: NodeSession) : bool =
         let run = turn.Run
@@ -126,8 +131,8 @@ module internal NodeRuns =
                 true
             // A client that is away or does not read costs no more than a look. An application that wants to hear of it
             // needs the messages.
-            | Decision.Drop _, _ when not turn.Host.SeesDrops ->
-                turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
+            | Decision.Drop why, _ when not turn.Host.SeesDrops ->
+                droppedAll turn why
                 true
             | _ -> false
         finally
@@ -288,7 +293,7 @@ module internal NodeRuns =
             if run.QoS = QoS.ExactlyOnce then
                 endExactlyOnce turn session connection cache
             elif not cache.MayPublish then
-                turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
+                droppedAll turn NodeTasks.notAuthorized
 
                 if NodeTasks.closesFor turn connection ReasonCode.NotAuthorized then
                     NodeTasks.closeFor turn session connection DeliveryToken.None ReasonCode.NotAuthorized
@@ -297,7 +302,7 @@ module internal NodeRuns =
             else
                 match NodeTasks.roomProblem turn run.QoS false (payloadBytes run) with
                 | NonNull problem ->
-                    turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 run.Count
+                    droppedAll turn problem
                     NodeTasks.exceeded turn problem
 
                     if NodeTasks.closesFor turn connection problem.Reason then

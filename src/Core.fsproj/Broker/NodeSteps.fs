@@ -353,6 +353,11 @@ module internal NodeSteps =
         let struct (after, effects) = turn.Host.Step(turn.Now, &event, before)
         commit turn session connection before after effects
 
+    /// The session has these settings from now on, but for what its connection was told. Within the gate.
+    let configure (settings: BrokerSettings) (session: NodeSession) : unit =
+        let state = session.State
+        session.State <- ServerState.configured (ServerState.settingsFor settings state) state
+
     /// Writes what was held and is durable now to the connection. The result tells whether more is held.
     let release (turn: Turn) (session: NodeSession) (connection: NodeConnection) : bool =
         session.Enter()

@@ -87,7 +87,8 @@ module internal NodeTasks =
         exceeded turn why
         turn.Host.Refused(session, topic, why)
 
-    let private notAuthorized =
+    /// A PUBLISH that the access rules do not allow.
+    let notAuthorized =
         Fault.peer
             ReasonCode.NotAuthorized
             PacketType.Publish

@@ -200,6 +200,8 @@ type ServerContext =
         ClientId: ClientId
         /// How the broker behaves.
         Settings: BrokerSettings
+        /// What it holds keeps to: the greatest limits that it has had.
+        Bounds: BrokerLimits
         /// The connection; absent: the client is away.
         Connection: ServerConnection voption
         /// The number of the latest connection.
@@ -273,6 +275,7 @@ module ServerState =
                     Session = session
                     ClientId = client
                     Settings = settings
+                    Bounds = settings.Limits
                     Connection = ValueNone
                     LatestConnection = ConnectionId.None
                     Shared = Map.empty
@@ -282,10 +285,36 @@ module ServerState =
                 }
         }
 
+    /// The settings of a session after the limits of the broker changed: while it has a connection, that keeps the limits
+    /// that CONNACK announced.
+    [<CompiledName("SettingsFor")>]
+    let settingsFor (settings: BrokerSettings) (state: ServerState) : BrokerSettings =
+        if not state.IsConnected then
+            settings
+        else
+            let limits = BrokerLimits.announced state.Settings.Limits settings.Limits
+
+            if obj.ReferenceEquals(limits, settings.Limits) then
+                settings
+            else
+                { settings with Limits = limits }
+
+    /// The session with other settings. What it holds beyond a lower limit stays, and nothing more is taken in until there
+    /// is room.
+    [<CompiledName("Configured")>]
+    let configured (settings: BrokerSettings) (state: ServerState) : ServerState =
+        if obj.ReferenceEquals(settings, state.Settings) then
+            state
+        else
+            { state with
+                Context.Settings = settings
+                Context.Bounds = BrokerLimits.bounds state.Context.Bounds settings.Limits
+            }
+
     /// What must hold of every state; gives the first breach. Meant for tests, simulation and assertions.
     [<CompiledName("Sound")>]
     let sound (state: ServerState) : string voption =
-        let limits = state.Settings.Limits
+        let limits = state.Context.Bounds
 
         let own =
             if state.Outbound.IsOnline <> state.IsConnected then

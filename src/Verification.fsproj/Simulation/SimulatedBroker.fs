@@ -46,7 +46,7 @@ type internal SimulatedBroker
         unsound: string -> unit
     ) as this =
     let mutable offset: int64<ms> = 0L<ms>
-    let host = SimulatedHost(settings, (fun () -> agenda.Now + offset))
+    let host = SimulatedHost((fun () -> settings), (fun () -> agenda.Now + offset))
     let connections = Dictionary<Link, BrokerConnection>(HashIdentity.Reference)
     // Those that were closed as well: a turn of their reading may still be under way.
     let byConnection = Dictionary<NodeConnection, BrokerConnection>(HashIdentity.Reference)

@@ -7,14 +7,14 @@ open Mqtt5
 /// A host of the node without sockets, threads and clocks, for simulations and tests. It relays, and decides nothing but
 /// what an application or a store would. Not thread-safe.
 [<Sealed; AllowNullLiteral(false)>]
-type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
+type SimulatedHost(settings: unit -> BrokerSettings, clock: unit -> Instant) =
     inherit NodeHost()
 
     let seed = HashSeed.Of(1UL, 2UL)
     let sessions = Dictionary<SessionId, SimulatedSession>()
     let counters = Dictionary<int64, int64>()
     let turns = Stack<Turn>()
-    let mutable broker = Broker.create (clock ()) seed settings
+    let mutable broker = Broker.create (clock ()) seed (settings ())
     let mutable ticket = Ticket.None
     let mutable assigned = 0
     let mutable unparsed = 0L
@@ -105,9 +105,9 @@ type SimulatedHost(settings: BrokerSettings, clock: unit -> Instant) =
     member _.Reset() =
         sessions.Clear()
         counters.Clear()
-        broker <- Broker.create (clock ()) seed settings
+        broker <- Broker.create (clock ()) seed (settings ())
 
-    override _.Settings = settings
+    override _.Settings = settings ()
     override _.IsStopping = false
     override this.TurnWork = this.Work
     override _.Now() = clock ()

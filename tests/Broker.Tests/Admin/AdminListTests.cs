@@ -192,7 +192,7 @@ public sealed class AdminListTests
         var text = await MetricsAsync(setup);
         Assert.DoesNotContain("secret", text, StringComparison.Ordinal);
         var labels = System.Text.RegularExpressions.Regex.Matches(text, @"[{,]([a-z0-9_]+)=").Select(match => match.Groups[1].Value).Distinct();
-        Assert.All(labels, label => Assert.Contains(label, (string[])["mqtt5_version", "mqtt5_limit", "mqtt5_reason", "le"]));
+        Assert.All(labels, label => Assert.Contains(label, (string[])["mqtt5_version", "mqtt5_listener", "mqtt5_limit", "mqtt5_reason", "le"]));
     }
 
     [Fact]

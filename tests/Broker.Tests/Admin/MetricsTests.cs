@@ -42,6 +42,35 @@ public sealed partial class MetricsTests
     }
 
     [Fact]
+    public async Task Connections_are_counted_by_listener_and_version()
+    {
+        await using var setup = await AdminSetup.StartAsync(options => options.ListenWebSocket(0, "/of-this-test"));
+        var options = Brokers.For(setup.Broker, "ws", "web");
+        options.Version = MqttVersion.Mqtt311;
+        await using var first = await MqttClient.ConnectAsync(options).Bounded();
+        const string line = "mqtt5_broker_connections_listener{mqtt5_listener=\"ws://127.0.0.1:0/of-this-test\",mqtt5_version=\"MQTT 3.1.1\"} 1\n";
+        Assert.Contains(line, await TextAsync(setup), StringComparison.Ordinal);
+        await first.DisposeAsync();
+        await Waits.UntilAsync(() => setup.Broker.ConnectionCount == 0);
+        Assert.DoesNotContain(line, await TextAsync(setup), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_time_from_receipt_to_sending_is_a_histogram_of_some_reads()
+    {
+        await using var setup = await AdminSetup.StartAsync();
+        await using var client = await setup.ConnectAsync("times");
+        var before = ValueOf(await TextAsync(setup), "mqtt5_broker_publish_duration_seconds_count");
+
+        for (var index = 0; index < 200; index++)
+            await client.PublishAsync("times", "x", QoS.AtLeastOnce).Bounded();
+
+        var text = await TextAsync(setup);
+        Assert.True(ValueOf(text, "mqtt5_broker_publish_duration_seconds_count") > before, text);
+        Assert.True(ValueOf(text, "mqtt5_broker_publish_duration_seconds_sum") > 0, text);
+    }
+
+    [Fact]
     public async Task The_dashboard_of_Grafana_queries_what_the_metrics_give()
     {
         await using var setup = await AdminSetup.StartAsync();
@@ -69,7 +98,7 @@ public sealed partial class MetricsTests
             }
 
             foreach (var label in By().Matches(query).Select(match => match.Groups[1].Value))
-                Assert.Contains(label, (string[])["le", "mqtt5_version", "mqtt5_limit", "mqtt5_reason"]);
+                Assert.Contains(label, (string[])["le", "mqtt5_version", "mqtt5_listener", "mqtt5_limit", "mqtt5_reason"]);
         }
     }
 

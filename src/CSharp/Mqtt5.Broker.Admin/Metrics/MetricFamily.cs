@@ -39,6 +39,17 @@ internal sealed class MetricFamily
     // By their labels as text.
     public SortedDictionary<string, MetricSeries> Series { get; } = new(StringComparer.Ordinal);
 
+    // Forgets what is observed anew each time, since what is not there any more is not told; the result is how many series those are.
+    public int ForgetObserved()
+    {
+        if (!isObserved)
+            return 0;
+
+        var count = Series.Count;
+        Series.Clear();
+        return count;
+    }
+
     public void Record(MetricSeries series, double value)
     {
         if (Kind == "histogram")

@@ -9,6 +9,7 @@ internal sealed class MetricsCollector : IDisposable
     private const int MostSeries = 1_000;
     private const string Prefix = "mqtt5.broker.";
 
+    private readonly Lock writing = new();
     private readonly Lock gate = new();
     private readonly SortedDictionary<string, MetricFamily> families = new(StringComparer.Ordinal);
     private readonly MeterListener listener = new();
@@ -36,10 +37,16 @@ internal sealed class MetricsCollector : IDisposable
     // The metrics now, in the text format.
     public string Write()
     {
-        listener.RecordObservableInstruments();
+        lock (writing)
+        {
+            lock (gate)
+                series -= families.Values.Sum(family => family.ForgetObserved());
 
-        lock (gate)
-            return PrometheusText.Write(families.Values);
+            listener.RecordObservableInstruments();
+
+            lock (gate)
+                return PrometheusText.Write(families.Values);
+        }
     }
 
     public void Dispose() => listener.Dispose();

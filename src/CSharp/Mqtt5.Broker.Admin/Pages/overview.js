@@ -100,11 +100,10 @@ function exceeded(history, limits) {
 }
 
 function drops(dropped) {
-    const rows = dropped.inRuns > 0 ? [...dropped.reasons, { reason: "in runs that are counted without a look at each message", count: dropped.inRuns }] : dropped.reasons;
     return table("Dropped messages", [
         ["Reason", "wrap", row => [peer(row.reason), row.limit && [" ", h("code", null, row.limit)]]],
         ["Messages", "number", row => count(row.count)],
-    ], rows, "No message was dropped.");
+    ], dropped.reasons, "No message was dropped.");
 }
 
 function refusals(limits) {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
@@ -14,21 +15,20 @@ internal sealed partial class BrokerEngine
     private readonly ConcurrentDictionary<Connection, bool> connections = new();
     private readonly BrokerHost host;
     private readonly long origin;
+    private BrokerSettings settings;
     private int pending;
     private long served;
     private bool stopping;
 
     public BrokerEngine(MqttBrokerOptions options)
     {
-        Settings = options.ToSettings();
+        Use(options.ToSettings());
         Logger = options.BackgroundLoggers?.CreateLogger<MqttBroker>() ?? (ILogger)NullLogger.Instance;
         Time = options.TimeProvider;
         origin = Time.GetTimestamp();
         Authenticator = options.Authenticator;
         AllowAnonymous = options.AllowAnonymous;
         Versions = options.Versions;
-        SendBufferBytes = Settings.Limits.SendBufferBytes;
-        LeastSendBufferBytes = Math.Min(SendBufferBytes, 16 * 1024);
         CloseTimeout = (long)options.CloseTimeout.TotalMilliseconds;
         Watching = new BrokerWatch(Time);
         Refusals = new Refusals(Logger, Time, Watching);
@@ -42,7 +42,7 @@ internal sealed partial class BrokerEngine
         Telemetry.Add(this);
     }
 
-    public BrokerSettings Settings { get; }
+    public BrokerSettings Settings => Volatile.Read(ref settings);
 
     public ILogger Logger { get; }
 
@@ -56,10 +56,10 @@ internal sealed partial class BrokerEngine
     public ProtocolVersions Versions { get; }
 
     // What may wait for a client that reads too slowly, in bytes.
-    public long SendBufferBytes { get; }
+    public long SendBufferBytes { get; private set; }
 
     // The same while all connections together have more than they may.
-    public long LeastSendBufferBytes { get; }
+    public long LeastSendBufferBytes { get; private set; }
 
     // What may wait for a client now.
     public long CurrentSendBufferBytes =>
@@ -95,6 +95,22 @@ internal sealed partial class BrokerEngine
     // How many more bytes may wait or be under way in all sessions together. What each connection may have under way in
     // any case can be more than there is.
     public long SpareBytes => Math.Max(0, Settings.Limits.TotalQueuedBytes - Totals.BytesQueued);
+
+    // Other limits. Never called twice at a time.
+    public void Configure(BrokerSettings next)
+    {
+        Use(next);
+        var turn = Rent();
+
+        try
+        {
+            Node.Configured(turn, Registry.Sessions);
+        }
+        finally
+        {
+            Return(turn);
+        }
+    }
 
     // Milliseconds since the engine was made.
     public long Now() => (long)Time.GetElapsedTime(origin).TotalMilliseconds;
@@ -229,6 +245,14 @@ internal sealed partial class BrokerEngine
         await sweep.DisposeAsync().ConfigureAwait(false);
         await CloseStoreAsync().ConfigureAwait(false);
         Telemetry.Remove(this);
+    }
+
+    [MemberNotNull(nameof(settings))]
+    private void Use(BrokerSettings next)
+    {
+        Volatile.Write(ref settings, next);
+        SendBufferBytes = next.Limits.SendBufferBytes;
+        LeastSendBufferBytes = Math.Min(SendBufferBytes, 16 * 1024);
     }
 
     private static ulong RandomNumber() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));

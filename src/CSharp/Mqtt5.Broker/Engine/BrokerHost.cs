@@ -140,6 +140,8 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
         }
     }
 
+    public override void DroppedInRun(int count, Fault why) => engine.Watching.DroppedInRun(count, why);
+
     public override void Refused(NodeSession session, TopicName? topic, Fault why)
     {
         engine.Watching.Dropped((Session)session, topic, why);

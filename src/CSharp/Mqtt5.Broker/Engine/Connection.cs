@@ -318,6 +318,7 @@ internal sealed partial class Connection : NodeConnection
         }
 
         var turn = engine.Rent();
+        var began = Telemetry.BeginRead();
 
         try
         {
@@ -325,7 +326,12 @@ internal sealed partial class Connection : NodeConnection
         }
         finally
         {
+            var isMeasured = began != 0 && turn.Counts.PublishReceived > 0;
             engine.Return(turn);
+
+            if (isMeasured)
+                Telemetry.Published(engine.Logger, began);
+
             CountTaken();
         }
     }

@@ -1,52 +1,99 @@
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using Mqtt5.Loops;
 using Mqtt5.Serving;
 
 namespace Mqtt5.Hosting;
 
 // The listeners of a broker that runs by itself: event loops for TCP and Unix sockets where the system has epoll, and Kestrel
-// for all others. It takes no signals and reads no configuration of the process.
+// for all others. They are changed by one caller at a time.
 internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) : IAsyncDisposable
 {
-    private readonly List<(Listener Listener, ListenOptions Options)> listening = [];
-    private readonly List<(Listener Listener, EndPoint? EndPoint)> onLoops = [];
+    private readonly List<KestrelHost> kestrels = [];
+    private readonly ConnectionCount counted = new();
+    private OpenListener[] open = [];
     private EventLoops? loops;
-    private WebApplication? application;
     private Task? closing;
 
-    public async Task<IReadOnlyList<Uri>> StartAsync(CancellationToken cancellationToken)
+    public int KestrelCount => Kestrels().Length;
+
+    // In the order of the options.
+    public IReadOnlyList<OpenListener> Open => Volatile.Read(ref open);
+
+    // Opens the listeners that are wanted and not there. If one cannot be opened, those that were there are left. Only those
+    // that are at the place of a new one are closed before it is opened, since two cannot be there.
+    public async Task<ListenerChange> PrepareAsync(MqttBrokerOptions next, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ListenOnLoops();
+        var removed = open.ToList();
+        var all = new OpenListener?[next.Listeners.Count];
 
-        if (options.Listeners.Count > onLoops.Count)
-            await StartKestrelAsync(cancellationToken).ConfigureAwait(false);
+        for (var index = 0; index < all.Length; index++)
+        {
+            if (removed.Find(one => one.Listener == next.Listeners[index]) is { } kept)
+            {
+                all[index] = kept;
+                removed.Remove(kept);
+            }
+        }
 
-        return [.. options.Listeners.Select(AddressOf)];
+        var wanted = Enumerable.Range(0, all.Length).Where(index => all[index] is null).ToLookup(
+            index => removed.Exists(one => AreAtOnePlace(one, next.Listeners[index])));
+        var added = new List<OpenListener>();
+        var closed = new List<OpenListener>();
+
+        try
+        {
+            await OpenAsync(wanted[false], next, all, added, cancellationToken).ConfigureAwait(false);
+
+            foreach (var earlier in removed.Where(one => wanted[true].Any(index => AreAtOnePlace(one, next.Listeners[index]))))
+            {
+                closed.Add(earlier);
+                await earlier.CloseAsync().ConfigureAwait(false);
+            }
+
+            await OpenAsync(wanted[true], next, all, added, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await AbandonAsync(added, closed).ConfigureAwait(false);
+            throw;
+        }
+
+        return new ListenerChange(all!, [.. added], [.. removed]);
     }
+
+    // The new listeners accept connections, and those that are not wanted accept no more.
+    public async Task CommitAsync(ListenerChange change, TimeSpan connectTimeout)
+    {
+        Volatile.Write(ref open, change.All);
+
+        foreach (var one in change.Added)
+            one.Accept();
+
+        foreach (var one in change.Removed)
+            await one.CloseAsync().ConfigureAwait(false);
+
+        foreach (var one in Kestrels())
+            one.Configure(connectTimeout);
+    }
+
+    // Leaves all as it was before the change was prepared.
+    public Task AbandonAsync(ListenerChange change) =>
+        AbandonAsync(change.Added, change.Removed.Where(one => change.Added.Any(other => AreAtOnePlace(one, other.Listener))));
 
     public Task CloseListenersAsync()
     {
         loops?.CloseListeners();
-        return closing ??= application?.StopAsync() ?? Task.CompletedTask;
+        return closing ??= Task.WhenAll(Kestrels().Select(one => one.StopAsync()));
     }
 
     public async ValueTask DisposeAsync()
     {
         await CloseListenersAsync().ConfigureAwait(false);
 
-        if (application is not null)
-            await application.DisposeAsync().ConfigureAwait(false);
+        foreach (var one in Kestrels())
+            await one.DisposeAsync().ConfigureAwait(false);
 
         if (loops is not null)
             await loops.DisposeAsync().ConfigureAwait(false);
@@ -55,129 +102,142 @@ internal sealed class NetworkHost(MqttBroker broker, MqttBrokerOptions options) 
     private static bool IsForLoops(Listener listener) =>
         Poller.IsSupported && listener is { Kind: ListenerKind.Tcp or ListenerKind.Unix, IsBehindProxy: false };
 
-    private void ListenOnLoops()
+    // Whether one cannot be opened while the other is. The port that is free is never the same.
+    private static bool AreAtOnePlace(OpenListener one, Listener other) =>
+        one.Listener.Kind == ListenerKind.Unix
+            ? other.Kind == ListenerKind.Unix && one.Listener.Path == other.Path
+            : one.Listener.EndPoint is { } first && other.EndPoint is { Port: > 0 } second && one.Address.Port == second.Port
+                && (first.Address.Equals(second.Address) || IsAny(first.Address) || IsAny(second.Address));
+
+    private static bool IsAny(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
+
+    private async Task OpenAsync(
+        IEnumerable<int> wanted, MqttBrokerOptions next, OpenListener?[] all, List<OpenListener> added, CancellationToken cancellationToken)
     {
-        if (!options.Listeners.Any(IsForLoops))
+        var others = new List<int>();
+
+        foreach (var index in wanted)
+        {
+            var listener = next.Listeners[index];
+
+            if (!IsForLoops(listener))
+            {
+                others.Add(index);
+                continue;
+            }
+
+            all[index] = OpenOnLoops(listener, index);
+            added.Add(all[index]!);
+        }
+
+        if (others.Count == 0)
             return;
 
-        var threads = options.Threads == 0 ? Math.Max(1, Environment.ProcessorCount / 2) : options.Threads;
-        loops = new EventLoops(broker.Engine, threads, options.CallbacksMayBlock && options.HasCallbacks);
-
-        foreach (var listener in options.Listeners.Where(IsForLoops))
+        var kestrel = new KestrelHost(broker, options, next.Limits.ConnectTimeout, counted, endPoint => BindFor(endPoint, next, others))
         {
-            var socket = Bind(listener.Kind == ListenerKind.Unix ? new UnixDomainSocketEndPoint(listener.Path!) : listener.EndPoint!);
-            onLoops.Add((listener, socket.LocalEndPoint));
-            Listen(socket, listener);
-        }
-    }
+            Retired = one =>
+            {
+                lock (kestrels)
+                    kestrels.Remove(one);
+            },
+        };
 
-    private void Listen(Socket socket, Listener listener)
-    {
         try
         {
-            loops!.Listen(socket, listener);
+            var opened = await kestrel.StartAsync([.. others.Select(index => next.Listeners[index])], cancellationToken).ConfigureAwait(false);
+
+            for (var number = 0; number < others.Count; number++)
+                all[others[number]] = opened[number];
+
+            added.AddRange(opened);
+        }
+        catch
+        {
+            await kestrel.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        lock (kestrels)
+            kestrels.Add(kestrel);
+    }
+
+    private LoopListener OpenOnLoops(Listener listener, int index)
+    {
+        if (loops is null)
+        {
+            var threads = options.Threads == 0 ? Math.Max(1, Environment.ProcessorCount / 2) : options.Threads;
+            loops = new EventLoops(broker.Engine, threads, options.CallbacksMayBlock && options.HasCallbacks);
+        }
+
+        var socket = Bind(listener.Kind == ListenerKind.Unix ? new UnixDomainSocketEndPoint(listener.Path!) : listener.EndPoint!, listener, index);
+
+        try
+        {
+            Acceptor.Listen(socket);
+            return new LoopListener(loops, socket, listener);
         }
         catch (SocketException failure)
         {
-            throw new IOException(ListenSockets.Describe(socket.LocalEndPoint!, failure), failure);
+            var description = ListenSockets.Describe(socket.LocalEndPoint!, failure);
+            socket.Dispose();
+            throw new MqttListenException(index, description, failure);
         }
     }
 
-    private async Task StartKestrelAsync(CancellationToken cancellationToken)
+    // Kestrel tells only where.
+    private Socket BindFor(EndPoint endPoint, MqttBrokerOptions next, List<int> indexes)
     {
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddSingleton(broker);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.CloseTimeout);
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(Configure);
-
-        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = Bind);
-        builder.Services.AddSingleton<IConnectionListenerFactory>(services => new PausingListenerFactory(
-            new SocketTransportFactory(
-                services.GetRequiredService<IOptions<SocketTransportOptions>>(), services.GetRequiredService<ILoggerFactory>()),
-            broker.Engine.Logger));
-
-        if (options.BackgroundLoggers is { } loggers)
-            builder.Services.AddSingleton<ILoggerFactory>(loggers);
-
-        application = builder.Build();
-        application.UseWebSockets();
-
-        // Without a WebSocket listener no HTTP is served, and nothing is mapped.
-        application.Run(context =>
-        {
-            var path = listening.Find(one => one.Listener.Kind == ListenerKind.WebSocket
-                && one.Options.IPEndPoint?.Port == context.Connection.LocalPort).Listener?.Path;
-
-            if (path == MqttBrokerOptions.AnyWebSocketPath || (path is not null && context.Request.Path.Equals(path, StringComparison.Ordinal)))
-                return WebSocketEndpoint.ServeAsync(context, broker);
-
-            context.Response.StatusCode = 404;
-            return Task.CompletedTask;
-        });
-        await application.StartAsync(cancellationToken).ConfigureAwait(false);
+        var index = indexes.Find(one => next.Listeners[one] is var listener && (listener.Kind == ListenerKind.Unix ? listener.Path == endPoint.ToString() : endPoint.Equals(listener.EndPoint)));
+        return Bind(endPoint, next.Listeners[index], index);
     }
 
-    private Uri AddressOf(Listener listener)
+    private Socket Bind(EndPoint endPoint, Listener listener, int index)
     {
-        if (listener.Kind == ListenerKind.Unix)
-            return new Uri($"unix://{listener.Path}");
-
-        var scheme = listener.Kind switch
+        try
         {
-            ListenerKind.Tcp => "mqtt",
-            ListenerKind.Tls => "mqtts",
-            _ => listener.Tls is null ? "ws" : "wss",
-        };
-        var endPoint = onLoops.Find(one => ReferenceEquals(one.Listener, listener)).EndPoint
-            ?? listening.Find(one => ReferenceEquals(one.Listener, listener)).Options.IPEndPoint;
-        return new Uri($"{scheme}://{endPoint}{(listener.Path == MqttBrokerOptions.AnyWebSocketPath ? "/" : listener.Path)}");
-    }
-
-    private Socket Bind(EndPoint endPoint) =>
-        ListenSockets.Bind(endPoint, options.Listeners.Find(one => one.Path == endPoint.ToString()), broker.Engine.Logger);
-
-    private void Configure(KestrelServerOptions kestrel)
-    {
-        kestrel.AddServerHeader = false;
-
-        // TLS handshakes, HTTP requests and headers of proxies are connections that the engine does not see yet. Where it
-        // sees all of them, counting them once more costs each connection memory.
-        if (options.Listeners.Any(listener => listener.Tls is not null || listener.IsBehindProxy || listener.Kind == ListenerKind.WebSocket))
-            kestrel.Limits.MaxConcurrentConnections = (long)broker.Engine.Settings.Limits.MaximumConnections + broker.Engine.Settings.Limits.PendingConnections;
-
-        kestrel.Limits.RequestHeadersTimeout = options.Limits.ConnectTimeout;
-        // Of a connection that asks for nothing.
-        kestrel.Limits.KeepAliveTimeout = options.Limits.ConnectTimeout;
-
-        foreach (var listener in options.Listeners.Where(listener => !IsForLoops(listener)))
+            return ListenSockets.Bind(endPoint, listener, broker.Engine.Logger);
+        }
+        catch (IOException failure)
         {
-            if (listener.Kind == ListenerKind.Unix)
-                kestrel.ListenUnixSocket(listener.Path!, listen => Use(listener, listen));
-            else
-                kestrel.Listen(listener.EndPoint!, listen => Use(listener, listen));
+            throw new MqttListenException(index, failure.Message, failure);
         }
     }
 
-    private void Use(Listener listener, ListenOptions listen)
+    private async Task AbandonAsync(IEnumerable<OpenListener> added, IEnumerable<OpenListener> closed)
     {
-        listening.Add((listener, listen));
+        foreach (var one in added)
+            await one.CloseAsync().ConfigureAwait(false);
 
-        ListenerFeature.Use(listen, listener);
+        foreach (var one in closed)
+            await ReopenAsync(one).ConfigureAwait(false);
+    }
 
-        if (listener.IsBehindProxy)
-            listen.Use(next => ProxyProtocol.Before(next, broker));
+    // Another program can have taken the place meanwhile.
+    private async Task ReopenAsync(OpenListener closed)
+    {
+        var again = new MqttBrokerOptions();
+        // At the port that it had, also if that was a free one.
+        again.Listeners.Add(closed.Listener.EndPoint is { } endPoint ? closed.Listener with { EndPoint = new IPEndPoint(endPoint.Address, closed.Address.Port) } : closed.Listener);
+        again.Limits.ConnectTimeout = TimeSpan.FromMilliseconds(broker.Engine.Settings.Limits.ConnectTimeout);
+        var opened = new OpenListener?[1];
 
-        ConnectionRefusals.Watch(listener, listen, broker.Engine);
+        try
+        {
+            await OpenAsync([0], again, opened, [], CancellationToken.None).ConfigureAwait(false);
+            opened[0]!.Listener = closed.Listener;
+            opened[0]!.Accept();
+            Volatile.Write(ref open, [.. open.Select(one => ReferenceEquals(one, closed) ? opened[0]! : one)]);
+        }
+        catch (Exception failure) when (failure is IOException or SocketException)
+        {
+            Log.ListenerLost(broker.Engine.Logger, closed.Address, failure);
+            Volatile.Write(ref open, [.. open.Where(one => !ReferenceEquals(one, closed))]);
+        }
+    }
 
-        if (listener.Tls is { } tls)
-            ListenerTls.Use(listen, tls, listener.Kind == ListenerKind.WebSocket, options.Limits.ConnectTimeout);
-
-        ConnectionRefusals.WatchAfterTls(listener, listen);
-
-        if (listener.Kind == ListenerKind.WebSocket)
-            listen.Protocols = HttpProtocols.Http1;
-        else
-            listen.UseConnectionHandler<MqttConnectionHandler>();
+    private KestrelHost[] Kestrels()
+    {
+        lock (kestrels)
+            return [.. kestrels];
     }
 }

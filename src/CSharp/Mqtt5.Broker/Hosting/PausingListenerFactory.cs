@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
@@ -10,10 +11,26 @@ namespace Mqtt5.Hosting;
 // Kestrel listeners that stop accepting while descriptors or memory are short.
 internal sealed class PausingListenerFactory(SocketTransportFactory sockets, ILogger logger) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
+    private readonly ConcurrentBag<PausingListener> listeners = [];
+
     public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
 
-    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
-        new PausingListener(await sockets.BindAsync(endpoint, cancellationToken).ConfigureAwait(false), logger);
+    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    {
+        var listener = new PausingListener(await sockets.BindAsync(endpoint, cancellationToken).ConfigureAwait(false), logger);
+        listeners.Add(listener);
+        return listener;
+    }
+
+    // Closes the listener at this place. Kestrel does not know, and ends its loop of accepting; its connections go on.
+    public async Task UnbindAsync(EndPoint endPoint)
+    {
+        foreach (var listener in listeners)
+        {
+            if (Equals(listener.EndPoint, endPoint))
+                await listener.UnbindAsync().ConfigureAwait(false);
+        }
+    }
 
     private sealed class PausingListener(IConnectionListener listener, ILogger logger) : IConnectionListener
     {

@@ -10,6 +10,8 @@ namespace Mqtt5.Serving;
 internal sealed class BrokerWatch(TimeProvider time)
 {
     private const int MostReasons = 64;
+    // The core has one object for each of them.
+    private const int MostReasonsOfRuns = 8;
     private const int MostEvents = 1_024;
     private const string FurtherReasons = "further reasons";
 
@@ -18,6 +20,7 @@ internal sealed class BrokerWatch(TimeProvider time)
     private readonly ConcurrentDictionary<DropReason, StrongBox<long>> drops = new();
     private readonly Lock gate = new();
     private Channel<MqttBrokerEvent>[] watchers = [];
+    private (Fault Why, StrongBox<long> Count)[] ofRuns = [];
     private long number;
 
     public void Connected(string clientId, string version)
@@ -47,11 +50,33 @@ internal sealed class BrokerWatch(TimeProvider time)
 
     public void Dropped(Session session, TopicName? topic, Fault why)
     {
-        var limit = why.Limit is { IsSome: true, Value: var name } ? LimitTable.Of(name).Key : null;
-        Count(new DropReason(why.Reason, limit, why.Detail));
+        var reason = ReasonOf(why);
+        Interlocked.Increment(ref CountOf(reason).Value);
 
         if (IsWatched)
-            Tell("dropped", session.State.ClientId.Text, topic?.Text, why.Detail, limit);
+            Tell("dropped", session.State.ClientId.Text, topic?.Text, why.Detail, reason.Limit);
+    }
+
+    // The messages of a run of packets, within a gate: nothing is allocated, and no text is hashed but for a new reason.
+    public void DroppedInRun(int count, Fault why)
+    {
+        foreach (var one in Volatile.Read(ref ofRuns))
+        {
+            if (ReferenceEquals(one.Why, why))
+            {
+                Interlocked.Add(ref one.Count.Value, count);
+                return;
+            }
+        }
+
+        var box = CountOf(ReasonOf(why));
+        Interlocked.Add(ref box.Value, count);
+
+        lock (gate)
+        {
+            if (ofRuns.Length < MostReasonsOfRuns)
+                Volatile.Write(ref ofRuns, [.. ofRuns, (why, box)]);
+        }
     }
 
     public void Refused(RefusalKind kind)
@@ -96,7 +121,7 @@ internal sealed class BrokerWatch(TimeProvider time)
         var known = reasons.Sum(one => one.Count);
 
         // A turn adds its counts to the total at its end, so the total may be behind.
-        return new MqttDrops { Total = Math.Max(total, known), InRuns = Math.Max(0, total - known), Reasons = reasons };
+        return new MqttDrops { Total = Math.Max(total, known), Reasons = reasons };
     }
 
     public async IAsyncEnumerable<MqttBrokerEvent> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -121,16 +146,17 @@ internal sealed class BrokerWatch(TimeProvider time)
 
     private bool IsWatched => Volatile.Read(ref watchers).Length > 0;
 
-    private void Count(DropReason reason)
-    {
-        if (!drops.TryGetValue(reason, out var count))
-        {
-            var isKept = drops.Count < MostReasons - 1;
-            count = drops.GetOrAdd(
-                isKept ? reason : new DropReason(ReasonCode.UnspecifiedError, null, FurtherReasons), static _ => new StrongBox<long>());
-        }
+    private static DropReason ReasonOf(Fault why) =>
+        new(why.Reason, why.Limit is { IsSome: true, Value: var name } ? LimitTable.Of(name).Key : null, why.Detail);
 
-        Interlocked.Increment(ref count.Value);
+    private StrongBox<long> CountOf(DropReason reason)
+    {
+        if (drops.TryGetValue(reason, out var count))
+            return count;
+
+        var isKept = drops.Count < MostReasons - 1;
+        return drops.GetOrAdd(
+            isKept ? reason : new DropReason(ReasonCode.UnspecifiedError, null, FurtherReasons), static _ => new StrongBox<long>());
     }
 
     private void Tell(string kind, string? clientId = null, string? topic = null, string? detail = null, string? limit = null)

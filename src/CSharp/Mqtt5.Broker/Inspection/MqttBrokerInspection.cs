@@ -1,3 +1,4 @@
+using Mqtt5.Hosting;
 using Mqtt5.Serving;
 
 namespace Mqtt5;
@@ -22,13 +23,11 @@ public sealed partial class MqttBrokerInspection
     private const int MostMembers = 1_000;
 
     private readonly MqttBroker broker;
-    private readonly MqttBrokerOptions options;
     private readonly long origin;
 
-    internal MqttBrokerInspection(MqttBroker broker, MqttBrokerOptions options)
+    internal MqttBrokerInspection(MqttBroker broker)
     {
         this.broker = broker;
-        this.options = options;
         origin = Engine.Now();
     }
 
@@ -71,21 +70,7 @@ public sealed partial class MqttBrokerInspection
     /// <summary>Where the broker listens by itself.</summary>
     /// <returns>The listeners, in the order of the options.</returns>
     public IReadOnlyList<MqttListenerInfo> Listeners() =>
-        [.. broker.Addresses.Zip(options.Listeners, (address, listener) => new MqttListenerInfo
-        {
-            Address = address.ToString().TrimEnd('/'),
-            Transport = listener.Kind switch
-            {
-                ListenerKind.WebSocket => "websocket",
-                ListenerKind.Unix => "unix",
-                ListenerKind.Tls => "tls",
-                _ => "tcp",
-            },
-            IsEncrypted = listener.Tls is not null,
-            NeedsCertificate = listener.Tls is { ClientCertificateOptional: false, ClientAuthorities.Count: > 0 },
-            IsBehindProxy = listener.IsBehindProxy,
-            Versions = NamesOf(listener.Versions ?? Engine.Versions),
-        })];
+        [.. broker.Listening.Select(InfoOf)];
 
     /// <summary>How often clients went beyond each limit, by the name of the limit as an option; limits that were not are absent.</summary>
     /// <returns>The counts since the start.</returns>
@@ -170,4 +155,24 @@ public sealed partial class MqttBrokerInspection
 
     private static string? ClientOf(SessionId session, Broker current) =>
         BrokerModule.TryFind(session, current) is { IsSome: true, Value: var entry } ? entry.ClientId.Text : null;
+
+    private MqttListenerInfo InfoOf(OpenListener open)
+    {
+        var listener = open.Listener;
+        return new MqttListenerInfo
+        {
+            Address = open.Address.ToString().TrimEnd('/'),
+            Transport = listener.Kind switch
+            {
+                ListenerKind.WebSocket => "websocket",
+                ListenerKind.Unix => "unix",
+                ListenerKind.Tls => "tls",
+                _ => "tcp",
+            },
+            IsEncrypted = listener.Tls is not null,
+            NeedsCertificate = listener.Tls is { ClientCertificateOptional: false, ClientAuthorities.Count: > 0 },
+            IsBehindProxy = listener.IsBehindProxy,
+            Versions = NamesOf(listener.Versions ?? Engine.Versions),
+        };
+    }
 }

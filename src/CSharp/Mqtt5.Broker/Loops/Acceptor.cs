@@ -28,11 +28,6 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
         this.loop = loop;
         this.listener = listener;
         Socket = socket;
-
-        if (socket.ProtocolType == ProtocolType.Tcp)
-            socket.NoDelay = true;
-
-        socket.Listen(Backlog);
         socket.Blocking = false;
         descriptor = socket.Handle;
         key = loop.Enter(this);
@@ -40,6 +35,15 @@ internal sealed class Acceptor : EventLoop.ISlot, IDisposable
     }
 
     public Socket Socket { get; }
+
+    // Has a socket that is bound listen, before it is given to an acceptor.
+    public static void Listen(Socket bound)
+    {
+        if (bound.ProtocolType == ProtocolType.Tcp)
+            bound.NoDelay = true;
+
+        bound.Listen(Backlog);
+    }
 
     public void Ready(uint events)
     {

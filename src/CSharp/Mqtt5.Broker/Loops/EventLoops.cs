@@ -28,8 +28,25 @@ internal sealed class EventLoops : IAsyncDisposable
 
     private int Count => loops.Sum(loop => loop.Count);
 
-    // Accepts the connections of a socket that is bound. They take these versions; null: those of the broker.
-    public void Listen(Socket bound, Listener listener) => acceptors.Add(new Acceptor(this, Idlest(), bound, listener));
+    // Accepts the connections of a socket that listens.
+    public Acceptor Accept(Socket listening, Listener listener)
+    {
+        var acceptor = new Acceptor(this, Idlest(), listening, listener);
+
+        lock (acceptors)
+            acceptors.Add(acceptor);
+
+        return acceptor;
+    }
+
+    // Accepts no more of them.
+    public void Close(Acceptor acceptor)
+    {
+        lock (acceptors)
+            acceptors.Remove(acceptor);
+
+        acceptor.Dispose();
+    }
 
     // Serves a connection on one of the loops.
     public void Serve(Socket socket, Listener listener)
@@ -46,7 +63,12 @@ internal sealed class EventLoops : IAsyncDisposable
 
     public void CloseListeners()
     {
-        foreach (var acceptor in acceptors)
+        Acceptor[] all;
+
+        lock (acceptors)
+            all = [.. acceptors];
+
+        foreach (var acceptor in all)
             acceptor.Dispose();
     }
 

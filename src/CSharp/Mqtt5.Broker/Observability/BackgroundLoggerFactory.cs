@@ -18,7 +18,6 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
     private readonly Queue<Action> entries = new();
     private readonly List<BackgroundLogger> loggers = [];
     private readonly ILogger own;
-    private bool isStarted;
     private bool isWriting;
     private bool isDisposed;
     private long dropped;
@@ -29,6 +28,8 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         this.target = target;
         this.least = least;
         own = CreateLogger(typeof(MqttBroker).FullName!);
+        // At once: a level that is changed before there is an entry has to be noticed as well.
+        new Thread(Run) { IsBackground = true, Name = "mqtt5 log" }.UnsafeStart();
     }
 
     // Dropped entries that have not been reported yet.
@@ -62,6 +63,24 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
         }
 
         await Task.WhenAny(written.Task, Task.Delay(patience)).ConfigureAwait(false);
+    }
+
+    // Asks the application's loggers for their levels now, and waits for that up to a timeout.
+    public async Task RefreshAsync(TimeSpan patience)
+    {
+        var refreshed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        lock (entries)
+        {
+            entries.Enqueue(() =>
+            {
+                RefreshLevels();
+                refreshed.SetResult();
+            });
+            Monitor.Pulse(entries);
+        }
+
+        await Task.WhenAny(refreshed.Task, Task.Delay(patience)).ConfigureAwait(false);
     }
 
     // The thread ends when the queue is drained; it is a background thread, so a blocked one does not keep the process
@@ -100,7 +119,6 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
             {
                 entries.Enqueue(entry);
                 Monitor.Pulse(entries);
-                Start();
                 return;
             }
         }
@@ -111,15 +129,6 @@ internal sealed class BackgroundLoggerFactory : ILoggerFactory
             Telemetry.LogEntryDropped();
             return null;
         });
-    }
-
-    private void Start()
-    {
-        if (isStarted)
-            return;
-
-        isStarted = true;
-        new Thread(Run) { IsBackground = true, Name = "mqtt5 log" }.UnsafeStart();
     }
 
     private void Run()

@@ -86,6 +86,12 @@ internal static partial class Log
     [LoggerMessage(121, LogLevel.Debug, "The WebSocket from {Address}, port {Port}, failed")]
     public static partial void WebSocketFailed(ILogger logger, System.Net.IPAddress? address, int port, Exception failure);
 
+    [LoggerMessage(122, LogLevel.Information, "No more connections are accepted at {Address}")]
+    public static partial void NotListening(ILogger logger, Uri address);
+
+    [LoggerMessage(123, LogLevel.Critical, "The listener at {Address} is lost: it was to be changed, and cannot be opened again")]
+    public static partial void ListenerLost(ILogger logger, Uri address, Exception failure);
+
     [LoggerMessage(140, LogLevel.Information, "The store is read: {Records} records, {Sessions} sessions, {Retained} retained messages, in {Milliseconds} ms")]
     public static partial void StoreRead(ILogger logger, long records, int sessions, int retained, long milliseconds);
 

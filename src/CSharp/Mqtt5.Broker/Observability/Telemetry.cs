@@ -32,6 +32,15 @@ internal static class Telemetry
     private static readonly Histogram<double> AuthenticationDuration =
         Meter.CreateHistogram<double>("mqtt5.broker.authentication.duration", "s", "How long the authenticator took to answer a CONNECT or AUTH packet.");
 
+    // Of one read in so many that had a PUBLISH.
+    private const int ReadsOfSample = 64;
+
+    private static readonly Histogram<double> PublishDuration =
+        Meter.CreateHistogram<double>("mqtt5.broker.publish.duration", "s", "How long a read with PUBLISH packets took until the copies were given to their connections, of one read in 64.");
+
+    [ThreadStatic]
+    private static int reads;
+
     // The source of activities: one for each CONNECT, from its arrival to CONNACK.
     public static ActivitySource Source { get; } = new("Mqtt5");
 
@@ -49,6 +58,7 @@ internal static class Telemetry
         Observe("mqtt5.broker.queued", "{message}", "Messages that wait in sessions.", (_, counters) => counters.MessagesQueued);
         Observe("mqtt5.broker.queued.size", "By", "Bytes of messages that wait in sessions or are under way to their clients.", (_, counters) => counters.BytesQueued);
         Observe("mqtt5.broker.store.lag", "{record}", "Records that are not durable yet.", (engine, _) => engine.Journal?.Lag ?? 0);
+        Meter.CreateObservableGauge("mqtt5.broker.connections.listener", ByListener, "{connection}", "Clients that are connected, by mqtt5.listener and mqtt5.version.");
         ObserveTotal("mqtt5.broker.published", "{message}", "PUBLISH packets that arrived.", (_, counters) => counters.PublishReceived);
         ObserveTotal("mqtt5.broker.delivered", "{message}", "PUBLISH packets that were sent.", (_, counters) => counters.PublishSent);
         ObserveTotal("mqtt5.broker.published.size", "By", "Bytes of the payloads that arrived.", (_, counters) => counters.PayloadBytesReceived);
@@ -97,6 +107,23 @@ internal static class Telemetry
         }
     }
 
+    // Begins to measure a read, if it is one of those; 0: it is not. Without a listener of the histogram none is.
+    public static long BeginRead() =>
+        PublishDuration.Enabled && ++reads % ReadsOfSample == 0 ? Stopwatch.GetTimestamp() : 0;
+
+    // A read that was measured, and that had a PUBLISH.
+    public static void Published(ILogger logger, long began)
+    {
+        try
+        {
+            PublishDuration.Record(Stopwatch.GetElapsedTime(began).TotalSeconds);
+        }
+        catch (Exception failure)
+        {
+            Log.HookFailed(logger, PublishDuration.Name, failure);
+        }
+    }
+
     public static void Authenticated(ILogger logger, TimeSpan duration)
     {
         try
@@ -128,6 +155,44 @@ internal static class Telemetry
     // As Observe, for what only rises.
     private static void ObserveTotal(string name, string unit, string description, Func<BrokerEngine, BrokerCounters, long> value) =>
         Meter.CreateObservableCounter(name, () => Sum(value), unit, description);
+
+    // Looks at each session, as often as it is asked for; a connection costs nothing for it.
+    private static List<Measurement<long>> ByListener()
+    {
+        var counts = new Dictionary<(string Listener, string Version), long>();
+
+        lock (Brokers)
+        {
+            foreach (var broker in Brokers)
+            {
+                if (!broker.TryGetTarget(out var engine))
+                    continue;
+
+                foreach (var session in engine.Registry.Sessions)
+                {
+                    if (session.Connection is not Connection connection)
+                        continue;
+
+                    var key = (LabelOf(connection.Origin), Spec.version(connection.Protocol.Version).Name);
+                    counts[key] = counts.GetValueOrDefault(key) + 1;
+                }
+            }
+        }
+
+        return
+        [
+            .. counts.Select(one => new Measurement<long>(
+                one.Value,
+                new KeyValuePair<string, object?>("mqtt5.listener", one.Key.Listener),
+                new KeyValuePair<string, object?>("mqtt5.version", one.Key.Version))),
+        ];
+    }
+
+    // As the options name it, so that a free port is 0 and the label the same after a restart.
+    private static string LabelOf(Origin origin) =>
+        origin.IsInProcess ? "in-process"
+        : origin.Listener is { } listener ? Hosting.OpenListener.AddressOf(listener, listener.EndPoint).ToString().TrimEnd('/')
+        : "application";
 
     // The sum over the brokers of the process.
     private static long Sum(Func<BrokerEngine, BrokerCounters, long> value)

@@ -21,6 +21,9 @@ internal sealed class MachineLimits(long connections, long memoryBytes)
     public static MachineLimits Of(int listeners) =>
         new(Descriptors.ForConnections(listeners), GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
+    // The same for limits that were changed: what is free by now says nothing about what the process may have.
+    public MachineLimits Again() => new(connections, memoryBytes);
+
     public long MemoryMegabytes => memoryBytes / (1024 * 1024);
 
     // The effective value of a limit.

@@ -8,7 +8,7 @@ using Mqtt5.Storage;
 namespace Mqtt5;
 
 /// <summary>What a broker is made of. Read once, when the broker is made.</summary>
-public sealed class MqttBrokerOptions
+public sealed partial class MqttBrokerOptions
 {
     private const int MostThreads = 1_024;
 

@@ -59,15 +59,17 @@ internal sealed class BrokerAccess(AccessState state) : IMqttBrokerAuthenticator
         return now.Rules is { } rules ? rules.Authorize(client) : MqttPermissions.All;
     }
 
+    /// <summary>Replaces the state; <see cref="FollowAsync"/> has to follow.</summary>
+    /// <returns>The earlier one.</returns>
+    public AccessState Replace(AccessState next) => Interlocked.Exchange(ref current, next);
+
     /// <summary>
-    /// Replaces the state. Sessions of removed names end; clients whose password or rules changed are disconnected, and keep
-    /// their sessions.
+    /// Does what follows from another state. Sessions of removed names end; clients whose password or rules changed are
+    /// disconnected, and keep their sessions.
     /// </summary>
     /// <returns>How many sessions ended, and how many other clients were disconnected.</returns>
-    public async Task<(int Ended, int Disconnected)> ChangeAsync(AccessState next, MqttBroker broker)
+    public async Task<(int Ended, int Disconnected)> FollowAsync(AccessState earlier, AccessState next, MqttBroker broker)
     {
-        var earlier = Volatile.Read(ref current);
-        Volatile.Write(ref current, next);
         var (ended, disconnected) = (0, 0);
         var gone = new List<string>();
 

@@ -28,7 +28,7 @@ internal static class BrokerAdmin
             LoggerFactory = loggers,
         };
 
-        options.Api.Reload = reload.RunAsync;
+        options.Api.Reload = cancellation => reload.RunAsync("HTTP API", cancellation);
 
         foreach (var name in request.AdminHosts)
             options.HostNames.Add(name);

@@ -15,8 +15,9 @@ internal static class BrokerCommand
         var settings = BrokerSetting.All.Select(setting => (Setting: setting, Option: setting.ToOption())).ToArray();
         var command = new Command("broker", """
             Runs an MQTT 5 broker until Ctrl+C or SIGTERM. It says where it listens, a line each. SIGHUP has it read the
-            files of passwords, rules and certificates again, as do 'mqtt5 ctl reload' and --reload-on-change; if one
-            cannot be used, it says so and all stays as it was.
+            files of the configuration, of passwords, rules and certificates again, as do 'mqtt5 ctl reload' and
+            --reload-on-change: limits, log-level and listeners change too. If one cannot be used, or would change what
+            needs a restart, it says so and all stays as it was.
 
             Examples:
               mqtt5 broker --port 1883
@@ -40,38 +41,19 @@ internal static class BrokerCommand
         foreach (var (_, option) in settings)
             command.Options.Add(option);
 
-        command.SetAction(async (result, cancellationToken) =>
+        command.SetAction((result, cancellationToken) =>
         {
-            var request = new BrokerRequest();
-
-            try
+            var source = new BrokerSource(result.GetValue(mosquitto), result.GetValue(config), request =>
             {
-                if (result.GetValue(mosquitto) is { } foreign)
-                    await TellAsync(terminal, MosquittoConfiguration.Apply(foreign, request));
-
-                if (result.GetValue(config) is { } file)
-                    BrokerConfiguration.Apply(file, request);
-
                 foreach (var (setting, option) in settings)
                     Apply(setting, result.GetResult(option), request);
-            }
-            catch (UsageException exception)
-            {
-                await terminal.Error.WriteLineAsync($"mqtt5: {exception.Message}");
-                return ExitCode.BadUsage;
-            }
+            });
 
             return result.GetValue(check)
-                ? await BrokerVerb.CheckAsync(request, terminal, cancellationToken)
-                : await BrokerVerb.RunAsync(request, terminal, cancellationToken);
+                ? BrokerVerb.CheckAsync(source, terminal, cancellationToken)
+                : BrokerVerb.RunAsync(source, terminal, cancellationToken);
         });
         return command;
-    }
-
-    private static async Task TellAsync(Terminal terminal, IEnumerable<string> lines)
-    {
-        foreach (var line in lines)
-            await terminal.Error.WriteLineAsync($"mqtt5: {line}");
     }
 
     private static void Apply(BrokerSetting setting, OptionResult? given, BrokerRequest request)

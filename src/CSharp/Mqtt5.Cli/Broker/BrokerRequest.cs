@@ -55,7 +55,7 @@ internal sealed class BrokerRequest
     /// <summary>The access file; null: everything is allowed.</summary>
     public string? AccessFile { get; set; }
 
-    /// <summary>Whether files are read again when they change.</summary>
+    /// <summary>Whether the files of the settings, of passwords, rules and certificates are read again when they change.</summary>
     public bool ReloadsOnChange { get; set; }
 
     /// <summary>Whether clients may stay anonymous.</summary>
@@ -120,6 +120,9 @@ internal sealed class BrokerRequest
 
     /// <summary>Whether clients can prove who they are.</summary>
     public bool HasAuthentication => PasswordFile is not null || IdentityIsUserName || Listeners.Any(one => one.Access is not null);
+
+    /// <summary>Whether anything says what clients may do.</summary>
+    public bool HasAuthorization => HasAuthentication || AccessFile is not null || MosquittoAclFile is not null;
 
     /// <summary>The greatest QoS that clients may publish with.</summary>
     public QoS MaximumQoS { get; set; } = QoS.ExactlyOnce;

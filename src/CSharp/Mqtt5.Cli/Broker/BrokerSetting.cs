@@ -36,7 +36,7 @@ internal sealed record BrokerSetting(string Key, string? Value, string Descripti
         new("proxy-protocol", null, "A proxy in front of all listeners sends the addresses of clients by the PROXY protocol, version 1 or 2.", (request, text) => request.ProxyProtocol = Switch(text)),
         new("password-file", "FILE", "Names and passwords; 'mqtt5 passwd' writes it.", (request, text) => request.PasswordFile = Name(text)),
         new("access-file", "FILE", "Who may publish and subscribe to what.", (request, text) => request.AccessFile = Name(text)),
-        new("reload-on-change", null, "Read the files of passwords, rules and certificates again when one of them has changed, as SIGHUP does.", (request, text) => request.ReloadsOnChange = Switch(text)),
+        new("reload-on-change", null, "Read the files of the configuration, of passwords, rules and certificates again when one of them has changed, as SIGHUP does.", (request, text) => request.ReloadsOnChange = Switch(text)),
         new("allow-anonymous", null, "Clients need no name. Without it and without password-file, only loopback addresses are listened at.", (request, text) => request.AllowAnonymous = Switch(text)),
         new("versions", "VERSIONS", "The versions of MQTT that clients may speak, with commas between them: 5, 311, 31. Default: all.", (request, text) => request.Versions = Versions(text)),
         new("when-refused", "ACTION", "What happens before MQTT 5 to a PUBLISH that is refused, where the client cannot be told: acknowledge, which drops and counts it, or close the connection. Default: acknowledge.", (request, text) => request.WhenRefused = Refusal(text)),

@@ -25,7 +25,7 @@ internal sealed class Reloads : IDisposable
         try
         {
             await foreach (var _ in signals.Reader.ReadAllAsync(cancellationToken))
-                await reload.RunAsync(cancellationToken);
+                await reload.RunAsync("SIGHUP", cancellationToken);
         }
         catch (OperationCanceledException)
         {
