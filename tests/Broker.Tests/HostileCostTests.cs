@@ -43,6 +43,9 @@ public sealed partial class HostileCostTests(ITestOutputHelper output)
         ["a PUBLISH of 200,000 User Properties"] = (2, HasManyPropertiesAsync),
         ["HTTP requests that never end"] = (50, NeverAsksForWebSocketAsync),
         ["TLS handshakes that never end"] = (50, NeverShakesHandsAsync),
+        ["certificates of strangers that name a URL"] = (20, ShowsCertificateAsync),
+        ["wrong passwords of clients that leave at once"] = (40, GuessesAsync),
+        ["refusals while the log hangs"] = (50, IsRefusedAsync),
         ["20,000 WebSocket frames of one byte at once"] = (4, SendsFramesOfOneByteAsync),
         ["20,000 empty WebSocket frames at once"] = (4, SendsEmptyFramesAsync),
         ["20,000 WebSocket Ping frames at once"] = (4, SendsPingFramesAsync),
@@ -55,14 +58,11 @@ public sealed partial class HostileCostTests(ITestOutputHelper output)
     public async Task The_healthy_do_not_wait_for(string name)
     {
         var (perSecond, live) = Attackers[name];
+        using var log = new HangingLog();
         await using var broker = await Brokers.StartAsync(options =>
         {
             options.Limits.ConnectTimeout = TimeSpan.FromSeconds(2);
-
-            if (name.Contains("WebSocket", StringComparison.Ordinal) || live == NeverAsksForWebSocketAsync)
-                options.ListenWebSocket(0);
-            else if (live == NeverShakesHandsAsync)
-                options.ListenTls(0, new MqttServerTlsOptions { Certificate = Certificate.Value });
+            Configure(options, live, log);
         });
         await using var prepared = live == PublishesToOverlappingAsync ? await OverlapAsync(broker)
             : live == SubscribesToRetainedAsync ? await RetainAsync(broker)

@@ -6,6 +6,6 @@ public sealed class MqttDrops
     /// <summary>How many there are.</summary>
     public required long Total { get; init; }
 
-    /// <summary>They by reason, the most frequent first; at most 64 reasons.</summary>
+    /// <summary>How many for each reason, the most frequent first; at most 64 reasons.</summary>
     public required IReadOnlyList<MqttDropCount> Reasons { get; init; }
 }

@@ -14,9 +14,9 @@ internal static class BrokerCommand
         var check = new Option<bool>("--check-config") { Description = "Check the options and the files that they name as a start would, and start nothing: exit code 0, or 2 with file and key." };
         var settings = BrokerSetting.All.Select(setting => (Setting: setting, Option: setting.ToOption())).ToArray();
         var command = new Command("broker", """
-            Runs an MQTT 5 broker until Ctrl+C or SIGTERM. It says where it listens, a line each. SIGHUP has it read the
-            files of the configuration, of passwords, rules and certificates again, as do 'mqtt5 ctl reload' and
-            --reload-on-change: limits, log-level and listeners change too. If one cannot be used, or would change what
+            Runs an MQTT broker until Ctrl+C or SIGTERM. It says where it listens, a line each. At SIGHUP, at 'mqtt5 ctl
+            reload' and with --reload-on-change it reads the files of the configuration, of passwords, rules and
+            certificates again: limits, log-level and listeners change too. If one cannot be used, or would change what
             needs a restart, it says so and all stays as it was.
 
             Examples:

@@ -95,7 +95,7 @@ internal sealed class BrokerReload(
                 options,
                 () =>
                 {
-                    // New listeners serve nobody by old rules.
+                    // No client of a new listener is served by old rules.
                     reading.Apply();
                     earlier = access.Replace(state);
                     threshold.Set(next.LogLevel);
