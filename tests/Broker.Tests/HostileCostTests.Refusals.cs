@@ -40,7 +40,10 @@ public sealed partial class HostileCostTests
     private static async Task IsRefusedAsync(MqttBroker broker, int number)
     {
         await using var client = await RawClient.OpenAsync(broker);
-        await client.SendAsync($"CONNECT ver=9 clean=1 clientid=\"a{number}\"");
+        var connect = HealthyPair.Bytes($"CONNECT clean=1 clientid=\"a{number}\"");
+        // A protocol level that there is not, behind the Protocol Name.
+        connect[8] = 9;
+        await client.SendAsync(connect);
         Assert.True((await client.ReadPacketAsync())?.IsConnack);
         await client.ExpectEndAsync();
     }
