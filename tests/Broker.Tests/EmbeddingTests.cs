@@ -30,6 +30,41 @@ public sealed class EmbeddingTests
     }
 
     [Fact]
+    public async Task A_Will_can_be_changed_dropped_and_refused()
+    {
+        await using var broker = await Brokers.StartAsync(options => options.InterceptPublish = message =>
+        {
+            Assert.Equal((message.Topic, message.IsWill), (message.ClientId, message.ClientId != "marker"));
+
+            if (message.Topic == "drop")
+                message.Drop();
+            else if (message.Topic == "refuse")
+                message.Refuse(ReasonCode.PayloadFormatInvalid);
+            else if (message.Topic == "throw")
+                throw new InvalidOperationException("broken");
+            else
+                message.Payload = "changed"u8.ToArray();
+        });
+        await using var watcher = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"watcher\"");
+        await watcher.SubscribeAsync("\"#\"");
+
+        foreach (var topic in (string[])["drop", "refuse", "throw", "change"])
+        {
+            await using (await RawClient.ConnectAsync(broker, $"CONNECT clean=1 clientid=\"{topic}\" will[topic=\"{topic}\" payload=\"x\"]"))
+            {
+            }
+
+            await Waits.UntilAsync(() => broker.ConnectionCount == 1);
+        }
+
+        await watcher.ExpectAsync("PUBLISH topic=\"change\" payload=\"changed\"");
+        await using var marker = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"marker\"");
+        await marker.SendAsync("PUBLISH topic=\"marker\"");
+        await watcher.ExpectAsync("PUBLISH topic=\"marker\" payload=\"changed\"");
+        Assert.Equal(3, broker.Inspection.Drops().Total);
+    }
+
+    [Fact]
     public async Task Clients_are_listed_disconnected_and_told_of()
     {
         var events = new System.Collections.Concurrent.ConcurrentQueue<string>();

@@ -369,6 +369,10 @@ type NodeHost() =
     /// Calls the application's hook for a message.
     abstract Intercept: session: NodeSession * message: ServerMessage -> Interception
 
+    /// Calls the application's hook for the Will Message of a client, when it is published. Its session may have ended.
+    abstract InterceptWill: client: ClientId * message: ServerMessage -> Interception
+    default _.InterceptWill(_, message) = Interception.Unchanged message
+
     /// Calls the application's hook for a SUBSCRIBE and returns the packet, perhaps changed; null: the hook failed.
     /// The decisions, one a filter, come in as the permissions give them; the hook may refuse more.
     abstract InterceptSubscribe:
@@ -389,7 +393,7 @@ type NodeHost() =
     /// A PUBLISH of a client was not accepted.
     abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit
 
-    /// So many messages of a run were dropped or refused for the same reason. It may be called within a gate.
+    /// So many messages of a run, or a Will, were dropped or refused for this reason. It may be called within a gate.
     abstract DroppedInRun: count: int * why: Fault -> unit
     default _.DroppedInRun(_, _) = ()
 

@@ -36,6 +36,34 @@ module internal NodeTasks =
                     let struct (next, changes) = Broker.forgetEnded broker
                     struct (next, changes, changes.Length > 0))
 
+    let private willRefused =
+        Fault.peer
+            ReasonCode.AdministrativeAction
+            PacketType.Connect
+            -1L
+            "Will Topic"
+            "3.1.2.5"
+            "the application refuses the Will Message"
+
+    // A Will that is due is a message of its client, so the application's hook sees it as it sees the others.
+    let private publishWill (turn: Turn) (will: ServerMessage) =
+        let message: ServerMessage | null =
+            match will.PublisherId with
+            | ValueSome client when turn.Host.SeesMessages ->
+                let interception = turn.Host.InterceptWill(client, will)
+
+                if interception.Reason = ReasonCode.Success then
+                    interception.Message
+                else
+                    null
+            | _ -> will
+
+        match message with
+        | null ->
+            turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
+            turn.Host.DroppedInRun(1, willRefused)
+        | message -> NodeRouting.route turn null message |> ignore
+
     /// What becomes of earlier sessions and of Wills: the sessions end first.
     let follow (turn: Turn) (outcome: BrokerOutcome) : unit =
         for ended in outcome.Ended do
@@ -47,7 +75,7 @@ module internal NodeTasks =
             forgetEnded turn
 
         for will in outcome.Wills do
-            NodeRouting.route turn null will |> ignore
+            publishWill turn will
 
     let private dropped (turn: Turn) (session: NodeSession) ticket (topic: TopicName | null) (why: Fault) =
         turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L

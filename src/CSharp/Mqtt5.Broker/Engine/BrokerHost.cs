@@ -107,7 +107,10 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
     }
 
     public override Interception Intercept(NodeSession session, ServerMessage message) =>
-        engine.Hooks.Intercept((Session)session, message);
+        engine.Hooks.Intercept(((Session)session).State.ClientId, message, isWill: false);
+
+    public override Interception InterceptWill(ClientId client, ServerMessage message) =>
+        engine.Hooks.Intercept(client, message, isWill: true);
 
     public override Subscribe? InterceptSubscribe(NodeSession session, Subscribe subscribe, ReasonCode[] decisions) =>
         engine.Hooks.Intercept((Session)session, subscribe, decisions);

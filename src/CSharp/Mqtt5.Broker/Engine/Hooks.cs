@@ -13,12 +13,12 @@ internal sealed class Hooks(MqttBrokerOptions options, ILogger logger, BrokerWat
 
     public bool SeesDrops { get; } = options.MessageDropped is not null;
 
-    public Interception Intercept(Session session, ServerMessage message)
+    public Interception Intercept(ClientId client, ServerMessage message, bool isWill)
     {
         if (options.InterceptPublish is not { } intercept)
             return Interception.Unchanged(message);
 
-        var interception = new MqttPublishInterception(session.State.ClientId.Text, message);
+        var interception = new MqttPublishInterception(client.Text, message, isWill);
 
         try
         {

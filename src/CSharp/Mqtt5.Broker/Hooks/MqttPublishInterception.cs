@@ -11,14 +11,21 @@ public sealed class MqttPublishInterception
     private bool? retain;
     private List<UserProperty>? answered;
 
-    internal MqttPublishInterception(string clientId, ServerMessage message)
+    internal MqttPublishInterception(string clientId, ServerMessage message, bool isWill)
     {
         ClientId = clientId;
+        IsWill = isWill;
         this.message = message;
     }
 
     /// <summary>The client that publishes it.</summary>
     public string ClientId { get; }
+
+    /// <summary>
+    /// Whether it is the Will Message of the client, which the broker publishes for it. Nothing is acknowledged then, so a
+    /// reason to refuse it is counted and told to no client.
+    /// </summary>
+    public bool IsWill { get; }
 
     /// <summary>The topic. Setting one that is no Topic Name throws <see cref="ArgumentException"/>.</summary>
     public string Topic

@@ -124,8 +124,8 @@ public sealed partial class MqttBrokerOptions
     public TimeSpan CloseTimeout { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// Called for each message that a client publishes and may publish, before it is routed: it may change, drop or
-    /// refuse it. Must not block. With it, messages of QoS 0 take the longer way.
+    /// Called for each message that a client publishes and may publish, and for its Will Message when that is published,
+    /// before it is routed: it may change, drop or refuse it. Must not block. With it, messages of QoS 0 take the longer way.
     /// </summary>
     public Action<MqttPublishInterception>? InterceptPublish { get; set; }
 
