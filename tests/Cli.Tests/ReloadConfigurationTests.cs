@@ -160,74 +160,33 @@ public sealed class ReloadConfigurationTests : IDisposable
             BrokerSetting.All.Select(setting => setting.Key).Order(),
             Settings.Select(row => row.Data.Item1).Concat(Reloaded).Order());
 
-    // 200 reloads of each kind beside 100,000 messages with MQTT5_RELOAD_WHOLE=1.
     [Fact]
     public async Task Reloads_lose_no_message_and_refuse_no_client()
     {
-        var isWhole = Environment.GetEnvironmentVariable("MQTT5_RELOAD_WHOLE") == "1";
-        var (reloads, messages) = isWhole ? (200, 100_000) : (10, 2_000);
         var web = FreePort();
         var port = FreePort();
         await WriteAsync($$"""{"port":{{port}}}""");
         await using var broker = await BrokerProcess.StartAsync("--config", Configuration);
         await using var reader = await ConnectAsync(broker.Address, "reader");
         await using var writer = await ConnectAsync(broker.Address, "writer");
-        await using var received = await reader.SubscribeAsync("load/#", QoS.AtLeastOnce);
-        var kinds = new Func<int, string>[]
+        await ReloadLoad.RunAsync(
+            writer,
+            reader,
+            index => ReloadAsync(broker, index, $$"""{"port":{{port}},"receive-maximum":{{50 + (index % 2)}},"max-queued-messages":{{5_000 + (index % 2)}},"max-packet-bytes":{{10_000 + (index % 2)}}}"""),
+            index => ReloadAsync(broker, index, $$"""{"port":{{port}},"log-level":"{{(index % 2 == 0 ? "error" : "warning")}}"}"""),
+            index => ReloadAsync(broker, index, index % 2 == 0 ? $$"""{"port":{{port}},"ws-port":{{web}}}""" : $$"""{"port":{{port}}}"""));
+    }
+
+    // Clients that are allowed are not refused meanwhile.
+    private async Task ReloadAsync(BrokerProcess broker, int index, string configuration)
+    {
+        await WriteAsync(configuration);
+        Assert.StartsWith($"mqtt5: reloaded; {Nothing}; ", await broker.ReloadAsync(), StringComparison.Ordinal);
+
+        if (index % 5 == 0)
         {
-            index => $$"""{"port":{{port}},"receive-maximum":{{50 + (index % 2)}},"max-queued-messages":{{5_000 + (index % 2)}},"max-packet-bytes":{{10_000 + (index % 2)}}}""",
-            index => $$"""{"port":{{port}},"log-level":"{{(index % 2 == 0 ? "error" : "warning")}}"}""",
-            index => index % 2 == 0 ? $$"""{"port":{{port}},"ws-port":{{web}}}""" : $$"""{"port":{{port}}}""",
-        };
-        var applied = 0;
-        var reloading = Task.Run(async () =>
-        {
-            foreach (var kind in kinds)
-            {
-                for (var index = 0; index < reloads; index++)
-                {
-                    await WriteAsync(kind(index));
-                    Assert.StartsWith($"mqtt5: reloaded; {Nothing}; ", await broker.ReloadAsync(), StringComparison.Ordinal);
-                    Interlocked.Increment(ref applied);
-
-                    // Clients that are allowed are not refused meanwhile.
-                    if (index % 5 == 0)
-                    {
-                        await using var other = await ConnectAsync(broker.Address);
-                    }
-                }
-            }
-        });
-        var reading = Task.Run(async () =>
-        {
-            var next = 0;
-
-            await foreach (var message in received)
-            {
-                Assert.Equal($"{next}", message.Text);
-
-                if (++next == messages)
-                    return;
-            }
-        });
-        var under = new Queue<Task<MqttPublishResult>>();
-
-        for (var index = 0; index < messages; index++)
-        {
-            under.Enqueue(writer.PublishAsync("load/1", $"{index}", QoS.AtLeastOnce).AsTask());
-
-            if (under.Count == 100)
-                Assert.Equal(ReasonCode.Success, (await under.Dequeue().WaitAsync(Patience)).Reason);
-
-            // No message is far ahead of the reloads, so that each of these has some beside it.
-            while (Volatile.Read(ref applied) < ((long)index * kinds.Length * reloads / messages) - 1 && !reloading.IsCompleted)
-                await Task.Delay(5);
+            await using var other = await ConnectAsync(broker.Address);
         }
-
-        await Task.WhenAll(under).WaitAsync(Patience);
-        await reading.WaitAsync(Patience);
-        await reloading.WaitAsync(TimeSpan.FromMinutes(10));
-        Assert.Equal((MqttConnectionStatus.Connected, MqttConnectionStatus.Connected), (reader.State.Status, writer.State.Status));
     }
 
     private static async Task<MqttClient> ConnectAsync(Uri address, string? id = null)

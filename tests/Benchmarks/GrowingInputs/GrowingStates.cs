@@ -12,24 +12,9 @@ internal static class GrowingStates
 
     public static TimeSpan AlmostMatching(int port, int count) => Overlapping(port, count, "/z");
 
-    public static TimeSpan SharedMembers(int port, int count)
-    {
-        var members = ConnectAll(port, count, "$share/group/growing");
-        using var publisher = RawMqtt.Connect(port, "publisher");
-        var time = Publish(publisher, "growing");
-        DisposeAll(members);
-        return time;
-    }
+    public static TimeSpan SharedMembers(int port, int count) => Subscribers(port, count, "$share/group/growing");
 
-    // To the PUBACK; each client has been sent the message then.
-    public static TimeSpan Clients(int port, int count)
-    {
-        var clients = ConnectAll(port, count, "growing");
-        using var publisher = RawMqtt.Connect(port, "publisher");
-        var time = Publish(publisher, "growing");
-        DisposeAll(clients);
-        return time;
-    }
+    public static TimeSpan Clients(int port, int count) => Subscribers(port, count, "growing");
 
     public static TimeSpan Retained(int port, int count)
     {
@@ -81,6 +66,16 @@ internal static class GrowingStates
         return GrowingInputs.Time(client, RawMqtt.Bytes($"CONNECT clientid=\"growing\" {fields}"), 1 + messages);
     }
 
+    // To the PUBACK; each client that gets the message has been sent it then.
+    private static TimeSpan Subscribers(int port, int count, string filter)
+    {
+        var clients = ConnectAll(port, count, filter);
+        using var publisher = RawMqtt.Connect(port, "publisher");
+        var time = Publish(publisher, "growing");
+        clients.ForEach(client => client.Dispose());
+        return time;
+    }
+
     // Filters of which each matches the topic in a way of its own, before the last level.
     private static TimeSpan Overlapping(int port, int count, string last)
     {
@@ -112,6 +107,4 @@ internal static class GrowingStates
         clients.ForEach(client => client.Ask(subscribe));
         return clients;
     }
-
-    private static void DisposeAll(List<RawMqtt> clients) => clients.ForEach(client => client.Dispose());
 }
