@@ -49,7 +49,7 @@ internal static class ReloadLoad
     }
 
     // All of them, each once and in their order.
-    private static async Task ReadAsync(IAsyncEnumerable<MqttMessage> received, int messages)
+    private static async Task ReadAsync(MqttSubscription received, int messages)
     {
         var next = 0;
 
