@@ -3,20 +3,23 @@ namespace Mqtt5.BrokerTests;
 // What an application does with a broker in its own process.
 public sealed class EmbeddingTests
 {
+    // What becomes of a message depends on its topic.
+    private static void Intercept(MqttPublishInterception message)
+    {
+        if (message.Topic == "drop")
+            message.Drop();
+        else if (message.Topic == "refuse")
+            message.Refuse(ReasonCode.PayloadFormatInvalid);
+        else if (message.Topic == "throw")
+            throw new InvalidOperationException("broken");
+        else
+            message.Payload = "changed"u8.ToArray();
+    }
+
     [Fact]
     public async Task Messages_can_be_changed_dropped_and_refused()
     {
-        await using var broker = await Brokers.StartAsync(options => options.InterceptPublish = message =>
-        {
-            if (message.Topic == "drop")
-                message.Drop();
-            else if (message.Topic == "refuse")
-                message.Refuse(ReasonCode.PayloadFormatInvalid);
-            else if (message.Topic == "throw")
-                throw new InvalidOperationException("broken");
-            else
-                message.Payload = "changed"u8.ToArray();
-        });
+        await using var broker = await Brokers.StartAsync(options => options.InterceptPublish = Intercept);
         await using var client = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"c\"");
         await client.SubscribeAsync("\"#\"");
         await client.SendAsync("PUBLISH topic=\"a\" payload=\"x\"");
@@ -36,14 +39,7 @@ public sealed class EmbeddingTests
         {
             Assert.Equal((message.Topic, message.IsWill), (message.ClientId, message.ClientId != "marker"));
 
-            if (message.Topic == "drop")
-                message.Drop();
-            else if (message.Topic == "refuse")
-                message.Refuse(ReasonCode.PayloadFormatInvalid);
-            else if (message.Topic == "throw")
-                throw new InvalidOperationException("broken");
-            else
-                message.Payload = "changed"u8.ToArray();
+            Intercept(message);
         });
         await using var watcher = await RawClient.ConnectAsync(broker, "CONNECT clean=1 clientid=\"watcher\"");
         await watcher.SubscribeAsync("\"#\"");

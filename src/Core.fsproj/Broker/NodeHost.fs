@@ -394,8 +394,8 @@ type NodeHost() =
     abstract Refused: session: NodeSession * topic: (TopicName | null) * why: Fault -> unit
 
     /// So many messages of a run, or a Will, were dropped or refused for this reason. It may be called within a gate.
-    abstract DroppedInRun: count: int * why: Fault -> unit
-    default _.DroppedInRun(_, _) = ()
+    abstract Dropped: count: int * why: Fault -> unit
+    default _.Dropped(_, _) = ()
 
     /// A connection was not accepted; the User Name is the one that CONNECT named, null if there is none.
     abstract Rejected:

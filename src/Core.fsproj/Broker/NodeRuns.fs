@@ -114,7 +114,7 @@ module internal NodeRuns =
     // None of the messages of a run goes on.
     let private droppedAll (turn: Turn) (why: Fault) =
         turn.Counts.PublishDropped <- turn.Counts.PublishDropped + int64 turn.Run.Count
-        turn.Host.DroppedInRun(turn.Run.Count, why)
+        turn.Host.Dropped(turn.Run.Count, why)
 
     // A run of QoS 0 for one target. False: the session has to see the messages.
     let private tryForwardFrames (turn: Turn) (session: NodeSession) : bool =

@@ -61,7 +61,7 @@ module internal NodeTasks =
         match message with
         | null ->
             turn.Counts.PublishDropped <- turn.Counts.PublishDropped + 1L
-            turn.Host.DroppedInRun(1, willRefused)
+            turn.Host.Dropped(1, willRefused)
         | message -> NodeRouting.route turn null message |> ignore
 
     /// What becomes of earlier sessions and of Wills: the sessions end first.

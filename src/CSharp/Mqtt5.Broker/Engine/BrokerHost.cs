@@ -143,7 +143,7 @@ internal sealed partial class BrokerHost(BrokerEngine engine, IMqttBrokerAuthori
         }
     }
 
-    public override void DroppedInRun(int count, Fault why) => engine.Watching.DroppedInRun(count, why);
+    public override void Dropped(int count, Fault why) => engine.Watching.Dropped(count, why);
 
     public override void Refused(NodeSession session, TopicName? topic, Fault why)
     {

@@ -58,7 +58,7 @@ internal sealed class BrokerWatch(TimeProvider time)
     }
 
     // The messages of a run of packets, within a gate: nothing is allocated, and no text is hashed but for a new reason.
-    public void DroppedInRun(int count, Fault why)
+    public void Dropped(int count, Fault why)
     {
         foreach (var one in Volatile.Read(ref ofRuns))
         {
